@@ -1,0 +1,3 @@
+DROP TABLE calendar_results;
+DROP TABLE calendar_jobs;
+DROP TABLE todos;

@@ -1,0 +1,26 @@
+//! The contract between the API and the worker: what a todo, a job and a message are, how they are stored, and
+//! every step of a job's life.
+//!
+//! # Layout, in the order a job travels
+//! - [`todo`]: what a user wrote, and how todos are selected
+//! - [`calendar_options`], [`job`]: what a client asked for, and how it stands
+//! - [`message`]: the reference to a job that a queue carries
+//! - [`jobs`]: the store, and the only place that changes a job's status
+//! - [`results`]: the finished calendars
+//! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
+//! - [`logging`], [`settings`]: what both processes do first
+//!
+//! An item belongs here only if both processes compile it. Nothing here knows HTTP, a queue or a calendar's format.
+
+pub mod calendar_options;
+pub mod database;
+pub mod job;
+pub mod jobs;
+pub mod listener;
+pub mod logging;
+pub mod message;
+pub mod migrations;
+pub mod results;
+pub mod schema;
+pub mod settings;
+pub mod todo;

@@ -1,0 +1,104 @@
+//! What travels through the queue: a reference to a job, never the todos.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::job::JobId;
+
+/// The version of the wire format. A worker leaves what it cannot read to the dead-letter queue.
+pub const MESSAGE_VERSION: u8 = 1;
+
+/// A reference to one generation of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobMessage {
+    /// The format: [`MESSAGE_VERSION`].
+    pub v: u8,
+    /// The job.
+    pub job_id: JobId,
+    /// The job's generation when the message was made; an older one than the job's is void.
+    pub generation: i32,
+    /// When the relay took the job from the outbox, by the database's clock.
+    pub enqueued_at: DateTime<Utc>,
+}
+
+/// Why a message's body is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Not JSON, or not of a message's form.
+    #[error("the body is not a job message: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// Written by a newer release.
+    #[error("the body has version {0}, and this release reads version {MESSAGE_VERSION}")]
+    UnknownVersion(u8),
+}
+
+impl JobMessage {
+    /// The body on the wire.
+    ///
+    /// # Errors
+    /// Never for a value of this type; the signature is serde's.
+    pub fn encode(&self) -> Result<String, MessageError> {
+        Ok(serde_json::to_string(self)?)
+    }
+
+    /// Reads a body from the wire.
+    ///
+    /// # Errors
+    /// When it is no message, or one of another version.
+    pub fn decode(body: &str) -> Result<Self, MessageError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            v: u8,
+        }
+        let Envelope { v } = serde_json::from_str(body)?;
+        if v != MESSAGE_VERSION {
+            return Err(MessageError::UnknownVersion(v));
+        }
+        Ok(serde_json::from_str(body)?)
+    }
+
+    /// What a FIFO queue recognises a repeated send by. Never the body: two equal jobs are two jobs.
+    pub fn deduplication_id(&self) -> String {
+        format!("{}:{}", self.job_id, self.generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &str = r#"{"v":1,"job_id":"0192f0c1-2345-7abc-8def-0123456789ab","generation":2,"enqueued_at":"2026-02-27T12:30:00.123456Z"}"#;
+
+    #[test]
+    fn the_wire_form_is_the_golden_one() {
+        let message = JobMessage::decode(GOLDEN).unwrap();
+        assert_eq!(message.generation, 2);
+        assert_eq!(message.encode().unwrap(), GOLDEN);
+        assert_eq!(
+            message.deduplication_id(),
+            "0192f0c1-2345-7abc-8def-0123456789ab:2"
+        );
+    }
+
+    #[test]
+    fn a_body_of_another_version_is_told_from_a_broken_one() {
+        assert!(matches!(
+            JobMessage::decode(r#"{"v":2,"job":"x"}"#),
+            Err(MessageError::UnknownVersion(2))
+        ));
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            r#"{"v":1}"#,
+            r#"{"v":"1"}"#,
+            "\u{0}",
+        ] {
+            assert!(
+                matches!(JobMessage::decode(body), Err(MessageError::Malformed(_))),
+                "{body:?}"
+            );
+        }
+    }
+}

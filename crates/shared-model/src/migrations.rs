@@ -1,0 +1,62 @@
+//! The migrations, compiled in.
+
+use diesel::pg::PgConnection;
+use diesel::{QueryResult, RunQueryDsl};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::database::DatabaseError;
+
+/// Every migration, in order.
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// Any number will do, as long as every release uses the same: several API processes start at once.
+const ADVISORY_LOCK: i64 = 0x7461_736b_6f76;
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// The database could not be asked.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A migration failed; it was rolled back.
+    #[error("a migration failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Runs what has not run yet, one process at a time.
+///
+/// # Errors
+/// When a migration fails or the database goes away.
+pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    // a migration may take longer than any query of the service
+    execute(connection, "SET statement_timeout = 0")?;
+    execute(
+        connection,
+        &format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"),
+    )?;
+    let outcome = connection
+        .run_pending_migrations(MIGRATIONS)
+        .map(|_| ())
+        .map_err(MigrationError::Failed);
+    execute(
+        connection,
+        &format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"),
+    )?;
+    execute(connection, "RESET statement_timeout")?;
+    outcome
+}
+
+/// Whether the schema lacks a migration that this release needs.
+///
+/// # Errors
+/// When the database goes away.
+pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
+    connection
+        .has_pending_migration(MIGRATIONS)
+        .map_err(MigrationError::Failed)
+}
+
+fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), DatabaseError> {
+    let done: QueryResult<usize> = diesel::sql_query(sql).execute(connection);
+    Ok(done.map(drop)?)
+}

@@ -1,0 +1,59 @@
+//! The tables as diesel knows them; `migrations/` is what makes them.
+
+#![expect(
+    missing_docs,
+    reason = "the columns are described where they are made, in migrations/"
+)]
+
+diesel::table! {
+    todos (id) {
+        id -> Integer,
+        title -> Varchar,
+        description -> Nullable<Varchar>,
+        completed -> Bool,
+        deadline_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        revision -> Integer,
+    }
+}
+
+diesel::table! {
+    calendar_jobs (id) {
+        id -> Uuid,
+        status -> Text,
+        version -> BigInt,
+        generation -> Integer,
+        attempt -> Integer,
+        request -> Jsonb,
+        error -> Nullable<Jsonb>,
+        cancel_requested -> Bool,
+        progress_done -> Integer,
+        progress_total -> Nullable<Integer>,
+        published_at -> Nullable<Timestamptz>,
+        publish_lease_until -> Timestamptz,
+        not_before -> Timestamptz,
+        delivery -> BigInt,
+        lease_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        expiry -> Interval,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    calendar_results (job_id) {
+        job_id -> Uuid,
+        content -> Bytea,
+        sha256 -> Bytea,
+        gzip_sha256 -> Bytea,
+        byte_length -> BigInt,
+        event_count -> Integer,
+        skipped_count -> Integer,
+    }
+}
+
+diesel::joinable!(calendar_results -> calendar_jobs (job_id));
+diesel::allow_tables_to_appear_in_same_query!(calendar_jobs, calendar_results);
