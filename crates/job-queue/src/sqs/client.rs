@@ -1,0 +1,127 @@
+//! The SDK's client with the timeouts that it does not have by itself, and a queue that is looked up by name.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use tokio::sync::OnceCell;
+
+use crate::error::QueueError;
+use crate::queue_url::QueueUrl;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Of one try. The SDK waits for ever by default, and a poll that never ends is a worker that does nothing.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of one call with its retries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// A queue and the client to reach it with.
+pub(super) struct Queue {
+    pub(super) client: Client,
+    pub(super) name: QueueUrl,
+    url: OnceCell<String>,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queue {
+    /// Reads region, endpoint and credentials' places as every AWS tool does; asks nothing of the queue.
+    pub(super) async fn new(name: QueueUrl) -> Self {
+        let https = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(https)
+            .retry_config(RetryConfig::standard().with_max_attempts(2))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(OPERATION_TIMEOUT)
+                    .build(),
+            )
+            .load()
+            .await;
+        Self {
+            client: Client::new(&config),
+            name,
+            url: OnceCell::new(),
+        }
+    }
+
+    /// The queue's URL; a name is looked up once.
+    pub(super) async fn url(&self) -> Result<&str, QueueError> {
+        let lookup = async || match &self.name {
+            QueueUrl::SqsName(name) => {
+                let answer = self.client.get_queue_url().queue_name(name).send().await;
+                let answer = answer.map_err(|error| self.explain(&error))?;
+                answer.queue_url.ok_or_else(|| {
+                    QueueError::Unavailable("the answer to GetQueueUrl names no URL".to_owned())
+                })
+            }
+            url => Ok(url.to_string()),
+        };
+        self.url.get_or_try_init(lookup).await.map(String::as_str)
+    }
+
+    /// Turns the SDK's error into ours, with what to do where a person has to.
+    pub(super) fn explain<E, R>(&self, error: &SdkError<E, R>) -> QueueError
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: fmt::Debug,
+    {
+        let queue = &self.name;
+        match error {
+            SdkError::ServiceError(refusal) => {
+                let code = refusal.err().code().unwrap_or("unknown");
+                let message = refusal.err().message().unwrap_or("");
+                match code.rsplit(['.', '#']).next().unwrap_or(code) {
+                    "QueueDoesNotExist" | "NonExistentQueue" => QueueError::Refused(format!(
+                        "there is no queue {queue} in this account and region: check QUEUE_URL and AWS_REGION, or create it"
+                    )),
+                    "AccessDenied" | "AccessDeniedException" => QueueError::Refused(format!(
+                        "the credentials do not allow this on {queue}: {message}"
+                    )),
+                    "ExpiredToken" | "ExpiredTokenException" => QueueError::Refused(
+                        "the AWS credentials have expired: put fresh ones where these came from"
+                            .to_owned(),
+                    ),
+                    "InvalidClientTokenId"
+                    | "UnrecognizedClientException"
+                    | "SignatureDoesNotMatch"
+                    | "InvalidSecurity"
+                    | "MissingAuthenticationToken" => QueueError::Refused(format!(
+                        "AWS does not know these credentials ({code}): check them"
+                    )),
+                    _ => QueueError::Unavailable(format!("{code}: {message}")),
+                }
+            }
+            SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => {
+                let text = DisplayErrorContext(error).to_string();
+                if text.contains("credentials") {
+                    QueueError::Refused(
+                        "no AWS credentials were found: set AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, or AWS_ACCESS_KEY_ID \
+                         and AWS_SECRET_ACCESS_KEY"
+                            .to_owned(),
+                    )
+                } else if text.contains("region") {
+                    QueueError::Refused("no AWS region was found: set AWS_REGION".to_owned())
+                } else {
+                    QueueError::Unavailable(text)
+                }
+            }
+            _ => QueueError::Unavailable(DisplayErrorContext(error).to_string()),
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Receiving from SQS, and settling in batches.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry,
+    DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName,
+};
+use shared_model::message::JobMessage;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Queue;
+use crate::config::GroupId;
+use crate::error::QueueError;
+use crate::publisher::MAX_BATCH;
+use crate::queue_url::QueueUrl;
+use crate::subscription::{
+    Delivery, Extension, Receipt, ReceiptKind, Settlement, SettlementKind, Subscription,
+    SubscriptionOptions,
+};
+
+/// How much longer than its wait a poll may take: then it is dead, and a new one is made.
+const POLL_GRACE: Duration = Duration::from_secs(5);
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+const MAX_VISIBILITY: Duration = Duration::from_hours(12);
+/// A job message has less than 200 bytes.
+const LEAST_MESSAGE_SIZE: u64 = 1024;
+
+/// The receiving half of an SQS queue.
+#[derive(Debug)]
+pub struct SqsSubscription {
+    queue: Queue,
+    /// The most deliveries of one receive.
+    receive_max: usize,
+    options: SubscriptionOptions,
+}
+
+impl SqsSubscription {
+    /// For that queue. Asks nothing of it yet.
+    pub async fn new(url: QueueUrl, options: SubscriptionOptions) -> Self {
+        Self {
+            queue: Queue::new(url).await,
+            options,
+        }
+    }
+
+    /// Hides deliveries for so long from now; one answer each, in order. At most ten.
+    async fn hide(&self, receipts: &[(&str, Duration)]) -> Vec<Extension> {
+        let entries = receipts
+            .iter()
+            .enumerate()
+            .map(|(index, (handle, visibility))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .receipt_handle(*handle)
+                    .visibility_timeout(whole_seconds((*visibility).min(MAX_VISIBILITY)))
+                    .build()
+            });
+        let answer = async {
+            let entries = entries.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+            let call = self
+                .queue
+                .client
+                .change_message_visibility_batch()
+                .queue_url(self.queue.url().await?);
+            let answer = call
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(|error| self.queue.explain(&error))?;
+            Ok((
+                answer
+                    .successful
+                    .into_iter()
+                    .map(|entry| entry.id)
+                    .collect(),
+                answer.failed,
+            ))
+        };
+        outcomes(receipts.len(), answer.await)
+    }
+
+    /// Deletes deliveries; one answer each, in order. At most ten.
+    async fn delete(&self, handles: &[&str]) -> Vec<Extension> {
+        let entries = handles.iter().enumerate().map(|(index, handle)| {
+            DeleteMessageBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(*handle)
+                .build()
+        });
+        let answer = async {
+            let entries = entries.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+            let call = self
+                .queue
+                .client
+                .delete_message_batch()
+                .queue_url(self.queue.url().await?);
+            let answer = call
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(|error| self.queue.explain(&error))?;
+            Ok((
+                answer
+                    .successful
+                    .into_iter()
+                    .map(|entry| entry.id)
+                    .collect(),
+                answer.failed,
+            ))
+        };
+        outcomes(handles.len(), answer.await)
+    }
+}
+
+#[async_trait]
+impl Subscription for SqsSubscription {
+    async fn receive(
+        &self,
+        max: usize,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        // an open poll is never abandoned: what it brings would stay hidden for the whole visibility
+        if stop.is_cancelled() {
+            return Ok(Vec::new());
+        }
+        let bound = self.options.wait + POLL_GRACE;
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(bound)
+            .operation_timeout(bound)
+            .build();
+        let call = self
+            .queue
+            .client
+            .receive_message()
+            .queue_url(self.queue.url().await?)
+            .max_number_of_messages(i32::try_from(max.clamp(1, self.receive_max)).unwrap_or(1))
+            .wait_time_seconds(whole_seconds(self.options.wait))
+            .visibility_timeout(whole_seconds(self.options.visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .customize()
+            // the worker's loop backs off by itself
+            .config_override(
+                Config::builder()
+                    .timeout_config(timeouts)
+                    .retry_config(RetryConfig::disabled()),
+            );
+        let answer = call
+            .send()
+            .await
+            .map_err(|error| self.queue.explain(&error))?;
+        Ok(answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .map(delivery)
+            .collect())
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<Extension> {
+        let mut extensions = Vec::with_capacity(receipts.len());
+        for batch in receipts.chunks(MAX_BATCH) {
+            let batch: Vec<_> = batch
+                .iter()
+                .map(|receipt| (handle(receipt), self.options.visibility))
+                .collect();
+            extensions.extend(self.hide(&batch).await);
+        }
+        extensions
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Settlement> {
+        let (deleted, released): (Vec<_>, Vec<_>) = settlements
+            .into_iter()
+            .partition(|settlement| settlement.kind == SettlementKind::Delete);
+        let mut again = Vec::new();
+        for batch in deleted.chunks(MAX_BATCH) {
+            let handles: Vec<_> = batch
+                .iter()
+                .map(|settlement| handle(&settlement.receipt))
+                .collect();
+            collect_failed(batch, self.delete(&handles).await, "delete", &mut again);
+        }
+        for batch in released.chunks(MAX_BATCH) {
+            let delays: Vec<_> = batch
+                .iter()
+                .map(|settlement| match settlement.kind {
+                    SettlementKind::Release(delay) => (handle(&settlement.receipt), delay),
+                    SettlementKind::Delete => (handle(&settlement.receipt), Duration::ZERO),
+                })
+                .collect();
+            collect_failed(batch, self.hide(&delays).await, "give back", &mut again);
+        }
+        again
+    }
+
+    async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError> {
+        let call = self
+            .queue
+            .client
+            .get_queue_attributes()
+            .queue_url(self.queue.url().await?);
+        let answer = call.attribute_names(QueueAttributeName::All).send().await;
+        let attributes = answer
+            .map_err(|error| self.queue.explain(&error))?
+            .attributes
+            .unwrap_or_default();
+        Ok(misfits(&attributes, max_attempts))
+    }
+}
+
+/// What of a queue's attributes will not work with this worker.
+fn misfits(attributes: &HashMap<QueueAttributeName, String>, max_attempts: u32) -> Vec<String> {
+    let number = |name| {
+        attributes
+            .get(&name)
+            .and_then(|value: &String| value.parse::<u64>().ok())
+    };
+    let mut warnings = Vec::new();
+    match attributes.get(&QueueAttributeName::RedrivePolicy) {
+        None => warnings.push(
+            "the queue has no dead-letter queue (RedrivePolicy): a message that can't be read comes back until its retention ends".to_owned(),
+        ),
+        Some(policy) => {
+            let policy: serde_json::Value = serde_json::from_str(policy).unwrap_or_default();
+            // a number or a string, depending on who set it
+            let receives = policy.get("maxReceiveCount").and_then(|count| {
+                count.as_u64().or_else(|| count.as_str().and_then(|text| text.parse().ok()))
+            });
+            if receives.is_some_and(|receives| receives <= u64::from(max_attempts)) {
+                warnings.push(format!(
+                    "the queue's maxReceiveCount is {} and MAX_ATTEMPTS is {max_attempts}: jobs will land in the dead-letter queue \
+                     before their attempts are used up; raise maxReceiveCount well above",
+                    receives.unwrap_or_default()
+                ));
+            }
+        }
+    }
+    if let Some(size) =
+        number(QueueAttributeName::MaximumMessageSize).filter(|size| *size < LEAST_MESSAGE_SIZE)
+    {
+        warnings.push(format!(
+            "the queue's MaximumMessageSize of {size} bytes is too small for a job message"
+        ));
+    }
+    if let Some(delay) = number(QueueAttributeName::DelaySeconds).filter(|delay| *delay > 0) {
+        warnings.push(format!(
+            "the queue delays every message by {delay} s (DelaySeconds): jobs start so much later"
+        ));
+    }
+    warnings
+}
+
+fn delivery(message: Message) -> Delivery {
+    let attribute = |name| {
+        message
+            .attributes
+            .as_ref()
+            .and_then(|attributes| attributes.get(&name))
+    };
+    Delivery {
+        message: JobMessage::decode(message.body.as_deref().unwrap_or_default()),
+        receive_count: attribute(MessageSystemAttributeName::ApproximateReceiveCount)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1),
+        group: attribute(MessageSystemAttributeName::MessageGroupId).cloned(),
+        message_id: message.message_id.unwrap_or_default(),
+        receipt: Receipt(ReceiptKind::Sqs(message.receipt_handle.unwrap_or_default())),
+    }
+}
+
+fn handle(receipt: &Receipt) -> &str {
+    match &receipt.0 {
+        ReceiptKind::Sqs(handle) => handle,
+        // never: receipts come from the subscription that settles them; SQS refuses an empty handle
+        ReceiptKind::Postgres { .. } => "",
+    }
+}
+
+/// SQS counts in whole seconds; rounded up, so that nothing becomes visible early.
+fn whole_seconds(duration: Duration) -> i32 {
+    let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+fn malformed(error: aws_sdk_sqs::error::BuildError) -> QueueError {
+    QueueError::Unavailable(error.to_string())
+}
+
+/// The ids that a batch call lists as done, and the entries that it lists as failed.
+type BatchAnswer = (HashSet<String>, Vec<BatchResultErrorEntry>);
+
+/// Matches a batch's answer to its entries. What stands in neither list counts as failed.
+fn outcomes(count: usize, answer: Result<BatchAnswer, QueueError>) -> Vec<Extension> {
+    let (done, failed) = match answer {
+        Ok(answer) => answer,
+        Err(error) => return vec![Extension::Failed(error.to_string()); count],
+    };
+    let outcome = |index: usize| {
+        let id = index.to_string();
+        if done.contains(&id) {
+            return Extension::Extended;
+        }
+        match failed.iter().find(|entry| entry.id == id) {
+            // the handle is old, the message deleted or visible again, or its 12 hours are over
+            Some(entry) if entry.sender_fault => Extension::Lost,
+            Some(entry) => {
+                Extension::Failed(entry.message.clone().unwrap_or_else(|| entry.code.clone()))
+            }
+            None => Extension::Failed("the answer does not name it".to_owned()),
+        }
+    };
+    (0..count).map(outcome).collect()
+}
+
+fn collect_failed(
+    batch: &[Settlement],
+    outcomes: Vec<Extension>,
+    verb: &str,
+    again: &mut Vec<Settlement>,
+) {
+    for (settlement, outcome) in batch.iter().zip(outcomes) {
+        match outcome {
+            Extension::Extended => {}
+            Extension::Lost => {
+                log::debug!("could not {verb} a delivery that is this worker's no longer");
+            }
+            Extension::Failed(error) => {
+                log::warn!(error; "could not {verb} a delivery");
+                again.push(settlement.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_in_neither_list_counts_as_failed() {
+        let failed = vec![
+            BatchResultErrorEntry::builder()
+                .id("1")
+                .sender_fault(true)
+                .code("ReceiptHandleIsInvalid")
+                .build()
+                .unwrap(),
+            BatchResultErrorEntry::builder()
+                .id("2")
+                .sender_fault(false)
+                .code("InternalError")
+                .build()
+                .unwrap(),
+        ];
+        let outcomes = outcomes(4, Ok((HashSet::from(["0".to_owned()]), failed)));
+        assert_eq!(outcomes[0], Extension::Extended);
+        assert_eq!(outcomes[1], Extension::Lost);
+        assert_eq!(outcomes[2], Extension::Failed("InternalError".to_owned()));
+        assert!(matches!(outcomes[3], Extension::Failed(_)));
+    }
+
+    #[test]
+    fn a_queue_that_will_not_work_is_warned_of() {
+        let attribute = |name, value: &str| (name, value.to_owned());
+        let good = HashMap::from([attribute(
+            QueueAttributeName::RedrivePolicy,
+            r#"{"maxReceiveCount":"10"}"#,
+        )]);
+        assert!(misfits(&good, 5).is_empty());
+        let bad = HashMap::from([
+            attribute(
+                QueueAttributeName::RedrivePolicy,
+                r#"{"maxReceiveCount":5}"#,
+            ),
+            attribute(QueueAttributeName::MaximumMessageSize, "1023"),
+            attribute(QueueAttributeName::DelaySeconds, "10"),
+        ]);
+        assert_eq!(misfits(&bad, 5).len(), 3);
+        assert_eq!(misfits(&HashMap::new(), 5).len(), 1);
+    }
+
+    #[test]
+    fn seconds_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(30)), 30);
+        assert_eq!(whole_seconds(Duration::ZERO), 0);
+    }
+}
