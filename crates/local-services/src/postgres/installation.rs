@@ -1,0 +1,239 @@
+//! Finds PostgreSQL's programs.
+
+use std::cmp::Reverse;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::environment;
+use crate::error::{Error, io_error};
+
+/// The oldest version that still gets updates when this was written is newer; this one has all we use.
+const OLDEST: u32 = 13;
+
+const WAYS_OUT: &str = "install it:
+  Debian, Ubuntu:  apt-get install postgresql
+  Fedora, RHEL:    dnf install postgresql-server
+  Alpine:          apk add postgresql
+  Arch:            pacman -S postgresql
+  macOS:           brew install postgresql
+or, if it is installed elsewhere, put its bin folder on the PATH;
+or give a server that runs already: DATABASE_URL=postgres://user:password@host/database";
+
+/// A folder with the server's programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    bin: PathBuf,
+    major: u32,
+}
+
+impl Installation {
+    /// The first one of: `pg_config --bindir`, the `PATH`, the folders that packages use (the newest
+    /// version first).
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or only one that is too old.
+    pub fn find() -> Result<Self, Error> {
+        first(candidates(), &|major| major >= OLDEST).map_err(|others| {
+            Error::NotInstalled(format!(
+                "PostgreSQL's server (initdb and postgres, version {OLDEST} or newer) was not \
+                 found{}; {WAYS_OUT}",
+                but_only(&others)
+            ))
+        })
+    }
+
+    /// One of exactly this version: files of one major version are unreadable for every other.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub fn find_major(major: u32, data: &Path) -> Result<Self, Error> {
+        first(candidates(), &|found| found == major).map_err(|others| {
+            Error::NotInstalled(format!(
+                "{} was made by PostgreSQL {major}, which was not found{}: install that version, or \
+                 choose another data folder",
+                data.display(),
+                but_only(&others)
+            ))
+        })
+    }
+
+    /// The folder of the programs.
+    pub fn bin(&self) -> &Path {
+        &self.bin
+    }
+
+    /// The major version, as 15.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// The path of a program.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there; some systems have the client's programs in a package of their own.
+    pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
+        let path = self.bin.join(name);
+        if !path.is_file() {
+            return Err(Error::NotInstalled(format!(
+                "{} is missing: install PostgreSQL {}'s client programs too",
+                path.display(),
+                self.major
+            )));
+        }
+        Ok(path)
+    }
+
+    fn at(bin: PathBuf) -> Option<Self> {
+        if !bin.join("initdb").is_file() {
+            return None;
+        }
+        let version = output_of(&bin.join("postgres"), "--version").ok()?;
+        Some(Self {
+            bin,
+            major: major_of(&version)?,
+        })
+    }
+}
+
+/// The first suitable installation, or all others.
+fn first(
+    bins: impl Iterator<Item = PathBuf>,
+    suits: &dyn Fn(u32) -> bool,
+) -> Result<Installation, Vec<Installation>> {
+    let mut others = Vec::new();
+    for installation in bins.filter_map(Installation::at) {
+        if suits(installation.major) {
+            return Ok(installation);
+        }
+        if !others.contains(&installation) {
+            others.push(installation);
+        }
+    }
+    Err(others)
+}
+
+fn but_only(others: &[Installation]) -> String {
+    let found: Vec<_> = others
+        .iter()
+        .map(|other| format!("version {} in {}", other.major, other.bin.display()))
+        .collect();
+    if found.is_empty() {
+        return String::new();
+    }
+    format!(" (but {})", found.join(", "))
+}
+
+fn candidates() -> impl Iterator<Item = PathBuf> {
+    // Debian has a pg_config without a server, so what it says is a candidate as any other.
+    let configured = output_of(Path::new("pg_config"), "--bindir").ok();
+    let path = environment::variable("PATH").unwrap_or_default();
+    let on_path: Vec<_> = std::env::split_paths(&path).collect();
+    configured
+        .map(|bin| PathBuf::from(bin.trim()))
+        .into_iter()
+        .chain(on_path)
+        .chain(versions_in("/usr/lib/postgresql", "", "bin"))
+        .chain(versions_in("/usr", "pgsql-", "bin"))
+        .chain(versions_in("/opt/homebrew/opt", "postgresql", "bin"))
+        .chain(versions_in("/usr/local/opt", "postgresql", "bin"))
+        .chain(versions_in(
+            "/Applications/Postgres.app/Contents/Versions",
+            "",
+            "bin",
+        ))
+}
+
+/// The folders `parent/<prefix><version>/<bin>`, the newest version first.
+fn versions_in(parent: &str, prefix: &str, bin: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let version = name.to_str()?.strip_prefix(prefix)?;
+            Some((major_of(version), entry.path().join(bin)))
+        })
+        .collect();
+    found.sort_by_key(|(version, _)| Reverse(*version));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The first number in a text: 15 of `postgres (PostgreSQL) 15.8 (Debian 15.8-1)`, 17 of `@17`.
+fn major_of(text: &str) -> Option<u32> {
+    text.split(|character: char| !character.is_ascii_digit())
+        .find_map(|digits| digits.parse().ok())
+}
+
+fn output_of(program: &Path, argument: &str) -> Result<String, Error> {
+    let output = Command::new(program)
+        .arg(argument)
+        .output()
+        .map_err(io_error(format!("run {}", program.display())))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// A folder with a `postgres` that says it is `version`.
+    fn installed(parent: &Path, version: &str) -> PathBuf {
+        let bin = parent.join(version);
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("initdb"), "").unwrap();
+        let postgres = bin.join("postgres");
+        let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n");
+        fs::write(&postgres, script).unwrap();
+        fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
+        bin
+    }
+
+    #[test]
+    fn the_major_version_is_the_first_number() {
+        assert_eq!(
+            major_of("postgres (PostgreSQL) 15.8 (Debian 15.8-1)"),
+            Some(15)
+        );
+        assert_eq!(major_of("postgres (PostgreSQL) 18devel"), Some(18));
+        assert_eq!(major_of("@17"), Some(17));
+        assert_eq!(major_of("latest"), None);
+    }
+
+    #[test]
+    fn newer_versions_come_first_and_9_is_older_than_13() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in ["9.6", "15", "13"] {
+            fs::create_dir(folder.path().join(version)).unwrap();
+        }
+        let parent = folder.path().to_str().unwrap();
+        let expected = ["15", "13", "9.6"].map(|version| folder.path().join(version).join("bin"));
+        assert_eq!(versions_in(parent, "", "bin"), expected);
+    }
+
+    #[test]
+    fn a_folder_without_the_server_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let client_only = folder.path().join("client");
+        fs::create_dir(&client_only).unwrap();
+        let server = installed(folder.path(), "16.1");
+        let found = first([client_only, server.clone()].into_iter(), &|_| true).unwrap();
+        assert_eq!((found.bin(), found.major()), (server.as_path(), 16));
+    }
+
+    #[test]
+    fn an_old_server_is_no_server_but_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = installed(folder.path(), "12.9");
+        let others = first([old.clone()].into_iter(), &|major| major >= OLDEST).unwrap_err();
+        let expected = format!(" (but version 12 in {})", old.display());
+        assert_eq!(but_only(&others), expected);
+    }
+}

@@ -1,0 +1,98 @@
+//! One process at a time for one data folder.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal;
+use nix::unistd::Pid;
+
+use crate::error::{Error, io_error};
+use crate::waiting::wait_until;
+
+/// How long a server may need to stop whose owner was killed a moment ago.
+const LEFTOVER: Duration = Duration::from_secs(20);
+
+/// Takes the folder until the file is dropped, or this process ends in whatever way.
+pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
+    let path = data_dir.join("lock");
+    let named = |verb| format!("{verb} {}", path.display());
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(io_error(named("open")))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)
+                .map_err(io_error(named("read")))?;
+            return Err(Error::InUse {
+                folder: data_dir.to_owned(),
+                pid: holder.trim().parse().unwrap_or_default(),
+            });
+        }
+        Err(TryLockError::Error(error)) => return Err(io_error(named("lock"))(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io_error(named("write")))?;
+    Ok(file)
+}
+
+/// Waits for the server of an owner who was killed. One that stays was started by somebody else.
+pub(super) fn wait_for_leftover(data: &Path) -> Result<(), Error> {
+    let mut server = None;
+    let gone = wait_until(LEFTOVER, || {
+        server = running_server(data)?;
+        Ok(server.is_none().then_some(()))
+    })?;
+    match (gone, server) {
+        (None, Some(pid)) => Err(Error::InUse {
+            folder: data.to_owned(),
+            pid,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The server that runs on these files, as PostgreSQL's own lock file names it.
+fn running_server(data: &Path) -> Result<Option<i32>, Error> {
+    let path = data.join("postmaster.pid");
+    let Ok(content) = fs::read_to_string(&path) else {
+        return Ok(None);
+    };
+    let Some(pid) = content.lines().next().and_then(|pid| pid.parse().ok()) else {
+        return Ok(None);
+    };
+    match signal::kill(Pid::from_raw(pid), None) {
+        // PostgreSQL itself takes over what a dead process left.
+        Err(Errno::ESRCH) => Ok(None),
+        // After a crash of the machine the number may be anybody's, and PostgreSQL would refuse to start.
+        _ if !is_postgres(pid) => {
+            fs::remove_file(&path).map_err(io_error(format!("remove {}", path.display())))?;
+            Ok(None)
+        }
+        _ => Ok(Some(pid)),
+    }
+}
+
+/// Whether a process is a PostgreSQL; when nobody can tell, it is.
+fn is_postgres(pid: i32) -> bool {
+    let from_proc = fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    let name = from_proc.or_else(|| {
+        let output = Command::new("ps")
+            .args(["-o", "comm=", "-p", &pid.to_string()])
+            .output()
+            .ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    });
+    name.is_none_or(|name| name.trim().is_empty() || name.contains("postgres"))
+}

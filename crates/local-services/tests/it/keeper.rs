@@ -1,0 +1,85 @@
+//! Children that end with us.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use local_services::keeper::Keeper;
+use nix::sys::signal::Signal;
+
+use crate::support::{Owner, eventually, is_alive};
+
+fn keeper() -> Keeper {
+    Keeper {
+        signal: Signal::SIGTERM,
+        grace: Duration::from_millis(300),
+        remove: None,
+    }
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = keeper().command("/bin/sh");
+    command.args(["-c", script]);
+    command
+}
+
+#[test]
+fn the_exit_code_and_the_signal_are_the_programs_own() {
+    let mut failed = keeper().spawn(shell("exit 7")).unwrap();
+    let status = failed.wait_for(Duration::from_secs(10)).unwrap().unwrap();
+    assert_eq!(status.code(), Some(7));
+
+    let mut stopped = keeper().spawn(shell("exec sleep 1000")).unwrap();
+    assert_eq!(stopped.try_wait().unwrap(), None);
+    let status = stopped.stop().unwrap();
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
+    assert_eq!(
+        stopped.stop().unwrap(),
+        status,
+        "stopping twice is stopping once"
+    );
+}
+
+#[test]
+fn the_process_id_is_the_programs_own() {
+    let mut command = shell("echo $$");
+    let output = tempfile::NamedTempFile::new().unwrap();
+    command.stdout(output.reopen().unwrap());
+    let mut child = keeper().spawn(command).unwrap();
+    child.wait_for(Duration::from_secs(10)).unwrap().unwrap();
+    let printed = fs::read_to_string(output.path()).unwrap();
+    assert_eq!(printed.trim(), child.pid().to_string());
+}
+
+#[test]
+fn a_child_that_ignores_the_signal_is_killed() {
+    let mut command = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
+    let output = tempfile::NamedTempFile::new().unwrap();
+    command.stdout(output.reopen().unwrap());
+    let mut child = keeper().spawn(command).unwrap();
+    eventually("the child ignores the signal", || {
+        fs::read_to_string(output.path()).unwrap() == "ready\n"
+    });
+    assert_eq!(child.stop().unwrap().signal(), Some(Signal::SIGKILL as i32));
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_code_127() {
+    let mut command = keeper().command("/does/not/exist");
+    command.stderr(Stdio::null());
+    let mut child = keeper().spawn(command).unwrap();
+    let status = child.wait_for(Duration::from_secs(10)).unwrap().unwrap();
+    assert_eq!(status.code(), Some(127));
+}
+
+#[test]
+fn a_child_and_its_folder_go_when_the_owner_is_killed() {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let owner = Owner::of_sleep(&folder);
+    let child = owner.owned;
+    assert!(is_alive(child));
+    owner.kill();
+    eventually("the child is gone", || !is_alive(child));
+    eventually("the folder is gone", || !folder.exists());
+}

@@ -1,0 +1,13 @@
+//! The local services for real: PostgreSQL from this machine, ministack from the Python package index.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests, and functions that only tests call, can do nothing else"
+)]
+
+mod keeper;
+mod postgres;
+mod sqs;
+mod support;
+mod testing;

@@ -1,0 +1,120 @@
+//! Another process that owns a service, to be killed; and waiting for what follows.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use local_services::keeper::Keeper;
+use local_services::postgres::Cluster;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const ROLE: &str = "LOCAL_SERVICES_TEST_ROLE";
+
+/// A process of this test executable that started something.
+pub(crate) struct Owner {
+    process: Child,
+    /// The process it started.
+    pub(crate) owned: i32,
+}
+
+impl Owner {
+    /// Starts `sleep` in a process of its own, which removes `folder` when it ends.
+    pub(crate) fn of_sleep(folder: &Path) -> Self {
+        Self::spawn("sleep", folder)
+    }
+
+    /// Starts the cluster of a data folder in a process of its own.
+    pub(crate) fn of_cluster(data_dir: &Path) -> Self {
+        Self::spawn("cluster", data_dir)
+    }
+
+    fn spawn(role: &str, folder: &Path) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "support::act_as_owner",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env(ROLE, format!("{role} {}", folder.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let owned = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.rsplit_once("owned ")?.1.parse().ok())
+            .expect("the owner did not start");
+        Self { process, owned }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Kills the owner, and nobody else.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// The other process's side of [`Owner`].
+#[test]
+#[ignore = "not a test: other tests run it as a process of its own"]
+#[expect(clippy::print_stdout, reason = "how it tells what it started")]
+fn act_as_owner() {
+    let role = variable(ROLE).expect("only other tests run this");
+    let (role, folder) = role.split_once(' ').unwrap();
+    let folder = PathBuf::from(folder);
+    if role == "cluster" {
+        let cluster = Cluster::start(&folder, &[]).unwrap();
+        println!("\nowned {}", cluster.pid().unwrap());
+        wait_to_be_killed();
+    }
+    let keeper = Keeper {
+        signal: Signal::SIGTERM,
+        grace: Duration::from_secs(5),
+        remove: Some(folder),
+    };
+    let mut command = keeper.command("/bin/sleep");
+    command.arg("1000");
+    let sleep = keeper.spawn(command).unwrap();
+    println!("\nowned {}", sleep.pid());
+    wait_to_be_killed();
+}
+
+fn wait_to_be_killed() -> ! {
+    let _ = io::stdin().read_line(&mut String::new());
+    unreachable!("the test ended without killing its owner")
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no config struct")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Whether a process exists, as a zombie too.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
+}
+
+/// Waits for another process to do its part.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when a stranger's process has ended"
+)]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "not in 30 s: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
