@@ -9,7 +9,7 @@ use crate::error::QueueError;
 use crate::postgres::{PostgresPublisher, PostgresSubscription};
 use crate::publisher::Publisher;
 use crate::queue_url::QueueUrl;
-use crate::sqs::{SqsPublisher, SqsSubscription};
+use crate::sqs::{self, SqsPublisher, SqsSubscription};
 use crate::subscription::{Subscription, SubscriptionOptions};
 
 /// Which queue carries the jobs.
@@ -80,7 +80,11 @@ impl QueueConfig {
     pub async fn connect_publisher(&self, pool: &Pool) -> Arc<dyn Publisher> {
         match &self.queue_url {
             QueueUrl::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
-            url => Arc::new(SqsPublisher::new(url.clone(), self.queue_group.clone()).await),
+            url => Arc::new(SqsPublisher::new(
+                &sqs::load_config().await,
+                url.clone(),
+                self.queue_group.clone(),
+            )),
         }
     }
 
@@ -92,9 +96,12 @@ impl QueueConfig {
     ) -> Arc<dyn Subscription> {
         match &self.queue_url {
             QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
-            url => Arc::new(
-                SqsSubscription::new(url.clone(), self.queue_group.as_ref(), options).await,
-            ),
+            url => Arc::new(SqsSubscription::new(
+                &sqs::load_config().await,
+                url.clone(),
+                self.queue_group.as_ref(),
+                options,
+            )),
         }
     }
 }

@@ -12,7 +12,7 @@ pub const MAX_BATCH: usize = 10;
 
 /// The sending half of a queue.
 #[async_trait]
-pub trait Publisher: Send + Sync {
+pub trait Publisher: std::fmt::Debug + Send + Sync {
     /// Sends at most [`MAX_BATCH`] messages.
     ///
     /// # Errors

@@ -4,5 +4,6 @@ mod client;
 mod publisher;
 mod subscription;
 
+pub use client::load_config;
 pub use publisher::SqsPublisher;
 pub use subscription::SqsSubscription;

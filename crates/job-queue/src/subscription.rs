@@ -20,7 +20,7 @@ pub struct SubscriptionOptions {
 
 /// The receiving half of a queue.
 #[async_trait]
-pub trait Subscription: Send + Sync {
+pub trait Subscription: std::fmt::Debug + Send + Sync {
     /// Waits for deliveries and takes at most `max` (1 to 10) of them. Empty when none came in time. After `stop` it
     /// returns as soon as it can without losing any.
     ///

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -19,6 +19,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one call with its retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Finds region, endpoint and credentials as every AWS tool does: the environment, the files, the machine's role.
+pub async fn load_config() -> SdkConfig {
+    let https = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(https)
+        .load()
+        .await
+}
 
 /// A queue and the client to reach it with.
 pub(super) struct Queue {
@@ -36,25 +47,19 @@ impl fmt::Debug for Queue {
 }
 
 impl Queue {
-    /// Reads region, endpoint and credentials' places as every AWS tool does; asks nothing of the queue.
-    pub(super) async fn new(name: QueueUrl) -> Self {
-        let https = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(https)
+    /// Asks nothing of the queue yet.
+    pub(super) fn new(shared: &SdkConfig, name: QueueUrl) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(OPERATION_TIMEOUT)
+            .build();
+        let config = aws_sdk_sqs::config::Builder::from(shared)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(CONNECT_TIMEOUT)
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build(),
-            )
-            .load()
-            .await;
+            .timeout_config(timeouts)
+            .build();
         Self {
-            client: Client::new(&config),
+            client: Client::from_conf(config),
             name,
             url: OnceCell::new(),
         }

@@ -1,6 +1,7 @@
 //! Sending to SQS, up to ten messages a call.
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use shared_model::message::JobMessage;
 
@@ -19,9 +20,9 @@ pub struct SqsPublisher {
 
 impl SqsPublisher {
     /// For that queue. `group` is what `QUEUE_GROUP` says. Asks nothing of the queue yet.
-    pub async fn new(url: QueueUrl, group: Option<GroupId>) -> Self {
+    pub fn new(config: &SdkConfig, url: QueueUrl, group: Option<GroupId>) -> Self {
         Self {
-            queue: Queue::new(url).await,
+            queue: Queue::new(config, url),
             group,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_sdk_sqs::config::Config;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
@@ -41,10 +42,23 @@ pub struct SqsSubscription {
 }
 
 impl SqsSubscription {
-    /// For that queue. Asks nothing of it yet.
-    pub async fn new(url: QueueUrl, options: SubscriptionOptions) -> Self {
+    /// For that queue. `group` is what `QUEUE_GROUP` says. Asks nothing of the queue yet.
+    pub fn new(
+        config: &SdkConfig,
+        url: QueueUrl,
+        group: Option<&GroupId>,
+        options: SubscriptionOptions,
+    ) -> Self {
+        // One group is done in turn anyway; taken with its head, the rest would be given back each time that the head
+        // fails, and each time come nearer to the dead-letter queue.
+        let receive_max = if url.is_fifo() && group.is_some() {
+            1
+        } else {
+            MAX_BATCH
+        };
         Self {
-            queue: Queue::new(url).await,
+            queue: Queue::new(config, url),
+            receive_max,
             options,
         }
     }
@@ -62,7 +76,9 @@ impl SqsSubscription {
                     .build()
             });
         let answer = async {
-            let entries = entries.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+            let entries = entries
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| malformed(&error))?;
             let call = self
                 .queue
                 .client
@@ -94,7 +110,9 @@ impl SqsSubscription {
                 .build()
         });
         let answer = async {
-            let entries = entries.collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+            let entries = entries
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|error| malformed(&error))?;
             let call = self
                 .queue
                 .client
@@ -289,7 +307,7 @@ fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(seconds).unwrap_or(i32::MAX)
 }
 
-fn malformed(error: aws_sdk_sqs::error::BuildError) -> QueueError {
+fn malformed(error: &aws_sdk_sqs::error::BuildError) -> QueueError {
     QueueError::Unavailable(error.to_string())
 }
 
