@@ -1,0 +1,255 @@
+//! One delivery, from its claim to its outcome.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use job_queue::Delivery;
+use shared_model::database::{DatabaseError, Pool};
+use shared_model::job::{ErrorCode, JobError, JobStatus};
+use shared_model::jobs::claims::{self, Claim, ClaimKey, Claimed};
+use shared_model::results::NewResult;
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::held::{Holding, Stop};
+use crate::outcome::Outcome;
+use crate::render::{self, RenderError};
+
+/// Tries to store a finished calendar before the work is given up: it cost the most of all.
+const COMPLETE_TRIES: u32 = 3;
+
+/// What a handler needs to know.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    /// The way to the jobs.
+    pub pool: Pool,
+    /// The host in the events' UIDs.
+    pub calendar_host: Arc<str>,
+    /// How long a claim holds unless renewed.
+    pub lease: Duration,
+    /// The longest that one attempt may take.
+    pub job_timeout: Duration,
+    /// How often a job is tried.
+    pub max_attempts: i32,
+    /// How much longer each render takes.
+    pub render_delay: Duration,
+}
+
+/// How the work of one attempt ended.
+enum Work {
+    Rendered(Box<NewResult>),
+    Failed(RenderError),
+    Panicked(String),
+    TimedOut,
+    Stopped(Stop),
+}
+
+impl Handler {
+    /// Does what the delivery asks for.
+    pub async fn handle(&self, delivery: &Delivery, holding: &Holding) -> Outcome {
+        let message = match &delivery.message {
+            Ok(message) => message,
+            Err(error) => {
+                log::error!("queue.message_id" = delivery.message_id, error:%; "a message can't be read; it is left for the dead-letter queue");
+                return Outcome::Unreadable;
+            }
+        };
+        let (id, generation) = (message.job_id, message.generation);
+        let (lease, max_attempts) = (self.lease, self.max_attempts);
+        let claimed_until = Instant::now() + lease;
+        let claimed = self
+            .pool
+            .run(move |connection| claims::claim(connection, id, generation, lease, max_attempts))
+            .await;
+        match claimed {
+            Ok(Claimed::Begin(claim)) => {
+                holding.set_claim(claim.key, claimed_until);
+                self.attempt(claim, holding).await
+            }
+            Ok(Claimed::Void(reason)) => {
+                log::debug!("job.id":% = id, "queue.message_id" = delivery.message_id; "nothing to do: {reason}");
+                Outcome::Void
+            }
+            Ok(Claimed::Leased(remaining)) => Outcome::Leased(remaining),
+            Ok(Claimed::Exhausted) => {
+                log::error!("job.id":% = id; "the job failed: its attempts are used up");
+                Outcome::Failed
+            }
+            Ok(Claimed::Revoked) => Outcome::Revoked,
+            Err(DatabaseError::Unavailable(error)) => {
+                log::warn!("job.id":% = id, error; "could not claim the job; it stays in the queue");
+                Outcome::Undone
+            }
+            Err(error @ DatabaseError::Query(_)) => {
+                log::error!("job.id":% = id, error:%; "could not claim the job; it stays in the queue");
+                Outcome::Undone
+            }
+        }
+    }
+
+    async fn attempt(&self, claim: Claim, holding: &Holding) -> Outcome {
+        let key = claim.key;
+        let began = Instant::now();
+        let work = self.work(claim, holding).await;
+        metrics::histogram!("worker_attempt_duration_seconds")
+            .record(began.elapsed().as_secs_f64());
+        let error = match work {
+            Work::Rendered(result) => return self.complete(key, result, holding).await,
+            Work::Failed(error) => {
+                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt, error:%; "the attempt failed");
+                if !error.is_passing() {
+                    return self.fail(key, error.to_job_error()).await;
+                }
+                error.to_job_error()
+            }
+            Work::Panicked(message) => {
+                log::error!("job.id":% = key.id, "job.attempt" = key.attempt, error = message; "the attempt panicked");
+                JobError::new(ErrorCode::Panic, "the calendar could not be rendered")
+            }
+            Work::TimedOut => {
+                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "the attempt took too long");
+                JobError::new(
+                    ErrorCode::Timeout,
+                    format!(
+                        "the attempt took longer than {} s",
+                        self.job_timeout.as_secs()
+                    ),
+                )
+            }
+            Work::Stopped(Stop::Cancelled) => return self.revoke(key).await,
+            Work::Stopped(Stop::Lost) => {
+                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "the attempt was given up: the job could not be kept");
+                metrics::counter!("worker_claims_lost_total").increment(1);
+                return Outcome::Lost;
+            }
+            Work::Stopped(Stop::Shutdown) => {
+                let error = JobError::new(ErrorCode::WorkerStopped, "its worker was stopped");
+                return self.retry(key, error, Duration::ZERO).await;
+            }
+        };
+        if key.attempt >= self.max_attempts {
+            return self.fail(key, error.after_last_attempt(key.attempt)).await;
+        }
+        let delay = Backoff::JOB.after(u32::try_from(key.attempt).unwrap_or(u32::MAX));
+        self.retry(key, error, delay).await
+    }
+
+    async fn work(&self, claim: Claim, holding: &Holding) -> Work {
+        let shared = holding.share();
+        let host = Arc::clone(&self.calendar_host);
+        let rendering = async {
+            tokio::time::sleep(self.render_delay).await;
+            self.pool
+                .run(move |connection| render::render(connection, &claim.request, &host, &shared))
+                .await
+        };
+        tokio::select! {
+            biased;
+            reason = holding.stopped() => Work::Stopped(reason),
+            rendered = AssertUnwindSafe(rendering).catch_unwind() => match rendered {
+                Ok(Ok(result)) => Work::Rendered(Box::new(result)),
+                Ok(Err(error)) => Work::Failed(error),
+                Err(panic) => Work::Panicked(panic_message(panic.as_ref())),
+            },
+            () = tokio::time::sleep(self.job_timeout) => {
+                // the render itself runs on another thread, and looks at this
+                holding.stop_token().cancel();
+                Work::TimedOut
+            }
+        }
+    }
+
+    async fn complete(&self, key: ClaimKey, result: Box<NewResult>, holding: &Holding) -> Outcome {
+        let result = Arc::new(result);
+        for tries in 1..=COMPLETE_TRIES {
+            let result = Arc::clone(&result);
+            let completed = self
+                .pool
+                .run(move |connection| claims::complete(connection, key, &result))
+                .await;
+            match completed {
+                Ok(true) => {
+                    log::info!("job.id":% = key.id, "job.attempt" = key.attempt; "the calendar is stored");
+                    return Outcome::Succeeded;
+                }
+                Ok(false) if tries == 1 => return lost(key),
+                // perhaps an earlier try was written and only its answer got lost: the delivery comes once more, and finds out
+                Ok(false) => return Outcome::Lost,
+                Err(DatabaseError::Unavailable(error))
+                    if tries < COMPLETE_TRIES && !holding.stop_token().is_cancelled() =>
+                {
+                    log::warn!("job.id":% = key.id, error; "could not store the calendar yet");
+                    tokio::time::sleep(Backoff::CALL.after(tries)).await;
+                }
+                Err(error) => return undone(key, &error),
+            }
+        }
+        Outcome::Undone
+    }
+
+    async fn fail(&self, key: ClaimKey, error: JobError) -> Outcome {
+        let detail = error.detail.clone();
+        match self
+            .pool
+            .run(move |connection| claims::fail(connection, key, &error))
+            .await
+        {
+            Ok(true) => {
+                log::error!("job.id":% = key.id, "job.attempt" = key.attempt, error = detail; "the job failed");
+                Outcome::Failed
+            }
+            Ok(false) => lost(key),
+            Err(error) => undone(key, &error),
+        }
+    }
+
+    async fn retry(&self, key: ClaimKey, error: JobError, delay: Duration) -> Outcome {
+        match self
+            .pool
+            .run(move |connection| claims::retry(connection, key, &error, delay))
+            .await
+        {
+            Ok(Some(JobStatus::Revoked)) => Outcome::Revoked,
+            Ok(Some(_)) => Outcome::Retry(delay),
+            Ok(None) => lost(key),
+            Err(error) => undone(key, &error),
+        }
+    }
+
+    async fn revoke(&self, key: ClaimKey) -> Outcome {
+        match self
+            .pool
+            .run(move |connection| claims::revoke(connection, key))
+            .await
+        {
+            Ok(true) => {
+                log::info!("job.id":% = key.id, "job.attempt" = key.attempt; "the job was cancelled");
+                Outcome::Revoked
+            }
+            Ok(false) => lost(key),
+            Err(error) => undone(key, &error),
+        }
+    }
+}
+
+/// A late write matched no row: somebody else has the job, and nothing was harmed.
+fn lost(key: ClaimKey) -> Outcome {
+    log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "a late write was refused: the job is not this attempt's any more");
+    metrics::counter!("worker_late_writes_refused_total").increment(1);
+    Outcome::Lost
+}
+
+/// The claim then runs out by itself, and the job is tried again.
+fn undone(key: ClaimKey, error: &DatabaseError) -> Outcome {
+    log::warn!("job.id":% = key.id, "job.attempt" = key.attempt, error:%; "could not note how the attempt ended");
+    Outcome::Undone
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,29 @@
+//! The worker: takes deliveries from a queue, renders the calendars that they ask for, and stores them.
+//!
+//! # Layout, in the order a job travels
+//! - [`config`]: the settings of the process
+//! - [`process`]: start, the signals, the end
+//! - [`consumer`]: polls the queue for as much as there are hands for
+//! - [`held`], [`heartbeat`]: what this worker holds, and how it keeps it
+//! - [`handler`]: one delivery from its claim to its outcome
+//! - [`render`], [`calendar`]: from the todos' rows to the calendar's bytes
+//! - [`outcome`], [`settler`]: how a delivery ends, told to the queue in batches
+//! - [`admin`]: `/livez`, `/readyz`, `/metrics`
+//!
+//! It never settles a delivery before the database has the job's new state, and never writes to a job that it has no
+//! claim to.
+
+pub mod admin;
+pub mod backoff;
+pub mod calendar;
+pub mod config;
+pub mod consumer;
+pub mod handler;
+pub mod heartbeat;
+pub mod held;
+pub mod outcome;
+pub mod process;
+pub mod render;
+pub mod settler;
+
+pub use process::run_process;
