@@ -9,10 +9,12 @@
 //! - [`keeper`]: a child process that ends when we do;
 //! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster;
 //! - [`sqs`]: installs and runs ministack, an SQS of one process, and manages its queues;
+//! - [`http`]: how to talk to what runs;
 //! - [`testing`]: one cluster for a test process, and a fresh database for a test.
 //!
 //! Knows nothing of todos, jobs or migrations: whoever uses it passes those in.
 
+pub mod http;
 pub mod keeper;
 pub mod postgres;
 pub mod sqs;

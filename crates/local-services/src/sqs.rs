@@ -15,11 +15,11 @@ use tempfile::TempDir;
 
 use crate::environment;
 use crate::error::{Error, explain, io_error};
+use crate::http;
 use crate::keeper::{Keeper, KeptChild};
 use crate::ports::free_port;
 use crate::waiting::wait_until;
 
-mod http;
 mod venv;
 
 /// The variable by which every AWS SDK is led to another SQS than Amazon's.
@@ -207,7 +207,24 @@ impl LocalSqs {
     ///
     /// When the endpoint cannot be reached or refuses; the message holds its answer.
     pub fn call(&self, action: &str, parameters: &Value) -> Result<Value, Error> {
-        let (status, body) = http::post(&self.endpoint_url, action, &parameters.to_string())?;
+        let target = format!("AmazonSQS.{action}");
+        // Nobody here checks the signature, but some read the region off it.
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/sqs/aws4_request, \
+             SignedHeaders=host, Signature=0"
+        );
+        let headers = [
+            ("Content-Type", "application/x-amz-json-1.0"),
+            ("X-Amz-Target", &target),
+            ("Authorization", &authorization),
+        ];
+        let http::Answer { status, body } =
+            http::post(&self.endpoint_url, &headers, &parameters.to_string()).map_err(io_error(
+                format!(
+                    "reach the SQS endpoint ({ENDPOINT_VARIABLE}={})",
+                    self.endpoint_url
+                ),
+            ))?;
         if status != 200 {
             return Err(Error::Failed(format!(
                 "SQS refuses {action} {parameters} with {status}: {body}"
@@ -261,10 +278,14 @@ fn serve(
     let url = format!("http://{}:{port}/_ministack/health", Ipv4Addr::LOCALHOST);
     let answers = wait_until(READY, || match server.try_wait() {
         Ok(Some(_)) => Ok(Some(false)),
-        Ok(None) => Ok(http::is_healthy(&url).then_some(true)),
+        Ok(None) => Ok(is_healthy(&url).then_some(true)),
         Err(error) => Err(io_error("watch the local SQS (ministack)")(error)),
     })?;
     Ok((answers == Some(true)).then_some(server))
+}
+
+fn is_healthy(url: &str) -> bool {
+    http::get(url).is_ok_and(|answer| answer.status == 200)
 }
 
 /// The name of a queue's dead-letter queue, which must be of the same type.
