@@ -7,6 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::HttpClient;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
@@ -22,13 +23,18 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Finds region, endpoint and credentials as every AWS tool does: the environment, the files, the machine's role.
 pub async fn load_config() -> SdkConfig {
-    let https = aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build_https();
-    aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(https)
+    let version = BehaviorVersion::v2026_01_12();
+    aws_config::defaults(version)
+        .http_client(https())
         .load()
         .await
+}
+
+fn https() -> impl HttpClient + 'static {
+    let ring = Provider::Rustls(CryptoMode::Ring);
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(ring)
+        .build_https()
 }
 
 /// A queue and the client to reach it with.
@@ -55,6 +61,7 @@ impl Queue {
             .operation_timeout(OPERATION_TIMEOUT)
             .build();
         let config = aws_sdk_sqs::config::Builder::from(shared)
+            .http_client(https())
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .timeout_config(timeouts)
             .build();

@@ -1,0 +1,195 @@
+//! Starts a queue of each kind, over a database of its own.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use diesel::{Connection, PgConnection};
+use job_queue::config::GroupId;
+use job_queue::postgres::{PostgresPublisher, PostgresSubscription};
+use job_queue::sqs::{SqsPublisher, SqsSubscription};
+use job_queue::{Delivery, Publisher, QueueUrl, Subscription, SubscriptionOptions};
+use local_services::sqs::LocalSqs;
+use local_services::testing::TestDatabases;
+use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
+use shared_model::job::{CalendarRequest, JobId};
+use shared_model::jobs::accept;
+use shared_model::message::{JobMessage, MESSAGE_VERSION};
+use shared_model::migrations;
+use tokio_util::sync::CancellationToken;
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| {
+    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+});
+
+/// The kinds of queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Postgres,
+    Standard,
+    Fifo,
+}
+
+/// A queue that nobody else uses.
+pub struct Queue {
+    pub pool: Pool,
+    pub publisher: Arc<dyn Publisher>,
+    pub subscription: Arc<dyn Subscription>,
+    pub url: QueueUrl,
+    group: Option<GroupId>,
+}
+
+/// Long enough for a slow machine to do a few calls in, short enough to wait for.
+pub const VISIBILITY: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Queue {
+    pub fn new(kind: Kind) -> Self {
+        Self::grouped(kind, None)
+    }
+
+    pub fn grouped(kind: Kind, group: Option<&str>) -> Self {
+        let database = DATABASES.create();
+        let cli = Cli::parse_from(["test", "--database-url", &database]);
+        let pool = Pool::new(&cli.database, "job-queue-test", Duration::from_secs(10));
+        let group: Option<GroupId> = group.map(|name| name.parse().unwrap());
+        let url = match kind {
+            Kind::Postgres => QueueUrl::Postgres,
+            Kind::Standard => create_queue(""),
+            Kind::Fifo => create_queue(".fifo"),
+        };
+        let publisher: Arc<dyn Publisher> = match kind {
+            Kind::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
+            _ => Arc::new(SqsPublisher::new(&aws_config(), url.clone(), group.clone())),
+        };
+        let queue = Self {
+            subscription: subscription(&pool, &url, group.as_ref()),
+            pool,
+            publisher,
+            url,
+            group,
+        };
+        queue
+    }
+
+    /// Another worker's subscription to the same queue.
+    pub fn second_subscription(&self) -> Arc<dyn Subscription> {
+        subscription(&self.pool, &self.url, self.group.as_ref())
+    }
+
+    /// Stores jobs and gives their messages, unpublished.
+    pub async fn jobs(&self, count: usize) -> Vec<JobMessage> {
+        let stored = self.pool.run::<_, DatabaseError, _>(move |connection| {
+            (0..count)
+                .map(|_| {
+                    accept::insert(connection, JobId::new(), &CalendarRequest::default(), 3600)
+                })
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let message = |job: shared_model::job::Job| JobMessage {
+            v: MESSAGE_VERSION,
+            job_id: job.id,
+            generation: 1,
+            enqueued_at: job.created_at,
+        };
+        stored.await.unwrap().into_iter().map(message).collect()
+    }
+
+    /// Stores and publishes jobs, and gives their ids.
+    pub async fn publish(&self, count: usize) -> Vec<JobId> {
+        let messages = self.jobs(count).await;
+        for batch in messages.chunks(job_queue::MAX_BATCH) {
+            let published = self.publisher.publish(batch).await.unwrap();
+            assert_eq!(published.failed, []);
+            assert_eq!(published.sent.len(), batch.len());
+        }
+        messages.iter().map(|message| message.job_id).collect()
+    }
+
+    /// Receives once, waiting as the subscription does.
+    pub async fn receive(&self, max: usize) -> Vec<Delivery> {
+        self.subscription
+            .receive(max, &CancellationToken::new())
+            .await
+            .unwrap()
+    }
+
+    /// Receives until `count` deliveries are there. Each receive waits by itself, and an empty one ends it.
+    pub async fn receive_all(&self, count: usize) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        while deliveries.len() < count {
+            let more = self.receive(job_queue::MAX_BATCH).await;
+            if more.is_empty() {
+                break;
+            }
+            deliveries.extend(more);
+        }
+        deliveries
+    }
+
+    /// Ends jobs in the database, as a worker does before it deletes their messages.
+    pub async fn end_jobs(&self, ids: &[JobId]) {
+        let ids = ids.to_vec();
+        let ended = self.pool.run::<_, DatabaseError, _>(move |connection| {
+            ids.iter()
+                .try_for_each(|id| accept::cancel(connection, *id).map(drop))
+        });
+        ended.await.unwrap();
+    }
+}
+
+/// The jobs that deliveries are about.
+pub fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
+    deliveries
+        .iter()
+        .map(|delivery| delivery.message.as_ref().unwrap().job_id)
+        .collect()
+}
+
+/// The same, where order does not count.
+pub fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
+    ids(deliveries).into_iter().collect()
+}
+
+fn subscription(pool: &Pool, url: &QueueUrl, group: Option<&GroupId>) -> Arc<dyn Subscription> {
+    let options = SubscriptionOptions {
+        visibility: VISIBILITY,
+        wait: 2 * VISIBILITY,
+    };
+    match url {
+        QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
+        url => Arc::new(SqsSubscription::new(
+            &aws_config(),
+            url.clone(),
+            group,
+            options,
+        )),
+    }
+}
+
+fn create_queue(suffix: &str) -> QueueUrl {
+    let name = format!("test-{}{suffix}", JobId::new());
+    LocalSqs::shared()
+        .create_queue_with_dead_letters(&name, 10)
+        .unwrap();
+    format!("sqs://{name}").parse().unwrap()
+}
+
+/// What the environment would say, without changing it under other tests.
+pub fn aws_config() -> aws_config::SdkConfig {
+    let sqs = LocalSqs::shared();
+    aws_config::SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .endpoint_url(sqs.endpoint_url())
+        .region(aws_config::Region::new(local_services::sqs::REGION))
+        .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(
+            aws_sdk_sqs::config::Credentials::new("local", "local", None, None, "test"),
+        ))
+        .build()
+}
