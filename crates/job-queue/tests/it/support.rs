@@ -25,23 +25,23 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
 
 /// The kinds of queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Postgres,
     Standard,
     Fifo,
 }
 
 /// A queue that nobody else uses.
-pub struct Queue {
-    pub pool: Pool,
-    pub publisher: Arc<dyn Publisher>,
-    pub subscription: Arc<dyn Subscription>,
-    pub url: QueueUrl,
+pub(crate) struct Queue {
+    pub(crate) pool: Pool,
+    pub(crate) publisher: Arc<dyn Publisher>,
+    pub(crate) subscription: Arc<dyn Subscription>,
+    pub(crate) url: QueueUrl,
     group: Option<GroupId>,
 }
 
 /// Long enough for a slow machine to do a few calls in, short enough to wait for.
-pub const VISIBILITY: Duration = Duration::from_secs(2);
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -50,11 +50,11 @@ struct Cli {
 }
 
 impl Queue {
-    pub fn new(kind: Kind) -> Self {
+    pub(crate) fn new(kind: Kind) -> Self {
         Self::grouped(kind, None)
     }
 
-    pub fn grouped(kind: Kind, group: Option<&str>) -> Self {
+    pub(crate) fn grouped(kind: Kind, group: Option<&str>) -> Self {
         let database = DATABASES.create();
         let cli = Cli::parse_from(["test", "--database-url", &database]);
         let pool = Pool::new(&cli.database, "job-queue-test", Duration::from_secs(10));
@@ -79,12 +79,12 @@ impl Queue {
     }
 
     /// Another worker's subscription to the same queue.
-    pub fn second_subscription(&self) -> Arc<dyn Subscription> {
+    pub(crate) fn second_subscription(&self) -> Arc<dyn Subscription> {
         subscription(&self.pool, &self.url, self.group.as_ref())
     }
 
     /// Stores jobs and gives their messages, unpublished.
-    pub async fn jobs(&self, count: usize) -> Vec<JobMessage> {
+    pub(crate) async fn jobs(&self, count: usize) -> Vec<JobMessage> {
         let stored = self.pool.run::<_, DatabaseError, _>(move |connection| {
             (0..count)
                 .map(|_| {
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Stores and publishes jobs, and gives their ids.
-    pub async fn publish(&self, count: usize) -> Vec<JobId> {
+    pub(crate) async fn publish(&self, count: usize) -> Vec<JobId> {
         let messages = self.jobs(count).await;
         for batch in messages.chunks(job_queue::MAX_BATCH) {
             let published = self.publisher.publish(batch).await.unwrap();
@@ -113,7 +113,7 @@ impl Queue {
     }
 
     /// Receives once, waiting as the subscription does.
-    pub async fn receive(&self, max: usize) -> Vec<Delivery> {
+    pub(crate) async fn receive(&self, max: usize) -> Vec<Delivery> {
         self.subscription
             .receive(max, &CancellationToken::new())
             .await
@@ -121,7 +121,7 @@ impl Queue {
     }
 
     /// Receives until `count` deliveries are there. Each receive waits by itself, and an empty one ends it.
-    pub async fn receive_all(&self, count: usize) -> Vec<Delivery> {
+    pub(crate) async fn receive_all(&self, count: usize) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
         while deliveries.len() < count {
             let more = self.receive(job_queue::MAX_BATCH).await;
@@ -134,7 +134,7 @@ impl Queue {
     }
 
     /// Ends jobs in the database, as a worker does before it deletes their messages.
-    pub async fn end_jobs(&self, ids: &[JobId]) {
+    pub(crate) async fn end_jobs(&self, ids: &[JobId]) {
         let ids = ids.to_vec();
         let ended = self.pool.run::<_, DatabaseError, _>(move |connection| {
             ids.iter()
@@ -145,7 +145,7 @@ impl Queue {
 }
 
 /// The jobs that deliveries are about.
-pub fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
+pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
     deliveries
         .iter()
         .map(|delivery| delivery.message.as_ref().unwrap().job_id)
@@ -153,7 +153,7 @@ pub fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
 }
 
 /// The same, where order does not count.
-pub fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
+pub(crate) fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
     ids(deliveries).into_iter().collect()
 }
 
@@ -182,7 +182,7 @@ fn create_queue(suffix: &str) -> QueueUrl {
 }
 
 /// What the environment would say, without changing it under other tests.
-pub fn aws_config() -> aws_config::SdkConfig {
+pub(crate) fn aws_config() -> aws_config::SdkConfig {
     let sqs = LocalSqs::shared();
     aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())

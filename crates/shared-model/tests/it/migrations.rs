@@ -1,0 +1,35 @@
+//! Each migration runs up, down and up again, and several processes may start at once.
+
+use diesel::{Connection, PgConnection};
+use diesel_migrations::MigrationHarness;
+use local_services::testing::TestDatabases;
+use shared_model::migrations;
+
+static EMPTY: TestDatabases = TestDatabases::new(|_| {});
+
+#[test]
+fn every_migration_runs_up_down_and_up_again() {
+    let mut connection = PgConnection::establish(&EMPTY.create()).unwrap();
+    assert!(migrations::are_pending(&mut connection).unwrap());
+    migrations::run(&mut connection).unwrap();
+    assert!(!migrations::are_pending(&mut connection).unwrap());
+    connection
+        .revert_all_migrations(migrations::MIGRATIONS)
+        .unwrap();
+    assert!(migrations::are_pending(&mut connection).unwrap());
+    migrations::run(&mut connection).unwrap();
+    migrations::run(&mut connection).unwrap();
+    assert!(!migrations::are_pending(&mut connection).unwrap());
+}
+
+#[test]
+fn processes_that_start_at_once_do_not_run_a_migration_twice() {
+    let url = EMPTY.create();
+    std::thread::scope(|scope| {
+        let run = || migrations::run(&mut PgConnection::establish(&url).unwrap());
+        let runs: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
+        for run in runs {
+            run.join().unwrap().unwrap();
+        }
+    });
+}

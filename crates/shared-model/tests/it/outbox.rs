@@ -1,0 +1,106 @@
+//! The outbox: nothing is forgotten, and no two relays send one job at once.
+
+use std::collections::BTreeSet;
+
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use shared_model::job::JobId;
+use shared_model::jobs::{accept, outbox};
+
+use crate::support::{accept as accept_job, database};
+
+#[test]
+fn what_was_taken_is_sent_once_and_what_was_given_back_again() {
+    let connection = &mut database();
+    let ids: Vec<JobId> = (0..5).map(|_| accept_job(connection)).collect();
+    let taken = outbox::lease_unpublished(connection, 3).unwrap();
+    assert_eq!(
+        taken
+            .iter()
+            .map(|message| message.job_id)
+            .collect::<Vec<_>>(),
+        ids[..3],
+        "oldest first"
+    );
+    assert_eq!(
+        outbox::lease_unpublished(connection, 10).unwrap().len(),
+        2,
+        "the others are another relay's"
+    );
+
+    outbox::mark_published(connection, &ids[..2]).unwrap();
+    outbox::release_unpublished(connection, &ids[2..]).unwrap();
+    let again: BTreeSet<JobId> = outbox::lease_unpublished(connection, 10)
+        .unwrap()
+        .iter()
+        .map(|message| message.job_id)
+        .collect();
+    assert_eq!(again, ids[2..].iter().copied().collect());
+    assert_eq!(outbox::backlog(connection).unwrap().jobs, 3);
+}
+
+#[test]
+fn a_relay_that_died_after_taking_holds_a_job_up_only_for_its_lease() {
+    let connection = &mut database();
+    let id = accept_job(connection);
+    outbox::lease_unpublished(connection, 1).unwrap();
+    assert!(outbox::lease_unpublished(connection, 1).unwrap().is_empty());
+    diesel::sql_query(
+        "UPDATE calendar_jobs SET publish_lease_until = publish_lease_until - interval '30 s'",
+    )
+    .execute(connection)
+    .unwrap();
+    assert_eq!(
+        outbox::lease_unpublished(connection, 1).unwrap()[0].job_id,
+        id
+    );
+}
+
+#[test]
+fn a_job_that_was_cancelled_before_it_was_sent_is_not_sent() {
+    let connection = &mut database();
+    let id = accept_job(connection);
+    accept::cancel(connection, id).unwrap();
+    assert!(outbox::lease_unpublished(connection, 1).unwrap().is_empty());
+    assert_eq!(outbox::backlog(connection).unwrap().jobs, 0);
+}
+
+#[test]
+fn relays_at_once_share_the_work() {
+    let url = {
+        let connection = &mut database();
+        for _ in 0..200 {
+            accept_job(connection);
+        }
+        diesel::sql_query("SELECT current_database() AS name")
+            .get_result::<Name>(connection)
+            .unwrap()
+            .name
+    };
+    let url = local_services::testing::shared_cluster().url_of(&url);
+    let taken: Vec<JobId> = std::thread::scope(|scope| {
+        let relay = || {
+            let connection = &mut PgConnection::establish(&url).unwrap();
+            let mut taken = Vec::new();
+            loop {
+                let batch = outbox::lease_unpublished(connection, 10).unwrap();
+                if batch.is_empty() {
+                    return taken;
+                }
+                taken.extend(batch.iter().map(|message| message.job_id));
+            }
+        };
+        let relays: Vec<_> = (0..4).map(|_| scope.spawn(relay)).collect();
+        relays
+            .into_iter()
+            .flat_map(|relay| relay.join().unwrap())
+            .collect()
+    });
+    assert_eq!(taken.len(), 200);
+    assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 200);
+}
+
+#[derive(diesel::QueryableByName)]
+struct Name {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+}

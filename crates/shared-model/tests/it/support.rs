@@ -1,0 +1,50 @@
+//! A database of its own for each test.
+
+use std::time::Duration;
+
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use local_services::testing::TestDatabases;
+use shared_model::job::{CalendarRequest, Job, JobId};
+use shared_model::jobs::accept;
+use shared_model::jobs::claims::{self, Claim, Claimed};
+use shared_model::migrations;
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| {
+    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+});
+
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const MAX_ATTEMPTS: i32 = 3;
+pub(crate) const EXPIRY_SECONDS: u32 = 3600;
+
+pub(crate) fn database() -> PgConnection {
+    PgConnection::establish(&DATABASES.create()).unwrap()
+}
+
+pub(crate) fn accept(connection: &mut PgConnection) -> JobId {
+    let id = JobId::new();
+    accept::insert(connection, id, &CalendarRequest::default(), EXPIRY_SECONDS).unwrap();
+    id
+}
+
+pub(crate) fn find(connection: &mut PgConnection, id: JobId) -> Job {
+    accept::find(connection, id).unwrap().unwrap()
+}
+
+pub(crate) fn try_claim(connection: &mut PgConnection, id: JobId) -> Claimed {
+    claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS).unwrap()
+}
+
+pub(crate) fn claim(connection: &mut PgConnection, id: JobId) -> Claim {
+    match try_claim(connection, id) {
+        Claimed::Begin(claim) => claim,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+/// As if the time of the lease had passed.
+pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
+    let sql =
+        format!("UPDATE calendar_jobs SET lease_until = now() - interval '1 s' WHERE id = '{id}'");
+    assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
+}
