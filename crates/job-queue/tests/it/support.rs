@@ -68,14 +68,13 @@ impl Queue {
             Kind::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
             _ => Arc::new(SqsPublisher::new(&aws_config(), url.clone(), group.clone())),
         };
-        let queue = Self {
+        Self {
             subscription: subscription(&pool, &url, group.as_ref()),
             pool,
             publisher,
             url,
             group,
-        };
-        queue
+        }
     }
 
     /// Another worker's subscription to the same queue.

@@ -1,6 +1,10 @@
 //! The stores against a real PostgreSQL.
 
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod migrations;
+#[cfg(test)]
 mod outbox;
+#[cfg(test)]
 mod support;

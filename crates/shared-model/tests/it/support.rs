@@ -13,7 +13,7 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
 });
 
-pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const MAX_ATTEMPTS: i32 = 3;
 pub(crate) const EXPIRY_SECONDS: u32 = 3600;
 
