@@ -1,0 +1,229 @@
+//! Databases, jobs, queues and worker processes for the tests.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use flate2::read::GzDecoder;
+use local_services::testing::TestDatabases;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
+use shared_model::job::{CalendarRequest, Job, JobId};
+use shared_model::jobs::accept;
+use shared_model::{migrations, results};
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| {
+    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+});
+
+/// Short, so that what a dead worker held comes back soon.
+pub(crate) const VISIBILITY: Duration = Duration::from_secs(2);
+/// Nothing in these tests takes so long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// A database that nobody else uses.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) pool: Pool,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        let url = DATABASES.create();
+        let cli = Cli::parse_from(["test", "--database-url", &url]);
+        let pool = Pool::new(&cli.database, "worker-test", Duration::from_secs(20));
+        Self { url, pool }
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let sql = sql.to_owned();
+        self.pool
+            .run::<_, DatabaseError, _>(move |connection| {
+                Ok(diesel::sql_query(sql).execute(connection).map(drop)?)
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Stores so many todos; every tenth has no deadline, and every second is completed.
+    pub(crate) async fn add_todos(&self, count: usize) {
+        self.execute(&format!(
+            "INSERT INTO todos (title, description, completed, deadline_at)
+             SELECT 'todo ' || n, 'what there is to do about ' || n, n % 2 = 0,
+                    CASE WHEN n % 10 > 0 THEN timestamp '2026-03-01' + n * interval '1 minute' END
+             FROM generate_series(1, {count}) AS n"
+        ))
+        .await;
+    }
+
+    pub(crate) async fn accept(&self, request: CalendarRequest) -> JobId {
+        let id = JobId::new();
+        self.pool
+            .run::<_, DatabaseError, _>(move |connection| {
+                accept::insert(connection, id, &request, 3600)
+            })
+            .await
+            .unwrap();
+        id
+    }
+
+    pub(crate) async fn accept_many(&self, count: usize) -> Vec<JobId> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            ids.push(self.accept(CalendarRequest::default()).await);
+        }
+        ids
+    }
+
+    pub(crate) async fn find(&self, id: JobId) -> Job {
+        let job = self
+            .pool
+            .run(move |connection| accept::find(connection, id))
+            .await;
+        job.unwrap().unwrap()
+    }
+
+    /// Looks at a job until it is as wanted.
+    pub(crate) async fn wait_for(&self, id: JobId, wanted: impl Fn(&Job) -> bool) -> Job {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let job = self.find(id).await;
+            if wanted(&job) {
+                return job;
+            }
+            assert!(Instant::now() < deadline, "still {job:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn wait_until_ended(&self, id: JobId) -> Job {
+        self.wait_for(id, |job| job.status.is_terminal()).await
+    }
+
+    /// A finished job's calendar.
+    pub(crate) async fn calendar(&self, id: JobId) -> Option<String> {
+        let content = self
+            .pool
+            .run(move |connection| results::content(connection, id))
+            .await
+            .unwrap()?;
+        let mut text = String::new();
+        GzDecoder::new(content.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(worker::calendar::lint::lint(text.as_bytes()), []);
+        Some(text)
+    }
+}
+
+/// A worker's process. Killed when dropped.
+pub(crate) struct Worker {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    pub(crate) seen: Vec<String>,
+}
+
+impl Worker {
+    /// Starts the real binary with short times; `settings` overrides.
+    pub(crate) fn start(database: &Database, queue_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_taskoverflow-worker"))
+            .env_clear()
+            .envs([
+                ("DATABASE_URL", database.url.as_str()),
+                ("QUEUE_URL", queue_url),
+                ("ADMIN_ADDR", "127.0.0.1:0"),
+                ("VISIBILITY_TIMEOUT", "2s"),
+                ("RECEIVE_WAIT", "1s"),
+                ("LOG_FORMAT", "json"),
+            ])
+            .envs(settings.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            stderr
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(rest) else {
+                panic!("no log line has {text:?}; there are {:#?}", self.seen)
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The address of the admin endpoint.
+    pub(crate) fn admin_addr(&mut self) -> String {
+        let line = self.wait_for_log("the admin endpoint is up");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        line["http.addr"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+
+    /// Waits for the process's end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.seen.extend(self.lines.iter());
+                return status;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the worker does not end; it said {:#?}",
+                self.seen
+            );
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a process has no other way to be waited for with a bound"
+            )]
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
