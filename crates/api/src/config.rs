@@ -1,0 +1,117 @@
+//! The process's settings.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::ArgAction;
+use job_queue::QueueConfig;
+use shared_model::database::DatabaseConfig;
+use shared_model::logging::LogConfig;
+use shared_model::settings::positive_duration;
+
+use crate::links::PublicUrl;
+
+/// The port of the original's clients.
+const DEFAULT_BIND_ADDR: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 6400);
+
+/// The HTTP API of TaskOverflow: todos, calendar jobs and their results; and the relay that publishes the jobs.
+#[derive(Debug, clap::Parser)]
+#[command(name = "taskoverflow-api", version)]
+pub struct Cli {
+    /// The settings.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the API can be told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// The address and port to listen on
+    #[arg(long, env, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_BIND_ADDR)]
+    pub bind_addr: SocketAddr,
+    /// Where clients reach the API: http or https, a host, perhaps a port and a path [default: as each request says]
+    #[arg(long, env, value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
+    /// Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-Host, which are believed then
+    #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
+    pub trust_proxy: bool,
+    /// How long a job may wait, and how long its result is kept after that; in whole seconds, rounded up
+    #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = positive_duration)]
+    pub job_expiry: Duration,
+    /// Whether to bring the database's schema up to date at the start; else it is waited for
+    #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
+    pub migrate: bool,
+    /// Where the database is.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// Which queue carries the jobs.
+    #[command(flatten)]
+    pub queue: QueueConfig,
+    /// How the process logs.
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+impl Config {
+    /// What is wrong with the settings together; empty when nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        self.queue.problems()
+    }
+
+    /// [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
+    pub fn job_expiry_seconds(&self) -> u32 {
+        let whole = self.job_expiry.as_secs();
+        let rounded_up = whole + u64::from(self.job_expiry.subsec_nanos() > 0);
+        u32::try_from(rounded_up).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    const REQUIRED: [&str; 5] = [
+        "taskoverflow-api",
+        "--database-url",
+        "postgres://db/todos",
+        "--queue-url",
+        "postgres:",
+    ];
+
+    fn parse(flags: &[&str]) -> Config {
+        Cli::try_parse_from(REQUIRED.iter().chain(flags))
+            .unwrap()
+            .config
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_switch_is_read_with_and_without_a_value() {
+        assert!(!parse(&[]).trust_proxy);
+        assert!(parse(&["--trust-proxy"]).trust_proxy);
+        assert!(parse(&["--trust-proxy", "true"]).trust_proxy);
+        assert!(parse(&[]).migrate);
+        assert!(!parse(&["--migrate=false"]).migrate);
+    }
+
+    #[test]
+    fn an_expiry_is_rounded_up_to_whole_seconds() {
+        assert_eq!(parse(&[]).job_expiry_seconds(), 24 * 60 * 60);
+        assert_eq!(parse(&["--job-expiry", "1ms"]).job_expiry_seconds(), 1);
+        assert_eq!(parse(&["--job-expiry", "1001ms"]).job_expiry_seconds(), 2);
+    }
+
+    #[test]
+    fn settings_that_contradict_are_named() {
+        let problems = parse(&["--queue-group", "all"]).problems();
+        assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
+        assert!(parse(&[]).problems().is_empty());
+    }
+}

@@ -1,0 +1,40 @@
+//! The HTTP API of TaskOverflow, and the relay that publishes its jobs.
+//!
+//! # Layout, in the order a job travels
+//! - [`config`], [`server`], [`preparation`]: the process, from its settings to its end
+//! - [`observe`]: what every request gets: an id, a line in the log, metrics
+//! - [`routes`]: what can be asked
+//! - [`query`], [`json_body`], [`todo_input`], [`deadline`], [`job_request`]: what a client sends, checked
+//! - [`state`]: the one door to the database, shut until the schema is there
+//! - [`todo_store`]: the todos, which only the API writes; jobs are stored by [`shared_model::jobs`]
+//! - [`relay`]: from the outbox to the queue
+//! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
+//! - [`problem`]: every error, as `application/problem+json`
+//! - [`telemetry`]: the metrics' names
+//!
+//! A 202 means that the job's row is committed. No request waits for the queue, and no error's cause leaves the
+//! process except in its log.
+
+pub mod config;
+pub mod cursor;
+pub mod deadline;
+pub mod download;
+pub mod job_request;
+pub mod job_view;
+pub mod json_body;
+pub mod links;
+pub mod observe;
+pub mod preparation;
+pub mod problem;
+pub mod query;
+pub mod relay;
+pub mod routes;
+pub mod server;
+pub mod state;
+pub mod telemetry;
+pub mod todo_input;
+pub mod todo_store;
+pub mod todo_view;
+
+pub use config::Config;
+pub use server::{run, run_process};

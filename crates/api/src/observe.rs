@@ -1,0 +1,98 @@
+//! What every request gets: an id, a line in the log, its place in the metrics, and the headers of every answer.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Next;
+use uuid::Uuid;
+
+use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longer ids are not taken over.
+const REQUEST_ID_MAX_LENGTH: usize = 128;
+
+/// The middleware.
+///
+/// # Errors
+/// What `next` gives.
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let begun = Instant::now();
+    let id = request_id(&request);
+    let mut response = next.call(request).await?;
+
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        // answers are the state of now; what may be kept says so
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    record(&response, &id, begun.elapsed().as_secs_f64());
+    Ok(response)
+}
+
+/// The client's own id if it is one that can go into a log; else a new one.
+fn request_id(request: &ServiceRequest) -> HeaderValue {
+    let is_sane = |id: &&HeaderValue| {
+        (1..=REQUEST_ID_MAX_LENGTH).contains(&id.len())
+            && id.as_bytes().iter().all(|byte| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
+            })
+    };
+    let given = request.headers().get(&X_REQUEST_ID).filter(is_sane);
+    given.cloned().unwrap_or_else(|| {
+        let id = Uuid::now_v7().to_string();
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
+    })
+}
+
+fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, seconds: f64) {
+    let request = response.request();
+    let status = response.status();
+    // a client chooses paths and methods freely; the metrics must not grow with them
+    let route = request
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".to_owned());
+    let method = known_name(request.method());
+    metrics::counter!(HTTP_REQUESTS, "method" => method, "route" => route.clone(), "status" => status.as_str().to_owned())
+        .increment(1);
+    metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(seconds);
+
+    let level = if status.is_server_error() {
+        log::Level::Warn
+    } else {
+        log::Level::Debug
+    };
+    let error = response.response().error().map(ToString::to_string);
+    log::log!(
+        level,
+        "http.method" = request.method().as_str(),
+        "http.path" = request.path(),
+        "http.status" = status.as_u16(),
+        "duration_ms" = seconds * 1000.0,
+        "request.id" = id.to_str().unwrap_or_default(),
+        "error" = error.as_deref().unwrap_or_default();
+        "answered a request"
+    );
+}
+
+fn known_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

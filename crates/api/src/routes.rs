@@ -1,0 +1,86 @@
+//! What can be asked.
+
+mod health;
+mod jobs;
+mod todos;
+
+use actix_web::guard::{Any, Get, Head};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, Route};
+
+use crate::links::API_PREFIX;
+use crate::problem::ApiError;
+
+const INDEX: &str = "\
+TaskOverflow
+
+GET    /api/v1/health
+GET    /api/v1/todos                   ?completed= &window= &limit= &cursor=
+POST   /api/v1/todos
+GET    /api/v1/todos/{id}
+PUT    /api/v1/todos/{id}              or PATCH
+DELETE /api/v1/todos/{id}
+POST   /api/v1/todos/ical              ask for a calendar
+GET    /api/v1/todos/ical              ?status= &limit= &cursor=
+GET    /api/v1/todos/ical/{id}/status
+GET    /api/v1/todos/ical/{id}/result
+DELETE /api/v1/todos/ical/{id}         cancel
+GET    /livez /readyz /metrics
+";
+
+/// Adds every route.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .service(resource("/", "GET, HEAD").route(get().to(index)))
+        .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
+        .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
+        .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
+        .service(web::scope(API_PREFIX).configure(configure_api))
+        .default_service(web::to(no_such_route));
+}
+
+fn configure_api(config: &mut ServiceConfig) {
+    config
+        .service(resource("/health", "GET, HEAD").route(get().to(health::health)))
+        .service(
+            resource("/todos", "GET, HEAD, POST")
+                .route(get().to(todos::list))
+                .route(web::post().to(todos::create)),
+        )
+        // before /todos/{id}, which it would be taken for
+        .service(
+            resource("/todos/ical", "GET, HEAD, POST")
+                .route(get().to(jobs::list))
+                .route(web::post().to(jobs::create)),
+        )
+        .service(
+            resource("/todos/{id}", "GET, HEAD, PUT, PATCH, DELETE")
+                .route(get().to(todos::find))
+                .route(web::put().to(todos::update))
+                .route(web::patch().to(todos::update))
+                .route(web::delete().to(todos::delete)),
+        )
+        .service(resource("/todos/ical/{id}", "DELETE").route(web::delete().to(jobs::cancel)))
+        .service(resource("/todos/ical/{id}/status", "GET, HEAD").route(get().to(jobs::status)))
+        .service(resource("/todos/ical/{id}/result", "GET, HEAD").route(get().to(jobs::result)));
+}
+
+/// A path and the methods that it knows; others are told so.
+fn resource(path: &str, allowed: &'static str) -> Resource {
+    web::resource(path).default_service(web::to(move || async move {
+        Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed))
+    }))
+}
+
+/// GET, and HEAD, whose body is left out when the answer is written.
+fn get() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
+}
+
+async fn index() -> &'static str {
+    INDEX
+}
+
+async fn no_such_route() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NoSuchRoute)
+}

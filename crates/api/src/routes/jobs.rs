@@ -1,0 +1,247 @@
+//! The calendar jobs and their results.
+
+use std::future::{Ready, ready};
+
+use actix_web::body::{self, SizedStream};
+use actix_web::dev::Payload;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, ContentEncoding, ETAG, EntityTag, LINK, LOCATION,
+    RETRY_AFTER, VARY,
+};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{Bytes, Data};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
+use diesel::PgConnection;
+use futures_util::stream;
+use shared_model::job::{Job, JobId, JobStatus};
+use shared_model::jobs::accept::{self, Cancelled, JobPosition};
+use shared_model::results::{self, ResultSummary};
+use uuid::Uuid;
+
+use crate::cursor;
+use crate::download::{ClientCopies, Coding, Decompressed};
+use crate::job_request;
+use crate::job_view::{AcceptedJob, JobView};
+use crate::json_body::JsonBody;
+use crate::problem::{ApiError, POLL_AFTER_SECONDS};
+use crate::query::Query;
+use crate::state::Api;
+
+/// How many jobs are listed where no `limit` is given.
+const DEFAULT_PAGE: u16 = 100;
+
+/// The id in the path. What is no UUID is no job.
+pub(super) struct PathId(JobId);
+
+impl FromRequest for PathId {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = request.match_info().get("id").unwrap_or_default();
+        let id = Uuid::try_parse(id).map(|id| Self(JobId(id)));
+        ready(id.or(Err(ApiError::JobNotFound)))
+    }
+}
+
+pub(super) async fn create(
+    request: HttpRequest,
+    api: Data<Api>,
+    query: Query,
+    body: JsonBody,
+) -> Result<HttpResponse, ApiError> {
+    let wanted = job_request::read(&query, body.members()?)?;
+    let expiry_seconds = api.job_expiry_seconds;
+    let job = api
+        .query(move |connection| {
+            Ok(accept::insert(
+                connection,
+                JobId::new(),
+                &wanted,
+                expiry_seconds,
+            )?)
+        })
+        .await?;
+    api.job_accepted.notify_one();
+    let accepted = AcceptedJob::new(&job, &api.origin.links(&request));
+    Ok(HttpResponse::Accepted()
+        .insert_header((LOCATION, accepted.task_url.as_str()))
+        .insert_header((RETRY_AFTER, POLL_AFTER_SECONDS))
+        .json(accepted))
+}
+
+pub(super) async fn list(
+    request: HttpRequest,
+    api: Data<Api>,
+    query: Query,
+) -> Result<HttpResponse, ApiError> {
+    let status: Option<JobStatus> = query.value(
+        "status",
+        "one of PENDING, STARTED, RETRY, SUCCESS, FAILURE and REVOKED",
+    )?;
+    let after = query.after(|cursor| {
+        let (created_at, id) = cursor::decode(cursor)?;
+        Some(JobPosition {
+            created_at,
+            id: JobId(id),
+        })
+    })?;
+    let limit = query.limit()?.unwrap_or(DEFAULT_PAGE);
+    // one more tells whether another page follows
+    let rows = i64::from(limit) + 1;
+    let mut jobs = api
+        .query(move |connection| Ok(accept::list(connection, status, after, rows)?))
+        .await?;
+    let links = api.origin.links(&request);
+    let mut response = HttpResponse::Ok();
+    if jobs.len() > usize::from(limit) {
+        jobs.pop();
+        let parameters = [
+            ("status", status.map(|status| status.to_string())),
+            ("limit", Some(limit.to_string())),
+            (
+                "cursor",
+                jobs.last()
+                    .map(|last| cursor::encode(last.created_at, last.id)),
+            ),
+        ];
+        response.insert_header((LINK, links.next_page("/todos/ical", &parameters)));
+    }
+    let jobs: Vec<JobView<'_>> = jobs.iter().map(|job| JobView::new(job, &links)).collect();
+    Ok(response.json(jobs))
+}
+
+pub(super) async fn status(
+    request: HttpRequest,
+    api: Data<Api>,
+    PathId(id): PathId,
+) -> Result<HttpResponse, ApiError> {
+    let job = api.query(move |connection| find(connection, id)).await?;
+    let etag = EntityTag::new_strong(job.version.to_string());
+    let is_known = ClientCopies::of(&request).include(&etag);
+    let mut response = HttpResponse::build(if is_known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    });
+    response.insert_header((ETAG, etag));
+    ask_again_until_ended(&mut response, &job);
+    Ok(if is_known {
+        response.finish()
+    } else {
+        response.json(JobView::new(&job, &api.origin.links(&request)))
+    })
+}
+
+pub(super) async fn cancel(
+    request: HttpRequest,
+    api: Data<Api>,
+    PathId(id): PathId,
+) -> Result<HttpResponse, ApiError> {
+    let cancelled = api
+        .query(move |connection| Ok(accept::cancel(connection, id)?))
+        .await?;
+    let (status, job) = match cancelled.ok_or(ApiError::JobNotFound)? {
+        Cancelled::Already(job) | Cancelled::TooLate(job) if job.expired => {
+            return Err(ApiError::JobExpired);
+        }
+        Cancelled::Revoked(job) | Cancelled::Already(job) => (StatusCode::OK, job),
+        Cancelled::Asked(job) => (StatusCode::ACCEPTED, job),
+        Cancelled::TooLate(job) => return Err(ApiError::JobEnded(job.status)),
+    };
+    let mut response = HttpResponse::build(status);
+    ask_again_until_ended(&mut response, &job);
+    Ok(response.json(JobView::new(&job, &api.origin.links(&request))))
+}
+
+fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
+    if !job.status.is_terminal() {
+        response.insert_header((RETRY_AFTER, POLL_AFTER_SECONDS));
+    }
+}
+
+enum Content {
+    /// The client has it.
+    Known,
+    /// The client asks for the headers only.
+    NotWanted,
+    /// Gzipped, as it is stored.
+    Stored(Vec<u8>),
+}
+
+pub(super) async fn result(
+    request: HttpRequest,
+    api: Data<Api>,
+    PathId(id): PathId,
+) -> Result<HttpResponse, ApiError> {
+    let coding = Coding::negotiate(&request)?;
+    let copies = ClientCopies::of(&request);
+    let only_headers = request.method() == Method::HEAD;
+    let (result, etag, content) = api
+        .query(move |connection| {
+            let result = find_result(connection, id)?;
+            let etag = coding.etag(&result);
+            let content = if copies.include(&etag) {
+                Content::Known
+            } else if only_headers {
+                Content::NotWanted
+            } else {
+                Content::Stored(results::content(connection, id)?.ok_or(ApiError::JobExpired)?)
+            };
+            Ok((result, etag, content))
+        })
+        .await?;
+
+    let mut response = HttpResponse::Ok();
+    response
+        .insert_header((ETAG, etag))
+        .insert_header((VARY, "Accept-Encoding"))
+        .insert_header((CACHE_CONTROL, "private, no-cache"));
+    if let Content::Known = content {
+        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
+    }
+    response
+        .content_type("text/calendar; charset=utf-8")
+        .insert_header((
+            CONTENT_DISPOSITION,
+            "attachment; filename=\"taskoverflow.ics\"",
+        ));
+    if coding == Coding::Gzip {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    let length = result.byte_length.unsigned_abs();
+    Ok(match (content, coding) {
+        (Content::Stored(content), Coding::Gzip) => response.body(content),
+        (Content::Stored(content), Coding::Identity) => {
+            response.body(Decompressed::new(content, length))
+        }
+        (Content::Known | Content::NotWanted, Coding::Gzip) => response.body(body::None::new()),
+        (Content::Known | Content::NotWanted, Coding::Identity) => response.body(SizedStream::new(
+            length,
+            stream::empty::<Result<Bytes, ApiError>>(),
+        )),
+    })
+}
+
+fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
+    let job = accept::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
+    if job.expired {
+        return Err(ApiError::JobExpired);
+    }
+    Ok(job)
+}
+
+fn find_result(connection: &mut PgConnection, id: JobId) -> Result<ResultSummary, ApiError> {
+    let job = find(connection, id)?;
+    match job.status {
+        // a result goes only when its job expires, which may be now
+        JobStatus::Success => results::summary(connection, id)?.ok_or(ApiError::JobExpired),
+        JobStatus::Pending | JobStatus::Started | JobStatus::Retry => {
+            Err(ApiError::JobNotFinished(job.status))
+        }
+        JobStatus::Failure | JobStatus::Revoked => Err(ApiError::NoResult {
+            status: job.status,
+            cause: job.error,
+        }),
+    }
+}

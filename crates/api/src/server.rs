@@ -1,0 +1,222 @@
+//! The process: it listens at once, serves once the database is there, and ends when it is told to.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context;
+use job_queue::Publisher;
+use shared_model::database::Pool;
+use shared_model::jobs::outbox::{self, Backlog};
+use shared_model::{logging, settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Cli, Config};
+use crate::observe::observe;
+use crate::preparation::{Preparation, RefusedSetting};
+use crate::relay::Relay;
+use crate::routes;
+use crate::state::{Api, QueueState, STATEMENT_TIMEOUT};
+use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
+
+/// How long open requests may take once the process was told to stop; orchestrators kill after 30 seconds.
+const DRAIN_TIMEOUT_SECONDS: u64 = 20;
+/// How long an idle connection is kept: longer than load balancers do (60 seconds), so that they never send into one
+/// that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How often the outbox is measured and the metrics are tidied up.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Runs the API until SIGTERM or SIGINT, as a process of its own: with a runtime of its own, and with the exit code 2
+/// for settings that are wrong.
+///
+/// # Errors
+/// When the address is taken, or a migration fails.
+pub fn run_process(config: Config) -> anyhow::Result<()> {
+    let problems = config.problems();
+    if !problems.is_empty() {
+        settings::refuse::<Cli>(&problems);
+    }
+    let outcome = actix_web::rt::System::new().block_on(run(config));
+    match outcome
+        .as_ref()
+        .err()
+        .and_then(|error| error.downcast_ref::<RefusedSetting>())
+    {
+        Some(refused) => settings::refuse::<Cli>(&[refused.to_string()]),
+        None => outcome,
+    }
+}
+
+/// Runs the API until SIGTERM or SIGINT; the second one ends it at once.
+///
+/// # Errors
+/// [`RefusedSetting`] when the database refuses this process for good; others when the address is taken, or a migration
+/// fails.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    logging::init(&config.log);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut next_signal = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let told_to_stop = async {
+        next_signal().await;
+        log::info!("stopping: finishing open requests");
+        shutdown.cancel();
+        next_signal().await;
+        log::warn!("stopping at once");
+    };
+    let pool = Pool::new(&config.database, "taskoverflow-api", STATEMENT_TIMEOUT);
+    let server = Server::bind(&config, pool.clone())?;
+    log::info!("http.address":% = server.address(); "listening");
+    let publisher = config.queue.connect_publisher(&pool);
+    tokio::select! {
+        outcome = server.run(publisher, shutdown.clone()) => outcome,
+        () = told_to_stop => Ok(()),
+    }
+}
+
+/// An API that listens and is about to run.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    api: Arc<Api>,
+    pool: Pool,
+    preparation: Preparation,
+    queue: watch::Sender<QueueState>,
+}
+
+impl Server {
+    /// Listens. Requests wait until [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When the address is taken or not this machine's.
+    pub fn bind(config: &Config, pool: Pool) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(config.bind_addr)
+            .with_context(|| format!("BIND_ADDR: can't listen on {}", config.bind_addr))?;
+        let (queue, queue_seen) = watch::channel(QueueState::Unknown);
+        let metrics = telemetry::install()?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            api: Arc::new(Api::new(config, pool.clone(), queue_seen, metrics)),
+            preparation: Preparation::new(config, pool.clone()),
+            pool,
+            queue,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown`, then finishes what is open within its bound. Jobs are accepted also while the queue is
+    /// down, or `publisher` not there yet.
+    ///
+    /// # Errors
+    /// [`RefusedSetting`] when the database refuses this process for good; others when a migration fails. It stops
+    /// then too.
+    pub async fn run(
+        self,
+        publisher: impl Future<Output = Arc<dyn Publisher>>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let http = serve(self.listener, Arc::clone(&self.api))?;
+        let http_handle = http.handle();
+        let http_ended = CancellationToken::new();
+        let serving = async {
+            let outcome = http.await;
+            http_ended.cancel();
+            outcome
+        };
+        let stopping = async {
+            tokio::select! {
+                () = shutdown.cancelled() => http_handle.stop(true).await,
+                () = http_ended.cancelled() => {}
+            }
+        };
+        // until the last request has ended: it may have accepted a job
+        let publishing = async {
+            let preparation = http_ended.run_until_cancelled(self.preparation.run());
+            let Some(()) = preparation
+                .await
+                .transpose()
+                .inspect_err(|_| shutdown.cancel())?
+            else {
+                return Ok(());
+            };
+            self.api.start();
+            log::info!("ready");
+            let Some(publisher) = http_ended.run_until_cancelled(publisher).await else {
+                return Ok(());
+            };
+            let relay = Relay {
+                pool: self.pool,
+                publisher,
+                wake: Arc::clone(&self.api.job_accepted),
+                queue: self.queue,
+            };
+            relay.run(http_ended.clone()).await;
+            anyhow::Ok(())
+        };
+        let background = async {
+            tokio::select! {
+                outcome = publishing => outcome,
+                () = measure(&self.api) => Ok(()),
+            }
+        };
+        let (served, background, ()) = tokio::join!(serving, background, stopping);
+        background?;
+        Ok(served?)
+    }
+}
+
+fn serve(listener: TcpListener, api: Arc<Api>) -> std::io::Result<actix_web::dev::Server> {
+    let api = Data::from(api);
+    let app = move || {
+        App::new()
+            .app_data(api.clone())
+            .wrap(from_fn(observe))
+            .configure(routes::configure)
+    };
+    let server = HttpServer::new(app)
+        .keep_alive(KEEP_ALIVE)
+        .tcp_nodelay(true)
+        .shutdown_timeout(DRAIN_TIMEOUT_SECONDS)
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Keeps the outbox's gauges up to date and the metrics' memory small, for ever.
+async fn measure(api: &Api) {
+    loop {
+        api.metrics.run_upkeep();
+        // a database that is away has its own signs
+        if let Ok(backlog) = api
+            .query(|connection| Ok(outbox::backlog(connection)?))
+            .await
+        {
+            let Backlog {
+                jobs,
+                oldest_age_seconds,
+            } = backlog;
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            metrics::gauge!(OUTBOX_JOBS).set(jobs as f64);
+            metrics::gauge!(OUTBOX_OLDEST_AGE).set(oldest_age_seconds);
+        }
+        tokio::time::sleep(MEASURE_INTERVAL).await;
+    }
+}
