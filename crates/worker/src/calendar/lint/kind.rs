@@ -1,0 +1,61 @@
+//! What RFC 5545 §3.6 says of each kind of component.
+
+/// A component's kind, as far as the rules tell kinds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Calendar,
+    Event,
+    Todo,
+    Journal,
+    FreeBusy,
+    Timezone,
+    Alarm,
+    /// Not known here, or not worth a rule: parts of a time zone, extensions.
+    Other,
+}
+
+impl Kind {
+    pub(super) fn of(name: &str) -> Self {
+        match name.to_ascii_uppercase().as_str() {
+            "VCALENDAR" => Self::Calendar,
+            "VEVENT" => Self::Event,
+            "VTODO" => Self::Todo,
+            "VJOURNAL" => Self::Journal,
+            "VFREEBUSY" => Self::FreeBusy,
+            "VTIMEZONE" => Self::Timezone,
+            "VALARM" => Self::Alarm,
+            _ => Self::Other,
+        }
+    }
+
+    pub(super) fn may_be_in(self, parent: Option<Self>) -> bool {
+        match self {
+            Self::Calendar => parent.is_none(),
+            Self::Event | Self::Todo | Self::Journal | Self::FreeBusy | Self::Timezone => {
+                parent == Some(Self::Calendar)
+            }
+            Self::Alarm => matches!(parent, Some(Self::Event | Self::Todo)),
+            Self::Other => parent.is_some(),
+        }
+    }
+
+    /// What it must have, a VEVENT's DTSTART and an alarm's DESCRIPTION apart.
+    pub(super) fn required(self) -> &'static [&'static str] {
+        match self {
+            Self::Calendar => &["VERSION", "PRODID"],
+            Self::Event | Self::Todo | Self::Journal | Self::FreeBusy => &["UID", "DTSTAMP"],
+            Self::Timezone => &["TZID"],
+            Self::Alarm => &["ACTION", "TRIGGER"],
+            Self::Other => &[],
+        }
+    }
+
+    pub(super) fn statuses(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Event => Some(&["TENTATIVE", "CONFIRMED", "CANCELLED"]),
+            Self::Todo => Some(&["NEEDS-ACTION", "COMPLETED", "IN-PROCESS", "CANCELLED"]),
+            Self::Journal => Some(&["DRAFT", "FINAL", "CANCELLED"]),
+            _ => None,
+        }
+    }
+}
