@@ -76,7 +76,9 @@ impl PostgresSubscription {
     /// tokio runtime.
     pub fn new(pool: Pool, options: SubscriptionOptions) -> Self {
         let wake = Arc::new(Notify::new());
-        let listener = tokio::spawn(listener::listen(pool.clone(), JOB_DUE, Arc::clone(&wake)));
+        let woken = Arc::clone(&wake);
+        let listener = listener::listen(pool.clone(), JOB_DUE, move |_| woken.notify_one());
+        let listener = tokio::spawn(listener);
         Self {
             pool,
             options,

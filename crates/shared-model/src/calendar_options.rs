@@ -82,7 +82,7 @@ impl FromStr for Component {
 
 /// When an alarm goes off, from the deadline on: a duration as RFC 5545 §3.3.6 writes it, negative before it.
 ///
-/// Kept as the text that goes on the wire: upper case, no plus sign, no leading zeros.
+/// Kept as the text that goes on the wire: upper case, no plus sign, no leading zeros, no negative zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AlarmTrigger(String);
@@ -107,13 +107,14 @@ impl FromStr for AlarmTrigger {
                 .strip_prefix('P')
                 .ok_or(OptionError::MalformedAlarm)?,
             seconds: 0,
-            normalised: format!("{sign}P"),
+            normalised: "P".to_owned(),
         };
         parser.duration()?;
         if parser.seconds > ALARM_MAX_DAYS * DAY.1 {
             return Err(OptionError::DistantAlarm);
         }
-        Ok(Self(parser.normalised))
+        let sign = if parser.seconds == 0 { "" } else { sign };
+        Ok(Self(format!("{sign}{}", parser.normalised)))
     }
 }
 
@@ -287,6 +288,7 @@ mod tests {
             ("+PT15M", "PT15M"),
             ("-PT0015M", "-PT15M"),
             ("-p01dt02h", "-P1DT2H"),
+            ("-PT0S", "PT0S"),
         ] {
             assert_eq!(alarm(text).as_deref(), Ok(normalised));
         }

@@ -156,6 +156,10 @@ pub enum ErrorCode {
     ResultTooLarge,
     /// The last allowed attempt failed, or its worker never came back.
     AttemptsExhausted,
+    /// It was not done within `JOB_EXPIRY`.
+    ExpiredInQueue,
+    /// The queue gave its message up: it was received too often without an end.
+    DeadLettered,
 }
 
 /// A failure as the job's row keeps it and its status answers it.

@@ -6,7 +6,7 @@
 //!     │                 │  ▲ │
 //!     │ cancel    retry │  │ └── fail, or the last attempt ──▶ FAILURE
 //!     ▼                 ▼  │ claim
-//!  REVOKED ◀─ cancel ─ RETRY
+//!  REVOKED ◀─ cancel ─ RETRY        SUCCESS, FAILURE and REVOKED are for good; only a person brings a FAILURE back
 //! ```
 //!
 //! Delivery is at least once, and completion is idempotent: a message may come twice, a worker may believe that it
@@ -18,7 +18,11 @@
 //! - [`accept`]: insert, read, list, cancel, for the API
 //! - [`outbox`]: what the relay still has to send
 //! - [`claims`]: claim, renew, complete, retry, fail, for the worker
+//! - [`sweeps`]: what time or a lost message has overtaken
+//! - [`redrive`]: failed jobs, once more
 
 pub mod accept;
 pub mod claims;
 pub mod outbox;
+pub mod redrive;
+pub mod sweeps;

@@ -1,15 +1,16 @@
 //! Postgres's NOTIFY as a hint that something changed. A hint only: it may be lost, so who waits also looks by itself.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
-use tokio::sync::Notify;
 
 use crate::database::Pool;
 
 /// The channel told when a job became due for a worker.
 pub const JOB_DUE: &str = "taskoverflow_job_due";
+
+/// The channel told when a job's version grew; the payload is its id.
+pub const JOB_CHANGED: &str = "taskoverflow_job_changed";
 
 /// How often the connection is looked at. It reads what has arrived at the socket and asks the server nothing.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -25,9 +26,10 @@ pub fn notify(connection: &mut PgConnection, channel: &str) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Wakes `wake` for each notification on `channel`, and after each new connection, as some may have been missed.
-/// Keeps one connection of its own, and makes it again when it breaks. Never ends: drop it to stop.
-pub async fn listen(pool: Pool, channel: &'static str, wake: Arc<Notify>) {
+/// Calls `heard` with the payload of each notification on `channel`, and with an empty one after each new connection, as
+/// some may have been missed. Keeps one connection of its own, and makes it again when it breaks. Never ends: drop it
+/// to stop.
+pub async fn listen(pool: Pool, channel: &'static str, heard: impl Fn(&str) + Send) {
     loop {
         let connect = pool.clone();
         let connected = tokio::task::spawn_blocking(move || {
@@ -38,10 +40,10 @@ pub async fn listen(pool: Pool, channel: &'static str, wake: Arc<Notify>) {
             Some(connection)
         });
         if let Ok(Some(mut connection)) = connected.await {
-            wake.notify_one();
-            while let Ok(heard) = read_pending(&mut connection) {
-                if heard {
-                    wake.notify_one();
+            heard("");
+            while let Ok(payloads) = read_pending(&mut connection) {
+                for payload in &payloads {
+                    heard(payload);
                 }
                 tokio::time::sleep(LOOK_INTERVAL).await;
             }
@@ -51,12 +53,10 @@ pub async fn listen(pool: Pool, channel: &'static str, wake: Arc<Notify>) {
     }
 }
 
-/// Whether any notification has arrived. Does not block: libpq's input is read without waiting.
-fn read_pending(connection: &mut PgConnection) -> QueryResult<bool> {
-    let mut heard = false;
-    for notification in connection.notifications_iter() {
-        notification?;
-        heard = true;
-    }
-    Ok(heard)
+/// What has arrived. Does not block: libpq's input is read without waiting.
+fn read_pending(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
+    connection
+        .notifications_iter()
+        .map(|notification| Ok(notification?.payload))
+        .collect()
 }

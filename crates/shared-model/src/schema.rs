@@ -30,6 +30,7 @@ diesel::table! {
         cancel_requested -> Bool,
         progress_done -> Integer,
         progress_total -> Nullable<Integer>,
+        idempotency_key -> Nullable<Text>,
         published_at -> Nullable<Timestamptz>,
         publish_lease_until -> Timestamptz,
         not_before -> Timestamptz,
@@ -52,6 +53,7 @@ diesel::table! {
         byte_length -> BigInt,
         event_count -> Integer,
         skipped_count -> Integer,
+        expires_at -> Timestamptz,
     }
 }
 

@@ -32,6 +32,8 @@ CREATE TABLE calendar_jobs (
     cancel_requested    boolean     NOT NULL DEFAULT false,
     progress_done       integer     NOT NULL DEFAULT 0,
     progress_total      integer,
+    -- a client's name for its request: whoever sends it again gets this job
+    idempotency_key     text        UNIQUE CHECK (length(idempotency_key) BETWEEN 1 AND 255),
     -- the outbox: null = still to be sent
     published_at        timestamptz,
     -- one relay at a time sends a row; after this another may
@@ -63,6 +65,20 @@ CREATE INDEX calendar_jobs_unpublished ON calendar_jobs (created_at)
 CREATE INDEX calendar_jobs_due ON calendar_jobs (not_before)
     WHERE status IN ('PENDING', 'RETRY', 'STARTED');
 
+-- what the sweeper has to delete in the end
+CREATE INDEX calendar_jobs_expiry ON calendar_jobs (expires_at)
+    WHERE finished_at IS NOT NULL;
+
+-- Tells who waits for a job that it changed. A hint: it may be lost, and who waits also looks by itself.
+CREATE FUNCTION calendar_jobs_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('taskoverflow_job_changed', NEW.id::text);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER calendar_jobs_changed AFTER UPDATE ON calendar_jobs
+    FOR EACH ROW WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION calendar_jobs_tell();
+
 CREATE TABLE calendar_results (
     job_id        uuid    PRIMARY KEY REFERENCES calendar_jobs ON DELETE CASCADE,
     -- the calendar, gzipped
@@ -73,8 +89,12 @@ CREATE TABLE calendar_results (
     -- of the calendar, not of `content`
     byte_length   bigint  NOT NULL,
     event_count   integer NOT NULL,
-    skipped_count integer NOT NULL
+    skipped_count integer NOT NULL,
+    -- the job's, here too so that sweeping finds the old ones by an index
+    expires_at    timestamptz NOT NULL
 );
+
+CREATE INDEX calendar_results_expiry ON calendar_results (expires_at);
 
 -- the content is compressed already; a second try costs time and saves nothing
 ALTER TABLE calendar_results ALTER COLUMN content SET STORAGE EXTERNAL;

@@ -1,7 +1,8 @@
 //! What the API does with jobs: accept, look up, list, cancel.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
+use diesel::data_types::PgInterval;
+use diesel::dsl::{self, sql};
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Interval, Nullable, Timestamptz};
@@ -10,6 +11,20 @@ use uuid::Uuid;
 use crate::database::DatabaseError;
 use crate::job::{CalendarRequest, Job, JobError, JobId, JobStatus};
 use crate::schema::calendar_jobs;
+
+/// The columns of a new row. All in diesel's words, so that the statement is prepared once a connection.
+macro_rules! new_job {
+    ($id:expr, $request:expr, $expiry_seconds:expr) => {{
+        let expiry = PgInterval::from_microseconds(i64::from($expiry_seconds) * 1_000_000);
+        (
+            calendar_jobs::id.eq($id.0),
+            calendar_jobs::request.eq($request),
+            calendar_jobs::expiry.eq(expiry),
+            calendar_jobs::expires_at
+                .eq(dsl::now.into_sql::<Timestamptz>() + expiry.into_sql::<Interval>()),
+        )
+    }};
+}
 
 /// Stores a new job, which makes it durable: this is what a 202 means. It may wait for `expiry_seconds`, and is kept
 /// for as long once it has ended.
@@ -22,19 +37,61 @@ pub fn insert(
     request: &CalendarRequest,
     expiry_seconds: u32,
 ) -> Result<Job, DatabaseError> {
-    let expiry = sql::<Interval>(&format!("make_interval(secs => {expiry_seconds})"));
-    let expires_at =
-        sql::<Timestamptz>(&format!("now() + make_interval(secs => {expiry_seconds})"));
     let row = diesel::insert_into(calendar_jobs::table)
-        .values((
-            calendar_jobs::id.eq(id.0),
-            calendar_jobs::request.eq(request),
-            calendar_jobs::expiry.eq(expiry),
-            calendar_jobs::expires_at.eq(expires_at),
-        ))
+        .values(new_job!(id, request, expiry_seconds))
         .returning(JobRow::as_returning())
         .get_result(connection)?;
     Ok(row.into())
+}
+
+/// What came of accepting a job under a client's name for its request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Accepted {
+    /// A new job.
+    New(Job),
+    /// The job that an equal request of that name made before.
+    Replayed(Job),
+    /// The name stands for another request.
+    KeyReused,
+}
+
+/// As [`insert`], once for each `key`: however many clients ask at once, one job is made.
+///
+/// # Errors
+/// When the database does not take it.
+pub fn insert_once(
+    connection: &mut PgConnection,
+    id: JobId,
+    key: &str,
+    request: &CalendarRequest,
+    expiry_seconds: u32,
+) -> Result<Accepted, DatabaseError> {
+    loop {
+        let inserted = diesel::insert_into(calendar_jobs::table)
+            .values((
+                new_job!(id, request, expiry_seconds),
+                calendar_jobs::idempotency_key.eq(key),
+            ))
+            .on_conflict(calendar_jobs::idempotency_key)
+            .do_nothing()
+            .returning(JobRow::as_returning())
+            .get_result(connection)
+            .optional()?;
+        if let Some(row) = inserted {
+            return Ok(Accepted::New(row.into()));
+        }
+        let existing = calendar_jobs::table
+            .filter(calendar_jobs::idempotency_key.eq(key))
+            .select(JobRow::as_select())
+            .first(connection)
+            .optional()?;
+        match existing {
+            Some(row) if row.request == *request => return Ok(Accepted::Replayed(row.into())),
+            Some(_) => return Ok(Accepted::KeyReused),
+            // it was swept away in between, and the name is free again
+            None => {}
+        }
+    }
 }
 
 /// The job of that id, if there is one.
@@ -48,6 +105,19 @@ pub fn find(connection: &mut PgConnection, id: JobId) -> Result<Option<Job>, Dat
         .first(connection)
         .optional()?;
     Ok(row.map(Job::from))
+}
+
+/// Those of the jobs that exist, in any order.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn find_many(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<Job>, DatabaseError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = calendar_jobs::table
+        .filter(calendar_jobs::id.eq_any(ids))
+        .select(JobRow::as_select())
+        .load(connection)?;
+    Ok(rows.into_iter().map(JobRow::into).collect())
 }
 
 /// A place in the list of jobs: the last one seen.
@@ -72,7 +142,11 @@ pub fn list(
 ) -> Result<Vec<Job>, DatabaseError> {
     let mut query = calendar_jobs::table
         .select(JobRow::as_select())
-        .filter(sql::<Bool>("(finished_at IS NULL OR expires_at > now())"))
+        .filter(
+            calendar_jobs::finished_at
+                .is_null()
+                .or(calendar_jobs::expires_at.gt(dsl::now)),
+        )
         .order((calendar_jobs::created_at.desc(), calendar_jobs::id.desc()))
         .limit(limit)
         .into_boxed();
@@ -160,6 +234,11 @@ pub fn cancel(
     })
 }
 
+type Expired = dsl::And<
+    dsl::IsNotNull<calendar_jobs::finished_at>,
+    dsl::LtEq<calendar_jobs::expires_at, dsl::now>,
+>;
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = calendar_jobs, check_for_backend(Pg))]
 struct JobRow {
@@ -176,8 +255,8 @@ struct JobRow {
     started_at: Option<DateTime<Utc>>,
     finished_at: Option<DateTime<Utc>>,
     expires_at: DateTime<Utc>,
-    #[diesel(select_expression = sql::<Bool>("(finished_at IS NOT NULL AND expires_at <= now())"))]
-    #[diesel(select_expression_type = diesel::expression::SqlLiteral<Bool>)]
+    #[diesel(select_expression = calendar_jobs::finished_at.is_not_null().and(calendar_jobs::expires_at.le(dsl::now)))]
+    #[diesel(select_expression_type = Expired)]
     expired: bool,
 }
 

@@ -264,9 +264,10 @@ pub fn complete(
              SET status = 'SUCCESS', version = version + 1, error = NULL, lease_until = NULL,
                  progress_done = $10, progress_total = $10, finished_at = now(), expires_at = now() + expiry
              WHERE id = $1 AND generation = $2 AND attempt = $3 AND status = 'STARTED'
-             RETURNING id)
-         INSERT INTO calendar_results (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count)
-         SELECT id, $4, $5, $6, $7, $8, $9 FROM done",
+             RETURNING id, expires_at)
+         INSERT INTO calendar_results
+             (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, expires_at)
+         SELECT id, $4, $5, $6, $7, $8, $9, expires_at FROM done",
     )
     .bind::<diesel::sql_types::Uuid, _>(key.id.0)
     .bind::<Integer, _>(key.generation)

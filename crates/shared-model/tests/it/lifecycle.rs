@@ -6,20 +6,11 @@ use diesel::PgConnection;
 use shared_model::job::{ErrorCode, JobError, JobStatus};
 use shared_model::jobs::accept::{self, Cancelled};
 use shared_model::jobs::claims::{self, Beat, ClaimKey, Claimed};
-use shared_model::results::{self, NewResult};
+use shared_model::results;
 
-use crate::support::{LEASE, MAX_ATTEMPTS, accept, claim, database, end_lease, find, try_claim};
-
-fn a_result() -> NewResult {
-    NewResult {
-        content: b"gzipped".to_vec(),
-        sha256: vec![1; 32],
-        gzip_sha256: vec![2; 32],
-        byte_length: 100,
-        event_count: 3,
-        skipped_count: 1,
-    }
-}
+use crate::support::{
+    LEASE, MAX_ATTEMPTS, a_result, accept, claim, database, end_lease, find, try_claim,
+};
 
 fn an_error() -> JobError {
     JobError::new(ErrorCode::Database, "the todos could not be read")

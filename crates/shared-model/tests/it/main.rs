@@ -7,4 +7,6 @@ mod migrations;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod support;

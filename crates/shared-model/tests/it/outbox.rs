@@ -6,7 +6,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl};
 use shared_model::job::JobId;
 use shared_model::jobs::{accept, outbox};
 
-use crate::support::{accept as accept_job, database};
+use crate::support::{accept as accept_job, database, url_of};
 
 #[test]
 fn what_was_taken_is_sent_once_and_what_was_given_back_again() {
@@ -66,17 +66,11 @@ fn a_job_that_was_cancelled_before_it_was_sent_is_not_sent() {
 
 #[test]
 fn relays_at_once_share_the_work() {
-    let url = {
-        let connection = &mut database();
-        for _ in 0..200 {
-            accept_job(connection);
-        }
-        diesel::sql_query("SELECT current_database() AS name")
-            .get_result::<Name>(connection)
-            .unwrap()
-            .name
-    };
-    let url = local_services::testing::shared_cluster().url_of(&url);
+    let connection = &mut database();
+    for _ in 0..200 {
+        accept_job(connection);
+    }
+    let url = url_of(connection);
     let taken: Vec<JobId> = std::thread::scope(|scope| {
         let relay = || {
             let connection = &mut PgConnection::establish(&url).unwrap();
@@ -97,10 +91,4 @@ fn relays_at_once_share_the_work() {
     });
     assert_eq!(taken.len(), 200);
     assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 200);
-}
-
-#[derive(diesel::QueryableByName)]
-struct Name {
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    name: String,
 }

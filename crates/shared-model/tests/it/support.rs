@@ -8,6 +8,7 @@ use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::jobs::accept;
 use shared_model::jobs::claims::{self, Claim, Claimed};
 use shared_model::migrations;
+use shared_model::results::NewResult;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
@@ -47,4 +48,37 @@ pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
     let sql =
         format!("UPDATE calendar_jobs SET lease_until = now() - interval '1 s' WHERE id = '{id}'");
     assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
+}
+
+pub(crate) fn a_result() -> NewResult {
+    NewResult {
+        content: b"gzipped".to_vec(),
+        sha256: vec![1; 32],
+        gzip_sha256: vec![2; 32],
+        byte_length: 100,
+        event_count: 3,
+        skipped_count: 1,
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Name {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    name: String,
+}
+
+/// The URL of the database that a connection is to.
+pub(crate) fn url_of(connection: &mut PgConnection) -> String {
+    let name: Name = diesel::sql_query("SELECT current_database()::text AS name")
+        .get_result(connection)
+        .unwrap();
+    local_services::testing::shared_cluster().url_of(&name.name)
+}
+
+pub(crate) fn connect(url: &str) -> PgConnection {
+    PgConnection::establish(url).unwrap()
+}
+
+pub(crate) fn connect_to_same(connection: &mut PgConnection) -> PgConnection {
+    connect(&url_of(connection))
 }

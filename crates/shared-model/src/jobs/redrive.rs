@@ -1,0 +1,120 @@
+//! Failed jobs, once more: what a person does when the cause is mended; and what the queue gave up.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Integer, Jsonb, Nullable, Timestamptz};
+use uuid::Uuid;
+
+use crate::database::DatabaseError;
+use crate::job::{ErrorCode, JobError, JobId};
+
+/// Brings failed jobs back to PENDING, in a new generation and with all their attempts before them: messages of the
+/// old generation are void. `None` means every failed job that has not expired. Gives the jobs that came back.
+///
+/// # Errors
+/// When the database does not answer; none came back then.
+pub fn redrive(
+    connection: &mut PgConnection,
+    ids: Option<&[JobId]>,
+) -> Result<Vec<JobId>, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Uuid)]
+        id: Uuid,
+    }
+    let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
+    let rows: Vec<Row> = diesel::sql_query(
+        "UPDATE calendar_jobs
+         SET status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
+             cancel_requested = false, progress_done = 0, progress_total = NULL,
+             published_at = NULL, publish_lease_until = '-infinity', not_before = now(),
+             started_at = NULL, finished_at = NULL, expires_at = now() + expiry
+         WHERE status = 'FAILURE' AND expires_at > now() AND ($1 IS NULL OR id = ANY ($1))
+         RETURNING id",
+    )
+    .bind::<Nullable<Array<diesel::sql_types::Uuid>>, _>(ids)
+    .load(connection)?;
+    Ok(rows.into_iter().map(|row| JobId(row.id)).collect())
+}
+
+/// A job that failed.
+#[derive(Debug, Clone, PartialEq, QueryableByName)]
+pub struct FailedJob {
+    /// The job.
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub id: Uuid,
+    /// Attempts that were made.
+    #[diesel(sql_type = Integer)]
+    pub attempt: i32,
+    /// When it ended.
+    #[diesel(sql_type = Timestamptz)]
+    pub finished_at: DateTime<Utc>,
+    /// Why it failed.
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub error: Option<JobError>,
+}
+
+/// The failed jobs that have not expired, the latest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn list_failed(connection: &mut PgConnection) -> Result<Vec<FailedJob>, DatabaseError> {
+    Ok(diesel::sql_query(
+        "SELECT id, attempt, finished_at, error FROM calendar_jobs
+         WHERE status = 'FAILURE' AND expires_at > now() ORDER BY finished_at DESC, id",
+    )
+    .load(connection)?)
+}
+
+/// What became of a job whose message the queue gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It is FAILURE now.
+    Failed,
+    /// It had ended, is gone, or has a newer message.
+    Void,
+    /// A worker is at it all the same, and will end it.
+    Running,
+}
+
+/// Ends a job in FAILURE whose message, of that generation, the queue gave up.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn give_up(
+    connection: &mut PgConnection,
+    id: JobId,
+    generation: i32,
+) -> Result<GivenUp, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        failed: bool,
+    }
+    let error = JobError::new(
+        ErrorCode::DeadLettered,
+        "the queue gave the job up: it was delivered too often without an end",
+    );
+    let row: Option<Row> = diesel::sql_query(
+        "WITH job AS (
+             SELECT id, lease_until IS NOT NULL AND lease_until > now() AS running FROM calendar_jobs
+             WHERE id = $1 AND generation = $2 AND status IN ('PENDING', 'RETRY', 'STARTED') FOR UPDATE),
+         failed AS (
+             UPDATE calendar_jobs
+             SET status = 'FAILURE', version = version + 1, error = $3, lease_until = NULL,
+                 finished_at = now(), expires_at = now() + expiry
+             WHERE id IN (SELECT id FROM job WHERE NOT running) RETURNING id)
+         SELECT EXISTS (SELECT FROM failed) AS failed FROM job",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(id.0)
+    .bind::<Integer, _>(generation)
+    .bind::<Jsonb, _>(&error)
+    .get_result(connection)
+    .optional()?;
+    Ok(match row {
+        None => GivenUp::Void,
+        Some(Row { failed: true }) => GivenUp::Failed,
+        Some(Row { failed: false }) => GivenUp::Running,
+    })
+}

@@ -1,0 +1,234 @@
+//! Lost messages, deadlines, expiry, failed jobs that come back, and names that make a request one.
+
+use std::time::Duration;
+
+use diesel::{PgConnection, RunQueryDsl};
+use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId, JobStatus};
+use shared_model::jobs::accept::{self, Accepted};
+use shared_model::jobs::claims::{self, Claimed};
+use shared_model::jobs::redrive::{self, GivenUp};
+use shared_model::jobs::{outbox, sweeps};
+use shared_model::results;
+use shared_model::todo::TodoFilter;
+
+use crate::support::{
+    EXPIRY_SECONDS, LEASE, MAX_ATTEMPTS, a_result, accept, claim, database, end_lease, find,
+    try_claim,
+};
+
+const AFTER: Duration = Duration::from_secs(900);
+
+/// As if so much time had passed for every job.
+fn pass(connection: &mut PgConnection, interval: &str) {
+    let sql = format!(
+        "UPDATE calendar_jobs SET published_at = published_at - interval '{interval}',
+             not_before = not_before - interval '{interval}', lease_until = lease_until - interval '{interval}',
+             created_at = created_at - interval '{interval}', expires_at = expires_at - interval '{interval}'"
+    );
+    diesel::sql_query(sql).execute(connection).unwrap();
+    let sql =
+        format!("UPDATE calendar_results SET expires_at = expires_at - interval '{interval}'");
+    diesel::sql_query(sql).execute(connection).unwrap();
+}
+
+fn publish_all(connection: &mut PgConnection) -> usize {
+    let taken = outbox::lease_unpublished(connection, 100).unwrap();
+    let ids: Vec<_> = taken.iter().map(|message| message.job_id).collect();
+    outbox::mark_published(connection, &ids).unwrap();
+    ids.len()
+}
+
+#[test]
+fn a_job_whose_message_got_lost_is_sent_again_in_a_new_generation() {
+    let connection = &mut database();
+    let id = accept(connection);
+    assert_eq!(publish_all(connection), 1);
+    assert_eq!(
+        sweeps::republish_lost(connection, AFTER).unwrap(),
+        0,
+        "it may still be on its way"
+    );
+    pass(connection, "15 min");
+    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 1);
+    let again = outbox::lease_unpublished(connection, 1).unwrap();
+    assert_eq!((again[0].job_id, again[0].generation), (id, 2));
+    assert!(
+        matches!(try_claim(connection, id), Claimed::Void(_)),
+        "the first message is void"
+    );
+    outbox::mark_published(connection, &[id]).unwrap();
+    pass(connection, "15 min");
+    assert_eq!(
+        sweeps::republish_lost(connection, AFTER).unwrap(),
+        0,
+        "the second wait is twice as long"
+    );
+    pass(connection, "15 min");
+    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 1);
+}
+
+#[test]
+fn a_job_that_is_held_waits_or_was_not_sent_is_not_taken_for_lost() {
+    let connection = &mut database();
+    let held = accept(connection);
+    publish_all(connection);
+    pass(connection, "1 hour");
+    claim(connection, held);
+    let unsent = accept(connection);
+    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 0);
+    assert_eq!(find(connection, unsent).status, JobStatus::Pending);
+    pass(connection, "1 hour");
+    assert_eq!(
+        sweeps::republish_lost(connection, AFTER).unwrap(),
+        1,
+        "its worker is long gone"
+    );
+    assert_eq!(find(connection, held).status, JobStatus::Retry);
+}
+
+#[test]
+fn a_job_that_no_worker_takes_fails_when_it_expires() {
+    let connection = &mut database();
+    let (waiting, running) = (accept(connection), accept(connection));
+    pass(connection, "2 hours");
+    claim(connection, running);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
+    let job = find(connection, waiting);
+    assert_eq!(
+        (job.status, job.error.unwrap().code),
+        (JobStatus::Failure, ErrorCode::ExpiredInQueue)
+    );
+    assert!(!job.expired, "the failure can be read for as long again");
+    assert_eq!(find(connection, running).status, JobStatus::Started);
+    end_lease(connection, running);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
+}
+
+#[test]
+fn an_expired_job_loses_its_result_first_and_its_row_much_later() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    claims::complete(connection, key, &a_result()).unwrap();
+    assert_eq!(sweeps::delete_expired_results(connection).unwrap(), 0);
+    pass(connection, "61 min");
+    assert!(find(connection, id).expired);
+    assert_eq!(sweeps::delete_expired_results(connection).unwrap(), 1);
+    assert_eq!(results::content(connection, id).unwrap(), None);
+    assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 0);
+    pass(connection, "8 days");
+    assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 1);
+    assert_eq!(accept::find(connection, id).unwrap(), None);
+}
+
+#[test]
+fn a_sweep_leaves_the_work_to_who_is_at_it() {
+    let connection = &mut database();
+    accept(connection);
+    pass(connection, "2 hours");
+    let other = &mut crate::support::connect_to_same(connection);
+    diesel::sql_query("SELECT pg_advisory_lock(x'7461736b6f77'::bigint)")
+        .execute(other)
+        .unwrap();
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 0);
+    diesel::sql_query("SELECT pg_advisory_unlock(x'7461736b6f77'::bigint)")
+        .execute(other)
+        .unwrap();
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
+}
+
+#[test]
+fn a_failed_job_comes_back_with_all_its_attempts_and_old_messages_are_void() {
+    let connection = &mut database();
+    let (id, other) = (accept(connection), accept(connection));
+    for id in [id, other] {
+        let key = claim(connection, id).key;
+        claims::fail(
+            connection,
+            key,
+            &JobError::new(ErrorCode::ResultTooLarge, "too large"),
+        )
+        .unwrap();
+    }
+    assert_eq!(redrive::list_failed(connection).unwrap().len(), 2);
+    assert_eq!(redrive::redrive(connection, Some(&[id])).unwrap(), [id]);
+    let job = find(connection, id);
+    assert_eq!(
+        (job.status, job.attempt, job.error),
+        (JobStatus::Pending, 0, None)
+    );
+    assert!(matches!(try_claim(connection, id), Claimed::Void(_)));
+    let again = claims::claim(connection, id, 2, LEASE, MAX_ATTEMPTS).unwrap();
+    assert!(matches!(again, Claimed::Begin(_)));
+    assert_eq!(redrive::redrive(connection, None).unwrap(), [other]);
+    assert_eq!(redrive::redrive(connection, None).unwrap(), []);
+}
+
+#[test]
+fn what_the_queue_gave_up_fails_unless_a_worker_has_it() {
+    let connection = &mut database();
+    let (waiting, running, ended) = (accept(connection), accept(connection), accept(connection));
+    claim(connection, running);
+    accept::cancel(connection, ended).unwrap();
+    assert_eq!(
+        redrive::give_up(connection, waiting, 1).unwrap(),
+        GivenUp::Failed
+    );
+    assert_eq!(
+        redrive::give_up(connection, running, 1).unwrap(),
+        GivenUp::Running
+    );
+    assert_eq!(
+        redrive::give_up(connection, running, 7).unwrap(),
+        GivenUp::Void
+    );
+    assert_eq!(
+        redrive::give_up(connection, ended, 1).unwrap(),
+        GivenUp::Void
+    );
+    assert_eq!(
+        redrive::give_up(connection, JobId::new(), 1).unwrap(),
+        GivenUp::Void
+    );
+    let error = find(connection, waiting).error.unwrap();
+    assert_eq!(error.code, ErrorCode::DeadLettered);
+}
+
+#[test]
+fn one_name_makes_one_job_however_many_ask() {
+    let connection = &mut database();
+    let url = crate::support::url_of(connection);
+    let made: Vec<Accepted> = std::thread::scope(|scope| {
+        let ask = || {
+            let connection = &mut crate::support::connect(&url);
+            let request = CalendarRequest::default();
+            accept::insert_once(connection, JobId::new(), "k", &request, EXPIRY_SECONDS).unwrap()
+        };
+        let asking: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        asking
+            .into_iter()
+            .map(|asking| asking.join().unwrap())
+            .collect()
+    });
+    let new: Vec<_> = made
+        .iter()
+        .filter(|made| matches!(made, Accepted::New(_)))
+        .collect();
+    assert_eq!(new.len(), 1);
+    let Accepted::New(job) = new[0] else {
+        unreachable!()
+    };
+    assert!(made.iter().all(|made| matches!(made, Accepted::New(other) | Accepted::Replayed(other) if other.id == job.id)));
+
+    let filter = TodoFilter {
+        completed: Some(true),
+        window: None,
+    };
+    let other = CalendarRequest {
+        filter,
+        ..CalendarRequest::default()
+    };
+    let reused =
+        accept::insert_once(connection, JobId::new(), "k", &other, EXPIRY_SECONDS).unwrap();
+    assert_eq!(reused, Accepted::KeyReused);
+}
