@@ -17,29 +17,32 @@ use nix::unistd::Pid;
 
 use crate::waiting::wait_until;
 
-/// Arguments: signal, grace in tenths of a second, folder to remove or nothing, then the program and
-/// its arguments. A line on the pipe says that the child was reaped, so that its process id, which may
-/// by then be another's, gets no signal. The watcher is started from a subshell that ends at once: it
-/// must be no child of the program, which could not know what to make of it.
-const SCRIPT: &str = r#"
-signal=$1 tenths=$2 folder=$3
-shift 3
+/// Starts the watcher and becomes the program. Arguments: the watcher's script, its arguments but for the
+/// process id, then the program and its own. The watcher is started from a subshell that ends at once: it
+/// must be no child of the program, which could not know what to make of it. A process in the background
+/// has no standard input unless it is said again, hence the descriptor 3.
+const START: &str = r#"
+watch=$1 signal=$2 tenths=$3 folder=$4
+shift 4
 exec 3<&0 </dev/null
-(
-  (
-    cd /
-    if ! read -r reaped <&3; then
-      kill -s "$signal" $$
-      while [ "$tenths" -gt 0 ] && kill -0 $$; do
-        sleep 0.1
-        tenths=$((tenths - 1))
-      done
-      kill -s KILL $$
-      [ -z "$folder" ] || rm -rf "$folder"
-    fi
-  ) >/dev/null 2>&1 &
-)
+( /bin/sh -c "$watch" keeper $$ "$signal" "$tenths" "$folder" <&3 3<&- >/dev/null 2>&1 & )
 exec "$@" 3<&-
+"#;
+
+/// Waits for the pipe's end. Arguments: process id, signal, grace in tenths of a second, folder to remove or
+/// nothing. A line on the pipe says that the child was reaped, so that its process id, which may by then be
+/// another's, gets no signal.
+const WATCH: &str = r#"
+child=$1 signal=$2 tenths=$3 folder=$4
+cd /
+read -r reaped && exit
+kill -s "$signal" "$child"
+while [ "$tenths" -gt 0 ] && kill -0 "$child"; do
+  sleep 0.1
+  tenths=$((tenths - 1))
+done
+kill -s KILL "$child"
+[ -z "$folder" ] || rm -rf "$folder"
 "#;
 
 /// SIGKILL cannot be refused, but a process that waits for a disk ends only afterwards.
@@ -65,7 +68,7 @@ impl Keeper {
         let folder = self.remove.as_deref().unwrap_or("".as_ref());
         let mut command = Command::new("/bin/sh");
         command
-            .args(["-c", SCRIPT, "keeper", signal, &tenths])
+            .args(["-c", START, "keeper", WATCH, signal, &tenths])
             .arg(folder)
             .arg(program);
         command

@@ -55,7 +55,10 @@ impl LocalSqs {
     /// When Python or its venv module is missing, the package cannot be had, or the server does not
     /// start.
     pub fn start(dir: &Path) -> Result<Self, Error> {
-        Self::start_in(dir, dir, None)
+        let dir = fs::create_dir_all(dir)
+            .and_then(|()| dir.canonicalize())
+            .map_err(io_error(format!("create {}", dir.display())))?;
+        Self::start_in(&dir, &dir, None)
     }
 
     /// The endpoint of this test process, started by the first caller. `AWS_ENDPOINT_URL_SQS` names one
@@ -89,7 +92,6 @@ impl LocalSqs {
     }
 
     fn start_in(venv_dir: &Path, run_dir: &Path, folder: Option<TempDir>) -> Result<Self, Error> {
-        fs::create_dir_all(venv_dir).map_err(io_error(format!("create {}", venv_dir.display())))?;
         let python = venv::ensure(venv_dir)?;
         let keeper = Keeper {
             signal: Signal::SIGTERM,

@@ -10,6 +10,9 @@ use super::home::Home;
 use super::installation::Installation;
 use crate::error::{Error, io_error};
 
+/// Followed by the id of the process that makes them.
+const UNFINISHED: &str = "data.";
+
 /// Makes the files unless they are there. They get their name last, so that a cluster which was
 /// interrupted in the making is made anew.
 pub(super) fn ensure(installation: &Installation, home: &Home) -> Result<(), Error> {
@@ -18,15 +21,25 @@ pub(super) fn ensure(installation: &Installation, home: &Home) -> Result<(), Err
         return Ok(());
     }
     log::info!("creating a PostgreSQL cluster in {}", data.display());
-    let unfinished = home.dir().join("data.unfinished");
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished)
-            .map_err(io_error(format!("remove {}", unfinished.display())))?;
-    }
+    remove_unfinished(home);
+    let unfinished = home
+        .dir()
+        .join(format!("{UNFINISHED}{}", std::process::id()));
     home.write_secret(&home.password_file(), &random_password()?)?;
     make_files(installation, home, &unfinished)?;
     make_database(installation, home, &unfinished)?;
     fs::rename(&unfinished, &data).map_err(io_error(format!("create {}", data.display())))
+}
+
+/// Removes what interrupted starts left. One that cannot be removed, as its `initdb` still runs, is no
+/// hindrance: each start has a name of its own.
+fn remove_unfinished(home: &Home) {
+    for entry in fs::read_dir(home.dir()).into_iter().flatten().flatten() {
+        let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        if is_unfinished && let Err(error) = fs::remove_dir_all(entry.path()) {
+            log::warn!(error:%; "could not remove {}", entry.path().display());
+        }
+    }
 }
 
 fn make_files(installation: &Installation, home: &Home, data: &Path) -> Result<(), Error> {

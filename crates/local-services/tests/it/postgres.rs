@@ -151,9 +151,10 @@ fn an_interrupted_first_start_is_made_good() {
     let folder = tempfile::tempdir().unwrap();
     drop(Cluster::start(folder.path(), &FAST).unwrap());
     let home = folder.path().join("postgres");
-    fs::rename(home.join("data"), home.join("data.unfinished")).unwrap();
+    fs::rename(home.join("data"), home.join("data.1")).unwrap();
     let cluster = Cluster::start(folder.path(), &FAST).unwrap();
     assert_eq!(cluster.execute("taskoverflow", "SELECT 1").unwrap(), "1");
+    assert!(!home.join("data.1").exists());
 }
 
 #[test]
