@@ -124,6 +124,14 @@ impl Config {
         problems
     }
 
+    /// Connections that are left over when every hand has one: so many renders may hang before the worker is stuck.
+    pub fn spare_connections(&self) -> usize {
+        let used = self.worker_concurrency.get() + SPARE_CONNECTIONS;
+        (self.database.database_pool.get() as usize)
+            .saturating_sub(used)
+            .max(1)
+    }
+
     /// How the queue is received from.
     pub fn subscription_options(&self) -> SubscriptionOptions {
         SubscriptionOptions {

@@ -33,6 +33,15 @@ pub struct Shutdown {
     pub hurry: CancellationToken,
 }
 
+/// Why a consumer came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Drained,
+    /// Too many renders do not stop; only a new process frees their threads and connections.
+    Stuck,
+}
+
 /// What one poll gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Polled {
@@ -51,6 +60,7 @@ pub struct Consumer {
     handler: Handler,
     visibility: Duration,
     drain_timeout: Duration,
+    max_abandoned: usize,
     concurrency: usize,
     permits: Arc<Semaphore>,
     held: Held,
@@ -71,6 +81,8 @@ pub struct ConsumerOptions {
     pub visibility: Duration,
     /// How long running jobs may go on once a drain began.
     pub drain_timeout: Duration,
+    /// So many renders that were given up and do not end make the worker stop.
+    pub max_abandoned: usize,
 }
 
 impl Consumer {
@@ -96,6 +108,7 @@ impl Consumer {
             handler,
             visibility: options.visibility,
             drain_timeout: options.drain_timeout,
+            max_abandoned: options.max_abandoned,
             concurrency: options.concurrency,
             permits: Arc::new(Semaphore::new(options.concurrency)),
             held,
@@ -109,9 +122,17 @@ impl Consumer {
     }
 
     /// Works until the shutdown, and then until nothing is held.
-    pub async fn run(self) {
+    pub async fn run(self) -> Ended {
         let mut failures = 0;
+        let mut ended = Ended::Drained;
         while !self.shutdown.drain.is_cancelled() {
+            let abandoned = self.handler.abandoned.count();
+            if abandoned >= self.max_abandoned {
+                log::error!("worker.renders" = abandoned; "renders that were given up do not end; the worker has to be started anew");
+                ended = Ended::Stuck;
+                self.shutdown.drain.cancel();
+                break;
+            }
             if !self.wait_for_database().await {
                 break;
             }
@@ -124,6 +145,7 @@ impl Consumer {
             }
         }
         self.drain().await;
+        ended
     }
 
     /// Waits for a free hand, polls once, and starts what came.

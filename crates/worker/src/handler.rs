@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use crate::backoff::Backoff;
 use crate::held::{Holding, Stop};
 use crate::outcome::Outcome;
-use crate::render::{self, RenderError};
+use crate::render::{Render, RenderError};
 
 /// Tries to store a finished calendar before the work is given up: it cost the most of all.
 const COMPLETE_TRIES: u32 = 3;
@@ -36,6 +37,54 @@ pub struct Handler {
     pub max_attempts: i32,
     /// How much longer each render takes.
     pub render_delay: Duration,
+    /// Makes the calendar.
+    pub render: Render,
+    /// Renders that go on although nobody waits for them any more.
+    pub abandoned: Abandoned,
+}
+
+/// Counts renders that were given up and have not come to their next look at the holding: each keeps a thread and a
+/// connection. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Abandoned(Arc<AtomicIsize>);
+
+impl Abandoned {
+    /// How many there are now.
+    pub fn count(&self) -> usize {
+        // for a moment below zero, when a render ends while it is being given up
+        usize::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+}
+
+/// Lives on the render's thread and in the handler; who goes first tells who goes last.
+#[derive(Debug)]
+struct RenderWatch {
+    one_is_gone: Arc<AtomicBool>,
+    abandoned: Abandoned,
+    is_render: bool,
+}
+
+impl RenderWatch {
+    fn pair(abandoned: &Abandoned) -> (Self, Self) {
+        let one_is_gone = Arc::new(AtomicBool::new(false));
+        let watch = |is_render| Self {
+            one_is_gone: Arc::clone(&one_is_gone),
+            abandoned: abandoned.clone(),
+            is_render,
+        };
+        (watch(true), watch(false))
+    }
+}
+
+impl Drop for RenderWatch {
+    fn drop(&mut self) {
+        let is_last = self.one_is_gone.swap(true, Ordering::AcqRel);
+        match (self.is_render, is_last) {
+            (false, false) => drop(self.abandoned.0.fetch_add(1, Ordering::Relaxed)),
+            (true, true) => drop(self.abandoned.0.fetch_sub(1, Ordering::Relaxed)),
+            (true, false) | (false, true) => {}
+        }
+    }
 }
 
 /// How the work of one attempt ended.
@@ -140,10 +189,15 @@ impl Handler {
     async fn work(&self, claim: Claim, holding: &Holding) -> Work {
         let shared = holding.share();
         let host = Arc::clone(&self.calendar_host);
+        let render = self.render;
+        let (of_render, _of_handler) = RenderWatch::pair(&self.abandoned);
         let rendering = async {
             tokio::time::sleep(self.render_delay).await;
             self.pool
-                .run(move |connection| render::render(connection, &claim.request, &host, &shared))
+                .run(move |connection| {
+                    let _watch = of_render;
+                    render(connection, &claim.request, &host, &shared)
+                })
                 .await
         };
         tokio::select! {

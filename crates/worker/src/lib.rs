@@ -26,4 +26,4 @@ pub mod process;
 pub mod render;
 pub mod settler;
 
-pub use process::run_process;
+pub use process::{run_process, run_process_with};

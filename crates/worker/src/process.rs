@@ -14,8 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::admin::{self, AdminData, Health};
 use crate::backoff::Backoff;
 use crate::config::Config;
-use crate::consumer::{Consumer, ConsumerOptions, Shutdown};
-use crate::handler::Handler;
+use crate::consumer::{Consumer, ConsumerOptions, Ended, Shutdown};
+use crate::handler::{Abandoned, Handler};
+use crate::render::{self, Render};
 
 /// The code of a process that was started with settings that can't work.
 const EXIT_USAGE: u8 = 2;
@@ -27,6 +28,11 @@ const POLL_GRACE: Duration = Duration::from_secs(15);
 /// Runs the worker until SIGTERM or SIGINT, and says how the process is to end: 0 after a drain, 2 when the settings
 /// can't work, 1 otherwise.
 pub fn run_process(config: Config) -> ExitCode {
+    run_process_with(config, render::render)
+}
+
+/// As [`run_process`], with another way to make a calendar.
+pub fn run_process_with(config: Config, render: Render) -> ExitCode {
     shared_model::logging::init(&config.log);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -38,7 +44,7 @@ pub fn run_process(config: Config) -> ExitCode {
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::default();
         listen_for_signals(shutdown.clone()).context("can't listen for signals")?;
-        run(config, shutdown).await
+        run(config, render, shutdown).await
     });
     // a render that would not stop must not keep the process
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -55,7 +61,7 @@ pub fn run_process(config: Config) -> ExitCode {
 ///
 /// # Errors
 /// When it can't start.
-pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
+pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
     let metrics = PrometheusBuilder::new()
         .install_recorder()
@@ -86,6 +92,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<ExitCode>
         },
         () = shutdown.drain.cancelled() => false,
     };
+    let mut ended = Ended::Drained;
     if prepared {
         let subscription = config
             .queue
@@ -95,17 +102,21 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<ExitCode>
             Arc::clone(&subscription),
             config.max_attempts.get(),
         ));
-        consumer(&config, subscription, pool, shutdown, health)
+        ended = consumer(&config, render, subscription, pool, shutdown, health)
             .run()
             .await;
     }
     admin_handle.stop(false).await;
     log::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(match ended {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::Stuck => ExitCode::FAILURE,
+    })
 }
 
 fn consumer(
     config: &Config,
+    render: Render,
     subscription: Arc<dyn Subscription>,
     pool: Pool,
     shutdown: Shutdown,
@@ -118,11 +129,14 @@ fn consumer(
         job_timeout: config.job_timeout,
         max_attempts: i32::try_from(config.max_attempts.get()).unwrap_or(i32::MAX),
         render_delay: config.render_delay,
+        render,
+        abandoned: Abandoned::default(),
     };
     let options = ConsumerOptions {
         concurrency: config.worker_concurrency.get(),
         visibility: config.visibility_timeout,
         drain_timeout: config.drain_timeout,
+        max_abandoned: config.spare_connections(),
     };
     Consumer::new(subscription, pool, handler, options, shutdown, health)
 }

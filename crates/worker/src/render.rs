@@ -60,6 +60,10 @@ impl RenderError {
     }
 }
 
+/// How a worker makes a calendar: [`render`], or one that fails on purpose, to see what becomes of its jobs.
+pub type Render =
+    fn(&mut PgConnection, &CalendarRequest, &str, &SharedHolding) -> Result<NewResult, RenderError>;
+
 /// Renders the calendar that was asked for. Blocks; looks at `holding` between chunks.
 ///
 /// # Errors
