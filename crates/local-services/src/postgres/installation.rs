@@ -35,7 +35,7 @@ impl Installation {
     ///
     /// When there is none, or only one that is too old.
     pub fn find() -> Result<Self, Error> {
-        first(candidates(), &|major| major >= OLDEST).map_err(|others| {
+        first(installed(), &|major| major >= OLDEST).map_err(|others| {
             Error::NotInstalled(format!(
                 "PostgreSQL's server (initdb and postgres, version {OLDEST} or newer) was not \
                  found{}; {WAYS_OUT}",
@@ -50,7 +50,7 @@ impl Installation {
     ///
     /// When there is none.
     pub fn find_major(major: u32, data: &Path) -> Result<Self, Error> {
-        first(candidates(), &|found| found == major).map_err(|others| {
+        first(installed(), &|found| found == major).map_err(|others| {
             Error::NotInstalled(format!(
                 "{} was made by PostgreSQL {major}, which was not found{}: install that version, or \
                  choose another data folder",
@@ -101,11 +101,11 @@ impl Installation {
 
 /// The first suitable installation, or all others.
 fn first(
-    bins: impl Iterator<Item = PathBuf>,
+    installations: impl Iterator<Item = Installation>,
     suits: &dyn Fn(u32) -> bool,
 ) -> Result<Installation, Vec<Installation>> {
     let mut others = Vec::new();
-    for installation in bins.filter_map(Installation::at) {
+    for installation in installations {
         if suits(installation.major) {
             return Ok(installation);
         }
@@ -125,6 +125,10 @@ fn but_only(others: &[Installation]) -> String {
         return String::new();
     }
     format!(" (but {})", found.join(", "))
+}
+
+fn installed() -> impl Iterator<Item = Installation> {
+    candidates().filter_map(Installation::at)
 }
 
 fn candidates() -> impl Iterator<Item = PathBuf> {
@@ -180,20 +184,13 @@ fn output_of(program: &Path, argument: &str) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
-    /// A folder with a `postgres` that says it is `version`.
-    fn installed(parent: &Path, version: &str) -> PathBuf {
-        let bin = parent.join(version);
-        fs::create_dir(&bin).unwrap();
-        fs::write(bin.join("initdb"), "").unwrap();
-        let postgres = bin.join("postgres");
-        let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n");
-        fs::write(&postgres, script).unwrap();
-        fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
-        bin
+    fn installation(bin: &str, major: u32) -> Installation {
+        Installation {
+            bin: PathBuf::from(bin),
+            major,
+        }
     }
 
     #[test]
@@ -219,21 +216,19 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_the_server_is_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let client_only = folder.path().join("client");
-        fs::create_dir(&client_only).unwrap();
-        let server = installed(folder.path(), "16.1");
-        let found = first([client_only, server.clone()].into_iter(), &|_| true).unwrap();
-        assert_eq!((found.bin(), found.major()), (server.as_path(), 16));
+    fn a_folder_without_the_server_is_no_installation() {
+        let client_only = tempfile::tempdir().unwrap();
+        fs::write(client_only.path().join("postgres"), "").unwrap();
+        assert_eq!(Installation::at(client_only.path().to_owned()), None);
     }
 
     #[test]
-    fn an_old_server_is_no_server_but_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let old = installed(folder.path(), "12.9");
-        let others = first([old.clone()].into_iter(), &|major| major >= OLDEST).unwrap_err();
-        let expected = format!(" (but version 12 in {})", old.display());
-        assert_eq!(but_only(&others), expected);
+    fn the_first_that_suits_is_taken_and_an_old_one_is_named() {
+        let (old, new) = (installation("/old", 12), installation("/new", 16));
+        let suits = |major| major >= OLDEST;
+        let found = first([old.clone(), new.clone()].into_iter(), &suits);
+        assert_eq!(found, Ok(new));
+        let others = first([old.clone(), old].into_iter(), &suits).unwrap_err();
+        assert_eq!(but_only(&others), " (but version 12 in /old)");
     }
 }
