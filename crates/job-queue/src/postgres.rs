@@ -238,6 +238,10 @@ impl Subscription for PostgresSubscription {
         }
     }
 
+    async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
+        Ok(None)
+    }
+
     async fn warnings(&self, _max_attempts: u32) -> Result<Vec<String>, QueueError> {
         self.pool.ping().await?;
         Ok(Vec::new())

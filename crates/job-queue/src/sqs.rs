@@ -1,6 +1,7 @@
 //! AWS SQS, standard and FIFO. Nothing outside this module names the SDK.
 
 mod client;
+mod credentials;
 mod publisher;
 mod subscription;
 

@@ -1,5 +1,6 @@
 //! What the worker receives, and how a delivery is settled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +40,12 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
 
     /// Settles deliveries, and gives back those settlements that are worth another try.
     async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Settlement>;
+
+    /// The queue that takes what was received too often here, if this one has one.
+    ///
+    /// # Errors
+    /// When the queue did not answer or refused.
+    async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError>;
 
     /// What of the queue's own settings will not work with this worker, in words; `max_attempts` is the worker's.
     ///

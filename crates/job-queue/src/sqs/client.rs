@@ -7,11 +7,12 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::HttpClient;
+use aws_sdk_sqs::config::{HttpClient, IdentityCache, SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
+use super::credentials::FollowingCredentials;
 use crate::error::QueueError;
 use crate::queue_url::QueueUrl;
 
@@ -21,13 +22,22 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one call with its retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Finds region, endpoint and credentials as every AWS tool does: the environment, the files, the machine's role.
+/// Finds region, endpoint and credentials as every AWS tool does: the environment, the files, the machine's role. The
+/// credentials follow their file.
 pub async fn load_config() -> SdkConfig {
-    let version = BehaviorVersion::v2026_01_12();
-    aws_config::defaults(version)
-        .http_client(https())
+    let http = SharedHttpClient::new(https());
+    let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http.clone())
+        // the provider keeps them, and knows better when they end
+        .identity_cache(IdentityCache::no_cache())
         .load()
-        .await
+        .await;
+    let credentials = FollowingCredentials::new(shared.region().cloned(), http);
+    let credentials = SharedCredentialsProvider::new(credentials);
+    shared
+        .into_builder()
+        .credentials_provider(credentials)
+        .build()
 }
 
 fn https() -> impl HttpClient + 'static {
@@ -70,6 +80,23 @@ impl Queue {
             name,
             url: OnceCell::new(),
         }
+    }
+
+    /// Another queue of the same client, which has the account and the name of this ARN.
+    pub(super) async fn sibling(&self, arn: &str) -> Result<Self, QueueError> {
+        let mut parts = arn.rsplit(':');
+        let (Some(name), Some(account)) = (parts.next(), parts.next()) else {
+            return Err(QueueError::Refused(format!("{arn:?} is no ARN of a queue")));
+        };
+        let call = self.client.get_queue_url().queue_name(name);
+        let answer = call.queue_owner_aws_account_id(account).send().await;
+        let answer = answer.map_err(|error| self.explain(&error))?;
+        let url = answer.queue_url.unwrap_or_default();
+        Ok(Self {
+            client: self.client.clone(),
+            name: QueueUrl::SqsName(name.to_owned()),
+            url: OnceCell::new_with(Some(url)),
+        })
     }
 
     /// The queue's URL; a name is looked up once.

@@ -1,6 +1,7 @@
 //! Receiving from SQS, and settling in batches.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,6 +30,8 @@ use crate::subscription::{
 const POLL_GRACE: Duration = Duration::from_secs(5);
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
 const MAX_VISIBILITY: Duration = Duration::from_hours(12);
+/// How long a message of the dead-letter queue that can't be read is left alone.
+const DEAD_LETTER_VISIBILITY: Duration = Duration::from_mins(5);
 /// A job message has less than 200 bytes.
 const LEAST_MESSAGE_SIZE: u64 = 1024;
 
@@ -61,6 +64,17 @@ impl SqsSubscription {
             receive_max,
             options,
         }
+    }
+
+    async fn attributes(&self) -> Result<Attributes, QueueError> {
+        let call = self
+            .queue
+            .client
+            .get_queue_attributes()
+            .queue_url(self.queue.url().await?);
+        let answer = call.attribute_names(QueueAttributeName::All).send().await;
+        let answer = answer.map_err(|error| self.queue.explain(&error))?;
+        Ok(answer.attributes.unwrap_or_default())
     }
 
     /// Hides deliveries for so long from now; one answer each, in order. At most ten.
@@ -218,35 +232,50 @@ impl Subscription for SqsSubscription {
         again
     }
 
+    async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
+        let attributes = self.attributes().await?;
+        let Some(policy) = redrive_policy(&attributes) else {
+            return Ok(None);
+        };
+        let arn = policy
+            .get("deadLetterTargetArn")
+            .and_then(serde_json::Value::as_str);
+        let queue = self.queue.sibling(arn.unwrap_or_default()).await?;
+        let options = SubscriptionOptions {
+            visibility: DEAD_LETTER_VISIBILITY,
+            ..self.options
+        };
+        Ok(Some(Arc::new(Self {
+            queue,
+            receive_max: MAX_BATCH,
+            options,
+        })))
+    }
+
     async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError> {
-        let call = self
-            .queue
-            .client
-            .get_queue_attributes()
-            .queue_url(self.queue.url().await?);
-        let answer = call.attribute_names(QueueAttributeName::All).send().await;
-        let attributes = answer
-            .map_err(|error| self.queue.explain(&error))?
-            .attributes
-            .unwrap_or_default();
-        Ok(misfits(&attributes, max_attempts))
+        Ok(misfits(&self.attributes().await?, max_attempts))
     }
 }
 
+type Attributes = HashMap<QueueAttributeName, String>;
+
+fn redrive_policy(attributes: &Attributes) -> Option<serde_json::Value> {
+    serde_json::from_str(attributes.get(&QueueAttributeName::RedrivePolicy)?).ok()
+}
+
 /// What of a queue's attributes will not work with this worker.
-fn misfits(attributes: &HashMap<QueueAttributeName, String>, max_attempts: u32) -> Vec<String> {
+fn misfits(attributes: &Attributes, max_attempts: u32) -> Vec<String> {
     let number = |name| {
         attributes
             .get(&name)
             .and_then(|value: &String| value.parse::<u64>().ok())
     };
     let mut warnings = Vec::new();
-    match attributes.get(&QueueAttributeName::RedrivePolicy) {
+    match redrive_policy(attributes) {
         None => warnings.push(
             "the queue has no dead-letter queue (RedrivePolicy): a message that can't be read comes back until its retention ends".to_owned(),
         ),
         Some(policy) => {
-            let policy: serde_json::Value = serde_json::from_str(policy).unwrap_or_default();
             // a number or a string, depending on who set it
             let receives = policy.get("maxReceiveCount").and_then(|count| {
                 count.as_u64().or_else(|| count.as_str().and_then(|text| text.parse().ok()))
