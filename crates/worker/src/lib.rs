@@ -8,6 +8,8 @@
 //! - [`handler`]: one delivery from its claim to its outcome
 //! - [`render`], [`calendar`]: from the todos' rows to the calendar's bytes
 //! - [`outcome`], [`settler`]: how a delivery ends, told to the queue in batches
+//! - [`dead_letters`]: what the queue gave up
+//! - [`operations`]: what a person does about failed jobs
 //! - [`admin`]: `/livez`, `/readyz`, `/metrics`
 //!
 //! It never settles a delivery before the database has the job's new state, and never writes to a job that it has no
@@ -18,9 +20,11 @@ pub mod backoff;
 pub mod calendar;
 pub mod config;
 pub mod consumer;
+pub mod dead_letters;
 pub mod handler;
 pub mod heartbeat;
 pub mod held;
+pub mod operations;
 pub mod outcome;
 pub mod process;
 pub mod render;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use worker::config::Config;
+use worker::operations::{self, Operation};
 
 /// The worker of TaskOverflow: takes jobs from the queue and renders their calendars.
 #[derive(Debug, Parser)]
@@ -11,13 +12,18 @@ use worker::config::Config;
 struct Cli {
     #[command(flatten)]
     config: Config,
+    #[command(subcommand)]
+    operation: Option<Operation>,
 }
 
 fn main() -> ExitCode {
-    let config = shared_model::settings::read::<Cli>().config;
+    let Cli { config, operation } = shared_model::settings::read();
     let problems = config.problems();
     if !problems.is_empty() {
         shared_model::settings::refuse::<Cli>(&problems);
     }
-    worker::run_process(config)
+    match operation {
+        Some(operation) => operations::run_process(operation, &config),
+        None => worker::run_process(config),
+    }
 }

@@ -15,6 +15,7 @@ use crate::admin::{self, AdminData, Health};
 use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::consumer::{Consumer, ConsumerOptions, Ended, Shutdown};
+use crate::dead_letters;
 use crate::handler::{Abandoned, Handler};
 use crate::render::{self, Render};
 
@@ -102,9 +103,26 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
             Arc::clone(&subscription),
             config.max_attempts.get(),
         ));
-        ended = consumer(&config, render, subscription, pool, shutdown, health)
-            .run()
-            .await;
+        let dead_letters = dead_letters::consume(
+            Arc::clone(&subscription),
+            pool.clone(),
+            shutdown.drain.clone(),
+        );
+        let dead_letters = tokio::spawn(dead_letters);
+        ended = consumer(
+            &config,
+            render,
+            subscription,
+            pool,
+            shutdown.clone(),
+            health,
+        )
+        .run()
+        .await;
+        tokio::select! {
+            _ = dead_letters => {}
+            () = shutdown.hurry.cancelled() => {}
+        }
     }
     admin_handle.stop(false).await;
     log::info!("stopped");

@@ -49,6 +49,11 @@ impl Sqs {
         LocalSqs::shared().call("SendMessage", &message).unwrap();
     }
 
+    fn dead_letters_url(&self) -> String {
+        let (base, name) = self.url.rsplit_once('/').unwrap();
+        format!("{base}/{name}-dead-letters")
+    }
+
     fn send_job(&self, job: &shared_model::job::Job) {
         let message = JobMessage {
             v: MESSAGE_VERSION,
@@ -109,11 +114,7 @@ async fn an_unreadable_message_is_left_to_the_dead_letter_queue_and_harms_no_oth
         database.wait_until_ended(id).await.status,
         JobStatus::Success
     );
-    let dead_letters = sqs
-        .url
-        .rsplit_once('/')
-        .map(|(base, name)| format!("{base}/{name}-dead-letters"))
-        .unwrap();
+    let dead_letters = sqs.dead_letters_url();
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
     loop {
         let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
@@ -123,6 +124,43 @@ async fn an_unreadable_message_is_left_to_the_dead_letter_queue_and_harms_no_oth
         assert!(std::time::Instant::now() < deadline, "{attributes:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
+    let database = Database::new();
+    let sqs = Sqs::new("", 10);
+    let id = database.accept(CalendarRequest::default()).await;
+    let dead_letters = sqs.dead_letters_url();
+    let message =
+        json!({ "QueueUrl": dead_letters, "MessageBody": body(&database.find(id).await) });
+    LocalSqs::shared().call("SendMessage", &message).unwrap();
+    let mut worker = sqs.start_worker(&database, &[]);
+    let job = database.wait_until_ended(id).await;
+    assert_eq!(
+        (job.status, job.error.unwrap().code),
+        (JobStatus::Failure, ErrorCode::DeadLettered)
+    );
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.wait().success());
+    let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
+    assert_eq!(attributes["ApproximateNumberOfMessages"], "0");
+
+    let listed = Worker::operate(&database, &["dead-letters"]);
+    assert!(
+        listed.contains(&id.to_string()) && listed.contains("dead_lettered"),
+        "{listed}"
+    );
+    assert_eq!(
+        Worker::operate(&database, &["redrive", &id.to_string()]),
+        format!("{id} PENDING\n")
+    );
+    let _worker = Worker::start(&database, "postgres:", &[]);
+    assert_eq!(
+        database.wait_until_ended(id).await.status,
+        JobStatus::Success
+    );
+    assert_eq!(Worker::operate(&database, &["redrive", "--all"]), "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

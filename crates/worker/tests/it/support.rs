@@ -165,6 +165,21 @@ impl Worker {
         }
     }
 
+    /// Runs the binary for one thing, and gives what it printed.
+    pub(crate) fn operate(database: &Database, arguments: &[&str]) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_taskoverflow-worker"))
+            .env_clear()
+            .envs([
+                ("DATABASE_URL", database.url.as_str()),
+                ("QUEUE_URL", "postgres:"),
+            ])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Waits for a line of the log.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;

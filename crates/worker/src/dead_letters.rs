@@ -1,0 +1,88 @@
+//! What the queue gave up: each such job ends in FAILURE, so that nobody waits for it for ever.
+//!
+//! A message that can't be read stays where it is, for a person to look at.
+
+use std::sync::Arc;
+
+use job_queue::{Delivery, Settlement, Subscription};
+use shared_model::database::Pool;
+use shared_model::jobs::redrive::{self, GivenUp};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+
+/// Consumes the dead-letter queue of `source`, if it has one, until `stop`.
+pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: CancellationToken) {
+    let mut failures = 0;
+    let dead_letters = loop {
+        match source.dead_letters().await {
+            Ok(Some(dead_letters)) => break dead_letters,
+            Ok(None) => return,
+            // the worker's own polls say why
+            Err(_) => failures += 1,
+        }
+        if !pause(failures, &stop).await {
+            return;
+        }
+    };
+    failures = 0;
+    while !stop.is_cancelled() {
+        let received = dead_letters.receive(job_queue::MAX_BATCH, &stop).await;
+        let settled = match received {
+            Ok(deliveries) => settle_all(dead_letters.as_ref(), &pool, deliveries).await,
+            Err(error) => {
+                log::warn!(error:%; "could not look at the dead-letter queue");
+                false
+            }
+        };
+        failures = if settled { 0 } else { failures + 1 };
+        if !settled && !pause(failures, &stop).await {
+            return;
+        }
+    }
+}
+
+/// `false`: something did not answer.
+async fn settle_all(
+    dead_letters: &dyn Subscription,
+    pool: &Pool,
+    deliveries: Vec<Delivery>,
+) -> bool {
+    let mut settlements: Vec<Settlement> = Vec::new();
+    let mut answered = true;
+    for delivery in deliveries {
+        let message = match &delivery.message {
+            Ok(message) => message,
+            Err(error) => {
+                log::error!("queue.message_id" = delivery.message_id, error:%; "a message in the dead-letter queue can't be read; it stays there");
+                metrics::counter!("worker_dead_letters_unreadable_total").increment(1);
+                continue;
+            }
+        };
+        let (id, generation) = (message.job_id, message.generation);
+        let given_up = pool.run(move |connection| redrive::give_up(connection, id, generation));
+        match given_up.await {
+            Ok(GivenUp::Failed) => {
+                log::error!("job.id":% = id; "the job failed: the queue gave it up");
+                metrics::counter!("worker_dead_letters_failed_total").increment(1);
+                settlements.push(delivery.delete());
+            }
+            Ok(GivenUp::Void) => settlements.push(delivery.delete()),
+            // looked at again when its visibility ends
+            Ok(GivenUp::Running) => {}
+            Err(error) => {
+                log::warn!("job.id":% = id, error:%; "could not end a job that the queue gave up");
+                answered = false;
+            }
+        }
+    }
+    // what is left comes again, and finds its job ended
+    answered & dead_letters.settle(settlements).await.is_empty()
+}
+
+async fn pause(failures: u32, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(Backoff::CALL.after(failures)) => true,
+        () = stop.cancelled() => false,
+    }
+}
