@@ -63,6 +63,7 @@ impl Lines {
         self.line_start = self.bytes.len();
     }
 
+    #[inline]
     pub(super) fn stamp(&mut self, name: &str, Stamp(value): Stamp) {
         self.name(name);
         self.bytes.extend_from_slice(&value);
@@ -75,6 +76,7 @@ impl Lines {
         self.end_line();
     }
 
+    #[inline]
     pub(super) fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         self.push_text(value);
