@@ -39,6 +39,12 @@ pub struct Config {
     /// How long a job may wait, and how long its result is kept after that; in whole seconds, rounded up
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = positive_duration)]
     pub job_expiry: Duration,
+    /// How long a published job may go unclaimed before its message counts as lost and is sent again; doubles each time
+    #[arg(long, env, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
+    pub republish_after: Duration,
+    /// How often to look for lost messages, overdue jobs and expired results
+    #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    pub sweep_interval: Duration,
     /// Whether to bring the database's schema up to date at the start; else it is waited for
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub migrate: bool,

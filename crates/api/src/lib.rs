@@ -8,6 +8,7 @@
 //! - [`state`]: the one door to the database, shut until the schema is there
 //! - [`todo_store`]: the todos, which only the API writes; jobs are stored by [`shared_model::jobs`]
 //! - [`relay`]: from the outbox to the queue
+//! - [`sweeper`]: what time or a lost message has overtaken
 //! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
 //! - [`problem`]: every error, as `application/problem+json`
 //! - [`telemetry`]: the metrics' names
@@ -31,6 +32,7 @@ pub mod relay;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod sweeper;
 pub mod telemetry;
 pub mod todo_input;
 pub mod todo_store;

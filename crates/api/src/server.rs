@@ -22,6 +22,7 @@ use crate::preparation::{Preparation, RefusedSetting};
 use crate::relay::Relay;
 use crate::routes;
 use crate::state::{Api, QueueState, STATEMENT_TIMEOUT};
+use crate::sweeper::Sweeper;
 use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
 
 /// How long open requests may take once the process was told to stop; orchestrators kill after 30 seconds.
@@ -94,6 +95,7 @@ pub struct Server {
     api: Arc<Api>,
     pool: Pool,
     preparation: Preparation,
+    sweeper: Sweeper,
     queue: watch::Sender<QueueState>,
 }
 
@@ -112,6 +114,11 @@ impl Server {
             listener,
             api: Arc::new(Api::new(config, pool.clone(), queue_seen, metrics)),
             preparation: Preparation::new(config, pool.clone()),
+            sweeper: Sweeper {
+                pool: pool.clone(),
+                interval: config.sweep_interval,
+                republish_after: config.republish_after,
+            },
             pool,
             queue,
         })
@@ -168,7 +175,10 @@ impl Server {
                 wake: Arc::clone(&self.api.job_accepted),
                 queue: self.queue,
             };
-            relay.run(http_ended.clone()).await;
+            tokio::select! {
+                () = relay.run(http_ended.clone()) => {}
+                () = self.sweeper.run() => {}
+            }
             anyhow::Ok(())
         };
         let background = async {

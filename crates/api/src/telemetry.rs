@@ -17,6 +17,8 @@ pub const OUTBOX_OLDEST_AGE: &str = "outbox_oldest_age_seconds";
 pub const OUTBOX_PUBLISHED: &str = "outbox_published_total";
 /// Jobs that the queue did not take; each is tried again.
 pub const OUTBOX_FAILURES: &str = "outbox_publish_failures_total";
+/// Rows that the sweeper dealt with, by `kind`.
+pub const SWEPT: &str = "sweeper_rows_total";
 
 /// Upper bounds in seconds: a query takes milliseconds, and a database that is away three seconds.
 const DURATION_BUCKETS: [f64; 11] = [
@@ -65,4 +67,5 @@ fn describe() {
         OUTBOX_FAILURES,
         "Jobs that the queue did not take; each is tried again"
     );
+    describe_counter!(SWEPT, "Rows that the sweeper dealt with");
 }
