@@ -17,6 +17,7 @@ const FOR_EVER: (&str, &str) = ("RENDER_DELAY", "9m");
 
 struct Sqs {
     url: String,
+    is_fifo: bool,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -27,6 +28,7 @@ impl Sqs {
             .create_queue_with_dead_letters(&name, max_receive_count)
             .unwrap();
         Self {
+            is_fifo: !suffix.is_empty(),
             url,
             environment: LocalSqs::shared().environment().to_vec(),
         }
@@ -190,7 +192,7 @@ async fn a_worker_that_is_killed_is_replaced_within_the_visibility() {
         };
         if let Some(sqs) = &queue {
             let job = database.find(id).await;
-            if sqs.url.ends_with(".fifo") {
+            if sqs.is_fifo {
                 let message = json!({
                     "QueueUrl": sqs.url, "MessageBody": body(&job),
                     "MessageGroupId": "group", "MessageDeduplicationId": "dedup",

@@ -136,7 +136,6 @@ async fn a_job_of_100_000_todos_takes_less_than_64_mib() {
     let job = database.wait_until_ended(id).await;
     assert_eq!(job.status, JobStatus::Success, "{:?}", job.error);
     let grown = peak_kib(&worker) - idle;
-    println!("idle {idle} KiB, grown by {grown} KiB");
     assert!(grown < 64 * 1024, "grew by {grown} KiB");
     assert_eq!(
         database
