@@ -50,7 +50,8 @@ fn run(command: &mut Command, way_out: &str) {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}; {way_out}"));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
     assert!(
         output.status.success(),
         "{command:?}: {}; {way_out}\n{said}",
