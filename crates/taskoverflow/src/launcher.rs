@@ -1,0 +1,180 @@
+//! The order of things: check, start, tell, watch, stop.
+
+use std::io::{ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use shared_model::{logging, settings};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::cli::{Cli, Options};
+use crate::demo;
+use crate::interrupts::Interrupts;
+use crate::processes::{DRAIN, Processes, is_ready};
+use crate::services::Services;
+
+/// Longer than any migration of a small database.
+const READY: Duration = Duration::from_mins(1);
+/// How often `/readyz` is asked while the processes start.
+const READY_POLL: Duration = Duration::from_millis(100);
+/// The exit code of a process whose settings are wrong; the launcher hands it on.
+const WRONG_SETTINGS: u8 = 2;
+
+/// Runs everything until Ctrl-C or until one of the processes ends, which ends all others.
+pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
+    logging::init(&options.log);
+    let port = free_port(options.port)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(launch(options, port));
+    // Ctrl-C during a start leaves a thread that waits for a service; the keepers stop what it started.
+    runtime.shutdown_background();
+    ended
+}
+
+/// The port to listen on; ends the process when another has it.
+fn free_port(port: u16) -> anyhow::Result<u16> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(listener) => Ok(listener.local_addr()?.port()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => settings::refuse::<Cli>(&[format!(
+            "port {port} is in use: stop what listens on it, or choose another with --port"
+        )]),
+        Err(error) => Err(error).context(format!("cannot listen on 127.0.0.1:{port}")),
+    }
+}
+
+async fn launch(options: Options, port: u16) -> anyhow::Result<ExitCode> {
+    let mut interrupts = Interrupts::listen().context("cannot listen for signals")?;
+    let starting = {
+        let options = options.clone();
+        spawn_blocking(move || Services::start(&options))
+    };
+    let services = tokio::select! {
+        services = starting => services.context("the start was aborted")??,
+        () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let mut running = Running::start(&options, services, port)?;
+    let ended = tokio::select! {
+        ended = running.serve(&options) => ended,
+        () = interrupts.next() => Ok(ExitCode::SUCCESS),
+    };
+    running.stop(&mut interrupts).await?;
+    ended
+}
+
+/// All that runs.
+struct Running {
+    processes: Processes,
+    services: Services,
+    child_signals: Signal,
+    port: u16,
+}
+
+impl Running {
+    fn start(options: &Options, services: Services, port: u16) -> anyhow::Result<Self> {
+        // Before the first child, whose end would go unnoticed else.
+        let child_signals = signal(SignalKind::child()).context("cannot listen for signals")?;
+        let processes = Processes::start(options, &services, port)
+            .context("cannot start the API and the workers")?;
+        Ok(Self {
+            processes,
+            services,
+            child_signals,
+            port,
+        })
+    }
+
+    /// Waits until all are ready, says so, and then for the first that ends.
+    async fn serve(&mut self, options: &Options) -> anyhow::Result<ExitCode> {
+        let ready_urls = self.processes.ready_urls();
+        tokio::select! {
+            ready = timeout(READY, wait_until_ready(ready_urls)) => match ready {
+                Ok(ready) => ready?,
+                Err(_) => bail!(
+                    "the API and the workers are not ready after {READY:?}; the log above says why"
+                ),
+            },
+            ended = self.first_end() => return ended,
+        }
+        if options.demo {
+            // Not localhost, which may be somebody else's over IPv6.
+            let api = format!("http://{}:{}/api/v1", Ipv4Addr::LOCALHOST, self.port);
+            spawn_blocking(move || demo::add_todos(&api)).await??;
+        }
+        self.announce()?;
+        self.first_end().await
+    }
+
+    fn announce(&self) -> anyhow::Result<()> {
+        let lines = format!(
+            "TaskOverflow  http://localhost:{}/\nDatabase      {}\nQueue         {}\n",
+            self.port,
+            self.services.shown_database,
+            self.services.shown_queue()
+        );
+        let mut stdout = std::io::stdout();
+        stdout
+            .write_all(lines.as_bytes())
+            .and_then(|()| stdout.flush())
+            .context("cannot write to stdout")
+    }
+
+    /// Waits until something ends that nobody asked to, and says what.
+    async fn first_end(&mut self) -> anyhow::Result<ExitCode> {
+        loop {
+            if let Some(ended) = self.services.ended() {
+                bail!("{ended}, so everything is stopped");
+            }
+            if let Some(ended) = self.processes.ended()? {
+                let (name, status) = (ended.name, ended.status);
+                eprintln!("taskoverflow: {name} ended ({status}), so everything is stopped");
+                let wrong_settings = status.code() == Some(WRONG_SETTINGS.into());
+                return Ok(if wrong_settings {
+                    ExitCode::from(WRONG_SETTINGS)
+                } else {
+                    ExitCode::FAILURE
+                });
+            }
+            self.child_signals.recv().await;
+        }
+    }
+
+    /// Stops the processes, then what they need. Another Ctrl-C hurries them.
+    async fn stop(mut self, interrupts: &mut Interrupts) -> anyhow::Result<()> {
+        log::info!("stopping; Ctrl-C again to hurry");
+        self.processes.terminate()?;
+        let deadline = Instant::now() + DRAIN;
+        while !self.processes.all_ended()? {
+            let waited = timeout_at(deadline, async {
+                tokio::select! {
+                    _ = self.child_signals.recv() => false,
+                    () = interrupts.next() => true,
+                }
+            });
+            match waited.await {
+                Ok(true) => self.processes.terminate()?,
+                Ok(false) => {}
+                Err(_) => self.processes.kill()?,
+            }
+        }
+        self.services.stop()?;
+        Ok(())
+    }
+}
+
+async fn wait_until_ready(urls: Vec<String>) -> anyhow::Result<()> {
+    for url in urls {
+        loop {
+            let url = url.clone();
+            if spawn_blocking(move || is_ready(&url)).await? {
+                break;
+            }
+            sleep(READY_POLL).await;
+        }
+    }
+    Ok(())
+}

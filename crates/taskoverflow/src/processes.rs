@@ -1,0 +1,194 @@
+//! The API and the workers, each a process of its own.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use local_services::http;
+use local_services::keeper::{Keeper, KeptChild};
+use nix::sys::signal::Signal;
+
+use crate::cli::Options;
+use crate::services::Services;
+
+/// The worker's own `DRAIN_TIMEOUT` (30 s) and a little more.
+pub(crate) const DRAIN: Duration = Duration::from_secs(35);
+
+/// A worker that stops lets its open poll end. Polls of a local SQS cost nothing, so Ctrl-C need not wait long.
+const LOCAL_RECEIVE_WAIT: &str = "1s";
+
+/// Settings of the database by its parts; they contradict the URL that is given.
+const DATABASE_PARTS: [&str; 6] = [
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_NAME",
+    "DATABASE_USER",
+    "DATABASE_PASSWORD",
+    "DATABASE_SSLMODE",
+];
+
+/// The running processes; dropping them stops them.
+#[derive(Debug)]
+pub(crate) struct Processes(Vec<Process>);
+
+#[derive(Debug)]
+struct Process {
+    /// As it is called in a message: "worker 2".
+    name: String,
+    child: KeptChild,
+    ready_url: String,
+}
+
+/// A process that ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) name: String,
+    pub(crate) status: ExitStatus,
+}
+
+impl Processes {
+    /// Starts the API on a port of the loopback interface, and the workers.
+    pub(crate) fn start(options: &Options, services: &Services, port: u16) -> io::Result<Self> {
+        let api_addr = loopback(port);
+        let mut processes = Self(vec![Process::start(
+            "the API",
+            &["api", "--bind-addr"],
+            api_addr,
+            options,
+            services,
+        )?]);
+        let admin_addrs = free_addresses(options.workers)?;
+        for (number, admin_addr) in (1..).zip(admin_addrs) {
+            processes.0.push(Process::start(
+                &format!("worker {number}"),
+                &["worker", "--admin-addr"],
+                admin_addr,
+                options,
+                services,
+            )?);
+        }
+        Ok(processes)
+    }
+
+    /// Where each of them says whether it is ready.
+    pub(crate) fn ready_urls(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|process| process.ready_url.clone())
+            .collect()
+    }
+
+    /// The first one found that ended.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<Ended>> {
+        for process in &mut self.0 {
+            if let Some(status) = process.child.try_wait()? {
+                let name = process.name.clone();
+                return Ok(Some(Ended { name, status }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether none is left.
+    pub(crate) fn all_ended(&mut self) -> io::Result<bool> {
+        for process in &mut self.0 {
+            if process.child.try_wait()?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks all to stop; asked a second time they hurry.
+    pub(crate) fn terminate(&mut self) -> io::Result<()> {
+        self.0
+            .iter_mut()
+            .try_for_each(|process| process.child.signal(Signal::SIGTERM))
+    }
+
+    /// Ends what is left.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        for process in &mut self.0 {
+            if process.child.try_wait()?.is_none() {
+                log::warn!("{} did not stop in {DRAIN:?} and is killed", process.name);
+                process.child.stop_with(Signal::SIGKILL)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Process {
+    fn start(
+        name: &str,
+        role_and_flag: &[&str],
+        addr: SocketAddr,
+        options: &Options,
+        services: &Services,
+    ) -> io::Result<Self> {
+        let keeper = Keeper {
+            signal: Signal::SIGTERM,
+            grace: DRAIN,
+            remove: None,
+        };
+        let mut command = keeper.command(std::env::current_exe()?);
+        command.args(role_and_flag).arg(addr.to_string());
+        configure(&mut command, options, services);
+        Ok(Self {
+            name: name.to_owned(),
+            child: keeper.spawn(command)?,
+            ready_url: format!("http://{addr}/readyz"),
+        })
+    }
+}
+
+/// Hands on the settings. The password goes where `ps` does not show it.
+fn configure(command: &mut Command, options: &Options, services: &Services) {
+    // A variable that is set to nothing counts as not set.
+    let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
+    for (name, _) in empty {
+        command.env_remove(name);
+    }
+    for name in DATABASE_PARTS {
+        command.env_remove(name);
+    }
+    if let Some(format) = options
+        .log
+        .log_format
+        .and_then(|format| format.to_possible_value())
+    {
+        command.env("LOG_FORMAT", format.get_name());
+    }
+    command
+        .arg("--queue-url")
+        .arg(services.queue_url.to_string())
+        .env("DATABASE_URL", &services.database_url)
+        .env("RUST_LOG", &options.log.rust_log)
+        .envs(services.sqs_environment());
+    if services.has_local_sqs() && !is_set("RECEIVE_WAIT") {
+        command.env("RECEIVE_WAIT", LOCAL_RECEIVE_WAIT);
+    }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::vars_os().any(|(name, value)| name == variable && !value.is_empty())
+}
+
+/// Whether a process says that it is ready. Blocks.
+pub(crate) fn is_ready(url: &str) -> bool {
+    http::get(url).is_ok_and(|answer| answer.status == 200)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Addresses that nobody listens on, all different.
+fn free_addresses(count: u16) -> io::Result<Vec<SocketAddr>> {
+    let listeners: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind(loopback(0)))
+        .collect::<io::Result<_>>()?;
+    listeners.iter().map(TcpListener::local_addr).collect()
+}

@@ -1,0 +1,154 @@
+//! From the first start to the last process.
+
+use std::net::TcpStream;
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+#[cfg(target_os = "linux")]
+use nix::sys::signal::kill;
+
+#[cfg(target_os = "linux")]
+use crate::support::children;
+use crate::support::{Launcher, command, eventually, run};
+
+const TODO: &str = r#"{"title":"kept","deadline_at":"2026-01-01T00:00:00"}"#;
+
+#[test]
+fn a_calendar_is_made_and_the_todos_are_there_at_the_next_start() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(data_dir.path(), &["--workers", "2"]);
+    assert!(
+        launcher.page.starts_with("http://localhost:"),
+        "{}",
+        launcher.page
+    );
+    assert!(
+        launcher.database.starts_with("postgres://taskoverflow:"),
+        "{}",
+        launcher.database
+    );
+    assert_eq!(launcher.queue, "postgres:");
+    launcher.post("api/v1/todos", TODO);
+    assert!(launcher.calendar().contains("SUMMARY:kept"));
+    assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+
+    let launcher = Launcher::start(data_dir.path(), &["--workers", "0"]);
+    assert_eq!(launcher.get("api/v1/todos")[0]["title"], "kept");
+    #[cfg(target_os = "linux")]
+    assert_eq!(children(launcher.pid(), "worker"), []);
+    assert_eq!(launcher.stop(Signal::SIGTERM).code, Some(0));
+}
+
+#[test]
+fn a_dozen_samples_are_added_once() {
+    let data_dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let launcher = Launcher::start(data_dir.path(), &["--demo"]);
+        let todos = launcher.get("api/v1/todos");
+        assert_eq!(todos.as_array().map(Vec::len), Some(12));
+        assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+    }
+}
+
+#[test]
+fn calendars_are_made_over_a_local_sqs() {
+    let data_dir = tempfile::tempdir().unwrap();
+    for (queue, shown) in [
+        ("sqs", "sqs://ical at http://"),
+        ("sqs.fifo", "sqs://ical.fifo at http://"),
+    ] {
+        let launcher = Launcher::start(data_dir.path(), &["--queue", queue, "--demo"]);
+        assert!(launcher.queue.starts_with(shown), "{}", launcher.queue);
+        assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
+        assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+    }
+}
+
+#[test]
+fn a_second_ctrl_c_hurries() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let mut command = command(data_dir.path(), &["--demo"]);
+    command.env("RENDER_DELAY", "5m");
+    let launcher = Launcher::spawn(&mut command);
+    let job = launcher.post("api/v1/todos/ical", "{}");
+    let status = format!(
+        "api/v1/todos/ical/{}/status",
+        job["task_id"].as_str().unwrap()
+    );
+    eventually("the job runs", || {
+        launcher.get(&status)["task_status"] == "STARTED"
+    });
+
+    launcher.signal(Signal::SIGINT);
+    eventually("the API is gone", || !answers(&launcher.page));
+    let start = Instant::now();
+    assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+    let patience = Duration::from_secs(10);
+    assert!(start.elapsed() < patience, "{:?}", start.elapsed());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn everything_stops_when_a_worker_dies_and_the_message_says_so() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(data_dir.path(), &["--workers", "2"]);
+    let page = launcher.page.clone();
+    let worker = children(launcher.pid(), "worker").pop().unwrap();
+    kill(worker, Signal::SIGKILL).unwrap();
+    let ended = launcher.end();
+    assert_eq!(ended.code, Some(1));
+    let message = "ended (signal: 9 (SIGKILL)), so everything is stopped";
+    assert!(
+        ended.stderr.contains("taskoverflow: worker "),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    assert!(!answers(&page));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn everything_stops_when_postgres_dies() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(data_dir.path(), &[]);
+    let postgres = children(launcher.pid(), "-D").pop().unwrap();
+    kill(postgres, Signal::SIGKILL).unwrap();
+    let ended = launcher.end();
+    assert_eq!(ended.code, Some(1));
+    assert!(
+        ended.stderr.contains("PostgreSQL ended"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn everything_stops_when_the_launcher_is_killed() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = Launcher::start(data_dir.path(), &[]);
+    let page = launcher.page.clone();
+    assert!(answers(&page));
+    assert_eq!(launcher.stop(Signal::SIGKILL).code, None);
+    eventually("the API is gone", || !answers(&page));
+    // And nothing that is left hinders the next.
+    let launcher = Launcher::start(data_dir.path(), &[]);
+    assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+}
+
+#[test]
+fn a_second_launcher_on_one_folder_is_refused_with_the_firsts_process_id() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let first = Launcher::start(data_dir.path(), &["--workers", "0"]);
+    let second = run(data_dir.path(), &[]);
+    assert_eq!(second.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&second.stderr);
+    let expected = format!("is in use by process {}: stop it", first.pid());
+    assert!(stderr.contains(&expected), "{stderr}");
+}
+
+fn answers(page: &str) -> bool {
+    let host = page.trim_start_matches("http://").trim_end_matches('/');
+    TcpStream::connect(host.replace("localhost", "127.0.0.1")).is_ok()
+}

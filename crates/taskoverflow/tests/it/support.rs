@@ -1,0 +1,193 @@
+//! A launcher as a process of its own, as a user starts it.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use local_services::http;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// The program with a data folder of the test's own. Nothing of the test's environment leads it elsewhere.
+pub(crate) fn command(data_dir: &Path, flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taskoverflow"));
+    command
+        .arg("--data-dir")
+        .arg(data_dir)
+        .args(flags)
+        .env_remove("DATABASE_URL")
+        .env("RUST_LOG", "warn");
+    command
+}
+
+/// Runs the program to its end, on any port unless the flags say which.
+pub(crate) fn run(data_dir: &Path, flags: &[&str]) -> Output {
+    let any_port: &[&str] = if flags.contains(&"--port") {
+        &[]
+    } else {
+        &["--port", "0"]
+    };
+    command(data_dir, flags).args(any_port).output().unwrap()
+}
+
+/// A launcher that runs; dropping it kills it, which its keepers notice.
+pub(crate) struct Launcher {
+    process: Child,
+    /// What it printed when all was ready: the page's address, the database's and the queue's.
+    pub(crate) page: String,
+    pub(crate) database: String,
+    pub(crate) queue: String,
+}
+
+/// How a launcher ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+}
+
+impl Launcher {
+    /// Starts it on any port, and waits until it says that all is ready.
+    pub(crate) fn start(data_dir: &Path, flags: &[&str]) -> Self {
+        Self::spawn(&mut command(data_dir, flags))
+    }
+
+    /// The same with a prepared [`command`].
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut process = command
+            .args(["--port", "0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = process.stdout.take().unwrap();
+        let lines: Vec<_> = BufReader::new(stdout)
+            .lines()
+            .take(3)
+            .map(Result::unwrap)
+            .collect();
+        let [page, database, queue] = lines.as_slice() else {
+            let ended = Self::wait(&mut process);
+            panic!("it did not start ({:?}): {}", ended.code, ended.stderr);
+        };
+        let value = |line: &str, label: &str| line.strip_prefix(label).unwrap().trim().to_owned();
+        Self {
+            page: value(page, "TaskOverflow"),
+            database: value(database, "Database"),
+            queue: value(queue, "Queue"),
+            process,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> i32 {
+        self.process.id().cast_signed()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid()), signal).unwrap();
+    }
+
+    /// Sends it a signal and waits for its end.
+    pub(crate) fn stop(mut self, signal: Signal) -> Ended {
+        self.signal(signal);
+        Self::wait(&mut self.process)
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn end(mut self) -> Ended {
+        Self::wait(&mut self.process)
+    }
+
+    fn wait(process: &mut Child) -> Ended {
+        let mut stderr = String::new();
+        process
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        let code = process.wait().unwrap().code();
+        Ended { code, stderr }
+    }
+
+    /// GETs JSON from the API.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        json(&http::get(&format!("{}{path}", self.page)).unwrap())
+    }
+
+    /// POSTs JSON to the API.
+    pub(crate) fn post(&self, path: &str, body: &str) -> Value {
+        let headers = [("Content-Type", "application/json")];
+        json(&http::post(&format!("{}{path}", self.page), &headers, body).unwrap())
+    }
+
+    /// Requests a calendar and waits until it is there.
+    pub(crate) fn calendar(&self) -> String {
+        let job = self.post("api/v1/todos/ical", "{}");
+        let status_path = format!(
+            "api/v1/todos/ical/{}/status",
+            job["task_id"].as_str().unwrap()
+        );
+        let mut status = Value::Null;
+        eventually("the job ends", || {
+            status = self.get(&status_path);
+            status["task_status"] == "SUCCESS" || status["task_status"] == "FAILURE"
+        });
+        assert_eq!(status["task_status"], "SUCCESS", "{status}");
+        http::get(status["result_url"].as_str().unwrap())
+            .unwrap()
+            .body
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn json(answer: &http::Answer) -> Value {
+    assert!(answer.status < 300, "{answer:?}");
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+/// The children of a process whose command line holds `role`.
+#[cfg(target_os = "linux")]
+pub(crate) fn children(parent: i32, role: &str) -> Vec<Pid> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| {
+            let pid: i32 = process.file_name().to_str()?.parse().ok()?;
+            let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+            // "pid (name) state parent …", and the name may hold anything.
+            let its_parent: i32 = stat
+                .rsplit_once(')')?
+                .1
+                .split_whitespace()
+                .nth(1)?
+                .parse()
+                .ok()?;
+            let command_line = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
+            let matches = its_parent == parent && command_line.split('\0').any(|word| word == role);
+            matches.then(|| Pid::from_raw(pid))
+        })
+        .collect()
+}
+
+/// Waits for another process to do its part.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when another process is done"
+)]
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "not in 30 s: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
