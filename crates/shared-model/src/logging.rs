@@ -36,6 +36,8 @@ pub fn init(config: &LogConfig) {
         }
     });
     let mut builder = env_logger::Builder::new();
+    // says at each start what the processes say themselves
+    builder.filter_module("actix_server", log::LevelFilter::Warn);
     builder.parse_filters(&config.rust_log);
     if format == LogFormat::Json {
         builder.format(|out, record| {

@@ -1,6 +1,8 @@
 //! The migrations, compiled in.
 
+use diesel::deserialize::QueryableByName;
 use diesel::pg::PgConnection;
+use diesel::sql_types::Text;
 use diesel::{QueryResult, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -29,6 +31,7 @@ pub enum MigrationError {
 /// When a migration fails or the database goes away.
 pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
     // a migration may take longer than any query of the service
+    let timeout = statement_timeout(connection)?;
     execute(connection, "SET statement_timeout = 0")?;
     execute(
         connection,
@@ -42,7 +45,8 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
         connection,
         &format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"),
     )?;
-    execute(connection, "RESET statement_timeout")?;
+    // not RESET: the session has its own, and goes back to its pool
+    execute(connection, &format!("SET statement_timeout = '{timeout}'"))?;
     outcome
 }
 
@@ -54,6 +58,16 @@ pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError
     connection
         .has_pending_migration(MIGRATIONS)
         .map_err(MigrationError::Failed)
+}
+
+fn statement_timeout(connection: &mut PgConnection) -> Result<String, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        statement_timeout: String,
+    }
+    let row: Row = diesel::sql_query("SHOW statement_timeout").get_result(connection)?;
+    Ok(row.statement_timeout)
 }
 
 fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), DatabaseError> {

@@ -76,7 +76,7 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     };
     let (admin, admin_addr) = admin::bind(config.admin_addr, data)
         .with_context(|| format!("can't listen on ADMIN_ADDR {}", config.admin_addr))?;
-    log::info!("http.addr":% = admin_addr; "the admin endpoint is up");
+    log::info!("http.address":% = admin_addr; "the admin endpoint is up");
     let admin_handle = admin.handle();
     tokio::spawn(admin);
 

@@ -16,7 +16,7 @@ use crate::support::{
     try_claim,
 };
 
-const AFTER: Duration = Duration::from_secs(900);
+const AFTER: Duration = Duration::from_mins(15);
 
 /// As if so much time had passed for every job.
 fn pass(connection: &mut PgConnection, interval: &str) {

@@ -199,7 +199,7 @@ impl Worker {
     pub(crate) fn admin_addr(&mut self) -> String {
         let line = self.wait_for_log("the admin endpoint is up");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        line["http.addr"].as_str().unwrap().to_owned()
+        line["http.address"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn pid(&self) -> u32 {
