@@ -1,15 +1,12 @@
 //! A database that runs already.
 
-use local_services::testing::TestDatabases;
 use nix::sys::signal::Signal;
 
-use crate::support::{Launcher, command};
-
-static EMPTY_DATABASES: TestDatabases = TestDatabases::new(|_| {});
+use crate::support::{Launcher, command, given_database};
 
 #[test]
 fn a_given_database_is_used_and_none_is_started() {
-    let url = EMPTY_DATABASES.create();
+    let url = given_database();
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("none");
     let mut command = command(&data_dir, &[]);

@@ -10,7 +10,7 @@ use nix::sys::signal::kill;
 
 #[cfg(target_os = "linux")]
 use crate::support::children;
-use crate::support::{Launcher, command, eventually, run};
+use crate::support::{Launcher, command, eventually, given_database, run};
 
 const TODO: &str = r#"{"title":"kept","deadline_at":"2026-01-01T00:00:00"}"#;
 
@@ -43,8 +43,10 @@ fn a_calendar_is_made_and_the_todos_are_there_at_the_next_start() {
 #[test]
 fn a_dozen_samples_are_added_once() {
     let data_dir = tempfile::tempdir().unwrap();
+    let database = given_database();
     for _ in 0..2 {
-        let launcher = Launcher::start(data_dir.path(), &["--demo"]);
+        let flags = ["--demo", "--database-url", &database];
+        let launcher = Launcher::start(data_dir.path(), &flags);
         let todos = launcher.get("api/v1/todos");
         assert_eq!(todos.as_array().map(Vec::len), Some(12));
         assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
@@ -58,7 +60,9 @@ fn calendars_are_made_over_a_local_sqs() {
         ("sqs", "sqs://ical at http://"),
         ("sqs.fifo", "sqs://ical.fifo at http://"),
     ] {
-        let launcher = Launcher::start(data_dir.path(), &["--queue", queue, "--demo"]);
+        let database = given_database();
+        let flags = ["--queue", queue, "--demo", "--database-url", &database];
+        let launcher = Launcher::start(data_dir.path(), &flags);
         assert!(launcher.queue.starts_with(shown), "{}", launcher.queue);
         assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
         assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
@@ -68,7 +72,8 @@ fn calendars_are_made_over_a_local_sqs() {
 #[test]
 fn a_second_ctrl_c_hurries() {
     let data_dir = tempfile::tempdir().unwrap();
-    let mut command = command(data_dir.path(), &["--demo"]);
+    let database = given_database();
+    let mut command = command(data_dir.path(), &["--demo", "--database-url", &database]);
     command.env("RENDER_DELAY", "5m");
     let launcher = Launcher::spawn(&mut command);
     let job = launcher.post("api/v1/todos/ical", "{}");
@@ -92,7 +97,9 @@ fn a_second_ctrl_c_hurries() {
 #[cfg(target_os = "linux")]
 fn everything_stops_when_a_worker_dies_and_the_message_says_so() {
     let data_dir = tempfile::tempdir().unwrap();
-    let launcher = Launcher::start(data_dir.path(), &["--workers", "2"]);
+    let database = given_database();
+    let flags = ["--workers", "2", "--database-url", &database];
+    let launcher = Launcher::start(data_dir.path(), &flags);
     let page = launcher.page.clone();
     let worker = children(launcher.pid(), "worker").pop().unwrap();
     kill(worker, Signal::SIGKILL).unwrap();

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::support::{command, run};
+use crate::support::{command, given_database, run};
 
 fn refusal(data_dir: &Path, flags: &[&str]) -> String {
     let output = run(data_dir, flags);
@@ -57,7 +57,9 @@ fn a_wrong_variable_is_named() {
 #[test]
 fn a_setting_that_a_worker_refuses_ends_everything_with_its_code() {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = command(folder.path(), &["--port", "0"]);
+    let database = given_database();
+    let flags = ["--port", "0", "--database-url", &database];
+    let mut command = command(folder.path(), &flags);
     let output = command.env("WORKER_CONCURRENCY", "many").output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");

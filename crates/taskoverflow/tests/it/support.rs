@@ -6,9 +6,17 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use local_services::http;
+use local_services::testing::TestDatabases;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+
+static EMPTY_DATABASES: TestDatabases = TestDatabases::new(|_| {});
+
+/// A database that runs already: for tests of something else than the private cluster, which takes its time to be made.
+pub(crate) fn given_database() -> String {
+    EMPTY_DATABASES.create()
+}
 
 /// The program with a data folder of the test's own. Nothing of the test's environment leads it elsewhere.
 pub(crate) fn command(data_dir: &Path, flags: &[&str]) -> Command {
