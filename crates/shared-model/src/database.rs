@@ -242,6 +242,8 @@ impl Pool {
         application_name: &str,
         statement_timeout: Duration,
     ) -> Self {
+        // without OpenSSL's clean-up at exit: the pool's own threads may be connecting just then, and would crash
+        openssl_sys::init();
         let connection_string = config.connection_string(application_name);
         let connections = R2d2Pool::builder()
             .max_size(config.database_pool.get())

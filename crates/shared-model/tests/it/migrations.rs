@@ -1,6 +1,8 @@
 //! Each migration runs up, down and up again, and several processes may start at once.
 
-use diesel::{Connection, PgConnection};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use diesel_migrations::MigrationHarness;
 use local_services::testing::TestDatabases;
 use shared_model::migrations;
@@ -32,4 +34,22 @@ fn processes_that_start_at_once_do_not_run_a_migration_twice() {
             run.join().unwrap().unwrap();
         }
     });
+}
+
+#[test]
+fn a_session_keeps_its_own_statement_timeout() {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        statement_timeout: String,
+    }
+    let mut connection = PgConnection::establish(&EMPTY.create()).unwrap();
+    connection
+        .batch_execute("SET statement_timeout = '7s'")
+        .unwrap();
+    migrations::run(&mut connection).unwrap();
+    let row: Row = diesel::sql_query("SHOW statement_timeout")
+        .get_result(&mut connection)
+        .unwrap();
+    assert_eq!(row.statement_timeout, "7s");
 }
