@@ -2,7 +2,7 @@
 //! every step of a job's life.
 //!
 //! # Layout, in the order a job travels
-//! - [`todo`]: what a user wrote, and how todos are selected
+//! - [`mod@todo`]: what a user wrote, and how todos are selected
 //! - [`calendar_options`], [`job`]: what a client asked for, and how it stands
 //! - [`message`]: the reference to a job that a queue carries
 //! - [`jobs`]: the store, and the only place that changes a job's status

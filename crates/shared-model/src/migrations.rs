@@ -2,7 +2,7 @@
 
 use diesel::deserialize::QueryableByName;
 use diesel::pg::PgConnection;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 use diesel::{QueryResult, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -55,6 +55,19 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
 /// # Errors
 /// When the database goes away.
 pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        is_there: bool,
+    }
+    // diesel makes its table when it is asked, without a lock: it must not do so while another process runs them
+    let table: QueryResult<Row> = diesel::sql_query(
+        "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there",
+    )
+    .get_result(connection);
+    if !table.map_err(DatabaseError::from)?.is_there {
+        return Ok(true);
+    }
     connection
         .has_pending_migration(MIGRATIONS)
         .map_err(MigrationError::Failed)

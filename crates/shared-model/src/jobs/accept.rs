@@ -86,6 +86,12 @@ pub fn insert_once(
             .first(connection)
             .optional()?;
         match existing {
+            // kept no longer, and not swept yet
+            Some(row) if row.expired => {
+                diesel::update(calendar_jobs::table.find(row.id))
+                    .set(calendar_jobs::idempotency_key.eq(None::<String>))
+                    .execute(connection)?;
+            }
             Some(row) if row.request == *request => return Ok(Accepted::Replayed(row.into())),
             Some(_) => return Ok(Accepted::KeyReused),
             // it was swept away in between, and the name is free again

@@ -25,13 +25,21 @@ fn every_migration_runs_up_down_and_up_again() {
 }
 
 #[test]
-fn processes_that_start_at_once_do_not_run_a_migration_twice() {
+fn processes_that_start_at_once_do_not_run_a_migration_twice_nor_trip_over_who_waits() {
     let url = EMPTY.create();
     std::thread::scope(|scope| {
         let run = || migrations::run(&mut PgConnection::establish(&url).unwrap());
+        let look = || {
+            let connection = &mut PgConnection::establish(&url).unwrap();
+            while migrations::are_pending(connection).unwrap() {}
+        };
+        let looking: Vec<_> = (0..4).map(|_| scope.spawn(look)).collect();
         let runs: Vec<_> = (0..8).map(|_| scope.spawn(run)).collect();
         for run in runs {
             run.join().unwrap().unwrap();
+        }
+        for look in looking {
+            look.join().unwrap();
         }
     });
 }
