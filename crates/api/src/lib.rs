@@ -4,9 +4,10 @@
 //! - [`config`], [`server`], [`preparation`]: the process, from its settings to its end
 //! - [`observe`]: what every request gets: an id, a line in the log, metrics
 //! - [`routes`]: what can be asked
-//! - [`query`], [`json_body`], [`todo_input`], [`deadline`], [`job_request`]: what a client sends, checked
+//! - [`query`], [`request_headers`], [`json_body`], [`todo_input`], [`deadline`], [`job_request`]: what a client sends, checked
 //! - [`state`]: the one door to the database, shut until the schema is there
 //! - [`todo_store`]: the todos, which only the API writes; jobs are stored by [`shared_model::jobs`]
+//! - [`job_watch`]: tells who waits of their jobs' changes
 //! - [`relay`]: from the outbox to the queue
 //! - [`sweeper`]: what time or a lost message has overtaken
 //! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
@@ -22,6 +23,7 @@ pub mod deadline;
 pub mod download;
 pub mod job_request;
 pub mod job_view;
+pub mod job_watch;
 pub mod json_body;
 pub mod links;
 pub mod observe;
@@ -29,6 +31,7 @@ pub mod preparation;
 pub mod problem;
 pub mod query;
 pub mod relay;
+pub mod request_headers;
 pub mod routes;
 pub mod server;
 pub mod state;

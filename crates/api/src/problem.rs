@@ -46,6 +46,8 @@ pub enum ApiError {
     JobEnded(JobStatus),
     /// The job is kept no longer.
     JobExpired,
+    /// The `Idempotency-Key` came with another request before.
+    KeyReused,
     /// Nothing is at that path.
     NoSuchRoute,
     /// What is at that path knows other methods: these.
@@ -104,6 +106,7 @@ impl ApiError {
             Self::JobEnded(_) => "Task already finished",
             Self::JobExpired => "Task expired",
             Self::Invalid(_)
+            | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAcceptable
@@ -133,6 +136,7 @@ impl ApiError {
             } => format!("the job is {status} and has no result").into(),
             Self::JobEnded(status) => format!("the job ended in {status}").into(),
             Self::JobExpired => "the job has expired; its result is kept no longer".into(),
+            Self::KeyReused => "this Idempotency-Key stands for another request".into(),
             Self::NoSuchRoute => "there is nothing at this path".into(),
             Self::MethodNotAllowed(allowed) => format!("the methods here are {allowed}").into(),
             Self::NotAcceptable => "the result can be sent gzipped or as it is".into(),
@@ -217,6 +221,7 @@ impl ResponseError for ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::NoResult { .. } | Self::JobEnded(_) => StatusCode::CONFLICT,
             Self::JobExpired => StatusCode::GONE,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Starting | Self::NotReady(_) | Self::Database(DatabaseError::Unavailable(_)) => {

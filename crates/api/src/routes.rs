@@ -1,6 +1,7 @@
 //! What can be asked.
 
 mod health;
+mod job_events;
 mod jobs;
 mod todos;
 
@@ -24,6 +25,7 @@ POST   /api/v1/todos/ical              ask for a calendar
 GET    /api/v1/todos/ical              ?status= &limit= &cursor=
 GET    /api/v1/todos/ical/{id}/status
 GET    /api/v1/todos/ical/{id}/result
+GET    /api/v1/todos/ical/{id}/events  server-sent events
 DELETE /api/v1/todos/ical/{id}         cancel
 GET    /livez /readyz /metrics
 ";
@@ -62,6 +64,9 @@ fn configure_api(config: &mut ServiceConfig) {
         )
         .service(resource("/todos/ical/{id}", "DELETE").route(web::delete().to(jobs::cancel)))
         .service(resource("/todos/ical/{id}/status", "GET, HEAD").route(get().to(jobs::status)))
+        .service(
+            resource("/todos/ical/{id}/events", "GET, HEAD").route(get().to(job_events::events)),
+        )
         .service(resource("/todos/ical/{id}/result", "GET, HEAD").route(get().to(jobs::result)));
 }
 

@@ -150,11 +150,15 @@ impl Server {
         };
         let stopping = async {
             tokio::select! {
-                () = shutdown.cancelled() => http_handle.stop(true).await,
+                () = shutdown.cancelled() => {
+                    self.api.stopping.cancel();
+                    http_handle.stop(true).await;
+                }
                 () = http_ended.cancelled() => {}
             }
         };
         // until the last request has ended: it may have accepted a job
+        let watch_pool = self.pool.clone();
         let publishing = async {
             let preparation = http_ended.run_until_cancelled(self.preparation.run());
             let Some(()) = preparation
@@ -185,6 +189,7 @@ impl Server {
             tokio::select! {
                 outcome = publishing => outcome,
                 () = measure(&self.api) => Ok(()),
+                () = self.api.job_watch.run(&watch_pool) => Ok(()),
             }
         };
         let (served, background, ()) = tokio::join!(serving, background, stopping);

@@ -7,9 +7,13 @@ use diesel::PgConnection;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use shared_model::database::{DatabaseError, Pool};
+use shared_model::job::{Job, JobId};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::job_watch::JobWatch;
 use crate::links::Origin;
 use crate::problem::ApiError;
 
@@ -28,6 +32,10 @@ pub struct Api {
     pub job_expiry_seconds: u32,
     /// Told when a job was accepted, so that the relay need not look for it.
     pub job_accepted: Arc<Notify>,
+    /// Tells requests that wait of their jobs' changes.
+    pub job_watch: JobWatch,
+    /// Cancelled when the process is to stop: nothing waits any longer then.
+    pub stopping: CancellationToken,
     /// How the relay last found the queue.
     pub queue: watch::Receiver<QueueState>,
     /// Renders the metrics.
@@ -98,6 +106,8 @@ impl Api {
             origin: Origin::new(config.public_url.clone(), config.trust_proxy),
             job_expiry_seconds: config.job_expiry_seconds(),
             job_accepted: Arc::new(Notify::new()),
+            job_watch: JobWatch::default(),
+            stopping: CancellationToken::new(),
             queue,
             metrics,
         }
@@ -122,6 +132,13 @@ impl Api {
             return Err(ApiError::Starting);
         }
         self.pool.run(queries).await
+    }
+
+    /// Waits until a job has ended, and gives it then. `None`: it has not within `wait`, or the process is stopping.
+    pub async fn wait_until_ended(&self, id: JobId, wait: Duration) -> Option<Job> {
+        let mut watching = self.job_watch.watch(id);
+        let ended = watching.ended(Instant::now() + wait);
+        self.stopping.run_until_cancelled(ended).await?
     }
 
     /// Looks at every part.

@@ -43,7 +43,8 @@ impl Sweeper {
         })
         .await?;
         self.sweep("overdue", sweeps::fail_overdue).await?;
-        self.sweep("results", sweeps::delete_expired_results).await?;
+        self.sweep("results", sweeps::delete_expired_results)
+            .await?;
         self.sweep("jobs", sweeps::delete_expired_jobs).await
     }
 

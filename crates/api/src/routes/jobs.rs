@@ -14,7 +14,7 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use diesel::PgConnection;
 use futures_util::stream;
 use shared_model::job::{Job, JobId, JobStatus};
-use shared_model::jobs::accept::{self, Cancelled, JobPosition};
+use shared_model::jobs::accept::{self, Accepted, Cancelled, JobPosition};
 use shared_model::results::{self, ResultSummary};
 use uuid::Uuid;
 
@@ -25,13 +25,14 @@ use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
 use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
+use crate::request_headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::state::Api;
 
 /// How many jobs are listed where no `limit` is given.
 const DEFAULT_PAGE: u16 = 100;
 
 /// The id in the path. What is no UUID is no job.
-pub(super) struct PathId(JobId);
+pub(super) struct PathId(pub(super) JobId);
 
 impl FromRequest for PathId {
     type Error = ApiError;
@@ -51,20 +52,41 @@ pub(super) async fn create(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = job_request::read(&query, body.members()?)?;
+    let key = request_headers::idempotency_key(&request)?;
+    let wait = request_headers::preferred_wait(&request);
     let expiry_seconds = api.job_expiry_seconds;
-    let job = api
+    let accepted = api
         .query(move |connection| {
-            Ok(accept::insert(
-                connection,
-                JobId::new(),
-                &wanted,
-                expiry_seconds,
-            )?)
+            let id = JobId::new();
+            Ok(match key {
+                Some(key) => accept::insert_once(connection, id, &key, &wanted, expiry_seconds)?,
+                None => Accepted::New(accept::insert(connection, id, &wanted, expiry_seconds)?),
+            })
         })
         .await?;
+    let (job, is_replayed) = match accepted {
+        Accepted::New(job) => (job, false),
+        Accepted::Replayed(job) => (job, true),
+        Accepted::KeyReused => return Err(ApiError::KeyReused),
+    };
     api.job_accepted.notify_one();
-    let accepted = AcceptedJob::new(&job, &api.origin.links(&request));
-    Ok(HttpResponse::Accepted()
+
+    let links = api.origin.links(&request);
+    let mut response = HttpResponse::Accepted();
+    if is_replayed {
+        response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+    }
+    if let Some(wait) = wait
+        && let Some(job) = api.wait_until_ended(job.id, wait).await
+    {
+        return Ok(response
+            .status(StatusCode::OK)
+            .insert_header((ETAG, EntityTag::new_strong(job.version.to_string())))
+            .insert_header((PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())))
+            .json(JobView::new(&job, &links)));
+    }
+    let accepted = AcceptedJob::new(&job, &links);
+    Ok(response
         .insert_header((LOCATION, accepted.task_url.as_str()))
         .insert_header((RETRY_AFTER, POLL_AFTER_SECONDS))
         .json(accepted))
@@ -223,7 +245,8 @@ pub(super) async fn result(
     })
 }
 
-fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
+/// The job, as long as it is kept.
+pub(super) fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
     let job = accept::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
     if job.expired {
         return Err(ApiError::JobExpired);

@@ -1,0 +1,123 @@
+//! One version of the page: the files of this binary, ready to be sent.
+
+use std::collections::BTreeMap;
+
+use actix_web::web::Bytes;
+
+use super::files::{FILES, INDEX, SERVICE_WORKER};
+use super::{Asset, sha256_hex};
+
+/// Stands for the version in the page and in the service worker.
+const VERSION_MARK: &str = "VERSION";
+/// Stands for the names of the files, apart by spaces, in the service worker.
+const FILES_MARK: &str = "FILES";
+/// Hexadecimal digits of a version: 48 bits.
+const VERSION_LENGTH: usize = 12;
+
+/// The page and its files.
+#[derive(Debug)]
+pub(super) struct PageVersion {
+    /// Changes when a byte of any file does.
+    pub(super) version: String,
+    pub(super) index: Asset,
+    pub(super) service_worker: Asset,
+    /// By name, such as `js/start.js`.
+    pub(super) files: BTreeMap<&'static str, Asset>,
+}
+
+impl PageVersion {
+    pub(super) fn prepare() -> Self {
+        let version = version();
+        let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        let filled = |text: &str| {
+            text.replace(&format!("{{{{{VERSION_MARK}}}}}"), &version)
+                .replace(&format!("{{{{{FILES_MARK}}}}}"), &names.join(" "))
+        };
+        Self {
+            index: Asset::new("index.html", filled(INDEX)),
+            service_worker: Asset::new("service-worker.js", filled(SERVICE_WORKER)),
+            files: FILES
+                .iter()
+                .map(|(name, bytes)| (*name, Asset::new(name, Bytes::from_static(bytes))))
+                .collect(),
+            version,
+        }
+    }
+}
+
+fn version() -> String {
+    let mut all = Vec::new();
+    for (name, bytes) in FILES {
+        all.extend_from_slice(name.as_bytes());
+        all.extend_from_slice(sha256_hex(bytes).as_bytes());
+    }
+    for text in [INDEX, SERVICE_WORKER] {
+        all.extend_from_slice(text.as_bytes());
+    }
+    let mut version = sha256_hex(&all);
+    version.truncate(VERSION_LENGTH);
+    version
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What a first visit may cost over the wire, gzipped.
+    const WIRE_LIMIT_BYTES: usize = 50_000;
+
+    fn text(asset: &Asset) -> &str {
+        std::str::from_utf8(&asset.plain.bytes).unwrap()
+    }
+
+    #[test]
+    fn a_first_visit_costs_less_than_50_kb() {
+        let page = PageVersion::prepare();
+        let all = page.files.values().chain([&page.index, &page.service_worker]);
+        let bytes: usize = all.map(|file| file.gzip.bytes.len()).sum();
+        assert!(bytes < WIRE_LIMIT_BYTES, "{bytes} bytes");
+    }
+
+    #[test]
+    fn every_file_in_the_folder_is_embedded() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        let mut found = BTreeSet::new();
+        for part in ["", "css", "js"] {
+            for entry in std::fs::read_dir(folder.join(part)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_file() {
+                    let name = entry.file_name().into_string().unwrap();
+                    found.insert(if part.is_empty() { name } else { format!("{part}/{name}") });
+                }
+            }
+        }
+        let embedded = FILES.iter().map(|(name, _)| (*name).to_owned());
+        let embedded: BTreeSet<_> = embedded
+            .chain(["index.html".to_owned(), "service-worker.js".to_owned()])
+            .collect();
+        assert_eq!(found, embedded);
+    }
+
+    #[test]
+    fn the_page_asks_for_every_module_at_once() {
+        let page = PageVersion::prepare();
+        let index = text(&page.index);
+        for name in page.files.keys().filter(|name| !name.starts_with("docs/")) {
+            let path = format!("assets/{}/{name}", page.version);
+            assert!(index.contains(&path), "{name} is not in index.html");
+        }
+    }
+
+    #[test]
+    fn the_marks_are_filled_in() {
+        let page = PageVersion::prepare();
+        for asset in [&page.index, &page.service_worker] {
+            assert!(!text(asset).contains("{{"), "{}", text(asset));
+        }
+        assert!(text(&page.service_worker).contains(&page.version));
+        assert!(text(&page.service_worker).contains("js/start.js"));
+    }
+}

@@ -1,0 +1,86 @@
+//! A job's changes as they come: `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::{Stream, stream};
+use shared_model::job::Job;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+
+use super::jobs::{PathId, find};
+use crate::job_view::JobView;
+use crate::job_watch::Watching;
+use crate::links::Links;
+use crate::problem::ApiError;
+use crate::state::Api;
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Keeps proxies from collecting events before they pass them on.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// Comments at this interval keep proxies from ending a quiet connection.
+const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+
+pub(super) async fn events(
+    request: HttpRequest,
+    api: Data<Api>,
+    PathId(id): PathId,
+) -> Result<HttpResponse, ApiError> {
+    let watching = api.job_watch.watch(id);
+    let job = api.query(move |connection| find(connection, id)).await?;
+    let seen = request.headers().get(LAST_EVENT_ID);
+    let seen: Option<i64> = seen.and_then(|version| version.to_str().ok()?.parse().ok());
+    // a client that has seen the end would connect again for ever
+    if job.status.is_terminal() && seen.is_some_and(|seen| seen >= job.version) {
+        return Ok(HttpResponse::NoContent().finish());
+    }
+    let mut comments = interval_at(Instant::now() + COMMENT_INTERVAL, COMMENT_INTERVAL);
+    comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let state = EventSource {
+        watching,
+        comments,
+        links: api.origin.links(&request),
+        api: api.clone(),
+        ended: false,
+    };
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_ACCEL_BUFFERING, "no"))
+        .streaming(event_stream(state)))
+}
+
+struct EventSource {
+    watching: Watching,
+    comments: Interval,
+    links: Links,
+    api: Data<Api>,
+    ended: bool,
+}
+
+fn event_stream(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(source, async |mut source| {
+        if source.ended {
+            return None;
+        }
+        let event = tokio::select! {
+            job = source.watching.next() => {
+                let job = job?;
+                source.ended = job.status.is_terminal();
+                event(&job, &source.links)
+            }
+            _ = source.comments.tick() => Bytes::from_static(b":\n\n"),
+            // the client connects again, to another process
+            () = source.api.stopping.cancelled() => return None,
+        };
+        Some((Ok(event), source))
+    })
+}
+
+fn event(job: &Job, links: &Links) -> Bytes {
+    // a view of plain values can always be written
+    let data = serde_json::to_string(&JobView::new(job, links)).unwrap_or_default();
+    format!("id: {}\ndata: {data}\n\n", job.version).into()
+}
