@@ -1,0 +1,138 @@
+use futures_util::future::join_all;
+use local_services::postgres::Cluster;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::support::{Service, config, eventually, execute, send};
+
+#[tokio::test]
+async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
+    let mut cluster = Cluster::ephemeral().unwrap();
+    // what was answered must outlive the crash
+    cluster
+        .execute(
+            "postgres",
+            "ALTER DATABASE taskoverflow SET synchronous_commit = on",
+        )
+        .unwrap();
+    let service = Service::launch(&config(&cluster.url(), &[]));
+    service.wait_until_ready().await;
+    let job = service.new_job().await;
+    let todo = service
+        .post("/api/v1/todos", &json!({"title": "a"}))
+        .await
+        .json();
+
+    cluster.stop_immediately().unwrap();
+    assert_eq!(service.get("/livez").await.status, 200);
+    let ready = service.get("/readyz").await;
+    ready.assert_problem(503, "the service is not ready; try again");
+    assert_eq!(ready.json()["database"], "unreachable");
+    let status = format!("/api/v1/todos/ical/{job}/status");
+    let requests = [
+        service.request("GET", "/api/v1/todos"),
+        service.request("GET", "/api/v1/todos/1"),
+        service
+            .request("POST", "/api/v1/todos")
+            .json(&json!({"title": "b"})),
+        service.request("POST", "/api/v1/todos/ical"),
+        service.request("GET", &status),
+    ];
+    for answer in join_all(requests.map(send)).await {
+        answer.assert_problem(503, "the service is not available now; try again");
+        assert!(answer.header("retry-after").is_some());
+    }
+
+    cluster.start_again().unwrap();
+    service.wait_until_ready().await;
+    assert_eq!(service.get("/api/v1/todos").await.json(), json!([todo]));
+    assert_eq!(service.get(&status).await.json()["task_status"], "PENDING");
+    let job = service.new_job().await;
+    eventually("the relay goes on", async || {
+        service.publisher.arrived().contains(&job)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_restarts_costs_no_request_that_comes_later() {
+    let mut cluster = Cluster::ephemeral().unwrap();
+    let service = Service::launch(&config(&cluster.url(), &[]));
+    service.wait_until_ready().await;
+    for _ in 0..3 {
+        // every connection in the pool is dead now
+        cluster.restart().unwrap();
+        assert_eq!(service.get("/api/v1/todos").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_pool_that_is_exhausted_is_a_503_and_no_wait_without_end() {
+    let service = Service::start_with(&["--database-pool", "2"]).await;
+    let locked = service.pool.clone();
+    let (locks, unlock) = (
+        std::sync::Arc::new(tokio::sync::Notify::new()),
+        std::sync::mpsc::channel::<()>(),
+    );
+    let told = std::sync::Arc::clone(&locks);
+    let holder = tokio::spawn(async move {
+        let hold = move |connection: &mut diesel::PgConnection| {
+            use diesel::connection::SimpleConnection;
+            connection.batch_execute("BEGIN; LOCK TABLE todos")?;
+            told.notify_one();
+            let _ = unlock.1.recv();
+            connection.batch_execute("COMMIT")
+        };
+        locked
+            .run::<_, shared_model::database::DatabaseError, _>(move |connection| {
+                Ok(hold(connection)?)
+            })
+            .await
+    });
+    locks.notified().await;
+    let answers = join_all((0..4).map(|_| service.get("/api/v1/todos/1"))).await;
+    // two wait for the lock until their statement is ended, the others for a connection
+    for answer in &answers {
+        answer.assert_problem(503, "the service is not available now; try again");
+        assert!(answer.header("retry-after").is_some());
+    }
+    drop(unlock.0);
+    holder.await.unwrap().unwrap();
+    service
+        .get("/api/v1/todos/1")
+        .await
+        .assert_problem(404, "Todo not found");
+}
+
+#[tokio::test]
+async fn a_list_that_breaks_off_is_never_taken_for_whole() {
+    let mut cluster = Cluster::ephemeral().unwrap();
+    let service = Service::launch(&config(&cluster.url(), &[]));
+    service.wait_until_ready().await;
+    // more than sockets and buffers hold, so that the server still reads when the database goes
+    execute(
+        &service.pool,
+        "INSERT INTO todos (title, description) SELECT repeat('x', 80), repeat('y', 120) FROM generate_series(1, 100000)",
+    )
+    .await;
+    let mut stream = TcpStream::connect(service.url.strip_prefix("http://").unwrap())
+        .await
+        .unwrap();
+    stream
+        .write_all(b"GET /api/v1/todos HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await
+        .unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).await.unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    cluster.stop_immediately().unwrap();
+    let mut rest = Vec::new();
+    // a reset is as good an end as any
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(rest.len() < 25_000_000, "{}", rest.len());
+    assert!(
+        !rest.ends_with(b"0\r\n\r\n"),
+        "the last chunk says that nothing is missing"
+    );
+}

@@ -1,0 +1,155 @@
+use crate::support::{Service, config, database, eventually, send};
+
+#[tokio::test]
+async fn the_probes_of_a_ready_process_say_so() {
+    let service = Service::start().await;
+    let health = service.get("/api/v1/health").await;
+    assert_eq!(health.status, 200);
+    assert_eq!(health.text(), r#"{"status":"ok"}"#);
+    assert_eq!(service.get("/livez").await.text(), r#"{"status":"ok"}"#);
+
+    let ready = service.get("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json()["status"], "ready");
+    assert_eq!(ready.json()["database"], "reachable");
+    assert_eq!(ready.json()["migrations"], "done");
+
+    service.new_job().await;
+    eventually("the queue is known to be reachable", async || {
+        service.get("/readyz").await.json()["queue"] == "reachable"
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_process_that_waits_for_its_schema_lives_and_is_not_ready() {
+    let url = database();
+    let cli = config(&url, &["--migrate=false"]);
+    let template = crate::support::pool(&cli);
+    crate::support::execute(
+        &template,
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+    )
+    .await;
+
+    let service = Service::launch(&cli);
+    assert_eq!(service.get("/livez").await.status, 200);
+    assert_eq!(service.get("/api/v1/health").await.status, 200);
+    let ready = service.get("/readyz").await;
+    ready.assert_problem(503, "the service is not ready; try again");
+    assert_eq!(ready.json()["migrations"], "pending");
+    assert_eq!(ready.json()["database"], "reachable");
+    for (method, path) in [
+        ("GET", "/api/v1/todos"),
+        ("GET", "/api/v1/todos/1"),
+        ("DELETE", "/api/v1/todos/1"),
+        ("POST", "/api/v1/todos/ical"),
+        ("GET", "/api/v1/todos/ical"),
+    ] {
+        let answer = send(service.request(method, path)).await;
+        answer.assert_problem(503, "the service is starting; try again");
+        assert!(answer.header("retry-after").is_some());
+    }
+
+    let migrating = Service::launch(&config(&url, &[]));
+    migrating.wait_until_ready().await;
+    service.wait_until_ready().await;
+    assert_eq!(service.get("/api/v1/todos").await.text(), "[]");
+}
+
+#[tokio::test]
+async fn several_processes_that_start_at_once_migrate_one_after_the_other() {
+    let cli = config(&database(), &[]);
+    crate::support::execute(
+        &crate::support::pool(&cli),
+        "DROP SCHEMA public CASCADE; CREATE SCHEMA public",
+    )
+    .await;
+    let services = [(); 3].map(|()| Service::launch(&cli));
+    for service in &services {
+        service.wait_until_ready().await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_while_it_waits_for_its_database_stops() {
+    let service = Service::launch(&config("postgres://127.0.0.1:1/nowhere", &[]));
+    assert_eq!(service.get("/livez").await.status, 200);
+    service.stop();
+    eventually("it has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn the_metrics_count_requests_by_route_and_never_by_path() {
+    let service = Service::start().await;
+    service.get("/api/v1/todos/424242").await;
+    service.get("/no/such/path/424242").await;
+    send(service.request("BREW", "/api/v1/todos")).await;
+    service.new_job().await;
+    eventually(
+        "the job is counted as published, and the outbox is measured",
+        async || {
+            let metrics = service.get("/metrics").await;
+            metrics.text().contains("outbox_published_total ")
+                && metrics.text().contains("outbox_jobs 0")
+        },
+    )
+    .await;
+    let metrics = service.get("/metrics").await;
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    for line in [
+        r#"http_requests_total{method="GET",route="/api/v1/todos/{id}",status="404"}"#,
+        r#"http_requests_total{method="GET",route="unmatched",status="404"}"#,
+        r#"http_requests_total{method="other",route="/api/v1/todos",status="405"}"#,
+        r#"http_request_duration_seconds_bucket{method="POST",route="/api/v1/todos/ical",le="0.05"}"#,
+        "# TYPE outbox_jobs gauge",
+        "# TYPE outbox_oldest_age_seconds gauge",
+    ] {
+        assert!(
+            metrics.text().contains(line),
+            "{line} is not in\n{}",
+            metrics.text()
+        );
+    }
+    assert!(!metrics.text().contains("424242"));
+}
+
+#[tokio::test]
+async fn the_root_names_what_can_be_asked() {
+    let service = Service::start().await;
+    let index = service.get("/").await;
+    assert_eq!(index.status, 200);
+    assert_eq!(
+        index.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert!(index.text().contains("/api/v1/todos/ical/{id}/status"));
+}
+
+#[tokio::test]
+async fn every_answer_has_a_request_id_and_the_clients_own_if_it_is_sane() {
+    let service = Service::start().await;
+    let own = service
+        .request("GET", "/api/v1/health")
+        .header("X-Request-Id", "trace-42/a.b:c_d");
+    assert_eq!(
+        send(own).await.header("x-request-id"),
+        Some("trace-42/a.b:c_d")
+    );
+
+    let mut seen = std::collections::HashSet::new();
+    for insane in ["", "a b", "a\"b", "{}", &"x".repeat(129)] {
+        let request = service
+            .request("GET", "/nowhere")
+            .header("X-Request-Id", insane);
+        let answer = send(request).await;
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        assert_ne!(id, insane);
+        assert!(seen.insert(id));
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+}

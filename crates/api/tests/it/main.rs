@@ -1,0 +1,24 @@
+//! The API as its clients see it: a real server, a real PostgreSQL, real HTTP.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod database_away;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod jobs;
+#[cfg(test)]
+mod original_client;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod results;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod todo_list;
+#[cfg(test)]
+mod todos;

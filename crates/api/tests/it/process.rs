@@ -1,0 +1,289 @@
+//! The real binary.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::{PATIENCE, database};
+
+fn command(settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"));
+    command
+        .env_clear()
+        .envs([
+            ("BIND_ADDR", "127.0.0.1:0"),
+            ("QUEUE_URL", "postgres:"),
+            ("LOG_FORMAT", "json"),
+        ])
+        .envs(settings.iter().copied());
+    command
+}
+
+fn output(settings: &[(&str, &str)]) -> Output {
+    command(settings).output().unwrap()
+}
+
+/// A running process. Killed when dropped.
+struct Process {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+    url: String,
+}
+
+impl Process {
+    /// Runs it until it says `until`.
+    fn start(settings: &[(&str, &str)], until: &str) -> Self {
+        let mut child = command(settings).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let mut process = Self {
+            child,
+            log,
+            url: String::new(),
+        };
+        loop {
+            let line = process.next_line();
+            if let Some(address) = line["http.address"].as_str() {
+                process.url = format!("http://{address}");
+            }
+            if line["message"] == until {
+                return process;
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> Value {
+        let mut line = String::new();
+        assert!(
+            self.log.read_line(&mut line).unwrap() > 0,
+            "the process ended"
+        );
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the process does not end");
+            #[expect(clippy::disallowed_methods, reason = "no async thread waits here")]
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_told_to_stop_finishes_what_is_open_and_exits_with_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let url = database();
+        let mut process = Process::start(&[("DATABASE_URL", &url)], "ready");
+        let client = reqwest::Client::new();
+        let answer = client
+            .get(format!("{}/api/v1/todos", process.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.text().await.unwrap(), "[]");
+        // the client keeps its connection, which must not hold the process up
+        let told = Instant::now();
+        process.signal(signal);
+        let status = process.wait();
+        assert_eq!(status.code(), Some(0), "{status}");
+        assert!(
+            told.elapsed() < Duration::from_secs(15),
+            "{:?}",
+            told.elapsed()
+        );
+        drop(client);
+    }
+}
+
+#[test]
+fn a_process_that_waits_for_its_database_stops_too() {
+    let settings = [("DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
+    let mut process = Process::start(
+        &settings,
+        "the database can't be reached yet; waiting for it",
+    );
+    process.signal(Signal::SIGTERM);
+    let status = process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[test]
+fn every_wrong_setting_is_named_and_the_exit_code_is_2() {
+    let output = output(&[
+        ("DATABASE_URL", "mysql://db"),
+        ("QUEUE_URL", "redis://db"),
+        ("BIND_ADDR", "everywhere"),
+        ("PUBLIC_URL", "example.org"),
+        ("TRUST_PROXY", "maybe"),
+        ("JOB_EXPIRY", "0s"),
+        ("MIGRATE", "1"),
+    ]);
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stderr).unwrap();
+    for name in [
+        "DATABASE_URL",
+        "QUEUE_URL",
+        "BIND_ADDR",
+        "PUBLIC_URL",
+        "TRUST_PROXY",
+        "JOB_EXPIRY",
+        "MIGRATE",
+    ] {
+        assert!(
+            text.contains(&format!("{name}: ")),
+            "{name} is not in\n{text}"
+        );
+    }
+}
+
+#[test]
+fn settings_that_are_missing_or_contradict_are_named_too() {
+    for (settings, name) in [
+        (&[("QUEUE_URL", "postgres:")][..], "database-url"),
+        (
+            &[("DATABASE_URL", "postgres://db/a"), ("QUEUE_URL", "")],
+            "queue-url",
+        ),
+        (
+            &[("DATABASE_URL", "postgres://db/a"), ("QUEUE_GROUP", "all")],
+            "QUEUE_GROUP",
+        ),
+    ] {
+        let output = output(settings);
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(name), "{name} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_password_that_the_database_refuses_ends_the_process_with_2_and_is_not_shown() {
+    let url = database();
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let (_, host) = rest.split_once('@').unwrap();
+    for (url, words) in [
+        (
+            format!("{scheme}://taskoverflow:hunter2@{host}"),
+            "password authentication failed",
+        ),
+        (url.replace("test_", "absent_"), "does not exist"),
+    ] {
+        let output = output(&[("DATABASE_URL", &url)]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(
+            text.contains("DATABASE_URL: ") && text.contains(words),
+            "{text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = output(&[("BIND_ADDR", &address), ("DATABASE_URL", "postgres://db/a")]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains(&format!("BIND_ADDR: can't listen on {address}")) && text.contains("in use"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_request_that_failed_is_in_the_log_with_its_id_and_its_cause() {
+    let url = database();
+    let mut process = Process::start(
+        &[
+            ("DATABASE_URL", &url),
+            ("RUST_LOG", "info,api::observe=debug"),
+        ],
+        "ready",
+    );
+    let client = reqwest::Client::new();
+    let get = |path: &str, id: &str| {
+        client
+            .get(format!("{}{path}", process.url))
+            .header("X-Request-Id", id)
+            .send()
+    };
+    get("/api/v1/todos/7", "first").await.unwrap();
+    let line = logged(&mut process, "first");
+    assert_eq!(line["level"], "debug");
+    assert_eq!(line["http.method"], "GET");
+    assert_eq!(line["http.path"], "/api/v1/todos/7");
+    assert_eq!(line["http.status"], 404);
+    assert!(line["duration_ms"].is_number());
+
+    let pool = crate::support::pool(&crate::support::config(&url, &[]));
+    crate::support::execute(&pool, "DROP TABLE todos").await;
+    let get = |path: &str, id: &str| {
+        client
+            .get(format!("{}{path}", process.url))
+            .header("X-Request-Id", id)
+            .send()
+    };
+    let answer = get("/api/v1/todos/7", "second").await.unwrap();
+    assert_eq!(answer.status(), 500);
+    let problem: Value = answer.json().await.unwrap();
+    assert_eq!(
+        problem["error"],
+        "the service failed; its log knows the cause by the request's id"
+    );
+    let line = logged(&mut process, "second");
+    assert_eq!(line["level"], "warn");
+    assert!(line["error"].as_str().unwrap().contains("todos"), "{line}");
+}
+
+fn logged(process: &mut Process, request_id: &str) -> Value {
+    loop {
+        let line = process.next_line();
+        if line["request.id"] == request_id {
+            return line;
+        }
+    }
+}
+
+#[test]
+fn help_names_every_variable() {
+    let output = Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let mut text = String::new();
+    output.stdout.as_slice().read_to_string(&mut text).unwrap();
+    for name in [
+        "BIND_ADDR",
+        "PUBLIC_URL",
+        "TRUST_PROXY",
+        "JOB_EXPIRY",
+        "MIGRATE",
+        "DATABASE_URL",
+        "QUEUE_URL",
+        "RUST_LOG",
+    ] {
+        assert!(text.contains(&format!("[env: {name}")), "{name}");
+    }
+}

@@ -1,0 +1,219 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::relay::{Relay, RelayError, Step};
+use api::state::QueueState;
+use job_queue::Publisher;
+use shared_model::database::Pool;
+use shared_model::job::JobId;
+use shared_model::jobs::outbox;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::jobs::{accept, accept_many};
+use crate::support::publisher::{Behaviour, TestPublisher};
+use crate::support::{PATIENCE, Service, config, database, eventually, execute, pool};
+
+struct Bench {
+    pool: Pool,
+    publisher: Arc<TestPublisher>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            pool: pool(&config(&database(), &[])),
+            publisher: Arc::default(),
+        }
+    }
+
+    fn relay(&self) -> Relay {
+        Relay {
+            pool: self.pool.clone(),
+            publisher: Arc::clone(&self.publisher) as Arc<dyn Publisher>,
+            wake: Arc::new(Notify::new()),
+            queue: watch::Sender::new(QueueState::Unknown),
+        }
+    }
+
+    async fn unpublished(&self) -> i64 {
+        self.pool.run(outbox::backlog).await.unwrap().jobs
+    }
+
+    /// As if the time of every lease had passed.
+    async fn end_leases(&self) {
+        execute(
+            &self.pool,
+            "UPDATE calendar_jobs SET publish_lease_until = '-infinity'",
+        )
+        .await;
+    }
+}
+
+fn sorted(mut ids: Vec<JobId>) -> Vec<JobId> {
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn jobs_are_sent_once_in_batches_of_ten_in_their_order() {
+    let bench = Bench::new();
+    let relay = bench.relay();
+    assert_eq!(relay.publish_once().await.unwrap(), Step::Idle);
+    let ids = accept_many(&bench.pool, 23).await;
+    for step in [Step::Sent(10), Step::Sent(10), Step::Sent(3), Step::Idle] {
+        assert_eq!(relay.publish_once().await.unwrap(), step);
+    }
+    assert_eq!(bench.publisher.arrived(), ids);
+    assert_eq!(bench.unpublished().await, 0);
+}
+
+#[tokio::test]
+async fn while_the_queue_is_down_jobs_stay_in_the_outbox_and_are_sent_when_it_is_back() {
+    let bench = Bench::new();
+    let relay = bench.relay();
+    let ids = accept_many(&bench.pool, 3).await;
+    bench.publisher.then([Behaviour::Fail, Behaviour::Fail]);
+    for _ in 0..2 {
+        assert!(matches!(
+            relay.publish_once().await,
+            Err(RelayError::Queue(_))
+        ));
+        assert_eq!(*relay.queue.borrow(), QueueState::Unreachable);
+        assert_eq!(bench.unpublished().await, 3);
+    }
+    // at once: what was not sent is not held back by its lease
+    assert_eq!(relay.publish_once().await.unwrap(), Step::Sent(3));
+    assert_eq!(*relay.queue.borrow(), QueueState::Reachable);
+    assert_eq!(bench.publisher.arrived(), ids);
+}
+
+#[tokio::test]
+async fn of_a_batch_that_was_taken_in_part_only_the_rest_is_sent_again() {
+    let bench = Bench::new();
+    let relay = bench.relay();
+    let ids = accept_many(&bench.pool, 5).await;
+    bench.publisher.then([Behaviour::RefuseFirst(2)]);
+    assert_eq!(
+        relay.publish_once().await.unwrap(),
+        Step::Partly { sent: 3, failed: 2 }
+    );
+    assert_eq!(bench.publisher.arrived(), ids[2..]);
+    assert_eq!(relay.publish_once().await.unwrap(), Step::Sent(2));
+    assert_eq!(sorted(bench.publisher.arrived()), ids);
+}
+
+#[tokio::test]
+async fn a_relay_that_died_between_send_and_mark_costs_a_second_message_and_no_job() {
+    let bench = Bench::new();
+    let id = accept(&bench.pool).await;
+    bench.publisher.then([Behaviour::TakeAndHang]);
+    let relay = bench.relay();
+    let dying = tokio::spawn(async move { relay.publish_once().await });
+    bench.publisher.called().await;
+    dying.abort();
+    assert!(dying.await.unwrap_err().is_cancelled());
+
+    let other = bench.relay();
+    assert_eq!(
+        other.publish_once().await.unwrap(),
+        Step::Idle,
+        "leased for a while"
+    );
+    bench.end_leases().await;
+    assert_eq!(other.publish_once().await.unwrap(), Step::Sent(1));
+    assert_eq!(bench.publisher.arrived(), [id, id]);
+    assert_eq!(other.publish_once().await.unwrap(), Step::Idle);
+}
+
+#[tokio::test]
+async fn relays_side_by_side_send_each_job_once() {
+    let bench = Bench::new();
+    let ids = accept_many(&bench.pool, 200).await;
+    let shutdown = CancellationToken::new();
+    let relays = [(); 3].map(|()| tokio::spawn(bench.relay().run(shutdown.clone())));
+    eventually("all are published", async || bench.unpublished().await == 0).await;
+    shutdown.cancel();
+    for relay in relays {
+        relay.await.unwrap();
+    }
+    assert_eq!(sorted(bench.publisher.arrived()), ids);
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_not_sent() {
+    let bench = Bench::new();
+    let id = accept(&bench.pool).await;
+    bench
+        .pool
+        .run(move |connection| shared_model::jobs::accept::cancel(connection, id))
+        .await
+        .unwrap();
+    assert_eq!(bench.relay().publish_once().await.unwrap(), Step::Idle);
+}
+
+#[tokio::test]
+async fn a_relay_finishes_its_batch_before_it_stops() {
+    let bench = Bench::new();
+    let shutdown = CancellationToken::new();
+    let relay = bench.relay();
+    let wake = Arc::clone(&relay.wake);
+    let running = tokio::spawn(relay.run(shutdown.clone()));
+    let id = accept(&bench.pool).await;
+    wake.notify_one();
+    bench.publisher.called().await;
+    shutdown.cancel();
+    tokio::time::timeout(PATIENCE, running)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(bench.publisher.arrived(), [id]);
+    assert_eq!(bench.unpublished().await, 0);
+}
+
+#[tokio::test]
+async fn jobs_are_accepted_at_once_while_the_queue_is_down_and_published_when_it_is_back() {
+    let service = Service::start().await;
+    service.publisher.then([(); 4].map(|()| Behaviour::Fail));
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let asked = std::time::Instant::now();
+        ids.push(service.new_job().await);
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "the queue is not on a request's path"
+        );
+    }
+    eventually("the jobs are published", async || {
+        service.publisher.arrived().len() == 5
+    })
+    .await;
+    assert_eq!(sorted(service.publisher.arrived()), ids);
+}
+
+#[tokio::test]
+async fn a_queue_that_never_answers_stops_no_request_and_no_shutdown() {
+    let service = Service::start().await;
+    service.publisher.then([Behaviour::TakeAndHang]);
+    service.new_job().await;
+    service.publisher.called().await;
+    assert_eq!(service.get("/readyz").await.status, 200);
+    service.new_job().await;
+    service.stop();
+    eventually("it has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn jobs_that_a_dead_api_accepted_are_published_by_another() {
+    let bench = Bench::new();
+    let id = accept(&bench.pool).await;
+    let shutdown = CancellationToken::new();
+    // nobody wakes it
+    let running = tokio::spawn(bench.relay().run(shutdown.clone()));
+    tokio::time::timeout(PATIENCE, bench.publisher.called())
+        .await
+        .unwrap();
+    assert_eq!(bench.publisher.arrived(), [id]);
+    shutdown.cancel();
+    running.await.unwrap();
+}

@@ -1,0 +1,235 @@
+//! A server with a database of its own for each test, and a client.
+
+pub(crate) mod jobs;
+pub(crate) mod publisher;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use api::config::{Cli, Config};
+use api::server::Server;
+use clap::Parser;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use job_queue::Publisher;
+use local_services::testing::TestDatabases;
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use shared_model::database::{DatabaseError, Pool};
+use shared_model::migrations;
+use tokio_util::sync::CancellationToken;
+
+use publisher::TestPublisher;
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| {
+    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+});
+
+/// Nothing in these tests takes so long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The URL of a migrated database that nobody else uses.
+pub(crate) fn database() -> String {
+    DATABASES.create()
+}
+
+/// The settings of a server on a free port, and `flags`.
+pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
+    let common = [
+        "taskoverflow-api",
+        "--bind-addr=127.0.0.1:0",
+        "--queue-url=postgres:",
+        "--database-url",
+        database_url,
+    ];
+    Cli::try_parse_from(common.iter().chain(flags))
+        .unwrap()
+        .config
+}
+
+pub(crate) fn pool(config: &Config) -> Pool {
+    Pool::new(&config.database, "api-test", Duration::from_secs(10))
+}
+
+/// Runs SQL behind the server's back.
+pub(crate) async fn execute(pool: &Pool, sql: impl Into<String>) {
+    let sql = sql.into();
+    pool.run::<_, DatabaseError, _>(move |connection| Ok(connection.batch_execute(&sql)?))
+        .await
+        .unwrap();
+}
+
+/// Asks until the answer is as wanted.
+pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A running server. Stopped when dropped.
+pub(crate) struct Service {
+    /// Such as `http://127.0.0.1:41234`.
+    pub(crate) url: String,
+    pub(crate) pool: Pool,
+    pub(crate) publisher: Arc<TestPublisher>,
+    client: Client,
+    shutdown: CancellationToken,
+    thread: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Service {
+    /// One that is ready.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// One that is ready, with `flags` added.
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        let service = Self::launch(&config(&database(), flags));
+        service.wait_until_ready().await;
+        service
+    }
+
+    /// One that may not be ready yet.
+    pub(crate) fn launch(config: &Config) -> Self {
+        let server = Server::bind(config, pool(config)).unwrap();
+        let url = format!("http://{}", server.address());
+        let publisher = Arc::new(TestPublisher::default());
+        let shutdown = CancellationToken::new();
+        let thread = {
+            let (publisher, shutdown) = (Arc::clone(&publisher), shutdown.clone());
+            std::thread::spawn(move || {
+                let publisher = async { publisher as Arc<dyn Publisher> };
+                actix_web::rt::System::new().block_on(server.run(publisher, shutdown))
+            })
+        };
+        Self {
+            url,
+            pool: pool(config),
+            publisher,
+            client: Client::new(),
+            shutdown,
+            thread,
+        }
+    }
+
+    pub(crate) async fn wait_until_ready(&self) {
+        eventually("ready", async || {
+            self.get("/readyz").await.status == StatusCode::OK
+        })
+        .await;
+    }
+
+    /// Tells it to stop, as a signal does.
+    pub(crate) fn stop(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// A request to be filled further, to a path or to a whole URL.
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let url = if path.starts_with("http") {
+            path.to_owned()
+        } else {
+            format!("{}{path}", self.url)
+        };
+        self.client.request(method, url)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        send(self.request("GET", path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        send(self.request("POST", path).json(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        send(self.request("PUT", path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        send(self.request("DELETE", path)).await
+    }
+
+    /// How many rows there are.
+    pub(crate) async fn count(&self, table: &'static str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            rows: i64,
+        }
+        let query = move |connection: &mut PgConnection| -> Result<i64, DatabaseError> {
+            let sql = format!("SELECT count(*) AS rows FROM {table}");
+            Ok(diesel::sql_query(sql).get_result::<Row>(connection)?.rows)
+        };
+        self.pool.run(query).await.unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// What a client got.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    Answer {
+        status: response.status(),
+        headers: response.headers().clone(),
+        bytes: response.bytes().await.unwrap().to_vec(),
+    }
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Makes sure that it is a problem of that status and of that `error`.
+    #[track_caller]
+    pub(crate) fn assert_problem(&self, status: u16, error: &str) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json")
+        );
+        let problem = self.json();
+        assert_eq!(problem["error"], error);
+        assert_eq!(problem["type"], "about:blank");
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
+        assert!(
+            problem["detail"]
+                .as_str()
+                .is_some_and(|detail| !detail.is_empty())
+        );
+        assert!(self.header("x-request-id").is_some());
+    }
+}

@@ -1,0 +1,134 @@
+//! What a worker does with a job, done by the test.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use shared_model::database::{DatabaseError, Pool};
+use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId};
+use shared_model::jobs::accept;
+use shared_model::jobs::claims::{self, Beat, Claim, Claimed};
+use shared_model::results::NewResult;
+use uuid::Uuid;
+
+use super::{Service, execute};
+
+const LEASE: Duration = Duration::from_mins(1);
+const MAX_ATTEMPTS: i32 = 5;
+
+/// Stores a job as the API does.
+pub(crate) async fn accept(pool: &Pool) -> JobId {
+    let id = JobId::new();
+    let insert =
+        move |connection: &mut _| accept::insert(connection, id, &CalendarRequest::default(), 3600);
+    pool.run(insert).await.unwrap();
+    id
+}
+
+/// Stores so many jobs.
+pub(crate) async fn accept_many(pool: &Pool, count: usize) -> Vec<JobId> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(accept(pool).await);
+    }
+    ids
+}
+
+impl Service {
+    /// Asks for a job as a client does.
+    pub(crate) async fn new_job(&self) -> JobId {
+        let answer = self
+            .post("/api/v1/todos/ical", &serde_json::json!({}))
+            .await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        let id = answer.json()["task_id"]
+            .as_str()
+            .unwrap()
+            .parse::<Uuid>()
+            .unwrap();
+        JobId(id)
+    }
+
+    pub(crate) async fn claim(&self, id: JobId) -> Claim {
+        let claim = move |connection: &mut _| claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS);
+        match self.pool.run(claim).await.unwrap() {
+            Claimed::Begin(claim) => claim,
+            other => panic!("not claimed: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn progress(&self, claim: &Claim, done: i32, total: i32) {
+        let beat = Beat {
+            key: claim.key,
+            done,
+            total: Some(total),
+        };
+        let renewed = self
+            .pool
+            .run(move |connection| claims::renew(connection, &[beat], LEASE))
+            .await;
+        assert_eq!(renewed.unwrap().len(), 1);
+    }
+
+    /// Lets a job fail in passing, or for good.
+    pub(crate) async fn fail(&self, id: JobId, for_good: bool) {
+        let key = self.claim(id).await.key;
+        let error = JobError::new(ErrorCode::Timeout, "it took too long");
+        let fail = move |connection: &mut _| {
+            if for_good {
+                claims::fail(connection, key, &error).map(drop)
+            } else {
+                claims::retry(connection, key, &error, Duration::ZERO).map(drop)
+            }
+        };
+        self.pool.run::<_, DatabaseError, _>(fail).await.unwrap();
+    }
+
+    /// Ends a job with `calendar` as its result.
+    pub(crate) async fn complete(&self, id: JobId, calendar: &[u8]) {
+        let key = self.claim(id).await.key;
+        let content = gzip(calendar);
+        let result = NewResult {
+            sha256: Sha256::digest(calendar).to_vec(),
+            gzip_sha256: Sha256::digest(&content).to_vec(),
+            content,
+            byte_length: calendar.len().try_into().unwrap(),
+            event_count: 1,
+            skipped_count: 0,
+            todos_fingerprint: "0:0".to_owned(),
+        };
+        let completed = self
+            .pool
+            .run(move |connection| claims::complete(connection, key, &result))
+            .await;
+        assert!(completed.unwrap());
+    }
+
+    /// As if the time for which a job is kept had passed.
+    pub(crate) async fn expire(&self, id: JobId) {
+        execute(
+            &self.pool,
+            format!(
+                "UPDATE calendar_jobs SET expires_at = now() - interval '1 s' WHERE id = '{id}'"
+            ),
+        )
+        .await;
+    }
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn quoted_sha256(bytes: &[u8]) -> String {
+    let mut quoted = String::from("\"");
+    for byte in Sha256::digest(bytes) {
+        write!(quoted, "{byte:02x}").unwrap();
+    }
+    quoted + "\""
+}
