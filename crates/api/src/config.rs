@@ -22,6 +22,16 @@ pub struct Cli {
     /// The settings.
     #[command(flatten)]
     pub config: Config,
+    /// What to do in place of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Does one thing and ends.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Ask the API that runs with these settings how it is: exit code 0 when it is alive and ready, else 1
+    Healthcheck,
 }
 
 /// What the API can be told.

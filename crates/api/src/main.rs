@@ -2,11 +2,15 @@
 
 use std::process::ExitCode;
 
-use shared_model::settings;
+use api::config::{Cli, Command};
+use shared_model::{healthcheck, settings};
 
 fn main() -> ExitCode {
-    let cli: api::config::Cli = settings::read();
-    match api::run_process(cli.config) {
+    let Cli { config, command } = settings::read();
+    if let Some(Command::Healthcheck) = command {
+        return healthcheck::run_process(config.bind_addr);
+    }
+    match api::run_process(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error:#}");

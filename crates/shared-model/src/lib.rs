@@ -9,11 +9,14 @@
 //! - [`results`]: the finished calendars
 //! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
 //! - [`logging`], [`settings`]: what both processes do first
+//! - [`healthcheck`]: how an image asks its process how it is
 //!
-//! An item belongs here only if both processes compile it. Nothing here knows HTTP, a queue or a calendar's format.
+//! An item belongs here only if both processes compile it. Nothing here serves HTTP or knows a queue or a calendar's
+//! format.
 
 pub mod calendar_options;
 pub mod database;
+pub mod healthcheck;
 pub mod job;
 pub mod jobs;
 pub mod listener;

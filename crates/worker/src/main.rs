@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use shared_model::healthcheck;
 use worker::config::Config;
 use worker::operations::{self, Operation};
 
@@ -13,17 +14,26 @@ struct Cli {
     #[command(flatten)]
     config: Config,
     #[command(subcommand)]
-    operation: Option<Operation>,
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Ask the worker that runs with these settings how it is: exit code 0 when it is alive and ready, else 1
+    Healthcheck,
+    #[command(flatten)]
+    Operation(Operation),
 }
 
 fn main() -> ExitCode {
-    let Cli { config, operation } = shared_model::settings::read();
+    let Cli { config, command } = shared_model::settings::read();
     let problems = config.problems();
     if !problems.is_empty() {
         shared_model::settings::refuse::<Cli>(&problems);
     }
-    match operation {
-        Some(operation) => operations::run_process(operation, &config),
+    match command {
+        Some(Command::Healthcheck) => healthcheck::run_process(config.admin_addr),
+        Some(Command::Operation(operation)) => operations::run_process(operation, &config),
         None => worker::run_process(config),
     }
 }
