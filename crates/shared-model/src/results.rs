@@ -22,6 +22,8 @@ pub struct NewResult {
     pub event_count: i32,
     /// Todos that had no place in it.
     pub skipped_count: i32,
+    /// Which todos were selected, in which revision: [`crate::todo::Selection::fingerprint`].
+    pub todos_fingerprint: String,
 }
 
 /// What is known of a stored calendar without reading it.
@@ -38,6 +40,8 @@ pub struct ResultSummary {
     pub event_count: i32,
     /// Todos that had no place in it.
     pub skipped_count: i32,
+    /// Which todos were selected, in which revision: [`crate::todo::Selection::fingerprint`].
+    pub todos_fingerprint: String,
 }
 
 /// What is known of a job's calendar, if there is one.

@@ -53,7 +53,19 @@ diesel::table! {
         byte_length -> BigInt,
         event_count -> Integer,
         skipped_count -> Integer,
+        todos_fingerprint -> Text,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    calendar_feeds (id) {
+        id -> Uuid,
+        secret_sha256 -> Bytea,
+        request -> Jsonb,
+        created_at -> Timestamptz,
+        last_job_id -> Nullable<Uuid>,
+        pending_job_id -> Nullable<Uuid>,
     }
 }
 

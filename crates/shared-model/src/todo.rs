@@ -1,10 +1,10 @@
 //! A todo, and how a list or a calendar selects among them.
 
 use chrono::NaiveDateTime;
-use diesel::dsl::{IntoBoxed, sql};
+use diesel::dsl::{IntoBoxed, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Nullable};
+use diesel::sql_types::{Bool, Integer, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::todos;
@@ -50,7 +50,35 @@ pub struct TodoFilter {
     pub window: Option<i32>,
 }
 
+/// How many todos a filter selects, and which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// How many.
+    pub count: i64,
+    /// Changes whenever a todo comes in, goes out or is changed; equal for equal selections.
+    pub fingerprint: String,
+}
+
 impl TodoFilter {
+    /// What is selected now.
+    ///
+    /// # Errors
+    /// As any query.
+    pub fn selection(&self, connection: &mut PgConnection) -> QueryResult<Selection> {
+        // a sum does not depend on the order, so that the rows need not be sorted
+        let sum = sql::<Text>(
+            "coalesce(sum(hashint8extended((id::bigint << 32) + revision, 0)::numeric), 0)::text",
+        );
+        let (count, sum): (i64, String) = self
+            .query()
+            .select((count_star(), sum))
+            .get_result(connection)?;
+        Ok(Selection {
+            count,
+            fingerprint: format!("{count}:{sum}"),
+        })
+    }
+
     /// The query for the todos that are meant, to be ordered and limited further.
     pub fn query(&self) -> IntoBoxed<'static, todos::table, Pg> {
         let mut query = todos::table.into_boxed();

@@ -79,10 +79,10 @@ pub fn render(
         .read_only()
         .repeatable_read()
         .run(|connection| {
-            let total: i64 = request.filter.query().count().get_result(connection)?;
+            let selection = request.filter.selection(connection)?;
             holding
                 .progress()
-                .set_total(i32::try_from(total).unwrap_or(i32::MAX));
+                .set_total(i32::try_from(selection.count).unwrap_or(i32::MAX));
 
             let out = BufWriter::with_capacity(64 * 1024, Output::new());
             let mut calendar =
@@ -121,6 +121,7 @@ pub fn render(
                 byte_length,
                 event_count: i32::try_from(counts.events).unwrap_or(i32::MAX),
                 skipped_count: i32::try_from(counts.skipped).unwrap_or(i32::MAX),
+                todos_fingerprint: selection.fingerprint,
             })
         })
 }

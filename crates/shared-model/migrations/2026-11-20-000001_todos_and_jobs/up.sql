@@ -90,6 +90,8 @@ CREATE TABLE calendar_results (
     byte_length   bigint  NOT NULL,
     event_count   integer NOT NULL,
     skipped_count integer NOT NULL,
+    -- which todos it shows, in which revision: a feed renders anew when this no longer holds
+    todos_fingerprint text NOT NULL,
     -- the job's, here too so that sweeping finds the old ones by an index
     expires_at    timestamptz NOT NULL
 );
@@ -98,3 +100,19 @@ CREATE INDEX calendar_results_expiry ON calendar_results (expires_at);
 
 -- the content is compressed already; a second try costs time and saves nothing
 ALTER TABLE calendar_results ALTER COLUMN content SET STORAGE EXTERNAL;
+
+-- calendars that programs subscribe to
+CREATE TABLE calendar_feeds (
+    id             uuid        PRIMARY KEY,
+    -- of the secret in the feed's URL, which is shown once and stored nowhere
+    secret_sha256  bytea       NOT NULL CHECK (length(secret_sha256) = 32),
+    request        jsonb       NOT NULL,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    -- the newest job that finished, and the one that is to replace it
+    last_job_id    uuid        REFERENCES calendar_jobs ON DELETE SET NULL,
+    pending_job_id uuid        REFERENCES calendar_jobs ON DELETE SET NULL
+);
+
+-- deleting an old job looks for its feeds
+CREATE INDEX calendar_feeds_last_job ON calendar_feeds (last_job_id);
+CREATE INDEX calendar_feeds_pending_job ON calendar_feeds (pending_job_id);

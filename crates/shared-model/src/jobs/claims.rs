@@ -266,8 +266,9 @@ pub fn complete(
              WHERE id = $1 AND generation = $2 AND attempt = $3 AND status = 'STARTED'
              RETURNING id, expires_at)
          INSERT INTO calendar_results
-             (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, expires_at)
-         SELECT id, $4, $5, $6, $7, $8, $9, expires_at FROM done",
+             (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count,
+              todos_fingerprint, expires_at)
+         SELECT id, $4, $5, $6, $7, $8, $9, $11, expires_at FROM done",
     )
     .bind::<diesel::sql_types::Uuid, _>(key.id.0)
     .bind::<Integer, _>(key.generation)
@@ -279,6 +280,7 @@ pub fn complete(
     .bind::<Integer, _>(result.event_count)
     .bind::<Integer, _>(result.skipped_count)
     .bind::<Integer, _>(total)
+    .bind::<Text, _>(&result.todos_fingerprint)
     .execute(connection)?;
     Ok(written == 1)
 }

@@ -58,6 +58,7 @@ pub(crate) fn a_result() -> NewResult {
         byte_length: 100,
         event_count: 3,
         skipped_count: 1,
+        todos_fingerprint: "0:0".to_owned(),
     }
 }
 
