@@ -5,13 +5,14 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use actix_web::body::{BodySize, MessageBody};
+use actix_web::body::{self, BodySize, MessageBody, SizedStream};
 use actix_web::http::header::{
-    AcceptEncoding, Encoding, EntityTag, Header, IfNoneMatch, Preference, Quality,
+    AcceptEncoding, ContentEncoding, Encoding, EntityTag, Header, IfNoneMatch, Preference, Quality,
 };
 use actix_web::web::Bytes;
-use actix_web::{HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use flate2::read::GzDecoder;
+use futures_util::stream;
 use shared_model::results::ResultSummary;
 
 use crate::problem::ApiError;
@@ -87,6 +88,30 @@ impl ClientCopies {
             Some(IfNoneMatch::Any) => true,
             Some(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(etag)),
             None => false,
+        }
+    }
+}
+
+/// Finishes the answer with a calendar: gzipped as it is stored, or decompressed while it is sent. Without `content`
+/// only the headers are wanted.
+pub fn calendar_body(
+    response: &mut HttpResponseBuilder,
+    coding: Coding,
+    result: &ResultSummary,
+    content: Option<Vec<u8>>,
+) -> HttpResponse {
+    response.content_type("text/calendar; charset=utf-8");
+    if coding == Coding::Gzip {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    let length = result.byte_length.unsigned_abs();
+    match (content, coding) {
+        (Some(content), Coding::Gzip) => response.body(content),
+        (Some(content), Coding::Identity) => response.body(Decompressed::new(content, length)),
+        (None, Coding::Gzip) => response.body(body::None::new()),
+        (None, Coding::Identity) => {
+            let nothing = stream::empty::<Result<Bytes, ApiError>>();
+            response.body(SizedStream::new(length, nothing))
         }
     }
 }

@@ -11,6 +11,7 @@
 //! - [`relay`]: from the outbox to the queue
 //! - [`sweeper`]: what time or a lost message has overtaken
 //! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
+//! - [`feed_store`], [`feed_token`]: calendars that programs subscribe to
 //! - [`problem`]: every error, as `application/problem+json`
 //! - [`telemetry`]: the metrics' names
 //!
@@ -21,6 +22,8 @@ pub mod config;
 pub mod cursor;
 pub mod deadline;
 pub mod download;
+pub mod feed_store;
+pub mod feed_token;
 pub mod job_request;
 pub mod job_view;
 pub mod job_watch;

@@ -8,9 +8,15 @@ use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderName};
 use actix_web::http::uri::Authority;
 use shared_model::job::JobId;
+use uuid::Uuid;
+
+use crate::feed_token::FeedToken;
 
 /// Where every path of the API begins.
 pub const API_PREFIX: &str = "/api/v1";
+
+/// Where the path of every feed begins. What follows is a secret.
+pub const FEED_PREFIX: &str = "/calendar/";
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -128,6 +134,16 @@ impl Links {
     /// What a job made.
     pub fn job_result(&self, id: JobId) -> String {
         format!("{}{API_PREFIX}/todos/ical/{id}/result", self.base)
+    }
+
+    /// A feed, for its owner.
+    pub fn feed_resource(&self, id: Uuid) -> String {
+        format!("{}{API_PREFIX}/calendar/feeds/{id}", self.base)
+    }
+
+    /// A feed's calendar, for who subscribes.
+    pub fn feed(&self, token: &FeedToken) -> String {
+        format!("{}{FEED_PREFIX}{token}.ics", self.base)
     }
 
     /// The value of `Link` for the next page of a list. The parameters' values are written as they are: numbers,

@@ -9,6 +9,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_
 use actix_web::middleware::Next;
 use uuid::Uuid;
 
+use crate::links::FEED_PREFIX;
 use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -64,9 +65,12 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     let method = known_name(request.method());
     metrics::counter!(HTTP_REQUESTS, "method" => method, "route" => route.clone(), "status" => status.as_str().to_owned())
         .increment(1);
-    metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route).record(seconds);
+    metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route.clone())
+        .record(seconds);
 
-    let level = if status.is_server_error() {
+    // "not ready" is an answer of its own, asked for again and again while a process starts
+    let is_failure = status.is_server_error() && route != "/readyz";
+    let level = if is_failure {
         log::Level::Warn
     } else {
         log::Level::Debug
@@ -75,13 +79,22 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     log::log!(
         level,
         "http.method" = request.method().as_str(),
-        "http.path" = request.path(),
+        "http.path" = loggable(request.path()),
         "http.status" = status.as_u16(),
         "duration_ms" = seconds * 1000.0,
         "request.id" = id.to_str().unwrap_or_default(),
         "error" = error.as_deref().unwrap_or_default();
         "answered a request"
     );
+}
+
+/// A feed's path holds its secret.
+fn loggable(path: &str) -> &str {
+    if path.starts_with(FEED_PREFIX) {
+        FEED_PREFIX
+    } else {
+        path
+    }
 }
 
 fn known_name(method: &Method) -> &'static str {
@@ -94,5 +107,16 @@ fn known_name(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feeds_secret_is_not_logged() {
+        assert_eq!(loggable("/calendar/0123abc.ics"), "/calendar/");
+        assert_eq!(loggable("/api/v1/calendar/feeds"), "/api/v1/calendar/feeds");
     }
 }

@@ -46,6 +46,12 @@ pub enum ApiError {
     JobEnded(JobStatus),
     /// The job is kept no longer.
     JobExpired,
+    /// No feed has that id or token.
+    FeedNotFound,
+    /// The feed's first calendar is not finished yet.
+    FeedNotReady,
+    /// The operating system gives no random bytes.
+    NoRandomness(String),
     /// The `Idempotency-Key` came with another request before.
     KeyReused,
     /// Nothing is at that path.
@@ -56,6 +62,8 @@ pub enum ApiError {
     NotAcceptable,
     /// The body is longer than this many bytes.
     BodyTooLarge(usize),
+    /// The body did not come in time.
+    BodyTooSlow,
     /// The body is no JSON.
     UnsupportedType,
     /// The schema is not there yet: the process has just started.
@@ -77,6 +85,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => error.fmt(f),
+            Self::NoRandomness(error) => f.write_str(error),
             _ => f.write_str(&self.detail()),
         }
     }
@@ -106,11 +115,15 @@ impl ApiError {
             Self::JobEnded(_) => "Task already finished",
             Self::JobExpired => "Task expired",
             Self::Invalid(_)
+            | Self::FeedNotFound
+            | Self::FeedNotReady
+            | Self::NoRandomness(_)
             | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAcceptable
             | Self::BodyTooLarge(_)
+            | Self::BodyTooSlow
             | Self::UnsupportedType
             | Self::Starting
             | Self::NotReady(_)
@@ -136,11 +149,14 @@ impl ApiError {
             } => format!("the job is {status} and has no result").into(),
             Self::JobEnded(status) => format!("the job ended in {status}").into(),
             Self::JobExpired => "the job has expired; its result is kept no longer".into(),
+            Self::FeedNotFound => "there is no such feed".into(),
+            Self::FeedNotReady => "the feed's calendar is being made; try again".into(),
             Self::KeyReused => "this Idempotency-Key stands for another request".into(),
             Self::NoSuchRoute => "there is nothing at this path".into(),
             Self::MethodNotAllowed(allowed) => format!("the methods here are {allowed}").into(),
             Self::NotAcceptable => "the result can be sent gzipped or as it is".into(),
             Self::BodyTooLarge(limit) => format!("the body is longer than {limit} bytes").into(),
+            Self::BodyTooSlow => "the body did not come in time".into(),
             Self::UnsupportedType => {
                 "the body must be JSON, uncompressed, with Content-Type: application/json".into()
             }
@@ -149,7 +165,7 @@ impl ApiError {
             Self::Database(DatabaseError::Unavailable(_)) => {
                 "the service is not available now; try again".into()
             }
-            Self::Database(DatabaseError::Query(_)) => {
+            Self::Database(DatabaseError::Query(_)) | Self::NoRandomness(_) => {
                 "the service failed; its log knows the cause by the request's id".into()
             }
         }
@@ -158,9 +174,10 @@ impl ApiError {
     fn retry_after_seconds(&self) -> Option<u32> {
         match self {
             Self::JobNotFinished(_) => Some(POLL_AFTER_SECONDS),
-            Self::Starting | Self::NotReady(_) | Self::Database(DatabaseError::Unavailable(_)) => {
-                Some(UNAVAILABLE_FOR_SECONDS)
-            }
+            Self::Starting
+            | Self::NotReady(_)
+            | Self::FeedNotReady
+            | Self::Database(DatabaseError::Unavailable(_)) => Some(UNAVAILABLE_FOR_SECONDS),
             _ => None,
         }
     }
@@ -214,6 +231,7 @@ impl ResponseError for ApiError {
                 StatusCode::BAD_REQUEST
             }
             Self::TodoNotFound
+            | Self::FeedNotFound
             | Self::JobNotFound
             | Self::JobNotFinished(_)
             | Self::NoSuchRoute => StatusCode::NOT_FOUND,
@@ -223,11 +241,15 @@ impl ResponseError for ApiError {
             Self::JobExpired => StatusCode::GONE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Starting | Self::NotReady(_) | Self::Database(DatabaseError::Unavailable(_)) => {
-                StatusCode::SERVICE_UNAVAILABLE
+            Self::Starting
+            | Self::NotReady(_)
+            | Self::FeedNotReady
+            | Self::Database(DatabaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(DatabaseError::Query(_)) | Self::NoRandomness(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Database(DatabaseError::Query(_)) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

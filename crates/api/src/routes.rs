@@ -1,5 +1,6 @@
 //! What can be asked.
 
+mod feeds;
 mod health;
 mod job_events;
 mod jobs;
@@ -27,6 +28,10 @@ GET    /api/v1/todos/ical/{id}/status
 GET    /api/v1/todos/ical/{id}/result
 GET    /api/v1/todos/ical/{id}/events  server-sent events
 DELETE /api/v1/todos/ical/{id}         cancel
+POST   /api/v1/calendar/feeds          an address for calendar programs to subscribe to
+GET    /api/v1/calendar/feeds
+DELETE /api/v1/calendar/feeds/{id}     revoke
+GET    /calendar/{token}.ics
 GET    /livez /readyz /metrics
 ";
 
@@ -37,6 +42,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
         .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
+        .service(resource("/calendar/{token}.ics", "GET, HEAD").route(get().to(feeds::calendar)))
         .service(web::scope(API_PREFIX).configure(configure_api))
         .default_service(web::to(no_such_route));
 }
@@ -62,6 +68,12 @@ fn configure_api(config: &mut ServiceConfig) {
                 .route(web::patch().to(todos::update))
                 .route(web::delete().to(todos::delete)),
         )
+        .service(
+            resource("/calendar/feeds", "GET, HEAD, POST")
+                .route(get().to(feeds::list))
+                .route(web::post().to(feeds::create)),
+        )
+        .service(resource("/calendar/feeds/{id}", "DELETE").route(web::delete().to(feeds::delete)))
         .service(resource("/todos/ical/{id}", "DELETE").route(web::delete().to(jobs::cancel)))
         .service(resource("/todos/ical/{id}/status", "GET, HEAD").route(get().to(jobs::status)))
         .service(

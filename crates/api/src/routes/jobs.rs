@@ -2,24 +2,21 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::body::{self, SizedStream};
 use actix_web::dev::Payload;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, ContentEncoding, ETAG, EntityTag, LINK, LOCATION,
-    RETRY_AFTER, VARY,
+    CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, EntityTag, LINK, LOCATION, RETRY_AFTER, VARY,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use diesel::PgConnection;
-use futures_util::stream;
 use shared_model::job::{Job, JobId, JobStatus};
 use shared_model::jobs::accept::{self, Accepted, Cancelled, JobPosition};
 use shared_model::results::{self, ResultSummary};
 use uuid::Uuid;
 
 use crate::cursor;
-use crate::download::{ClientCopies, Coding, Decompressed};
+use crate::download::{ClientCopies, Coding, calendar_body};
 use crate::job_request;
 use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
@@ -222,27 +219,15 @@ pub(super) async fn result(
     if let Content::Known = content {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
-    response
-        .content_type("text/calendar; charset=utf-8")
-        .insert_header((
-            CONTENT_DISPOSITION,
-            "attachment; filename=\"taskoverflow.ics\"",
-        ));
-    if coding == Coding::Gzip {
-        response.insert_header(ContentEncoding::Gzip);
-    }
-    let length = result.byte_length.unsigned_abs();
-    Ok(match (content, coding) {
-        (Content::Stored(content), Coding::Gzip) => response.body(content),
-        (Content::Stored(content), Coding::Identity) => {
-            response.body(Decompressed::new(content, length))
-        }
-        (Content::Known | Content::NotWanted, Coding::Gzip) => response.body(body::None::new()),
-        (Content::Known | Content::NotWanted, Coding::Identity) => response.body(SizedStream::new(
-            length,
-            stream::empty::<Result<Bytes, ApiError>>(),
-        )),
-    })
+    response.insert_header((
+        CONTENT_DISPOSITION,
+        "attachment; filename=\"taskoverflow.ics\"",
+    ));
+    let content = match content {
+        Content::Stored(content) => Some(content),
+        Content::Known | Content::NotWanted => None,
+    };
+    Ok(calendar_body(&mut response, coding, &result, content))
 }
 
 /// The job, as long as it is kept.

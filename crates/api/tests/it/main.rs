@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod feeds;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod jobs;
@@ -22,3 +24,5 @@ mod support;
 mod todo_list;
 #[cfg(test)]
 mod todos;
+#[cfg(test)]
+mod waiting;

@@ -61,6 +61,36 @@ pub(crate) async fn execute(pool: &Pool, sql: impl Into<String>) {
         .unwrap();
 }
 
+/// The table of todos, locked against everybody until it is released.
+pub(crate) struct Locked {
+    release: std::sync::mpsc::Sender<()>,
+    holder: tokio::task::JoinHandle<Result<(), DatabaseError>>,
+}
+
+pub(crate) async fn lock_todos(service: &Service) -> Locked {
+    let (release, released) = std::sync::mpsc::channel();
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let pool = service.pool.clone();
+    let holder = tokio::spawn(async move {
+        pool.run(move |connection| {
+            connection.batch_execute("BEGIN; LOCK TABLE todos")?;
+            let _ = locked.send(());
+            let _ = released.recv();
+            Ok(connection.batch_execute("COMMIT")?)
+        })
+        .await
+    });
+    is_locked.await.unwrap();
+    Locked { release, holder }
+}
+
+impl Locked {
+    pub(crate) async fn release(self) {
+        drop(self.release);
+        self.holder.await.unwrap().unwrap();
+    }
+}
+
 /// Asks until the answer is as wanted.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
