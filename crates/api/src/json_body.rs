@@ -1,5 +1,7 @@
 //! A request's body: a JSON object, or nothing.
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::CONTENT_ENCODING;
@@ -14,6 +16,9 @@ use crate::problem::ApiError;
 /// The longest body, in bytes. A todo of the longest texts, every character escaped, needs a tenth of it.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
+/// How long a body may take: a phone sends the longest in a second.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// A request's body of at most [`MAX_BODY_BYTES`], and JSON by its type if it is not empty.
 #[derive(Debug)]
 pub struct JsonBody(Bytes);
@@ -26,7 +31,9 @@ impl FromRequest for JsonBody {
         let is_json = is_json(request);
         let payload = payload.take();
         Box::pin(async move {
-            let body = read(payload).await?;
+            let body = tokio::time::timeout(READ_TIMEOUT, read(payload))
+                .await
+                .unwrap_or(Err(ApiError::BodyTooSlow))?;
             if body.is_empty() || is_json {
                 Ok(Self(body))
             } else {
@@ -190,6 +197,16 @@ mod tests {
         let deep = "[".repeat(MAX_BODY_BYTES);
         let error = body(deep).members().unwrap_err().to_string();
         assert!(error.contains("recursion limit"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_comes_is_not_waited_for() {
+        let mut payload: Payload = Payload::Stream {
+            payload: Box::pin(futures_util::stream::pending()),
+        };
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let body = JsonBody::from_request(&request, &mut payload).await;
+        assert!(matches!(body, Err(ApiError::BodyTooSlow)), "{body:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use job_queue::Publisher;
 use shared_model::database::Pool;
 use shared_model::jobs::outbox::{self, Backlog};
 use shared_model::{logging, settings};
+use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ const DRAIN_TIMEOUT_SECONDS: u64 = 20;
 /// How long an idle connection is kept: longer than load balancers do (60 seconds), so that they never send into one
 /// that is being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How many clients may wait to be let in: the standard library's 128 make those of a burst try again a second later.
+const BACKLOG: u32 = 2048;
 /// How often the outbox is measured and the metrics are tidied up.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -100,12 +103,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens. Requests wait until [`run`](Self::run).
+    /// Listens. Requests wait until [`run`](Self::run). Call it within a tokio runtime.
     ///
     /// # Errors
     /// When the address is taken or not this machine's.
     pub fn bind(config: &Config, pool: Pool) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(config.bind_addr)
+        let listener = listen(config.bind_addr)
             .with_context(|| format!("BIND_ADDR: can't listen on {}", config.bind_addr))?;
         let (queue, queue_seen) = watch::channel(QueueState::Unknown);
         let metrics = telemetry::install()?;
@@ -196,6 +199,17 @@ impl Server {
         background?;
         Ok(served?)
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // or a restart would wait for the connections of the process before it
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 fn serve(listener: TcpListener, api: Arc<Api>) -> std::io::Result<actix_web::dev::Server> {

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Service, config, eventually, execute, send};
+use crate::support::{Service, config, eventually, execute, lock_todos, send};
 
 #[tokio::test]
 async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
@@ -70,35 +70,14 @@ async fn a_database_that_restarts_costs_no_request_that_comes_later() {
 #[tokio::test]
 async fn a_pool_that_is_exhausted_is_a_503_and_no_wait_without_end() {
     let service = Service::start_with(&["--database-pool", "2"]).await;
-    let locked = service.pool.clone();
-    let (locks, unlock) = (
-        std::sync::Arc::new(tokio::sync::Notify::new()),
-        std::sync::mpsc::channel::<()>(),
-    );
-    let told = std::sync::Arc::clone(&locks);
-    let holder = tokio::spawn(async move {
-        let hold = move |connection: &mut diesel::PgConnection| {
-            use diesel::connection::SimpleConnection;
-            connection.batch_execute("BEGIN; LOCK TABLE todos")?;
-            told.notify_one();
-            let _ = unlock.1.recv();
-            connection.batch_execute("COMMIT")
-        };
-        locked
-            .run::<_, shared_model::database::DatabaseError, _>(move |connection| {
-                Ok(hold(connection)?)
-            })
-            .await
-    });
-    locks.notified().await;
+    let locked = lock_todos(&service).await;
     let answers = join_all((0..4).map(|_| service.get("/api/v1/todos/1"))).await;
     // two wait for the lock until their statement is ended, the others for a connection
     for answer in &answers {
         answer.assert_problem(503, "the service is not available now; try again");
         assert!(answer.header("retry-after").is_some());
     }
-    drop(unlock.0);
-    holder.await.unwrap().unwrap();
+    locked.release().await;
     service
         .get("/api/v1/todos/1")
         .await

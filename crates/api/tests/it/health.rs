@@ -1,4 +1,6 @@
-use crate::support::{Service, config, database, eventually, send};
+use futures_util::future::join_all;
+
+use crate::support::{Service, config, database, eventually, lock_todos, send};
 
 #[tokio::test]
 async fn the_probes_of_a_ready_process_say_so() {
@@ -152,4 +154,48 @@ async fn every_answer_has_a_request_id_and_the_clients_own_if_it_is_sane() {
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
+    let service = Service::start().await;
+    let locked = lock_todos(&service).await;
+    let blocked = tokio::spawn(service.request("GET", "/api/v1/todos").send());
+    eventually("the request waits for the lock", async || {
+        service.count("pg_locks WHERE NOT granted").await == 1
+    })
+    .await;
+    service.stop();
+    eventually("no other request is let in", async || {
+        service.request("GET", "/livez").send().await.is_err()
+    })
+    .await;
+    assert!(!service.has_ended());
+    locked.release().await;
+    let answer = blocked.await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.text().await.unwrap(), "[]");
+    eventually("it has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn a_burst_of_clients_is_let_in_and_each_gets_its_job() {
+    let service = Service::start().await;
+    let post = || async {
+        // a connection of its own for each
+        let client = reqwest::Client::new();
+        client
+            .post(format!("{}/api/v1/todos/ical", service.url))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    let statuses = join_all((0..300).map(|_| post())).await;
+    assert!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
+    assert_eq!(service.count("calendar_jobs").await, 300);
+    eventually("all are published", async || {
+        service.publisher.arrived().len() == 300
+    })
+    .await;
 }
