@@ -23,17 +23,23 @@ pub(crate) struct Cli {
     pub(crate) role: Option<Role>,
 }
 
-/// One process alone; the launcher starts itself again with these.
+/// What else this program can be. The launcher starts itself again as the first two.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
     /// Runs the API alone, as `taskoverflow-api` does
     Api(Box<api::Config>),
     /// Runs a worker alone, as `taskoverflow-worker` does
     Worker(Box<worker::config::Config>),
+    /// Looks for what calendar programs stumble over in a file: exit code 0 for none, 1 for findings, 2 when it can't be read
+    Lint {
+        /// The calendar
+        #[arg(value_name = "FILE.ics")]
+        file: PathBuf,
+    },
 }
 
 impl Role {
-    /// Runs the process until it is told to stop.
+    /// Runs to its end: for a process, until it is told to stop.
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Api(config) => api::run_process(*config).map(|()| ExitCode::SUCCESS),
@@ -43,6 +49,17 @@ impl Role {
                     shared_model::settings::refuse::<Cli>(&problems);
                 }
                 Ok(worker::run_process(*config))
+            }
+            Self::Lint { file } => {
+                let findings = worker::calendar::lint::report(&file, &mut std::io::stdout());
+                Ok(match findings {
+                    Ok(0) => ExitCode::SUCCESS,
+                    Ok(_) => ExitCode::FAILURE,
+                    Err(error) => {
+                        eprintln!("taskoverflow: can't lint {}: {error}", file.display());
+                        ExitCode::from(2)
+                    }
+                })
             }
         }
     }

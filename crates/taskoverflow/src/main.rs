@@ -9,6 +9,8 @@
 //! - [`interrupts`]: Ctrl-C, once and again
 //! - [`demo`]: sample todos
 //!
+//! `taskoverflow lint FILE.ics` is the worker's lint of calendars, for any file.
+//!
 //! It knows no more of the API and the workers than an operator does: settings, `/readyz`, signals, exit codes.
 
 mod cli;

@@ -9,5 +9,6 @@
 
 mod given;
 mod life;
+mod lint;
 mod refusals;
 mod support;
