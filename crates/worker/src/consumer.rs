@@ -176,9 +176,9 @@ impl Consumer {
         metrics::counter!("worker_polls_total", "result" => result).increment(1);
 
         let count = deliveries.len();
-        // A queue answers as soon as it has something; half the visibility allows for an answer that was slow to come,
-        // and the first extension makes it exact.
-        let hidden_until = Instant::now() + self.visibility / 2;
+        // A queue answers as soon as it has something; a third of the visibility allows for an answer that was slow to
+        // come, and the first extension, of which one may fail, makes it exact.
+        let hidden_until = Instant::now() + self.visibility * 2 / 3;
         let taken = deliveries
             .into_iter()
             .zip(permits)

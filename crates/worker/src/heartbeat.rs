@@ -24,10 +24,11 @@ pub async fn keep(
     visibility: Duration,
 ) {
     let extending = async {
-        let mut ticks = every(visibility / 3);
         loop {
-            ticks.tick().await;
-            extend_visibility(&held, subscription.as_ref(), visibility).await;
+            let extended = extend_visibility(&held, subscription.as_ref(), visibility).await;
+            // one that failed is tried again while the visibility still holds
+            let pause = visibility / if extended { 4 } else { 12 };
+            tokio::time::sleep(pause).await;
         }
     };
     let renewing = async {
@@ -53,14 +54,20 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-async fn extend_visibility(held: &Held, subscription: &dyn Subscription, visibility: Duration) {
+/// `false`: some could not be extended, and may be yet.
+async fn extend_visibility(
+    held: &Held,
+    subscription: &dyn Subscription,
+    visibility: Duration,
+) -> bool {
     let _gate = held.extension_gate().await;
     let (entries, receipts): (Vec<_>, Vec<_>) = held.receipts().into_iter().unzip();
     if receipts.is_empty() {
-        return;
+        return true;
     }
     // counted from before the call: the queue's clock starts somewhere within it
     let until = Instant::now() + visibility;
+    let mut extended = true;
     for (entry, extension) in entries.iter().zip(subscription.extend(&receipts).await) {
         match extension {
             Extension::Extended => entry.hidden_until(until),
@@ -70,9 +77,11 @@ async fn extend_visibility(held: &Held, subscription: &dyn Subscription, visibil
             }
             Extension::Failed(error) => {
                 log::warn!(error; "could not extend a delivery; trying again before its visibility ends");
+                extended = false;
             }
         }
     }
+    extended
 }
 
 async fn renew_claims(held: &Held, pool: &Pool, lease: Duration) {

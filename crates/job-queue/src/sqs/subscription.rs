@@ -98,8 +98,12 @@ impl SqsSubscription {
                 .client
                 .change_message_visibility_batch()
                 .queue_url(self.queue.url().await?);
+            let bound = self.options.visibility / 5;
             let answer = call
                 .set_entries(Some(entries))
+                .customize()
+                // a call that hangs must leave time for another before the visibility ends
+                .config_override(one_try_within(bound))
                 .send()
                 .await
                 .map_err(|error| self.queue.explain(&error))?;
@@ -161,11 +165,6 @@ impl Subscription for SqsSubscription {
         if stop.is_cancelled() {
             return Ok(Vec::new());
         }
-        let bound = self.options.wait + POLL_GRACE;
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(bound)
-            .operation_timeout(bound)
-            .build();
         let call = self
             .queue
             .client
@@ -177,12 +176,7 @@ impl Subscription for SqsSubscription {
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .customize()
-            // the worker's loop backs off by itself
-            .config_override(
-                Config::builder()
-                    .timeout_config(timeouts)
-                    .retry_config(RetryConfig::disabled()),
-            );
+            .config_override(one_try_within(self.options.wait + POLL_GRACE));
         let answer = call
             .send()
             .await
@@ -338,6 +332,17 @@ fn whole_seconds(duration: Duration) -> i32 {
 
 fn malformed(error: &aws_sdk_sqs::error::BuildError) -> QueueError {
     QueueError::Unavailable(error.to_string())
+}
+
+/// For calls that the worker itself makes again, at its own pace.
+fn one_try_within(bound: Duration) -> aws_sdk_sqs::config::Builder {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(bound)
+        .operation_timeout(bound)
+        .build();
+    Config::builder()
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled())
 }
 
 /// The ids that a batch call lists as done, and the entries that it lists as failed.
