@@ -11,4 +11,5 @@ mod given;
 mod life;
 mod lint;
 mod refusals;
+mod settings;
 mod support;
