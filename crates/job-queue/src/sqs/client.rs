@@ -18,7 +18,7 @@ use crate::queue_url::QueueUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Of one try. The SDK waits for ever by default, and a poll that never ends is a worker that does nothing.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of one call with its retries.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
 

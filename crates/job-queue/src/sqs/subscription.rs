@@ -16,7 +16,7 @@ use aws_sdk_sqs::types::{
 use shared_model::message::JobMessage;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Queue;
+use super::client::{ATTEMPT_TIMEOUT, Queue};
 use crate::config::GroupId;
 use crate::error::QueueError;
 use crate::publisher::MAX_BATCH;
@@ -98,7 +98,7 @@ impl SqsSubscription {
                 .client
                 .change_message_visibility_batch()
                 .queue_url(self.queue.url().await?);
-            let bound = self.options.visibility / 5;
+            let bound = ATTEMPT_TIMEOUT.min(self.options.visibility / 5);
             let answer = call
                 .set_entries(Some(entries))
                 .customize()
