@@ -1,0 +1,181 @@
+# An unencrypted topic: alarms hold no data of anybody, and CloudWatch can't write to one that has AWS's own key.
+resource "aws_sns_topic" "alarms" {
+  count = var.alarm_email == null ? 0 : 1
+
+  name = "${var.name}-alarms"
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  count = var.alarm_email == null ? 0 : 1
+
+  topic_arn = aws_sns_topic.alarms[0].arn
+  protocol  = "email"
+  endpoint  = var.alarm_email
+}
+
+locals {
+  told = aws_sns_topic.alarms[*].arn
+}
+
+# The worker takes dead letters and ends their jobs. Those that it can't read it leaves, hidden for five minutes at a
+# time: so both counts together say whether there are any.
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  alarm_name          = "${var.name}-dead-letters"
+  alarm_description   = "Messages that no worker can read lie in the dead-letter queue. Look at one, repair its sender, delete it."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 2
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.told
+  ok_actions          = local.told
+
+  dynamic "metric_query" {
+    for_each = { visible = "ApproximateNumberOfMessagesVisible", hidden = "ApproximateNumberOfMessagesNotVisible" }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "AWS/SQS"
+        metric_name = metric_query.value
+        dimensions  = { QueueName = aws_sqs_queue.dead_letters.name }
+        period      = 300
+        stat        = "Maximum"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "all"
+    label       = "Dead letters"
+    expression  = "visible + hidden"
+    return_data = true
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "oldest_message" {
+  alarm_name          = "${var.name}-oldest-message"
+  alarm_description   = "Jobs wait too long: no worker runs, none reaches the database, or there are too few."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.oldest_message_seconds
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.told
+  ok_actions          = local.told
+
+  namespace   = "AWS/SQS"
+  metric_name = "ApproximateAgeOfOldestMessage"
+  dimensions  = { QueueName = aws_sqs_queue.jobs.name }
+  period      = 60
+  statistic   = "Maximum"
+}
+
+resource "aws_cloudwatch_metric_alarm" "server_errors" {
+  count = local.stage
+
+  alarm_name          = "${var.name}-server-errors"
+  alarm_description   = "The API, or the load balancer in its place, answers with 5xx. See the API's log."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 5
+  evaluation_periods  = 2
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.told
+  ok_actions          = local.told
+
+  dynamic "metric_query" {
+    for_each = { api = "HTTPCode_Target_5XX_Count", balancer = "HTTPCode_ELB_5XX_Count" }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "AWS/ApplicationELB"
+        metric_name = metric_query.value
+        dimensions  = { LoadBalancer = aws_lb.main[0].arn_suffix }
+        period      = 60
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id    = "all"
+    label = "5xx"
+    # neither is reported in a minute without any
+    expression  = "FILL(api, 0) + FILL(balancer, 0)"
+    return_data = true
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "no_worker" {
+  count = local.stage
+
+  alarm_name          = "${var.name}-no-worker"
+  alarm_description   = "No worker runs: jobs are taken but not done. See the worker's log and the service's events."
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  evaluation_periods  = 3
+  treat_missing_data  = "breaching"
+  alarm_actions       = local.told
+  ok_actions          = local.told
+
+  namespace   = "ECS/ContainerInsights"
+  metric_name = "RunningTaskCount"
+  dimensions  = { ClusterName = aws_ecs_cluster.main[0].name, ServiceName = aws_ecs_service.task["worker"].name }
+  period      = 60
+  statistic   = "Minimum"
+}
+
+locals {
+  # title => one array a line
+  charts = local.running ? {
+    "Jobs that wait, that are worked on" = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.jobs.name],
+      ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.jobs.name],
+    ]
+    "Age of the oldest message (s)" = [
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.jobs.name],
+    ]
+    "Dead letters" = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name],
+      ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.dead_letters.name],
+    ]
+    "Running tasks" = [
+      for service in ["api", "worker"] :
+      ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", aws_ecs_cluster.main[0].name, "ServiceName", service]
+    ]
+    "Requests and errors" = [
+      for metric in ["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"] :
+      ["AWS/ApplicationELB", metric, "LoadBalancer", aws_lb.main[0].arn_suffix]
+    ]
+    "Response time (s)" = [
+      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", aws_lb.main[0].arn_suffix],
+    ]
+    "Database: CPU (%)" = [
+      ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.name],
+    ]
+    "Database: connections" = [
+      ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.name],
+    ]
+  } : {}
+}
+
+resource "aws_cloudwatch_dashboard" "main" {
+  count = local.stage
+
+  dashboard_name = var.name
+  dashboard_body = jsonencode({
+    widgets = [
+      for index, title in keys(local.charts) : {
+        type   = "metric"
+        x      = 12 * (index % 2)
+        y      = 6 * floor(index / 2)
+        width  = 12
+        height = 6
+        properties = {
+          title   = title
+          region  = var.region
+          period  = 60
+          view    = "timeSeries"
+          metrics = local.charts[title]
+        }
+      }
+    ]
+  })
+}

@@ -1,0 +1,81 @@
+resource "aws_db_subnet_group" "main" {
+  count = local.stage
+
+  name       = var.name
+  subnet_ids = aws_subnet.database[*].id
+}
+
+resource "aws_db_parameter_group" "main" {
+  count = local.stage
+
+  name_prefix = "${var.name}-"
+  family      = "postgres17"
+
+  # refuses a connection without TLS
+  parameter {
+    name  = "rds.force_ssl"
+    value = "1"
+  }
+
+  parameter {
+    name  = "log_statement"
+    value = "ddl"
+  }
+
+  parameter {
+    name  = "log_min_duration_statement"
+    value = "1000"
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_db_instance" "main" {
+  count = local.stage
+
+  identifier     = var.name
+  engine         = "postgres"
+  engine_version = "17"
+  instance_class = var.database_class
+  multi_az       = var.database_multi_az
+
+  db_name  = "taskoverflow"
+  username = "taskoverflow"
+  # RDS makes the password, keeps it in Secrets Manager and rotates it: Terraform's state never has it
+  manage_master_user_password = true
+
+  storage_type          = "gp3"
+  storage_encrypted     = true
+  allocated_storage     = var.database_gib
+  max_allocated_storage = 5 * var.database_gib
+
+  db_subnet_group_name   = aws_db_subnet_group.main[0].name
+  vpc_security_group_ids = [aws_security_group.member["database"].id]
+  publicly_accessible    = false
+  parameter_group_name   = aws_db_parameter_group.main[0].name
+  # the authority whose certificates the images carry (docker/rds-ca.pem)
+  ca_cert_identifier = "rds-ca-rsa2048-g1"
+
+  backup_retention_period         = 7
+  copy_tags_to_snapshot           = true
+  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
+  auto_minor_version_upgrade      = true
+  apply_immediately               = true
+
+  deletion_protection       = var.protect_database
+  skip_final_snapshot       = !var.protect_database
+  final_snapshot_identifier = var.protect_database ? "${var.name}-final" : null
+}
+
+resource "aws_secretsmanager_secret_rotation" "database" {
+  count = local.running && var.password_rotation_days != null ? 1 : 0
+
+  secret_id          = aws_db_instance.main[0].master_user_secret[0].secret_arn
+  rotate_immediately = false
+
+  rotation_rules {
+    automatically_after_days = var.password_rotation_days
+  }
+}

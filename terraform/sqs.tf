@@ -1,0 +1,82 @@
+locals {
+  suffix = var.fifo ? ".fifo" : ""
+
+  # What uses a queue, as opposed to looking after it: an account's administrators can still repair it.
+  queue_use = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
+
+  tls_only = {
+    Sid       = "TlsOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "sqs:*"
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  }
+  # Once the service runs, it alone uses the queue, whatever else the account's users are allowed.
+  tasks_only = {
+    Sid       = "TasksOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = local.queue_use
+    Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.api_role_arn, local.worker_role_arn], var.queue_users) } }
+  }
+  queue_statements = concat([local.tls_only], local.running ? [local.tasks_only] : [])
+}
+
+resource "aws_sqs_queue" "jobs" {
+  name = "${var.name}-ical${local.suffix}"
+
+  # FIFO in its high-throughput mode: each job is its own message group.
+  fifo_queue            = var.fifo
+  deduplication_scope   = var.fifo ? "messageGroup" : null
+  fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
+
+  receive_wait_time_seconds = 20
+  # each receive of the worker says its own; this is for who looks by hand
+  visibility_timeout_seconds = 30
+  message_retention_seconds  = 4 * 24 * 3600
+  sqs_managed_sse_enabled    = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters.arn
+    maxReceiveCount     = var.max_receive_count
+  })
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  name = "${var.name}-ical-dead-letters${local.suffix}"
+
+  fifo_queue            = var.fifo
+  deduplication_scope   = var.fifo ? "messageGroup" : null
+  fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
+
+  receive_wait_time_seconds = 20
+  # longer than the queue's, because a standard queue's dead letters keep their age
+  message_retention_seconds = 14 * 24 * 3600
+  sqs_managed_sse_enabled   = true
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
+  count = var.redrive_allow_policy ? 1 : 0
+
+  queue_url = aws_sqs_queue.dead_letters.url
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.jobs.arn]
+  })
+}
+
+resource "aws_sqs_queue_policy" "jobs" {
+  queue_url = aws_sqs_queue.jobs.url
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in local.queue_statements : merge(statement, { Resource = aws_sqs_queue.jobs.arn })]
+  })
+}
+
+resource "aws_sqs_queue_policy" "dead_letters" {
+  queue_url = aws_sqs_queue.dead_letters.url
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in local.queue_statements : merge(statement, { Resource = aws_sqs_queue.dead_letters.arn })]
+  })
+}

@@ -1,0 +1,60 @@
+# An AWS Academy Learner Lab, where roles can't be created.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:taskoverflow-ical-dead-letters"
+    url = "https://sqs.us-east-1.amazonaws.com/123456789012/taskoverflow-ical-dead-letters"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.jobs
+  values = {
+    arn = "arn:aws:sqs:us-east-1:123456789012:taskoverflow-ical"
+    url = "https://sqs.us-east-1.amazonaws.com/123456789012/taskoverflow-ical"
+  }
+}
+
+
+variables {
+  lab_role_name  = "LabRole"
+  database_class = "db.t3.micro"
+  image_tag      = "0123abc"
+}
+
+run "lab" {
+  command = apply
+
+  assert {
+    condition     = length(aws_iam_role.task) == 0 && length(aws_iam_role_policy.task) == 0
+    error_message = "No role is created."
+  }
+
+  assert {
+    condition     = alltrue([for task in aws_ecs_task_definition.task : task.task_role_arn == "arn:aws:iam::123456789012:role/LabRole" && task.execution_role_arn == task.task_role_arn])
+    error_message = "Every task has the lab's role."
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_target.task) == 0 && length(aws_appautoscaling_policy.worker) == 0
+    error_message = "Scaling needs a role that can't be created."
+  }
+}
+
+run "lab_with_scaling" {
+  command = apply
+
+  variables {
+    autoscaling = true
+  }
+
+  assert {
+    condition     = length(aws_appautoscaling_target.task) == 2
+    error_message = "Scaling can be asked for."
+  }
+}
