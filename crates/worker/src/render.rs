@@ -19,7 +19,7 @@ use crate::held::SharedHolding;
 /// The largest calendar. No program that reads calendars takes more, and a row of Postgres has to hold it.
 pub const MAX_CALENDAR_BYTES: usize = 64 * 1024 * 1024;
 /// Rows in memory at once.
-const CHUNK_ROWS: i64 = 1000;
+const CHUNK_ROWS: u16 = 1000;
 
 /// Why there is no calendar.
 #[derive(Debug, thiserror::Error)]
@@ -98,16 +98,18 @@ pub fn render(
                     .query()
                     .filter(todos::id.gt(last_id))
                     .order(todos::id)
-                    .limit(CHUNK_ROWS)
+                    .limit(i64::from(CHUNK_ROWS))
                     .select(Todo::as_select())
                     .load(connection)?;
-                let Some(last) = chunk.last() else { break };
-                last_id = last.id;
                 for todo in &chunk {
                     calendar.push(todo).map_err(too_large)?;
+                    last_id = todo.id;
                 }
                 done = done.saturating_add(i32::try_from(chunk.len()).unwrap_or(i32::MAX));
                 holding.progress().set_done(done);
+                if chunk.len() < usize::from(CHUNK_ROWS) {
+                    break;
+                }
             }
             let (out, counts) = calendar.finish().map_err(too_large)?;
             let out = out
