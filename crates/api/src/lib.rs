@@ -13,6 +13,7 @@
 //! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
 //! - [`feed_store`], [`feed_token`]: calendars that programs subscribe to
 //! - [`problem`]: every error, as `application/problem+json`
+//! - [`page`]: the page in the browser, embedded
 //! - [`telemetry`]: the metrics' names
 //!
 //! A 202 means that the job's row is committed. No request waits for the queue, and no error's cause leaves the
@@ -30,6 +31,7 @@ pub mod job_watch;
 pub mod json_body;
 pub mod links;
 pub mod observe;
+pub mod page;
 pub mod preparation;
 pub mod problem;
 pub mod query;

@@ -148,7 +148,8 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
 /// # Errors
 /// When the client takes no coding that there is.
 pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    PAGE.service_worker.answer(&request, ASK_AGAIN, CONTENT_POLICY)
+    PAGE.service_worker
+        .answer(&request, ASK_AGAIN, CONTENT_POLICY)
 }
 
 /// A file of the page. One of another version is not here.

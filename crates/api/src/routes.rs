@@ -11,6 +11,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
 
 use crate::links::API_PREFIX;
+use crate::page;
 use crate::problem::ApiError;
 
 const INDEX: &str = "\
@@ -38,7 +39,9 @@ GET    /livez /readyz /metrics
 /// Adds every route.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .service(resource("/", "GET, HEAD").route(get().to(index)))
+        .service(resource("/", "GET, HEAD").route(get().to(page::index)))
+        .service(resource("/service-worker.js", "GET, HEAD").route(get().to(page::service_worker)))
+        .service(resource("/assets/{version}/{name:.*}", "GET, HEAD").route(get().to(page::asset)))
         .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
         .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
@@ -49,6 +52,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 fn configure_api(config: &mut ServiceConfig) {
     config
+        .service(resource("", "GET, HEAD").route(get().to(index)))
         .service(resource("/health", "GET, HEAD").route(get().to(health::health)))
         .service(
             resource("/todos", "GET, HEAD, POST")

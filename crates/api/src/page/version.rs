@@ -76,7 +76,10 @@ mod tests {
     #[test]
     fn a_first_visit_costs_less_than_50_kb() {
         let page = PageVersion::prepare();
-        let all = page.files.values().chain([&page.index, &page.service_worker]);
+        let all = page
+            .files
+            .values()
+            .chain([&page.index, &page.service_worker]);
         let bytes: usize = all.map(|file| file.gzip.bytes.len()).sum();
         assert!(bytes < WIRE_LIMIT_BYTES, "{bytes} bytes");
     }
@@ -90,7 +93,11 @@ mod tests {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_file() {
                     let name = entry.file_name().into_string().unwrap();
-                    found.insert(if part.is_empty() { name } else { format!("{part}/{name}") });
+                    found.insert(if part.is_empty() {
+                        name
+                    } else {
+                        format!("{part}/{name}")
+                    });
                 }
             }
         }

@@ -120,9 +120,9 @@ async fn the_metrics_count_requests_by_route_and_never_by_path() {
 }
 
 #[tokio::test]
-async fn the_root_names_what_can_be_asked() {
+async fn the_api_names_what_can_be_asked() {
     let service = Service::start().await;
-    let index = service.get("/").await;
+    let index = service.get("/api/v1").await;
     assert_eq!(index.status, 200);
     assert_eq!(
         index.header("content-type"),

@@ -13,6 +13,8 @@ mod jobs;
 #[cfg(test)]
 mod original_client;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod relay;

@@ -1,0 +1,86 @@
+// Writing a new todo: Enter adds it, and what the server does not take is kept.
+
+import { fromFields, toWire, zoneWords, dayOf } from './deadline.js';
+import { byId, part, setProblem } from './elements.js';
+import { forgetTyped, keepTyped } from './remembered.js';
+import { descriptionProblem, titleProblem } from './texts.js';
+import { addOrKeep } from './unsaved.js';
+
+const form = /** @type {HTMLFormElement} */ (byId('composer'));
+const title = /** @type {HTMLInputElement} */ (byId('new-title'));
+const more = /** @type {HTMLButtonElement} */ (byId('new-more'));
+const details = byId('new-details');
+const day = /** @type {HTMLInputElement} */ (byId('new-date'));
+const time = /** @type {HTMLInputElement} */ (byId('new-time'));
+const description = /** @type {HTMLTextAreaElement} */ (byId('new-description'));
+
+export function start() {
+  part(form, '.zone').textContent = zoneWords;
+  keepTyped(title);
+  form.addEventListener('submit', (event) => (event.preventDefault(), add()));
+  more.addEventListener('click', () => openDetails(details.hidden));
+  day.addEventListener('change', () => (time.value ||= day.value && '17:00'));
+  title.addEventListener('input', () => title.ariaInvalid && check());
+  description.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    add();
+  });
+  for (const button of document.querySelectorAll('.suggestion')) {
+    button.addEventListener('click', () => suggest(/** @type {HTMLElement} */ (button)));
+  }
+}
+
+/** @param {boolean} open */
+function openDetails(open) {
+  details.hidden = !open;
+  more.ariaExpanded = String(open);
+  if (open) day.focus();
+}
+
+async function add() {
+  const text = title.value.trim();
+  if (!text || !check()) return title.focus();
+  const todo = { title: text };
+  if (description.value.trim()) todo.description = description.value.trim();
+  if (day.value) todo.deadline_at = toWire(fromFields(day.value, time.value));
+  clear();
+  title.focus();
+  await addOrKeep(todo);
+}
+
+/** Whether it can be sent; else what is wrong is said at its field. */
+function check() {
+  const place = byId('new-problem');
+  const isPartial = day.validity.badInput || time.validity.badInput || (time.value && !day.value);
+  const date = day.validity.rangeOverflow ? 'The deadline is too far away.' : isPartial ? 'The deadline is not whole.' : '';
+  const ofTitle = titleProblem(title.value.trim());
+  const ofDescription = descriptionProblem(description.value.trim());
+  setProblem(place, '', title);
+  setProblem(place, '', description);
+  setProblem(place, date, day);
+  if (ofDescription) setProblem(place, ofDescription, description);
+  if (ofTitle) setProblem(place, ofTitle, title);
+  return !place.textContent;
+}
+
+function clear() {
+  forgetTyped(title);
+  for (const field of [day, time, description]) field.value = '';
+  details.hidden = true;
+  more.ariaExpanded = 'false';
+}
+
+/** @param {HTMLElement} suggestion */
+function suggest({ dataset }) {
+  title.value = dataset.title ?? '';
+  if (dataset.days) {
+    const due = new Date();
+    due.setDate(due.getDate() + Number(dataset.days));
+    day.value = dayOf(due);
+    time.value = dataset.time ?? '';
+    details.hidden = false;
+    more.ariaExpanded = 'true';
+  }
+  title.focus();
+}

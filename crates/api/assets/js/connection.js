@@ -1,0 +1,63 @@
+// Says when the server is away or this device is offline, looks for it again, and says how old the list is meanwhile.
+
+import { server } from './api.js';
+import { LOCALE } from './deadline.js';
+import { byId, setText } from './elements.js';
+import { notify } from './notices.js';
+import { todos } from './todos.js';
+
+const FIRST_WAIT_S = 2;
+const LONGEST_WAIT_S = 30;
+
+const clock = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit' });
+const day = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const banner = byId('connection');
+
+let isAway = false;
+let wait = FIRST_WAIT_S;
+let timer = 0;
+
+export function start() {
+  server.addEventListener('unserved', (event) => away(/** @type {CustomEvent} */ (event).detail));
+  server.addEventListener('served', () => back());
+  window.addEventListener('online', look);
+  window.addEventListener('offline', () => say('You are offline.'));
+  window.addEventListener('pageshow', (event) => event.persisted && look());
+  document.addEventListener('visibilitychange', () => document.hidden || look());
+}
+
+/** @param {import('./problem.js').Problem} problem */
+function away(problem) {
+  isAway = true;
+  say(problem.message);
+  clearTimeout(timer);
+  if (document.hidden) return;
+  timer = setTimeout(look, Math.max(wait, problem.retryAfter ?? 0) * 1000);
+  wait = Math.min(wait * 2, LONGEST_WAIT_S);
+}
+
+function back() {
+  clearTimeout(timer);
+  wait = FIRST_WAIT_S;
+  setText(banner, '');
+  if (!isAway) return;
+  isAway = false;
+  notify('Connected again.');
+  look();
+}
+
+function look() {
+  clearTimeout(timer);
+  todos.load().catch(() => {});
+}
+
+/** @param {string} words */
+function say(words) {
+  setText(banner, `${words} ${ageWords()}`);
+}
+
+function ageWords() {
+  if (todos.asOf === null) return 'Your todos will show as soon as it is back.';
+  const isToday = new Date(todos.asOf).toDateString() === new Date().toDateString();
+  return `You see your todos as of ${(isToday ? clock : day).format(todos.asOf)}; changes can’t be saved now.`;
+}

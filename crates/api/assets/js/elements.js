@@ -1,0 +1,46 @@
+// The page's elements. What a person wrote is only ever set as text.
+
+/** @param {string} id */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element;
+}
+
+/** @param {Element} root @param {string} selector */
+export function part(root, selector) {
+  const element = root.querySelector(selector);
+  if (!element) throw new Error(`there is no ${selector}`);
+  return element;
+}
+
+/** A new copy of a template's only element. @param {string} id */
+export function fromTemplate(id) {
+  return /** @type {HTMLTemplateElement} */ (byId(id)).content.firstElementChild.cloneNode(true);
+}
+
+/** Leaves equal text alone, so that screen readers do not read it again. @param {Element} element @param {string} text */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Shows a problem at the field that has it, or takes it away. @param {Element} place @param {string} text @param {Element} [field] */
+export function setProblem(place, text, field) {
+  setText(place, text);
+  if (text) field?.setAttribute('aria-invalid', 'true');
+  else field?.removeAttribute('aria-invalid');
+}
+
+/**
+ * Puts `children` into `parent` in their order. Those that are right stay untouched: moving an element takes its focus.
+ * @param {Element} parent @param {Element[]} children
+ */
+export function arrange(parent, children) {
+  const wanted = new Set(children);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  let place = parent.firstElementChild;
+  for (const child of children) {
+    if (child === place) place = place.nextElementSibling;
+    else parent.insertBefore(child, place);
+  }
+}

@@ -1,0 +1,114 @@
+// One job in the list: its state as it changes, and what can be done with it.
+
+import { call, serverNow, urlOf } from './api.js';
+import { inWords } from './deadline.js';
+import { fromTemplate, part, setText } from './elements.js';
+import { badgeWords, detailWords, hasEnded } from './job-words.js';
+import { watch } from './job-watch.js';
+import { notifyProblem } from './notices.js';
+
+/** @typedef {import('./job-words.js').Job} Job */
+
+export class JobCard {
+  #job;
+  /** @type {(() => void) | null} */ #unwatch = null;
+  #onNews;
+
+  /** @param {Job} job @param {(words: string) => void} onNews told of each new state, in words */
+  constructor(job, onNews) {
+    this.#job = job;
+    this.#onNews = onNews;
+    this.element = /** @type {HTMLElement} */ (fromTemplate('job-card'));
+    this.download = /** @type {HTMLAnchorElement} */ (part(this.element, '.download'));
+    this.cancel = /** @type {HTMLButtonElement} */ (part(this.element, '.cancel'));
+    this.download.href = urlOf(`todos/ical/${job.task_id}/result`);
+    this.download.addEventListener('click', (event) => (event.preventDefault(), this.#download()));
+    this.cancel.addEventListener('click', () => this.#cancel());
+    this.show(job);
+  }
+
+  /** @param {Job} job */
+  show(job) {
+    const isNew = job.task_status !== this.#job.task_status;
+    this.#job = job;
+    this.tick();
+    const created = new Date(job.created_at);
+    const when = /** @type {HTMLTimeElement} */ (part(this.element, '.job-when'));
+    when.dateTime = job.created_at;
+    setText(when, inWords(created, new Date()));
+    if (isNew) this.#onNews(`Calendar ${badgeWords(job).toLowerCase()}. ${job.error?.detail ?? ''}`);
+  }
+
+  /** Shows what changes with time alone. */
+  tick() {
+    const { element } = this;
+    const now = serverNow();
+    if (hasEnded(this.#job) && Date.parse(this.#job.expires_at) <= now) this.#expire();
+    const job = this.#job;
+    element.dataset.status = job.task_status;
+    setText(part(element, '.badge'), badgeWords(job));
+    setText(part(element, '.job-details'), detailWords(job, now));
+    this.#showProgress(job);
+    this.download.hidden = job.task_status !== 'SUCCESS';
+    this.cancel.hidden = hasEnded(job);
+    const what = `calendar of ${inWords(new Date(job.created_at), new Date()).toLowerCase()}`;
+    this.download.ariaLabel = `Download the ${what}`;
+    this.cancel.ariaLabel = `Cancel the ${what}`;
+  }
+
+  /** Without a value the bar only moves. @param {Job} job */
+  #showProgress({ task_status: status, progress: { done, total } }) {
+    const bar = /** @type {HTMLProgressElement} */ (part(this.element, '.job-progress'));
+    bar.hidden = !['PENDING', 'STARTED', 'RETRY'].includes(status);
+    bar.ariaLabel = 'Progress';
+    bar.max = total || 1;
+    if (status === 'STARTED' && total) bar.value = done;
+    else bar.removeAttribute('value');
+  }
+
+  get isLive() {
+    return !hasEnded(this.#job);
+  }
+
+  /** Follows the job from now on, or no longer. @param {boolean} isOn */
+  setWatched(isOn) {
+    const isWanted = isOn && this.isLive;
+    if (isWanted === (this.#unwatch !== null)) return;
+    this.#unwatch?.();
+    this.#unwatch = null;
+    if (!isWanted) return;
+    this.#unwatch = watch(this.#job, {
+      onState: (job) => this.show(job),
+      onGone: () => (this.#expire(), this.tick()),
+      onProblem: (problem) => setText(part(this.element, '.job-details'), `${problem.message} Asking again soon.`),
+    });
+  }
+
+  #expire() {
+    this.#job = { ...this.#job, task_status: 'EXPIRED' };
+  }
+
+  /** Asks first, so that a result that is gone is said in words and not as a file with an error in it. */
+  async #download() {
+    try {
+      await call('HEAD', `todos/ical/${this.#job.task_id}/result`);
+      location.assign(this.download.href);
+    } catch (problem) {
+      if (problem.status === 410 || problem.status === 404) (this.#expire(), this.tick());
+      else notifyProblem(`Could not download the calendar. ${problem.message}`);
+    }
+  }
+
+  async #cancel() {
+    this.cancel.disabled = true;
+    try {
+      const { json, status } = await call('DELETE', `todos/ical/${this.#job.task_id}`);
+      this.show(json);
+      if (status === 202) setText(part(this.element, '.job-details'), 'It will stop as soon as its worker hears of it.');
+    } catch (problem) {
+      notifyProblem(`Could not cancel. ${problem.message}`);
+    } finally {
+      this.cancel.disabled = false;
+    }
+  }
+}

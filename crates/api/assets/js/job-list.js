@@ -1,0 +1,91 @@
+// The jobs that the server knows, newest first. Those that have not ended are live.
+
+import { call } from './api.js';
+import { arrange, byId, setText } from './elements.js';
+import { JobCard } from './job-card.js';
+import { notifyProblem } from './notices.js';
+
+/** @typedef {import('./job-words.js').Job} Job */
+
+const PAGE = 10;
+/** Browsers have six connections to a server; a stream that is open takes one. */
+const WATCHED_MAX = 2;
+const TICK_MS = 1000;
+
+const list = byId('job-list');
+const older = /** @type {HTMLButtonElement} */ (byId('more-jobs'));
+
+/** @type {Map<string, JobCard>} newest first */
+let cards = new Map();
+let nextCursor = '';
+let timer = 0;
+
+export function start() {
+  older.addEventListener('click', () => loadPage(nextCursor));
+}
+
+/** @param {boolean} shown */
+export function setShown(shown) {
+  clearInterval(timer);
+  if (!shown) {
+    for (const card of cards.values()) card.setWatched(false);
+    return;
+  }
+  timer = setInterval(() => document.hidden || tick(), TICK_MS);
+  loadPage('');
+}
+
+/** The card of a job that was just accepted. @param {Job} job */
+export function add(job) {
+  cards = new Map([[job.task_id, newCard(job)], ...cards]);
+  show();
+}
+
+/** @param {Job} job */
+const newCard = (job) =>
+  new JobCard(job, (words) => {
+    setText(byId('job-news'), words);
+    // another live one may take its turn
+    setTimeout(watchSome);
+  });
+
+/** @param {string} cursor */
+async function loadPage(cursor) {
+  older.disabled = true;
+  try {
+    const { json, headers } = await call('GET', `todos/ical?limit=${PAGE}${cursor && `&cursor=${cursor}`}`);
+    nextCursor = /[?&]cursor=([^&>]+)/.exec(headers.get('Link') ?? '')?.[1] ?? '';
+    const page = new Map(json.map((/** @type {Job} */ job) => [job.task_id, cardOf(job)]));
+    cards = cursor ? new Map([...cards, ...page]) : page;
+    show();
+  } catch (problem) {
+    if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
+  } finally {
+    older.disabled = false;
+  }
+}
+
+/** @param {Job} job */
+function cardOf(job) {
+  const card = cards.get(job.task_id);
+  card?.show(job);
+  return card ?? newCard(job);
+}
+
+function show() {
+  arrange(list, [...cards.values()].map(({ element }) => element));
+  byId('jobs-none').hidden = cards.size > 0;
+  older.hidden = !nextCursor;
+  watchSome();
+}
+
+function tick() {
+  for (const card of cards.values()) if (card.isLive) card.tick();
+}
+
+/** The newest live ones are followed, each until it has ended. */
+function watchSome() {
+  const live = [...cards.values()].filter((card) => card.isLive);
+  for (const card of live.slice(WATCHED_MAX)) card.setWatched(false);
+  for (const card of live.slice(0, WATCHED_MAX)) card.setWatched(true);
+}

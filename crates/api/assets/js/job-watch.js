@@ -1,0 +1,106 @@
+// Follows a job until it has ended: over its event stream where the server has one, else by asking. A tab that is not
+// seen does neither, so that many open tabs cost nothing.
+
+import { call, urlOf } from './api.js';
+import { hasEnded } from './job-words.js';
+
+/** @typedef {import('./job-words.js').Job} Job */
+
+const FIRST_WAIT_S = 1;
+const LONGEST_WAIT_S = 15;
+const GROWTH = 1.5;
+
+/** Once a server has said that it has no event streams, it is not asked again. */
+let hasStreams = 'EventSource' in window;
+
+/**
+ * @param {Job} job
+ * @param {{ onState: (job: Job) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers
+ * @returns {() => void} ends it
+ */
+export function watch(job, handlers) {
+  let last = job;
+  let isOver = false;
+  let stop = () => {};
+
+  const end = () => {
+    isOver = true;
+    stop();
+    document.removeEventListener('visibilitychange', follow);
+  };
+  const onState = (/** @type {Job} */ state) => {
+    if (isOver) return;
+    last = state;
+    if (hasEnded(state)) end();
+    handlers.onState(state);
+  };
+  const onProblem = (/** @type {any} */ problem) => {
+    if (isOver) return;
+    if (problem.status === 404 || problem.status === 410) {
+      end();
+      handlers.onGone();
+    } else handlers.onProblem(problem);
+  };
+  const ask = () => (stop = poll(last.task_id, onState, onProblem));
+  function follow() {
+    stop();
+    if (document.hidden || isOver) return;
+    if (hasStreams) stop = stream(last.task_id, onState, ask);
+    else ask();
+  }
+  document.addEventListener('visibilitychange', follow);
+  follow();
+  return end;
+}
+
+/**
+ * The browser connects again by itself when a stream breaks; `onRefused` runs when it may not.
+ * @param {string} id @param {(job: Job) => void} onState @param {() => void} onRefused
+ */
+function stream(id, onState, onRefused) {
+  const source = new EventSource(urlOf(`todos/ical/${id}/events`));
+  let hasSpoken = false;
+  const heard = (/** @type {MessageEvent} */ { data }) => {
+    hasSpoken = true;
+    onState(JSON.parse(data));
+  };
+  for (const name of ['message', 'status']) source.addEventListener(name, heard);
+  source.addEventListener('error', () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    if (!hasSpoken) hasStreams = false;
+    onRefused();
+  });
+  return () => source.close();
+}
+
+/** @param {string} id @param {(job: Job) => void} onState @param {(problem: any) => void} onProblem */
+function poll(id, onState, onProblem) {
+  let wait = FIRST_WAIT_S;
+  let timer = 0;
+  let etag = '';
+  let isStopped = false;
+  const ask = async () => {
+    let asked = 0;
+    try {
+      const headers = etag ? { 'If-None-Match': etag } : {};
+      const answer = await call('GET', `todos/ical/${id}/status`, { headers });
+      if (isStopped) return;
+      // what moves is looked at more often than what waits
+      wait = answer.status === 304 ? Math.min(wait * GROWTH, LONGEST_WAIT_S) : FIRST_WAIT_S;
+      asked = answer.retryAfter ?? 0;
+      etag = answer.headers.get('ETag') ?? '';
+      if (answer.json) onState(answer.json);
+    } catch (problem) {
+      if (isStopped) return;
+      wait = Math.min(wait * 2, LONGEST_WAIT_S);
+      asked = problem.retryAfter ?? 0;
+      onProblem(problem);
+    }
+    if (!isStopped) timer = setTimeout(ask, Math.max(wait, asked) * 1000);
+  };
+  ask();
+  return () => {
+    isStopped = true;
+    clearTimeout(timer);
+  };
+}

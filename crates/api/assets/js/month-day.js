@@ -1,0 +1,49 @@
+// One day of the month: what is due on it, and a field to add to it.
+
+import { fromFields, toWire } from './deadline.js';
+import { byId, setProblem, setText } from './elements.js';
+import { dayWords } from './month-days.js';
+import { plural, titleProblem } from './texts.js';
+import { TodoRows } from './todo-rows.js';
+import { todos } from './todos.js';
+
+/** @typedef {import('./todos.js').Todo} Todo */
+
+const title = /** @type {HTMLInputElement} */ (byId('day-title'));
+const time = /** @type {HTMLInputElement} */ (byId('day-time'));
+
+/** @type {TodoRows} */
+let rows;
+let shownDay = '';
+
+export function start() {
+  rows = new TodoRows(byId('day-list'));
+  byId('day-form').addEventListener('submit', (event) => (event.preventDefault(), add()));
+}
+
+/** @param {string} day @param {Todo[]} due */
+export function show(day, due) {
+  shownDay = day;
+  const open = due.filter(({ completed }) => !completed).length;
+  setText(byId('day-heading'), dayWords(day));
+  setText(byId('day-summary'), due.length ? `${plural(due.length, 'todo')}, ${open} open` : '');
+  byId('day-none').hidden = due.length > 0;
+  rows.show(due);
+}
+
+async function add() {
+  const text = title.value.trim();
+  const problem = titleProblem(text);
+  setProblem(byId('day-problem'), problem, title);
+  if (!text || problem) return title.focus();
+  title.disabled = true;
+  try {
+    await todos.add({ title: text, deadline_at: toWire(fromFields(shownDay, time.value)) });
+    title.value = '';
+  } catch (problem) {
+    setProblem(byId('day-problem'), `Not saved. ${problem.message}`, title);
+  } finally {
+    title.disabled = false;
+    title.focus();
+  }
+}

@@ -1,0 +1,71 @@
+// The days of a month as a calendar shows it. A day is a text, `2026-03-05`; it is counted in UTC, where no day has 23 hours.
+
+import { LOCALE } from './deadline.js';
+
+/** The first day of a week where the visitor is; 1 is Monday. */
+const FIRST_WEEKDAY = firstWeekday();
+
+const DAY_MS = 86_400_000;
+const FIRST = '0001-01-01';
+const LAST = '9999-12-31';
+
+/** @param {string} day */
+const date = (day) => new Date(`${day}T00:00:00Z`);
+
+/** @param {Date} moment */
+const text = (moment) => moment.toISOString().slice(0, 10);
+
+/** @param {string} day @param {number} days */
+export const plusDays = (day, days) => within(text(new Date(date(day).getTime() + days * DAY_MS)));
+
+/** The same day of another month, or its last. @param {string} day @param {number} months */
+export function plusMonths(day, months) {
+  const from = date(day);
+  const first = new Date(from);
+  first.setUTCMonth(from.getUTCMonth() + months, 1);
+  const last = new Date(first);
+  last.setUTCMonth(first.getUTCMonth() + 1, 0);
+  first.setUTCDate(Math.min(from.getUTCDate(), last.getUTCDate()));
+  return within(text(first));
+}
+
+/** @param {string} day */
+const within = (day) => (day < FIRST || !/^\d/.test(day) ? FIRST : day.length > LAST.length ? LAST : day);
+
+/** @param {string} day */
+export const startOfWeek = (day) => plusDays(day, -((date(day).getUTCDay() - FIRST_WEEKDAY + 7) % 7));
+
+/** @param {string} a @param {string} b */
+export const isSameMonth = (a, b) => a.slice(0, 7) === b.slice(0, 7);
+
+/** The whole weeks that a day's month is in. @param {string} day @returns {string[][]} */
+export function weeksOf(day) {
+  const first = `${day.slice(0, 7)}-01`;
+  const weeks = [];
+  for (let start = startOfWeek(first); ; start = plusDays(start, 7)) {
+    if (weeks.length > 0 && !isSameMonth(start, day)) return weeks;
+    weeks.push(Array.from({ length: 7 }, (_, index) => plusDays(start, index)));
+    if (weeks.length > 6) return weeks;
+  }
+}
+
+const inUtc = (/** @type {Intl.DateTimeFormatOptions} */ options) =>
+  new Intl.DateTimeFormat(LOCALE, { timeZone: 'UTC', ...options });
+const monthName = inUtc({ month: 'long', year: 'numeric' });
+const dayName = inUtc({ weekday: 'long', day: 'numeric', month: 'long' });
+const weekdayLong = inUtc({ weekday: 'long' });
+const weekdayShort = inUtc({ weekday: 'short' });
+
+/** @param {string} day */
+export const monthWords = (day) => monthName.format(date(day));
+
+/** @param {string} day */
+export const dayWords = (day) => dayName.format(date(day));
+
+/** @param {string} day */
+export const weekdayWords = (day) => ({ long: weekdayLong.format(date(day)), short: weekdayShort.format(date(day)) });
+
+function firstWeekday() {
+  const locale = /** @type {any} */ (new Intl.Locale(navigator.language));
+  return (locale.getWeekInfo?.() ?? locale.weekInfo)?.firstDay ?? 1;
+}

@@ -1,0 +1,142 @@
+// A month of deadlines, which the keyboard walks by day, week, month and year.
+
+import { dayOf, fromWire, markOf } from './deadline.js';
+import { byId, setText } from './elements.js';
+import * as monthDay from './month-day.js';
+import { dayWords, isSameMonth, monthWords, plusDays, plusMonths, startOfWeek, weekdayWords, weeksOf } from './month-days.js';
+import { replaceWithDay } from './route.js';
+import { plural } from './texts.js';
+import { todos } from './todos.js';
+
+/** @typedef {import('./todos.js').Todo} Todo */
+
+/** Titles in a day's cell; the rest is counted. */
+const TITLES_MAX = 3;
+
+const today = () => dayOf(new Date());
+let chosen = today();
+const weeks = byId('month-weeks');
+
+export function start() {
+  monthDay.start();
+  byId('month-today').addEventListener('click', () => choose(today()));
+  byId('month-previous').addEventListener('click', () => choose(plusMonths(chosen, -1)));
+  byId('month-next').addEventListener('click', () => choose(plusMonths(chosen, 1)));
+  weeks.addEventListener('click', ({ target }) => {
+    const cell = /** @type {Element} */ (target).closest('td');
+    if (cell) choose(cell.dataset.day ?? chosen, true);
+  });
+  weeks.addEventListener('keydown', walk);
+}
+
+/** @param {string | null} day */
+export function go(day) {
+  if (day) chosen = day;
+}
+
+export function show() {
+  const days = byDay(todos.all);
+  setText(byId('month-heading'), monthWords(chosen));
+  const shownWeeks = weeksOf(chosen);
+  byId('month-weekdays').replaceChildren(...shownWeeks[0].map(weekdayCell));
+  const hadFocus = weeks.contains(document.activeElement);
+  weeks.replaceChildren(...shownWeeks.map((week) => row(week.map((day) => dayCell(day, days.get(day) ?? [])))));
+  if (hadFocus) focusChosen();
+  monthDay.show(chosen, days.get(chosen) ?? []);
+}
+
+/** @param {string} day */
+function choose(day, withFocus = false) {
+  chosen = day;
+  replaceWithDay(day);
+  show();
+  if (withFocus) focusChosen();
+}
+
+function focusChosen() {
+  /** @type {HTMLElement | null} */ (weeks.querySelector('[tabindex="0"]'))?.focus();
+}
+
+/** @param {Todo[]} all @returns {Map<string, Todo[]>} what is due on each day, earliest first */
+function byDay(all) {
+  const due = all.filter((todo) => todo.deadline_at !== null);
+  due.sort((a, b) => (/** @type {string} */ (a.deadline_at) < /** @type {string} */ (b.deadline_at) ? -1 : 1));
+  return Map.groupBy(due, (todo) => dayOf(/** @type {Date} */ (fromWire(todo.deadline_at))));
+}
+
+/** @param {Element[]} cells */
+function row(cells) {
+  const row = document.createElement('tr');
+  row.append(...cells);
+  return row;
+}
+
+/** @param {string} day */
+function weekdayCell(day) {
+  const cell = document.createElement('th');
+  const { long, short } = weekdayWords(day);
+  cell.scope = 'col';
+  cell.abbr = long;
+  cell.textContent = short;
+  return cell;
+}
+
+/** @param {string} day @param {Todo[]} due */
+function dayCell(day, due) {
+  const cell = document.createElement('td');
+  const now = new Date();
+  const overdue = due.filter((todo) => markOf(todo, now) === 'overdue').length;
+  const counts = [due.length && plural(due.length, 'todo'), overdue && `${overdue} overdue`].filter(Boolean);
+  cell.dataset.day = day;
+  cell.tabIndex = day === chosen ? 0 : -1;
+  cell.role = 'gridcell';
+  cell.ariaSelected = String(day === chosen);
+  if (day === today()) cell.ariaCurrent = 'date';
+  cell.classList.toggle('other-month', !isSameMonth(day, chosen));
+  cell.append(...cellContent(day, [dayWords(day), ...counts].join(', '), due, now));
+  return cell;
+}
+
+/** @param {string} day @param {string} words what is read aloud before the titles @param {Todo[]} due @param {Date} now */
+function cellContent(day, words, due, now) {
+  const aloud = document.createElement('span');
+  aloud.className = 'visually-hidden';
+  aloud.textContent = words;
+  const number = document.createElement('span');
+  number.className = 'day-number';
+  number.ariaHidden = 'true';
+  number.textContent = String(Number(day.slice(8)));
+  const shown = due.length > TITLES_MAX ? TITLES_MAX - 1 : TITLES_MAX;
+  const chips = due.slice(0, shown).map((todo) => {
+    const chip = document.createElement('span');
+    chip.className = `chip${todo.completed ? ' completed' : ''}`;
+    chip.dataset.mark = markOf(todo, now);
+    chip.textContent = todo.title;
+    return chip;
+  });
+  if (due.length <= shown) return [aloud, number, ...chips];
+  const rest = document.createElement('span');
+  rest.className = 'chip-rest';
+  rest.textContent = `+${due.length - shown}`;
+  return [aloud, number, ...chips, rest];
+}
+
+/** @param {KeyboardEvent} event */
+function walk(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const week = startOfWeek(chosen);
+  const to = {
+    ArrowLeft: () => plusDays(chosen, -1),
+    ArrowRight: () => plusDays(chosen, 1),
+    ArrowUp: () => plusDays(chosen, -7),
+    ArrowDown: () => plusDays(chosen, 7),
+    Home: () => week,
+    End: () => plusDays(week, 6),
+    PageUp: () => plusMonths(chosen, event.shiftKey ? -12 : -1),
+    PageDown: () => plusMonths(chosen, event.shiftKey ? 12 : 1),
+  }[event.key];
+  if (to) choose(to(), true);
+  else if (event.key === 'Enter' || event.key === ' ') byId('day-title').focus();
+  else return;
+  event.preventDefault();
+}

@@ -1,0 +1,45 @@
+// Single-key shortcuts, which can be switched off (WCAG 2.1.4), and the list of them.
+
+import { undoLast } from './deletion.js';
+import { byId } from './elements.js';
+import { recall, remember } from './remembered.js';
+
+const help = /** @type {HTMLDialogElement} */ (byId('help'));
+const singleKeys = /** @type {HTMLInputElement} */ (byId('single-keys'));
+
+const ACTIONS = {
+  n: () => inTodos('new-title'),
+  '/': () => inTodos('search'),
+  u: undoLast,
+  t: () => (location.hash = '#/'),
+  m: () => (location.hash = '#/month'),
+  x: () => (location.hash = '#/export'),
+  '?': () => help.showModal(),
+};
+
+export function start() {
+  singleKeys.checked = recall('single-keys', true);
+  singleKeys.addEventListener('change', () => remember('single-keys', singleKeys.checked));
+  byId('open-help').addEventListener('click', () => help.showModal());
+  byId('close-help').addEventListener('click', () => help.close());
+  help.addEventListener('click', (event) => event.target === help && help.close());
+  document.addEventListener('keydown', (event) => {
+    if (!singleKeys.checked || help.open || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    const action = ACTIONS[event.key.toLowerCase()];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+/** @param {string} id */
+function inTodos(id) {
+  if (byId('todos-view').hidden) location.hash = '#/';
+  // the view is shown once the address has changed
+  setTimeout(() => byId(id).focus());
+}
+
+/** @param {EventTarget | null} target */
+function isTyping(target) {
+  return target instanceof Element && target.matches('input:not([type=checkbox], [type=radio]), textarea, select');
+}

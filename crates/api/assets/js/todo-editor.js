@@ -1,0 +1,166 @@
+// Editing a todo in its row. Enter or leaving it saves, Escape does not, and no title at all deletes.
+
+import { fromFields, toFields, toWire, fromWire, zoneWords } from './deadline.js';
+import { fromTemplate, part, setProblem } from './elements.js';
+import { descriptionProblem, quoted, titleProblem } from './texts.js';
+import { todos } from './todos.js';
+
+/** @typedef {import('./todos.js').Todo} Todo */
+
+const NAMES = { title: 'title', description: 'note', deadline_at: 'deadline' };
+
+export class TodoEditor {
+  /** As the fields were filled. @type {Todo} */ #opened;
+  /** As the one who edits has been told it is. @type {Todo} */ #seen;
+  #isSaving = false;
+  #isClosed = false;
+  #onClose;
+  #onEmptied;
+
+  /**
+   * @param {Todo} todo
+   * @param {{ onClose: (byKey: boolean) => void, onEmptied: () => void }} handlers
+   */
+  constructor(todo, { onClose, onEmptied }) {
+    this.#opened = this.#seen = todo;
+    this.#onClose = onClose;
+    this.#onEmptied = onEmptied;
+    const form = (this.element = /** @type {HTMLFormElement} */ (fromTemplate('todo-editor')));
+    this.title = /** @type {HTMLInputElement} */ (part(form, '.edit'));
+    this.description = /** @type {HTMLTextAreaElement} */ (part(form, '.edit-description'));
+    this.day = /** @type {HTMLInputElement} */ (part(form, '.edit-date'));
+    this.time = /** @type {HTMLInputElement} */ (part(form, '.edit-time'));
+    this.theirs = /** @type {HTMLButtonElement} */ (part(form, '.theirs'));
+    // so that a click beside a field, or on a button in Safari, keeps the focus within
+    form.tabIndex = -1;
+    part(form, '.zone').textContent = zoneWords;
+    this.#fill(todo);
+    form.addEventListener('submit', (event) => (event.preventDefault(), this.#save(true)));
+    form.addEventListener('keydown', (event) => this.#key(event));
+    form.addEventListener('focusout', (event) => this.#left(event));
+    part(form, '.cancel').addEventListener('click', () => this.#close(true));
+    this.theirs.addEventListener('click', () => this.#close(true));
+  }
+
+  focus() {
+    this.title.focus();
+    this.title.setSelectionRange(this.title.value.length, this.title.value.length);
+  }
+
+  /** @param {Todo} todo */
+  #fill(todo) {
+    const { day, time } = toFields(fromWire(todo.deadline_at));
+    this.title.value = todo.title;
+    this.description.value = todo.description ?? '';
+    this.day.value = day;
+    this.time.value = time;
+  }
+
+  /** What was changed in the fields. @returns {import('./todos.js').Changes} */
+  #changes() {
+    const changes = {};
+    const title = this.title.value.trim();
+    if (title !== this.#opened.title) changes.title = title;
+    const description = this.description.value.trim() || null;
+    if (description !== (this.#opened.description?.trim() || null)) changes.description = description;
+    // the fields have no seconds, so a deadline is compared as the fields show it
+    const opened = toFields(fromWire(this.#opened.deadline_at));
+    if (this.day.value !== opened.day || (this.day.value && this.time.value !== opened.time)) {
+      changes.deadline_at = toWire(fromFields(this.day.value, this.time.value));
+    }
+    return changes;
+  }
+
+  /** @param {boolean} byKey */
+  async #save(byKey) {
+    if (this.#isSaving || this.#isClosed) return;
+    if (!this.title.value.trim()) {
+      this.#close(byKey);
+      this.#onEmptied();
+      return;
+    }
+    const changes = this.#changes();
+    if (Object.keys(changes).length === 0) return this.#close(byKey);
+    if (this.#hasMistake()) return;
+    this.#isSaving = true;
+    try {
+      if (await this.#isAgreed(changes)) {
+        await todos.change(this.#seen.id, changes);
+        this.#close(byKey);
+      }
+    } catch (problem) {
+      this.#tell(problem.status === 404 ? this.#deletedWords() : `Not saved. ${problem.message}`);
+    } finally {
+      this.#isSaving = false;
+    }
+  }
+
+  #hasMistake() {
+    const title = titleProblem(this.title.value.trim());
+    const description = descriptionProblem(this.description.value.trim());
+    const date = this.day.validity.badInput || this.time.validity.badInput ? 'The deadline is not whole.' : '';
+    const year = this.day.validity.rangeOverflow ? 'The deadline is too far away.' : '';
+    setProblem(part(this.element, '.problem'), title || description || date || year);
+    this.title.toggleAttribute('aria-invalid', title !== '');
+    this.description.toggleAttribute('aria-invalid', description !== '');
+    return Boolean(title || description || date || year);
+  }
+
+  /**
+   * Whether nobody else has changed the same: another tab or another person. If so, it is said once, and the next save
+   * goes over it.
+   * @param {import('./todos.js').Changes} changes
+   */
+  async #isAgreed(changes) {
+    const current = await todos.ask(this.#seen.id);
+    const disputed = Object.keys(changes).filter(
+      (name) => current[name] !== this.#seen[name] && current[name] !== changes[name],
+    );
+    this.#seen = current;
+    if (disputed.length === 0) return true;
+    const words = disputed.map((name) => `the ${NAMES[name]} was changed to ${shown(name, current)}`);
+    this.#tell(`Meanwhile ${words.join(' and ')} elsewhere. Save again to keep yours.`);
+    this.theirs.hidden = false;
+    await todos.load();
+    return false;
+  }
+
+  #deletedWords() {
+    return 'This todo was deleted elsewhere. Copy what you need, or cancel.';
+  }
+
+  /** @param {string} words */
+  #tell(words) {
+    setProblem(part(this.element, '.problem'), words);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const isNewline = event.target === this.description && event.shiftKey;
+    if (event.key === 'Escape') this.#close(true);
+    else if (event.key === 'Enter' && event.target === this.description && !isNewline && !event.isComposing) this.#save(true);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {FocusEvent} event */
+  #left({ relatedTarget }) {
+    if (relatedTarget instanceof Node && this.element.contains(relatedTarget)) return;
+    // the focus also leaves with the window, and then it comes back
+    if (document.hasFocus() || relatedTarget) this.#save(false);
+  }
+
+  /** @param {boolean} byKey */
+  #close(byKey) {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onClose(byKey);
+  }
+}
+
+/** @param {string} name @param {Todo} todo */
+function shown(name, todo) {
+  if (name !== 'deadline_at') return todo[name] === null ? 'nothing' : quoted(todo[name]);
+  return fromWire(todo.deadline_at)?.toLocaleString() ?? 'none';
+}

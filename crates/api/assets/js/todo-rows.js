@@ -1,0 +1,49 @@
+// A list of todos that keeps its rows while the todos change.
+
+import { arrange } from './elements.js';
+import { TodoRow } from './todo-row.js';
+
+/** @typedef {import('./todos.js').Todo} Todo */
+
+export class TodoRows {
+  /** @type {Map<number, TodoRow>} */ #rows = new Map();
+  #list;
+
+  /** @param {HTMLElement} list */
+  constructor(list) {
+    this.#list = list;
+  }
+
+  /** @param {Todo[]} todos in their order */
+  show(todos) {
+    const now = new Date();
+    const focusedAt = this.#focusedIndex();
+    const shown = new Map();
+    for (const todo of todos) {
+      const row = this.#rows.get(todo.id) ?? new TodoRow(todo);
+      row.show(todo, now);
+      shown.set(todo.id, row);
+    }
+    const elements = [...shown.values()].map(({ element }) => element);
+    for (const [id, row] of this.#rows) {
+      if (shown.has(id) || !row.isEditing) continue;
+      // whoever edits a todo is not interrupted when it leaves the list
+      elements.splice([...this.#list.children].indexOf(row.element), 0, row.element);
+      shown.set(id, row);
+    }
+    this.#rows = shown;
+    this.#list.hidden = elements.length === 0;
+    arrange(this.#list, elements);
+    if (focusedAt >= 0 && !this.#list.contains(document.activeElement)) this.#focusNear(focusedAt);
+  }
+
+  #focusedIndex() {
+    return [...this.#list.children].findIndex((element) => element.contains(document.activeElement));
+  }
+
+  /** A row that left with the focus hands it to the one in its place. @param {number} index */
+  #focusNear(index) {
+    const row = this.#list.children[Math.min(index, this.#list.children.length - 1)];
+    /** @type {HTMLElement | null} */ (row?.querySelector('.toggle') ?? null)?.focus();
+  }
+}

@@ -1,0 +1,130 @@
+// The list of todos, as TodoMVC has it, with search and order.
+
+import { deleteLater } from './deletion.js';
+import { LOCALE, dayOf, fromWire, markOf } from './deadline.js';
+import { byId, setText } from './elements.js';
+import { notifyProblem } from './notices.js';
+import { recall, remember } from './remembered.js';
+import { plural } from './texts.js';
+import { TodoRows } from './todo-rows.js';
+import { todos } from './todos.js';
+
+/** @typedef {import('./todos.js').Todo} Todo */
+
+/** A step of "Show more": a list of thousands would be slow to lay out. */
+const PAGE = 200;
+
+const search = /** @type {HTMLInputElement} */ (byId('search'));
+const sort = /** @type {HTMLSelectElement} */ (byId('sort'));
+const toggleAll = /** @type {HTMLInputElement} */ (byId('toggle-all'));
+const today = new Intl.DateTimeFormat(LOCALE, { weekday: 'long', day: 'numeric', month: 'long' });
+
+/** @type {TodoRows} */
+let rows;
+/** @type {'all' | 'active' | 'completed'} */
+let filter = 'all';
+let shownMax = PAGE;
+
+const FILTERS = {
+  all: () => true,
+  active: (/** @type {Todo} */ todo) => !todo.completed,
+  completed: (/** @type {Todo} */ todo) => todo.completed,
+};
+
+export function start() {
+  rows = new TodoRows(byId('todo-list'));
+  sort.value = recall('sort', 'newest');
+  sort.addEventListener('change', () => (remember('sort', sort.value), show()));
+  search.addEventListener('input', () => ((shownMax = PAGE), show()));
+  search.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && search.value) ((search.value = ''), event.preventDefault(), show());
+  });
+  byId('more-todos').addEventListener('click', () => ((shownMax += PAGE), show()));
+  byId('clear-completed').addEventListener('click', () => {
+    byId('new-title').focus();
+    deleteLater(todos.all.filter(FILTERS.completed));
+  });
+  toggleAll.addEventListener('change', completeAll);
+}
+
+/** @param {'all' | 'active' | 'completed'} [chosen] */
+export function show(chosen = filter) {
+  filter = chosen;
+  const all = todos.all;
+  const active = all.filter(FILTERS.active).length;
+  const wanted = ordered(all.filter(FILTERS[filter]).filter(matches));
+  rows.show(wanted.slice(0, shownMax));
+  toggleAll.checked = active === 0;
+  byId('todos-main').hidden = all.length === 0;
+  byId('todos-footer').hidden = all.length === 0;
+  byId('todos-empty').hidden = all.length > 0 || todos.asOf === null;
+  byId('more-todos').hidden = wanted.length <= shownMax;
+  byId('clear-completed').hidden = active === all.length;
+  showCount(active);
+  showNone(wanted.length === 0);
+  for (const link of document.querySelectorAll('.filters a')) {
+    const isChosen = /** @type {HTMLElement} */ (link).dataset.filter === filter;
+    link.classList.toggle('selected', isChosen);
+    link.ariaCurrent = isChosen ? 'page' : null;
+  }
+  showDay(all);
+}
+
+/** @param {number} active */
+function showCount(active) {
+  const strong = document.createElement('strong');
+  strong.textContent = String(active);
+  byId('todo-count').replaceChildren(strong, active === 1 ? ' item left' : ' items left');
+}
+
+/** @param {boolean} isNone */
+function showNone(isNone) {
+  const words = {
+    all: 'There is nothing here.',
+    active: 'All done. Enjoy the calm.',
+    completed: 'Nothing is completed yet.',
+  }[filter];
+  byId('todos-none').hidden = !isNone;
+  setText(byId('todos-none'), search.value.trim() ? `No todo here has “${search.value.trim()}” in it.` : words);
+}
+
+/** The day, and what it asks for. @param {Todo[]} all */
+function showDay(all) {
+  const now = new Date();
+  setText(byId('todos-heading'), today.format(now));
+  const open = all.filter(FILTERS.active);
+  const overdue = open.filter((todo) => markOf(todo, now) === 'overdue').length;
+  const dueToday = open.filter((todo) => isToday(todo, now) && markOf(todo, now) !== 'overdue').length;
+  const parts = [overdue && `${overdue} overdue`, dueToday && `${dueToday} due today`].filter(Boolean);
+  const calm = open.length ? `Nothing is due today. ${plural(open.length, 'todo')} open.` : 'Nothing is open.';
+  setText(byId('todos-summary'), todos.asOf === null ? '' : parts.length ? `${parts.join(', ')}.` : calm);
+}
+
+/** @param {Todo} todo @param {Date} now */
+function isToday(todo, now) {
+  const deadline = fromWire(todo.deadline_at);
+  return deadline !== null && dayOf(deadline) === dayOf(now);
+}
+
+/** @param {Todo} todo */
+function matches({ title, description }) {
+  const words = search.value.trim().toLocaleLowerCase();
+  return `${title}\n${description ?? ''}`.toLocaleLowerCase().includes(words);
+}
+
+/** By deadline: what has none comes last, what is done after what is open. @param {Todo[]} list */
+function ordered(list) {
+  if (sort.value !== 'deadline') return list;
+  const rank = (/** @type {Todo} */ todo) => `${todo.completed ? 1 : 0}${todo.deadline_at ?? '~'}`;
+  return list.sort((a, b) => (rank(a) < rank(b) ? -1 : rank(a) > rank(b) ? 1 : 0));
+}
+
+async function completeAll() {
+  const completed = toggleAll.checked;
+  const others = todos.all.filter((todo) => todo.completed !== completed);
+  try {
+    await todos.changeAll(others, { completed });
+  } catch (problem) {
+    notifyProblem(`Could not mark all of them. ${problem.message}`);
+  }
+}

@@ -1,0 +1,169 @@
+// The todos as the server has them, with what is on its way there.
+
+import { call } from './api.js';
+import { recall, remember } from './remembered.js';
+import { onOtherTab, tellOtherTabs } from './tabs.js';
+
+/**
+ * @typedef {{ id: number, title: string, description: string | null, completed: boolean, deadline_at: string | null,
+ *   created_at: string, updated_at: string }} Todo
+ * @typedef {{ title?: string, description?: string | null, completed?: boolean, deadline_at?: string | null }} Changes
+ */
+
+/** More are not kept for reading offline. */
+const REMEMBERED_MAX = 1000;
+/** Requests at a time where many todos change at once. */
+const AT_ONCE = 4;
+
+/** Tells of each change with `change`. */
+class Todos extends EventTarget {
+  /** @type {Map<number, Todo>} */ #byId = new Map();
+  /** @type {Set<number>} what is not shown, as it is about to be deleted */ #hidden = new Set();
+  /** @type {Map<number, Promise<unknown>>} one change of a todo at a time, in their order */ #lastChange = new Map();
+  /** Counts what makes a list that was asked for before it stale. */ #writes = 0;
+  /** @type {Promise<void> | null} */ #loading = null;
+  /** When the list was last the server's, in milliseconds; null: never. @type {number | null} */
+  asOf = null;
+
+  constructor() {
+    super();
+    onOtherTab(() => this.load().catch(() => {}));
+  }
+
+  /** @returns {Todo[]} newest first, as the server lists them */
+  get all() {
+    return [...this.#byId.values()].filter(({ id }) => !this.#hidden.has(id));
+  }
+
+  /** @param {number} id */
+  find(id) {
+    return this.#byId.get(id);
+  }
+
+  /** Shows what was there at the last visit. */
+  recallLast() {
+    const { at, todos } = recall('todos', { at: null, todos: [] });
+    if (at === null) return;
+    this.asOf = at;
+    this.#byId = new Map(todos.map((todo) => [todo.id, todo]));
+    this.#changed();
+  }
+
+  /** Takes over the server's list. */
+  load() {
+    this.#loading ??= this.#load().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #load() {
+    let writes;
+    let answer;
+    do {
+      await Promise.allSettled(this.#lastChange.values());
+      writes = this.#writes;
+      answer = await call('GET', 'todos');
+    } while (writes !== this.#writes);
+    this.#byId = new Map(answer.json.map((/** @type {Todo} */ todo) => [todo.id, todo]));
+    this.asOf = Date.now();
+    this.#changed();
+  }
+
+  /** @param {Changes} todo */
+  async add(todo) {
+    const { json } = await call('POST', 'todos', { body: todo });
+    this.#byId = new Map([[json.id, json], ...this.#byId]);
+    this.#written();
+    return json;
+  }
+
+  /** The todo as the server has it now. @param {number} id @returns {Promise<Todo>} */
+  async ask(id) {
+    return (await call('GET', `todos/${id}`)).json;
+  }
+
+  /** Changes a todo here at once, and back if the server refuses. @param {number} id @param {Changes} changes */
+  change(id, changes) {
+    const before = this.#byId.get(id);
+    if (!before) return Promise.resolve();
+    this.#byId.set(id, { ...before, ...changes });
+    this.#changed();
+    const previous = this.#lastChange.get(id) ?? Promise.resolve();
+    const change = previous.then(() => this.#send(id, changes, before));
+    const settled = change.catch(() => {});
+    this.#lastChange.set(id, settled);
+    settled.then(() => this.#lastChange.get(id) === settled && this.#lastChange.delete(id));
+    return change;
+  }
+
+  /** @param {number} id @param {Changes} changes @param {Todo} before */
+  async #send(id, changes, before) {
+    try {
+      const { json } = await call('PATCH', `todos/${id}`, { body: changes });
+      this.#byId.set(id, json);
+      this.#written();
+    } catch (problem) {
+      const now = this.#byId.get(id);
+      if (problem.status === 404) this.#byId.delete(id);
+      else if (now) this.#byId.set(id, { ...now, ...only(before, Object.keys(changes)) });
+      this.#changed();
+      throw problem;
+    }
+  }
+
+  /** The same change to many; one problem stands for all. @param {Todo[]} todos @param {Changes} changes */
+  async changeAll(todos, changes) {
+    await inTurns(todos, ({ id }) => this.change(id, changes));
+  }
+
+  /** Takes todos out of sight, or back into it. @param {Todo[]} todos @param {boolean} hidden */
+  hide(todos, hidden) {
+    for (const { id } of todos) {
+      if (hidden) this.#hidden.add(id);
+      else this.#hidden.delete(id);
+    }
+    this.#changed();
+  }
+
+  /** @param {Todo[]} todos @param {{ keepalive?: boolean }} [options] of the request: it outlives the page */
+  async delete(todos, options) {
+    const turns = options?.keepalive ? todos.length : AT_ONCE;
+    await inTurns(todos, ({ id }) => this.#delete(id, options), turns);
+  }
+
+  /** @param {number} id @param {{ keepalive?: boolean }} [options] */
+  async #delete(id, options) {
+    await call('DELETE', `todos/${id}`, options);
+    this.#byId.delete(id);
+    this.#hidden.delete(id);
+    this.#written();
+  }
+
+  #written() {
+    this.#writes += 1;
+    this.#changed();
+    tellOtherTabs();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
+    if (this.asOf === null) return;
+    const todos = [...this.#byId.values()].slice(0, REMEMBERED_MAX);
+    remember('todos', { at: this.asOf, todos });
+  }
+}
+
+/** @template T @param {T[]} items @param {(item: T) => Promise<unknown>} work */
+async function inTurns(items, work, atOnce = AT_ONCE) {
+  const left = [...items];
+  const problems = [];
+  const worker = async () => {
+    for (let item = left.shift(); item; item = left.shift()) await work(item).catch((problem) => problems.push(problem));
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, left.length) }, worker));
+  if (problems.length) throw problems[0];
+}
+
+/** @param {object} object @param {string[]} names */
+const only = (object, names) => Object.fromEntries(names.map((name) => [name, object[name]]));
+
+export const todos = new Todos();

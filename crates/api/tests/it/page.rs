@@ -1,0 +1,97 @@
+//! The page as a browser gets it.
+
+use reqwest::StatusCode;
+
+use crate::support::{Service, send};
+
+/// The path of the page's first script, which names the version.
+async fn first_script(service: &Service) -> String {
+    let page = service.get("/").await;
+    let text = page.text();
+    let (_, from_version) = text.split_once("assets/").unwrap();
+    let (version, _) = from_version.split_once('/').unwrap();
+    format!("/assets/{version}/js/start.js")
+}
+
+#[tokio::test]
+async fn the_page_trusts_nothing_but_its_own_files() {
+    let service = Service::start().await;
+    let page = service.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert!(!policy.contains("http"), "{policy}");
+    // the policy would refuse them; better that there are none
+    for inline in [
+        "<style",
+        "style=\"",
+        "onclick",
+        "javascript:",
+        "src=\"http",
+        "href=\"http",
+    ] {
+        assert!(!page.text().contains(inline), "{inline}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_asked_for_again_and_its_files_are_kept_for_ever() {
+    let service = Service::start().await;
+    let script = first_script(&service).await;
+    for (path, cache_control) in [
+        ("/", "no-cache"),
+        ("/service-worker.js", "no-cache"),
+        (script.as_str(), "public, max-age=31536000, immutable"),
+    ] {
+        let file = service.get(path).await;
+        assert_eq!(file.status, StatusCode::OK, "{path}");
+        assert_eq!(file.header("cache-control"), Some(cache_control), "{path}");
+        let etag = file.header("etag").unwrap();
+        let again = send(service.request("GET", path).header("If-None-Match", etag)).await;
+        assert_eq!(again.status, StatusCode::NOT_MODIFIED, "{path}");
+        assert_eq!(again.header("etag"), Some(etag), "{path}");
+        assert!(again.bytes.is_empty(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_sent_gzipped_to_who_accepts_it() {
+    let service = Service::start().await;
+    let plain = service.get("/").await;
+    assert_eq!(plain.header("content-encoding"), None);
+    let gzip = send(
+        service
+            .request("GET", "/")
+            .header("Accept-Encoding", "br, gzip"),
+    )
+    .await;
+    assert_eq!(gzip.header("content-encoding"), Some("gzip"));
+    assert_eq!(gzip.header("vary"), Some("Accept-Encoding"));
+    assert!(gzip.bytes.starts_with(&[0x1f, 0x8b]));
+    assert!(gzip.bytes.len() * 3 < plain.bytes.len());
+    assert_ne!(gzip.header("etag"), plain.header("etag"));
+    let head = send(service.request("HEAD", "/")).await;
+    assert_eq!(head.status, StatusCode::OK);
+    assert!(head.bytes.is_empty());
+}
+
+#[tokio::test]
+async fn a_file_of_another_version_or_outside_the_page_is_not_there() {
+    let service = Service::start().await;
+    let script = first_script(&service).await;
+    for path in [
+        "/assets/0123456789ab/js/start.js".to_owned(),
+        script.replace("start.js", "no-such.js"),
+        script.replace("start.js", "../../index.html"),
+        script.replace("js/start.js", "..%2f..%2fCargo.toml"),
+        "/assets/".to_owned(),
+    ] {
+        let answer = service.get(&path).await;
+        answer.assert_problem(404, "there is nothing at this path");
+    }
+}
