@@ -4,6 +4,7 @@
 //! never mixes two versions. The service worker keeps one version whole; that is how the page opens offline.
 
 mod files;
+mod lean;
 mod version;
 
 use std::fmt::Write as _;
@@ -12,7 +13,8 @@ use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentEncoding, ETAG, EntityTag, REFERRER_POLICY, VARY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentEncoding, ETAG, EntityTag, HeaderValue,
+    REFERRER_POLICY, VARY,
 };
 use actix_web::web::{Bytes, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -34,6 +36,11 @@ const ASK_AGAIN: &str = "no-cache";
 /// What has one never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
+/// The type of a script. Modules are UTF-8 whatever is said.
+const SCRIPT: &str = "text/javascript";
+/// Hexadecimal digits of an `ETag`: 64 bits.
+const ETAG_LENGTH: usize = 16;
+
 static PAGE: LazyLock<PageVersion> = LazyLock::new(PageVersion::prepare);
 
 /// A file as it is sent.
@@ -53,7 +60,8 @@ struct Encoded {
 
 impl Encoded {
     fn new(bytes: Bytes) -> Self {
-        let etag = sha256_hex(&bytes);
+        let mut etag = sha256_hex(&bytes);
+        etag.truncate(ETAG_LENGTH);
         Self { bytes, etag }
     }
 }
@@ -78,7 +86,6 @@ impl Asset {
         &self,
         request: &HttpRequest,
         cache_control: &'static str,
-        content_policy: &'static str,
     ) -> Result<HttpResponse, ApiError> {
         let coding = Coding::negotiate(request)?;
         let encoded = match coding {
@@ -91,9 +98,7 @@ impl Asset {
         response
             .insert_header((ETAG, etag))
             .insert_header((VARY, "Accept-Encoding"))
-            .insert_header((CACHE_CONTROL, cache_control))
-            .insert_header((CONTENT_SECURITY_POLICY, content_policy))
-            .insert_header((REFERRER_POLICY, "no-referrer"));
+            .insert_header((CACHE_CONTROL, cache_control));
         if is_known {
             return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
         }
@@ -113,6 +118,14 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("written to memory")
 }
 
+/// Gives a document or a worker its policy; other files have no use for one.
+fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
 fn sha256_hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(64);
     for byte in Sha256::digest(bytes) {
@@ -126,7 +139,7 @@ fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
+        Some("js") => SCRIPT,
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
         Some("webmanifest") => "application/manifest+json",
@@ -139,7 +152,8 @@ fn content_type(name: &str) -> &'static str {
 /// # Errors
 /// When the client takes no coding that there is.
 pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    PAGE.index.answer(&request, ASK_AGAIN, CONTENT_POLICY)
+    let page = PAGE.index.answer(&request, ASK_AGAIN)?;
+    Ok(with_policy(page, CONTENT_POLICY))
 }
 
 /// The script that keeps the page for when there is no network. It must be beside the page: a service worker serves
@@ -148,8 +162,8 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
 /// # Errors
 /// When the client takes no coding that there is.
 pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    PAGE.service_worker
-        .answer(&request, ASK_AGAIN, CONTENT_POLICY)
+    let script = PAGE.service_worker.answer(&request, ASK_AGAIN)?;
+    Ok(with_policy(script, CONTENT_POLICY))
 }
 
 /// A file of the page. One of another version is not here.
@@ -162,7 +176,7 @@ pub(crate) async fn asset(
 ) -> Result<HttpResponse, ApiError> {
     let (version, name) = path.into_inner();
     match PAGE.files.get(name.as_str()) {
-        Some(file) if version == PAGE.version => file.answer(&request, FOR_EVER, CONTENT_POLICY),
+        Some(file) if version == PAGE.version => file.answer(&request, FOR_EVER),
         _ => Err(ApiError::NoSuchRoute),
     }
 }

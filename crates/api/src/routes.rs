@@ -14,28 +14,6 @@ use crate::links::API_PREFIX;
 use crate::page;
 use crate::problem::ApiError;
 
-const INDEX: &str = "\
-TaskOverflow
-
-GET    /api/v1/health
-GET    /api/v1/todos                   ?completed= &window= &limit= &cursor=
-POST   /api/v1/todos
-GET    /api/v1/todos/{id}
-PUT    /api/v1/todos/{id}              or PATCH
-DELETE /api/v1/todos/{id}
-POST   /api/v1/todos/ical              ask for a calendar
-GET    /api/v1/todos/ical              ?status= &limit= &cursor=
-GET    /api/v1/todos/ical/{id}/status
-GET    /api/v1/todos/ical/{id}/result
-GET    /api/v1/todos/ical/{id}/events  server-sent events
-DELETE /api/v1/todos/ical/{id}         cancel
-POST   /api/v1/calendar/feeds          an address for calendar programs to subscribe to
-GET    /api/v1/calendar/feeds
-DELETE /api/v1/calendar/feeds/{id}     revoke
-GET    /calendar/{token}.ics
-GET    /livez /readyz /metrics
-";
-
 /// Adds every route.
 pub fn configure(config: &mut ServiceConfig) {
     config
@@ -52,7 +30,6 @@ pub fn configure(config: &mut ServiceConfig) {
 
 fn configure_api(config: &mut ServiceConfig) {
     config
-        .service(resource("", "GET, HEAD").route(get().to(index)))
         .service(resource("/health", "GET, HEAD").route(get().to(health::health)))
         .service(
             resource("/todos", "GET, HEAD, POST")
@@ -96,10 +73,6 @@ fn resource(path: &str, allowed: &'static str) -> Resource {
 /// GET, and HEAD, whose body is left out when the answer is written.
 fn get() -> Route {
     web::route().guard(Any(Get()).or(Head()))
-}
-
-async fn index() -> &'static str {
-    INDEX
 }
 
 async fn no_such_route() -> Result<HttpResponse, ApiError> {

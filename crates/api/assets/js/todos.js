@@ -2,7 +2,6 @@
 
 import { call } from './api.js';
 import { recall, remember } from './remembered.js';
-import { onOtherTab, tellOtherTabs } from './tabs.js';
 
 /**
  * @typedef {{ id: number, title: string, description: string | null, completed: boolean, deadline_at: string | null,
@@ -14,6 +13,9 @@ import { onOtherTab, tellOtherTabs } from './tabs.js';
 const REMEMBERED_MAX = 1000;
 /** Requests at a time where many todos change at once. */
 const AT_ONCE = 4;
+
+/** The other tabs of this browser, which hear of each change. */
+const tabs = new BroadcastChannel('taskoverflow');
 
 /** Tells of each change with `change`. */
 class Todos extends EventTarget {
@@ -27,7 +29,7 @@ class Todos extends EventTarget {
 
   constructor() {
     super();
-    onOtherTab(() => this.load().catch(() => {}));
+    tabs.addEventListener('message', () => this.load().catch(() => {}));
   }
 
   /** @returns {Todo[]} newest first, as the server lists them */
@@ -141,7 +143,7 @@ class Todos extends EventTarget {
   #written() {
     this.#writes += 1;
     this.#changed();
-    tellOtherTabs();
+    tabs.postMessage('changed');
   }
 
   #changed() {

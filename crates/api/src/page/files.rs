@@ -13,11 +13,6 @@ macro_rules! embedded {
 
 /// Every other file of the page, by name.
 pub(super) const FILES: &[(&str, &[u8])] = embedded![
-    "css/export.css",
-    "css/foundation.css",
-    "css/frame.css",
-    "css/month.css",
-    "css/todos.css",
     "icon.svg",
     "js/api.js",
     "js/composer.js",
@@ -41,7 +36,6 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/route.js",
     "js/shortcuts.js",
     "js/start.js",
-    "js/tabs.js",
     "js/texts.js",
     "js/todo-editor.js",
     "js/todo-row.js",
@@ -50,4 +44,13 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/todos.js",
     "js/unsaved.js",
     "page.webmanifest",
+];
+
+/// The parts of the page's style sheet, in their order: later ones go over earlier ones.
+pub(super) const STYLES: &[(&str, &[u8])] = embedded![
+    "css/foundation.css",
+    "css/frame.css",
+    "css/todos.css",
+    "css/month.css",
+    "css/export.css",
 ];

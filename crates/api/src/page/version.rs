@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Bytes;
 
-use super::files::{FILES, INDEX, SERVICE_WORKER};
-use super::{Asset, sha256_hex};
+use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
+use super::lean::lean;
+use super::{Asset, SCRIPT, content_type, sha256_hex};
 
 /// Stands for the version in the page and in the service worker.
 const VERSION_MARK: &str = "VERSION";
 /// Stands for the names of the files, apart by spaces, in the service worker.
 const FILES_MARK: &str = "FILES";
+/// One file of all style sheets: each further one would cost a request.
+const STYLE_SHEET: &str = "page.css";
 /// Hexadecimal digits of a version: 48 bits.
 const VERSION_LENGTH: usize = 12;
 
@@ -28,26 +31,41 @@ pub(super) struct PageVersion {
 impl PageVersion {
     pub(super) fn prepare() -> Self {
         let version = version();
-        let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        let names = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
+        let names: Vec<&str> = names.collect();
         let filled = |text: &str| {
             text.replace(&format!("{{{{{VERSION_MARK}}}}}"), &version)
                 .replace(&format!("{{{{{FILES_MARK}}}}}"), &names.join(" "))
         };
+        let styles: Vec<u8> = STYLES
+            .iter()
+            .flat_map(|(_, bytes)| *bytes)
+            .copied()
+            .collect();
+        let mut files: BTreeMap<_, _> = FILES
+            .iter()
+            .map(|(name, bytes)| (*name, Asset::new(name, as_sent(name, bytes))))
+            .collect();
+        files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, styles));
         Self {
             index: Asset::new("index.html", filled(INDEX)),
-            service_worker: Asset::new("service-worker.js", filled(SERVICE_WORKER)),
-            files: FILES
-                .iter()
-                .map(|(name, bytes)| (*name, Asset::new(name, Bytes::from_static(bytes))))
-                .collect(),
+            service_worker: Asset::new("service-worker.js", filled(&lean(SERVICE_WORKER))),
+            files,
             version,
         }
     }
 }
 
+fn as_sent(name: &str, bytes: &'static [u8]) -> Bytes {
+    match std::str::from_utf8(bytes) {
+        Ok(script) if content_type(name) == SCRIPT => lean(script).into(),
+        _ => Bytes::from_static(bytes),
+    }
+}
+
 fn version() -> String {
     let mut all = Vec::new();
-    for (name, bytes) in FILES {
+    for (name, bytes) in FILES.iter().chain(STYLES) {
         all.extend_from_slice(name.as_bytes());
         all.extend_from_slice(sha256_hex(bytes).as_bytes());
     }
@@ -66,8 +84,10 @@ mod tests {
 
     use super::*;
 
-    /// What a first visit may cost over the wire, gzipped.
+    /// What a first visit may cost over the wire.
     const WIRE_LIMIT_BYTES: usize = 50_000;
+    /// What the headers of a file cost, generously.
+    const HEADERS_BYTES: usize = 350;
 
     fn text(asset: &Asset) -> &str {
         std::str::from_utf8(&asset.plain.bytes).unwrap()
@@ -80,7 +100,7 @@ mod tests {
             .files
             .values()
             .chain([&page.index, &page.service_worker]);
-        let bytes: usize = all.map(|file| file.gzip.bytes.len()).sum();
+        let bytes: usize = all.map(|file| file.gzip.bytes.len() + HEADERS_BYTES).sum();
         assert!(bytes < WIRE_LIMIT_BYTES, "{bytes} bytes");
     }
 
@@ -101,7 +121,10 @@ mod tests {
                 }
             }
         }
-        let embedded = FILES.iter().map(|(name, _)| (*name).to_owned());
+        let embedded = FILES
+            .iter()
+            .chain(STYLES)
+            .map(|(name, _)| (*name).to_owned());
         let embedded: BTreeSet<_> = embedded
             .chain(["index.html".to_owned(), "service-worker.js".to_owned()])
             .collect();
@@ -112,7 +135,7 @@ mod tests {
     fn the_page_asks_for_every_module_at_once() {
         let page = PageVersion::prepare();
         let index = text(&page.index);
-        for name in page.files.keys().filter(|name| !name.starts_with("docs/")) {
+        for name in page.files.keys() {
             let path = format!("assets/{}/{name}", page.version);
             assert!(index.contains(&path), "{name} is not in index.html");
         }

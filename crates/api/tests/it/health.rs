@@ -120,18 +120,6 @@ async fn the_metrics_count_requests_by_route_and_never_by_path() {
 }
 
 #[tokio::test]
-async fn the_api_names_what_can_be_asked() {
-    let service = Service::start().await;
-    let index = service.get("/api/v1").await;
-    assert_eq!(index.status, 200);
-    assert_eq!(
-        index.header("content-type"),
-        Some("text/plain; charset=utf-8")
-    );
-    assert!(index.text().contains("/api/v1/todos/ical/{id}/status"));
-}
-
-#[tokio::test]
 async fn every_answer_has_a_request_id_and_the_clients_own_if_it_is_sane() {
     let service = Service::start().await;
     let own = service
