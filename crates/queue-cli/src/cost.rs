@@ -1,0 +1,106 @@
+//! What calls cost on AWS.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Each started 64 KiB of a call is a request: <https://aws.amazon.com/sqs/pricing/>
+const REQUEST_BYTES: usize = 64 * 1024;
+/// Without the first million of a month, which is free.
+const STANDARD_DOLLARS_PER_MILLION: f64 = 0.40;
+const FIFO_DOLLARS_PER_MILLION: f64 = 0.50;
+
+/// Calls that were made, by action.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Calls {
+    pub(crate) by_action: BTreeMap<&'static str, u64>,
+    /// As AWS bills them.
+    pub(crate) requests: u64,
+    pub(crate) empty_receives: u64,
+}
+
+impl Calls {
+    /// One call that carried so much, there or back.
+    pub(crate) fn count(&mut self, action: &'static str, bytes: usize) {
+        *self.by_action.entry(action).or_default() += 1;
+        self.requests += bytes.div_ceil(REQUEST_BYTES).max(1) as u64;
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.by_action.values().sum()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^52 requests")]
+    pub(crate) fn dollars(&self, is_fifo: bool) -> f64 {
+        self.requests as f64 * price(is_fifo) / 1e6
+    }
+
+    /// In words.
+    pub(crate) fn sentence(&self, is_fifo: bool) -> String {
+        let actions: Vec<String> = self
+            .by_action
+            .iter()
+            .map(|(action, count)| match (*action, self.empty_receives) {
+                ("ReceiveMessage", empty) if empty > 0 => {
+                    format!("{count} {action} ({empty} empty)")
+                }
+                _ => format!("{count} {action}"),
+            })
+            .collect();
+        format!(
+            "{} calls: {}\n{} requests, on AWS ${:.6} at ${:.2} a million ({})",
+            self.total(),
+            actions.join(", "),
+            self.requests,
+            self.dollars(is_fifo),
+            price(is_fifo),
+            if is_fifo { "FIFO" } else { "standard" },
+        )
+    }
+}
+
+fn price(is_fifo: bool) -> f64 {
+    if is_fifo {
+        FIFO_DOLLARS_PER_MILLION
+    } else {
+        STANDARD_DOLLARS_PER_MILLION
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_started_64_kib_is_a_request() {
+        for (bytes, requests) in [(0, 1), (65_536, 1), (65_537, 2), (1_048_576, 16)] {
+            let mut calls = Calls::default();
+            calls.count("SendMessage", bytes);
+            assert_eq!(calls.requests, requests, "{bytes} bytes");
+            assert_eq!(calls.total(), 1);
+        }
+    }
+
+    #[test]
+    fn a_million_requests_cost_the_list_price() {
+        let calls = Calls {
+            requests: 1_000_000,
+            ..Calls::default()
+        };
+        assert!((calls.dollars(false) - 0.40).abs() < 1e-9);
+        assert!((calls.dollars(true) - 0.50).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_sentence_names_empty_receives() {
+        let mut calls = Calls::default();
+        calls.count("ReceiveMessage", 0);
+        calls.empty_receives += 1;
+        let sentence = calls.sentence(true);
+        assert!(
+            sentence.contains("1 ReceiveMessage (1 empty)"),
+            "{sentence}"
+        );
+        assert!(sentence.contains("$0.50 a million (FIFO)"), "{sentence}");
+    }
+}

@@ -1,0 +1,187 @@
+//! What is said where: results on stdout, notes and progress on stderr.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::Error;
+
+const TICK: Duration = Duration::from_millis(200);
+
+/// All that a run says.
+pub(crate) struct Output {
+    stdout: Box<dyn Write>,
+    json: bool,
+    /// Hidden where stderr is no terminal.
+    progress: ProgressBar,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output")
+            .field("json", &self.json)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// `json`: stdout gets JSON lines and nothing else.
+    pub(crate) fn new(json: bool) -> Self {
+        let stdout = io::stdout().lock();
+        Self {
+            // colours only on a terminal, and not with NO_COLOR
+            stdout: if json {
+                Box::new(stdout)
+            } else {
+                Box::new(AutoStream::auto(stdout))
+            },
+            json,
+            progress: ProgressBar::hidden(),
+        }
+    }
+
+    /// A result: a text for people or a line of JSON.
+    pub(crate) fn result(
+        &mut self,
+        text: impl FnOnce() -> String,
+        value: &impl Serialize,
+    ) -> Result<(), Error> {
+        let line = if self.json {
+            serde_json::to_string(value).map_err(io::Error::from)?
+        } else {
+            text()
+        };
+        let Self {
+            stdout, progress, ..
+        } = self;
+        let written = progress.suspend(|| {
+            writeln!(stdout, "{line}")?;
+            stdout.flush()
+        });
+        Ok(written?)
+    }
+
+    /// A result for programs only.
+    pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        if self.json {
+            return self.result(String::new, value);
+        }
+        Ok(())
+    }
+
+    /// A result for people only; JSON has it elsewhere.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Error> {
+        if self.json {
+            return Ok(());
+        }
+        self.result(|| text.to_owned(), &())
+    }
+
+    /// What a person wants to know and a program does not.
+    pub(crate) fn note(&self, text: impl Display) {
+        self.progress.suspend(|| anstream::eprintln!("{text}"));
+    }
+
+    /// Shows how many of `total` are done.
+    pub(crate) fn start_bar(&mut self, total: Option<u64>) {
+        let template = match total {
+            Some(_) => "{bar:40} {pos}/{len} sent, {per_sec}, {eta} left",
+            None => "{spinner} {pos} sent, {per_sec}",
+        };
+        self.progress = match total {
+            Some(total) => ProgressBar::new(total),
+            None => ProgressBar::no_length(),
+        };
+        self.start(template);
+    }
+
+    /// Shows that something is waited for, and [`Output::show`]'s text.
+    pub(crate) fn start_spinner(&mut self) {
+        self.progress = ProgressBar::new_spinner();
+        self.start("{spinner} {msg}");
+    }
+
+    fn start(&mut self, template: &str) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.progress.set_style(style);
+        }
+        if !self.progress.is_hidden() {
+            self.progress.enable_steady_tick(TICK);
+        }
+    }
+
+    pub(crate) fn advance(&self, by: u64) {
+        self.progress.inc(by);
+    }
+
+    pub(crate) fn show(&self, text: impl FnOnce() -> String) {
+        if !self.progress.is_hidden() {
+            self.progress.set_message(text());
+        }
+    }
+
+    /// Takes the progress away, before the last results.
+    pub(crate) fn end_progress(&mut self) {
+        self.progress.finish_and_clear();
+        self.progress = ProgressBar::hidden();
+    }
+}
+
+/// A colour for each client, the same in every terminal; `Client 1` and `Client 2` differ.
+pub(crate) fn coloured(client: &str) -> String {
+    const COLOURS: [AnsiColor; 6] = [
+        AnsiColor::Green,
+        AnsiColor::Yellow,
+        AnsiColor::Blue,
+        AnsiColor::Magenta,
+        AnsiColor::Cyan,
+        AnsiColor::Red,
+    ];
+    let sum = client.bytes().map(usize::from).sum::<usize>();
+    let colour = COLOURS.get(sum % COLOURS.len()).copied();
+    let style = Style::new().fg_color(colour.map(Into::into)).bold();
+    format!("{style}{}{style:#}", printable(client))
+}
+
+pub(crate) fn dimmed(text: &str) -> String {
+    let style = Style::new().dimmed();
+    format!("{style}{text}{style:#}")
+}
+
+/// A stranger's text without what would steer the terminal.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escape = |letter: char| {
+        if letter.is_control() {
+            letter.escape_default().to_string()
+        } else {
+            letter.to_string()
+        }
+    };
+    Cow::Owned(text.chars().map(escape).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_cannot_steer_the_terminal() {
+        assert_eq!(printable("Message 1"), "Message 1");
+        assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
+        assert!(!coloured("\u{7}").contains('\u{7}'));
+    }
+
+    #[test]
+    fn clients_next_to_each_other_have_other_colours() {
+        assert_ne!(coloured("Client 1")[..8], coloured("Client 2")[..8]);
+    }
+}

@@ -1,0 +1,174 @@
+//! `queue stats`: what SQS says of a queue.
+
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde::Serialize;
+
+use crate::attributes::Attributes;
+use crate::batch::MAX_ENTRIES;
+use crate::cli;
+use crate::error::Error;
+use crate::output::Output;
+use crate::queue::{Ask, Queue};
+use crate::table::pairs;
+
+/// A receive that waits asks all of SQS's servers, and one that does not only some.
+const LOOK: Ask = Ask {
+    max: MAX_ENTRIES,
+    wait: Duration::from_secs(1),
+    // given back by itself
+    visibility: Some(Duration::ZERO),
+};
+
+#[derive(Debug, Serialize)]
+struct Statistics {
+    event: &'static str,
+    queue: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    depth: Depth,
+    /// Only with `--age`.
+    oldest_seconds: Option<u64>,
+    created_seconds_ago: Option<u64>,
+    visibility_timeout_seconds: Option<u64>,
+    retention_seconds: Option<u64>,
+    delay_seconds: Option<u64>,
+    dead_letters: Option<DeadLetters>,
+}
+
+/// Approximate, as SQS names them.
+#[derive(Debug, Serialize)]
+struct Depth {
+    visible: Option<u64>,
+    in_flight: Option<u64>,
+    delayed: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeadLetters {
+    queue: String,
+    max_receive_count: u64,
+    /// `None`: the credentials do not allow to look.
+    #[serde(flatten)]
+    depth: Option<Depth>,
+}
+
+pub(crate) async fn stats(arguments: cli::Stats) -> Result<(), Error> {
+    let mut output = Output::new(arguments.json);
+    let mut queue = Queue::open(&arguments.name).await?;
+    let attributes = queue.attributes().await?;
+    let oldest = if arguments.age {
+        oldest(&mut queue).await?
+    } else {
+        None
+    };
+    let statistics = Statistics {
+        event: "stats",
+        kind: if queue.is_fifo { "FIFO" } else { "standard" },
+        depth: Depth::of(&attributes),
+        oldest_seconds: oldest.map(|age| age.as_secs()),
+        created_seconds_ago: attributes
+            .created_at()
+            .and_then(age)
+            .map(|age| age.as_secs()),
+        visibility_timeout_seconds: attributes.number(&QueueAttributeName::VisibilityTimeout),
+        retention_seconds: attributes.number(&QueueAttributeName::MessageRetentionPeriod),
+        delay_seconds: attributes.number(&QueueAttributeName::DelaySeconds),
+        dead_letters: dead_letters(&queue, &attributes).await,
+        queue: queue.name,
+    };
+    output.result(|| statistics.text(arguments.age), &statistics)
+}
+
+async fn dead_letters(queue: &Queue, attributes: &Attributes) -> Option<DeadLetters> {
+    let policy = attributes.redrive_policy()?;
+    let depth = async {
+        let mut dead_letters = queue.of_arn(&policy.dead_letters_arn).await.ok()?;
+        Some(Depth::of(&dead_letters.attributes().await.ok()?))
+    };
+    let name = policy.dead_letters_arn.rsplit(':').next();
+    Some(DeadLetters {
+        queue: name.unwrap_or_default().to_owned(),
+        max_receive_count: policy.max_receive_count,
+        depth: depth.await,
+    })
+}
+
+/// The age of the oldest message of those that one receive brings.
+async fn oldest(queue: &mut Queue) -> Result<Option<Duration>, Error> {
+    let messages = queue.receive(LOOK).await?;
+    let sent = messages.iter().filter_map(|message| message.sent_at).min();
+    Ok(sent.and_then(age))
+}
+
+fn age(time: SystemTime) -> Option<Duration> {
+    time.elapsed().ok()
+}
+
+impl Depth {
+    fn of(attributes: &Attributes) -> Self {
+        Self {
+            visible: attributes.number(&QueueAttributeName::ApproximateNumberOfMessages),
+            in_flight: attributes
+                .number(&QueueAttributeName::ApproximateNumberOfMessagesNotVisible),
+            delayed: attributes.number(&QueueAttributeName::ApproximateNumberOfMessagesDelayed),
+        }
+    }
+}
+
+impl Statistics {
+    fn text(&self, looked: bool) -> String {
+        let number = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |it| it.to_string());
+        let oldest = match (looked, self.oldest_seconds) {
+            (true, Some(seconds)) => {
+                format!(
+                    "sent {} ago, of those that one receive showed",
+                    time(Some(seconds))
+                )
+            }
+            (true, None) => "no message to be seen".to_owned(),
+            (false, _) => "SQS does not say; --age looks, which counts as a receive".to_owned(),
+        };
+        let dead_letters = self.dead_letters.as_ref().map_or_else(
+            || {
+                "none: a message that nobody deletes comes again until its retention ends"
+                    .to_owned()
+            },
+            DeadLetters::text,
+        );
+        let rows = [
+            ("queue", format!("{} ({})", self.queue, self.kind)),
+            ("visible", number(self.depth.visible)),
+            ("in flight", number(self.depth.in_flight)),
+            ("delayed", number(self.depth.delayed)),
+            ("oldest", oldest),
+            ("created", format!("{} ago", time(self.created_seconds_ago))),
+            ("visibility", time(self.visibility_timeout_seconds)),
+            ("retention", time(self.retention_seconds)),
+            ("delay", time(self.delay_seconds)),
+            ("dead letters", dead_letters),
+        ];
+        pairs(&rows)
+    }
+}
+
+impl DeadLetters {
+    fn text(&self) -> String {
+        let Self {
+            queue,
+            max_receive_count,
+            depth,
+        } = self;
+        let visible = depth.as_ref().and_then(|depth| depth.visible);
+        let visible = visible.map_or_else(|| "?".to_owned(), |count| count.to_string());
+        format!("{queue} after {max_receive_count} receives: {visible} visible")
+    }
+}
+
+fn time(seconds: Option<u64>) -> String {
+    seconds.map_or_else(
+        || "?".to_owned(),
+        |seconds| humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+    )
+}

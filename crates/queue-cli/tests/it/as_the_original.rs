@@ -1,0 +1,138 @@
+//! What the practical's program does.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{Queue, queue, start};
+
+fn numbered(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| format!("Message {number}")).collect()
+}
+
+fn receive_all(queue_name: &str) -> crate::support::Ended {
+    let arguments = ["--name", queue_name, "--client-name", "hello", "--receive"];
+    queue(&[&arguments[..], &["--idle-exit", "1s", "--json"]].concat()).succeeded()
+}
+
+fn send_as(queue_name: &str, client: &str, more: &[&str]) {
+    let arguments = ["--name", queue_name, "--client-name", client];
+    queue(&[&arguments[..], more].concat()).succeeded();
+}
+
+#[test]
+fn a_hundred_messages_are_sent_under_the_clients_name() {
+    let prac = Queue::standard();
+    send_as(&prac.name, "Client 1", &[]);
+    assert_eq!(prac.visible(), 100);
+    let message = prac.receive().remove(0);
+    assert!(message["Body"].as_str().unwrap().starts_with("Message "));
+    let attributes = message["MessageAttributes"].as_object().unwrap();
+    assert_eq!(attributes.len(), 1);
+    assert_eq!(attributes["client"]["DataType"], "String");
+    assert_eq!(attributes["client"]["StringValue"], "Client 1");
+}
+
+#[test]
+fn a_receiver_prints_time_client_and_body_and_deletes() {
+    let prac = Queue::standard();
+    send_as(&prac.name, "Client 1", &["--count", "3"]);
+    let arguments = ["--name", &prac.name, "--client-name", "hello", "--receive"];
+    let mut receiver = start(&arguments, &[]);
+    receiver.await_line("Client 1: Message 2");
+    receiver.signal(nix::sys::signal::Signal::SIGINT);
+    let ended = receiver.finish().succeeded();
+    let time = &ended.lines[0][..12];
+    assert!(
+        time.as_bytes()[2] == b':' && time.as_bytes()[8] == b'.',
+        "{time}"
+    );
+    assert!(ended.stderr.contains("Connected to"), "{ended:?}");
+    assert_eq!((prac.visible(), prac.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_fifo_queue_keeps_the_order_in_the_group_default() {
+    let prac = Queue::fifo();
+    send_as(&prac.name, "Client 1", &[]);
+    let ended = receive_all(&prac.name);
+    assert_eq!(ended.bodies(), numbered(0..100));
+    let received = ended.events("received");
+    assert!(received.iter().all(|line| line["group"] == "default"));
+    let summary = ended.summary();
+    for (member, expected) in [("received", 100), ("out_of_order", 0), ("duplicates", 0)] {
+        assert_eq!(summary[member], expected, "{member}");
+    }
+    assert_eq!(summary["missing"], 0);
+    assert!(summary["p50_ms"].is_u64() && summary["p99_ms"].is_u64());
+}
+
+#[test]
+fn a_standard_queue_delivers_all() {
+    let prac = Queue::standard();
+    send_as(&prac.name, "Client 1", &[]);
+    let bodies: BTreeSet<String> = receive_all(&prac.name).bodies().into_iter().collect();
+    assert_eq!(bodies, numbered(0..100).into_iter().collect());
+    assert_eq!((prac.visible(), prac.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_second_run_of_the_same_publisher_delivers_nothing_on_fifo() {
+    let prac = Queue::fifo();
+    send_as(&prac.name, "Client 1", &[]);
+    assert_eq!(receive_all(&prac.name).bodies().len(), 100);
+    // the messages are deleted and their deduplication ids still known
+    send_as(&prac.name, "Client 1", &[]);
+    assert_eq!(prac.visible(), 0);
+    // of another client, with the same bodies
+    send_as(&prac.name, "Client 2", &[]);
+    assert_eq!(receive_all(&prac.name).bodies().len(), 0);
+}
+
+#[test]
+fn a_second_run_with_other_bodies_delivers_them() {
+    let prac = Queue::fifo();
+    send_as(&prac.name, "Client 1", &["--count", "5"]);
+    send_as(
+        &prac.name,
+        "Client 1",
+        &["--count", "5", "--prepend", "again "],
+    );
+    let bodies = receive_all(&prac.name).bodies();
+    assert_eq!(bodies[..5], numbered(0..5));
+    assert_eq!(bodies[5], "again Message 0");
+    assert_eq!(bodies.len(), 10);
+}
+
+#[test]
+fn a_second_run_delivers_again_on_a_standard_queue() {
+    let prac = Queue::standard();
+    send_as(&prac.name, "Client 1", &["--count", "5"]);
+    send_as(&prac.name, "Client 1", &["--count", "5"]);
+    let ended = receive_all(&prac.name);
+    let summary = ended.summary();
+    assert_eq!(summary["received"], 10);
+    // other messages with the same bodies, not the same ones again
+    assert_eq!(summary["duplicates"], 0);
+}
+
+#[test]
+fn several_receivers_share_the_messages() {
+    let prac = Queue::standard();
+    send_as(&prac.name, "Client 1", &[]);
+    let arguments = ["--name", &prac.name, "--receive", "--max", "50", "--json"];
+    let receivers = [(); 2].map(|()| start(&arguments, &[]));
+    let shares = receivers.map(|receiver| receiver.finish().succeeded().bodies());
+    assert!(shares.iter().all(|share| share.len() == 50));
+    let all: BTreeSet<&String> = shares.iter().flatten().collect();
+    assert_eq!(all.len(), 100);
+}
+
+#[test]
+fn a_message_of_no_client_is_received_too() {
+    let prac = Queue::standard();
+    prac.send(&["hello"]);
+    let received = receive_all(&prac.name).events("received");
+    assert_eq!(received[0]["client"], "(no client)");
+    assert_eq!(received[0]["number"], Value::Null);
+}

@@ -1,0 +1,230 @@
+//! What operators do with a queue.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use local_services::sqs::LocalSqs;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::failing_sqs::FailingSqs;
+use crate::support::{Queue, queue, start, unused_name};
+
+#[test]
+fn queues_are_created_and_deleted() {
+    for suffix in ["", ".fifo"] {
+        let name = unused_name(suffix);
+        let arguments = ["--create", "--name", &name, "--max-receives", "3", "--json"];
+        let created = queue(&arguments).succeeded().events("created");
+        assert_eq!(created.len(), 2);
+        // again, as it is there
+        queue(&arguments).succeeded();
+        let url = created[1]["url"].as_str().unwrap();
+        let attributes = LocalSqs::shared().queue_attributes(url).unwrap();
+        assert!(attributes["RedrivePolicy"].contains("-dead-letters"));
+        if suffix == ".fifo" {
+            assert_eq!(attributes["ContentBasedDeduplication"], "true");
+        }
+        let ended = queue(&["--delete-queue", "--name", &name]).succeeded();
+        assert!(
+            ended.stderr.contains("its dead-letter queue stays"),
+            "{ended:#?}"
+        );
+        assert!(LocalSqs::shared().queue_attributes(url).is_err());
+        let dead_letters = created[0]["queue"].as_str().unwrap();
+        queue(&["--delete-queue", "--name", dead_letters]).succeeded();
+    }
+}
+
+#[test]
+fn stats_say_depth_flight_age_and_dead_letters() {
+    let (demo, dead_letters) = Queue::with_dead_letters("", 5);
+    demo.send(&["a", "b", "c"]);
+    dead_letters.send(&["d"]);
+    let call = json!({ "QueueUrl": demo.url });
+    LocalSqs::shared().call("ReceiveMessage", &call).unwrap();
+    let stats = queue(&["stats", &demo.name, "--age", "--json"])
+        .succeeded()
+        .json()
+        .remove(0);
+    assert_eq!(
+        (&stats["visible"], &stats["in_flight"]),
+        (&json!(2), &json!(1))
+    );
+    assert!(stats["oldest_seconds"].is_u64(), "{stats}");
+    assert_eq!(stats["dead_letters"]["queue"], *dead_letters.name);
+    assert_eq!(stats["dead_letters"]["max_receive_count"], 5);
+    assert_eq!(stats["dead_letters"]["visible"], 1);
+    // the look at their age took none
+    assert_eq!(demo.visible(), 2);
+    let text = queue(&["stats", &demo.name]).succeeded().lines.join("\n");
+    assert!(
+        text.contains("in flight     1") && text.contains("--age"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_purge_deletes_everything() {
+    let demo = Queue::standard();
+    demo.send(&["a", "b"]);
+    let ended = queue(&["purge", &demo.name, "--yes", "--json"]).succeeded();
+    assert_eq!(ended.json()[0]["messages"], 2);
+    assert_eq!(demo.visible(), 0);
+}
+
+#[test]
+fn a_tail_shows_each_message_once_and_takes_none() {
+    let demo = Queue::standard();
+    demo.send(&["a", "b"]);
+    let arguments = ["tail", &demo.name, "--visibility", "1s", "--json"];
+    let mut tail = start(&arguments, &[]);
+    tail.await_line("\"b\"");
+    demo.send(&["c"]);
+    // with a visibility of a second the others come again meanwhile, and are not shown
+    tail.await_line("\"c\"");
+    tail.signal(Signal::SIGINT);
+    let ended = tail.finish().succeeded();
+    assert_eq!(ended.bodies(), ["a", "b", "c"]);
+    assert_eq!((demo.visible(), demo.in_flight()), (3, 0));
+    assert!(ended.stderr.contains("counts as received"), "{ended:#?}");
+}
+
+/// Receives all messages so often that they move to the dead letters.
+fn give_up(demo: &Queue, max_receive_count: u32) {
+    for _ in 0..=max_receive_count {
+        demo.touch();
+    }
+}
+
+#[test]
+fn a_redrive_moves_dead_letters_back_by_either_name() {
+    for suffix in ["", ".fifo"] {
+        for by_dead_letters in [false, true] {
+            let (demo, dead_letters) = Queue::with_dead_letters(suffix, 2);
+            demo.send(&["a", "b", "c"]);
+            give_up(&demo, 2);
+            assert_eq!((demo.visible(), dead_letters.visible()), (0, 3));
+            let name = if by_dead_letters {
+                &dead_letters.name
+            } else {
+                &demo.name
+            };
+            let ended = queue(&["redrive", name, "--json"]).succeeded();
+            assert_eq!(ended.json()[0]["moved"], 3);
+            assert!(
+                ended.stderr.contains("does not know StartMessageMoveTask"),
+                "{ended:#?}"
+            );
+            assert_eq!((dead_letters.visible(), dead_letters.in_flight()), (0, 0));
+            let messages = demo.receive();
+            let bodies: Vec<&str> = messages
+                .iter()
+                .map(|it| it["Body"].as_str().unwrap())
+                .collect();
+            assert_eq!(
+                bodies,
+                ["a", "b", "c"],
+                "less than five minutes after they were sent"
+            );
+            if suffix == ".fifo" {
+                assert_eq!(messages[0]["Attributes"]["MessageGroupId"], "default");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_redrive_keeps_message_attributes_and_goes_where_it_is_told() {
+    let (demo, dead_letters) = Queue::with_dead_letters("", 1);
+    queue(&[
+        "--name",
+        &demo.name,
+        "--client-name",
+        "Client 1",
+        "--count",
+        "12",
+    ])
+    .succeeded();
+    while demo.visible() > 0 {
+        demo.touch();
+    }
+    assert_eq!(dead_letters.visible(), 12);
+    let other = Queue::standard();
+    queue(&["redrive", &demo.name, "--to", &other.name]).succeeded();
+    assert_eq!((other.visible(), dead_letters.visible()), (12, 0));
+    let client = &other.receive()[0]["MessageAttributes"]["client"];
+    assert_eq!(client["StringValue"], "Client 1");
+}
+
+#[test]
+fn a_redrive_to_another_kind_of_queue_is_refused() {
+    let ((demo, _), fifo) = (Queue::with_dead_letters("", 1), Queue::fifo());
+    let ended = queue(&["redrive", &demo.name, "--to", &fifo.name]);
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("not of the same kind"), "{ended:#?}");
+}
+
+#[test]
+fn a_redrive_of_what_is_no_dead_letter_is_refused() {
+    let sqs = FailingSqs::new(|_, _| Some((200, json!({ "queueUrls": [] }))));
+    let ended = sqs.start(&["redrive", "demo"]).finish();
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("has no dead-letter queue"),
+        "{ended:#?}"
+    );
+    // where SQS does not say, the messages themselves do
+    let plain = Queue::standard();
+    plain.send(&["alive"]);
+    let ended = queue(&["redrive", &plain.name]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("--to"), "{ended:#?}");
+    assert_eq!((plain.visible(), plain.in_flight()), (1, 0));
+}
+
+const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:demo-dead-letters";
+
+/// A queue with dead letters on an SQS that moves them itself, and that answers so about the task.
+fn moving(task: impl Fn(usize) -> Value + Send + Sync + 'static) -> FailingSqs {
+    let asked = AtomicUsize::new(0);
+    FailingSqs::new(move |action, _| {
+        let answer = match action {
+            "GetQueueAttributes" => {
+                let policy = json!({ "deadLetterTargetArn": ARN, "maxReceiveCount": 3 });
+                json!({ "Attributes": { "QueueArn": "arn:demo", "RedrivePolicy": policy.to_string() } })
+            }
+            "StartMessageMoveTask" => json!({ "TaskHandle": "the-task" }),
+            "ListMessageMoveTasks" => {
+                json!({ "Results": [task(asked.fetch_add(1, Ordering::Relaxed))] })
+            }
+            "CancelMessageMoveTask" => json!({ "ApproximateNumberOfMessagesMoved": 7 }),
+            _ => json!({}),
+        };
+        Some((200, answer))
+    })
+}
+
+#[test]
+fn a_redrive_is_left_to_sqs_where_it_can() {
+    let sqs = moving(|asked| {
+        let status = if asked == 0 { "RUNNING" } else { "COMPLETED" };
+        json!({ "Status": status, "ApproximateNumberOfMessagesMoved": 7 * asked })
+    });
+    let arguments = ["redrive", "demo", "--rate", "50", "--json"];
+    let ended = sqs.start(&arguments).finish().succeeded();
+    assert_eq!(ended.json()[0]["moved"], 7);
+    assert_eq!(ended.json()[0]["by"], "StartMessageMoveTask");
+    let call = &sqs.calls("StartMessageMoveTask")[0];
+    assert_eq!(call["SourceArn"], ARN);
+    assert_eq!(call["DestinationArn"], "arn:demo");
+    assert_eq!(call["MaxNumberOfMessagesPerSecond"], 50);
+    assert_eq!(sqs.calls("ReceiveMessage"), [Value::Null; 0]);
+}
+
+#[test]
+fn a_redrive_that_sqs_fails_says_why() {
+    let sqs = moving(|_| json!({ "Status": "FAILED", "FailureReason": "AccessDenied" }));
+    let ended = sqs.start(&["redrive", "demo"]).finish();
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("AccessDenied"), "{ended:#?}");
+}

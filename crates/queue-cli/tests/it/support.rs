@@ -1,0 +1,305 @@
+//! Queues, and the program as a process.
+
+pub(crate) mod failing_sqs;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use local_services::sqs::LocalSqs;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Nothing in these tests takes so long unless it hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a FIFO queue's name ends with.
+pub(crate) const FIFO: &str = ".fifo";
+
+/// A queue that nobody else uses.
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) url: String,
+    is_fifo: bool,
+}
+
+impl Queue {
+    pub(crate) fn standard() -> Self {
+        Self::create("", &[])
+    }
+
+    /// With content-based deduplication, as the practical's.
+    pub(crate) fn fifo() -> Self {
+        Self::create(FIFO, &[("ContentBasedDeduplication", "true")])
+    }
+
+    pub(crate) fn create(suffix: &str, attributes: &[(&str, &str)]) -> Self {
+        let name = unused_name(suffix);
+        let url = LocalSqs::shared().create_queue(&name, attributes).unwrap();
+        Self {
+            name,
+            url,
+            is_fifo: suffix == FIFO,
+        }
+    }
+
+    /// And its dead-letter queue.
+    pub(crate) fn with_dead_letters(suffix: &str, max_receive_count: u32) -> (Self, Self) {
+        let name = unused_name(suffix);
+        let sqs = LocalSqs::shared();
+        let url = sqs
+            .create_queue_with_dead_letters(&name, max_receive_count)
+            .unwrap();
+        let policy = sqs.queue_attributes(&url).unwrap()["RedrivePolicy"].clone();
+        let policy: Value = serde_json::from_str(&policy).unwrap();
+        let arn = policy["deadLetterTargetArn"].as_str().unwrap();
+        let dead_letters = arn.rsplit(':').next().unwrap().to_owned();
+        let dead_letters_url = url.replace(&name, &dead_letters);
+        let dead_letters = Self {
+            name: dead_letters,
+            url: dead_letters_url,
+            is_fifo: suffix == FIFO,
+        };
+        let queue = Self {
+            name,
+            url,
+            is_fifo: suffix == FIFO,
+        };
+        (queue, dead_letters)
+    }
+
+    /// Sends messages with these bodies, one after the other.
+    pub(crate) fn send(&self, bodies: &[&str]) {
+        for body in bodies {
+            let mut call = json!({ "QueueUrl": self.url, "MessageBody": body });
+            if self.is_fifo {
+                call["MessageGroupId"] = json!("default");
+                call["MessageDeduplicationId"] = json!(Uuid::now_v7());
+            }
+            LocalSqs::shared().call("SendMessage", &call).unwrap();
+        }
+    }
+
+    /// Receives up to ten messages, with all that SQS says of them, and leaves them in flight.
+    pub(crate) fn receive(&self) -> Vec<Value> {
+        let call = json!({
+            "QueueUrl": self.url, "MaxNumberOfMessages": 10,
+            "MessageSystemAttributeNames": ["All"], "MessageAttributeNames": ["All"],
+        });
+        let mut answer = LocalSqs::shared().call("ReceiveMessage", &call).unwrap();
+        match answer["Messages"].take() {
+            Value::Array(messages) => messages,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Receives once and never settles; with no visibility they are visible again at once.
+    pub(crate) fn touch(&self) {
+        let call = json!({
+            "QueueUrl": self.url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
+        });
+        LocalSqs::shared().call("ReceiveMessage", &call).unwrap();
+    }
+
+    fn count(&self, attribute: &str) -> usize {
+        let attributes: BTreeMap<_, _> = LocalSqs::shared().queue_attributes(&self.url).unwrap();
+        attributes[attribute].parse().unwrap()
+    }
+
+    pub(crate) fn visible(&self) -> usize {
+        self.count("ApproximateNumberOfMessages")
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.count("ApproximateNumberOfMessagesNotVisible")
+    }
+}
+
+pub(crate) fn unused_name(suffix: &str) -> String {
+    format!("test-{}{suffix}", Uuid::now_v7().simple())
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self
+    }
+
+    /// All of stdout as JSON, line by line.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        let parse = |line: &String| serde_json::from_str(line);
+        let lines: Result<Vec<Value>, _> = self.lines.iter().map(parse).collect();
+        lines.unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+
+    /// The lines of that event.
+    pub(crate) fn events(&self, event: &str) -> Vec<Value> {
+        let mut events = self.json();
+        events.retain(|line| line["event"] == event);
+        events
+    }
+
+    /// The bodies that were received, in order.
+    pub(crate) fn bodies(&self) -> Vec<String> {
+        let body = |line: &Value| line["body"].as_str().unwrap().to_owned();
+        self.events("received").iter().map(body).collect()
+    }
+
+    /// The last line.
+    pub(crate) fn summary(&self) -> Value {
+        let last = self.json().pop().unwrap();
+        assert_eq!(last["event"], "summary");
+        last
+    }
+}
+
+/// Runs the program against the local SQS, to its end.
+pub(crate) fn queue(arguments: &[&str]) -> Ended {
+    start(arguments, &[]).finish()
+}
+
+/// The same with these lines on stdin.
+pub(crate) fn queue_reading(arguments: &[&str], stdin: &str) -> Ended {
+    let mut running = start(arguments, &[]);
+    running.write(stdin.as_bytes());
+    running.finish()
+}
+
+/// The same with these variables beside or in place of those that lead to the local SQS; an empty value takes one away.
+pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
+    let mut command = command(arguments);
+    for (name, value) in variables {
+        match *value {
+            "" => command.env_remove(name),
+            value => command.env(name, value),
+        };
+    }
+    Running::spawn(command)
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_queue"));
+    command
+        .args(arguments)
+        .env_clear()
+        // no files of whoever runs the tests, and no metadata service
+        .env("HOME", "/nonexistent")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(LocalSqs::shared().environment())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Starts it with nobody who reads its stdout.
+pub(crate) fn start_unread(arguments: &[&str]) -> Running {
+    let mut running = Running::quiet(command(arguments));
+    drop(running.child.stdout.take());
+    running
+}
+
+/// The program while it runs. Killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    lines: Vec<String>,
+}
+
+impl Running {
+    fn spawn(command: Command) -> Self {
+        let mut running = Self::quiet(command);
+        let stdout = running.child.stdout.take().unwrap();
+        running.stdout = lines(stdout);
+        running
+    }
+
+    fn quiet(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut pipe = child.stderr.take().unwrap();
+        let (sender, stderr) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            let _ = sender.send(text);
+        });
+        Self {
+            child,
+            stdout: mpsc::channel().1,
+            stderr,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Waits for a line of stdout.
+    pub(crate) fn await_line(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.stdout.recv_timeout(left);
+            let line =
+                line.unwrap_or_else(|error| panic!("{error}, no {text:?}: {:?}", self.lines));
+            self.lines.push(line);
+            if self.lines.last().unwrap().contains(text) {
+                return;
+            }
+        }
+    }
+
+    /// Gives it this to read and nothing after it.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let mut pipe = self.child.stdin.take().unwrap();
+        pipe.write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Ended {
+        drop(self.child.stdin.take());
+        // closed when the process ends
+        let stderr = self.stderr.recv_timeout(PATIENCE);
+        let stderr = stderr.unwrap_or_else(|error| panic!("{error}: {:?}", self.lines));
+        self.lines.extend(self.stdout.iter());
+        Ended {
+            code: self.child.wait().unwrap().code(),
+            lines: std::mem::take(&mut self.lines),
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(stdout: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            if sender.send(line.unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
