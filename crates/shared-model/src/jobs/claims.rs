@@ -98,7 +98,7 @@ pub fn claim(
             request,
             created_at,
         })),
-        None => settle_unclaimable(connection, id, generation),
+        None => settle_unclaimable(connection, id, generation, max_attempts),
     }
 }
 
@@ -107,6 +107,7 @@ fn settle_unclaimable(
     connection: &mut PgConnection,
     id: JobId,
     generation: i32,
+    max_attempts: i32,
 ) -> Result<Claimed, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -155,6 +156,10 @@ fn settle_unclaimable(
         if row.cancel_requested {
             end(connection, key, &[row.status], JobStatus::Revoked, None)?;
             return Ok(Claimed::Revoked);
+        }
+        // it could not be claimed a moment ago and can be now: its lease, or its holder's attempt, has just ended
+        if row.attempt < max_attempts {
+            return Ok(Claimed::Leased(Duration::ZERO));
         }
         let last = row
             .error

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+use diesel::{PgConnection, RunQueryDsl};
 use shared_model::job::{ErrorCode, JobError, JobStatus};
 use shared_model::jobs::accept::{self, Cancelled};
 use shared_model::jobs::claims::{self, Beat, ClaimKey, Claimed};
 use shared_model::results;
 
 use crate::support::{
-    LEASE, MAX_ATTEMPTS, a_result, accept, claim, database, end_lease, find, try_claim,
+    LEASE, MAX_ATTEMPTS, a_result, accept, claim, connect, database, end_lease, find, try_claim,
+    url_of,
 };
 
 fn an_error() -> JobError {
@@ -288,4 +290,34 @@ fn the_list_pages_through_jobs_newest_first_and_by_status() {
         started.iter().map(|job| job.id).collect::<Vec<_>>(),
         [ids[2]]
     );
+}
+
+/// Waits until a connection to this database waits for a row.
+fn wait_until_blocked(connection: &mut PgConnection) {
+    let blocked = "DO $$ BEGIN
+        WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock') LOOP
+            PERFORM pg_sleep(0.005), pg_stat_clear_snapshot();
+        END LOOP;
+    END $$";
+    diesel::sql_query(blocked).execute(connection).unwrap();
+}
+
+#[test]
+fn a_lease_that_ends_while_it_is_looked_at_costs_the_job_no_attempt() {
+    let connection = &mut database();
+    let url = url_of(connection);
+    let id = accept(connection);
+    claim(connection, id);
+    let holder = &mut connect(&url);
+    holder.batch_execute("BEGIN").unwrap();
+    let lock = format!("SELECT 1 FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
+    holder.batch_execute(&lock).unwrap();
+    // leased at the first look, and not at the second
+    let claiming = std::thread::spawn(move || try_claim(&mut connect(&url), id));
+    wait_until_blocked(connection);
+    end_lease(holder, id);
+    holder.batch_execute("COMMIT").unwrap();
+    assert_eq!(claiming.join().unwrap(), Claimed::Leased(Duration::ZERO));
+    assert_eq!(find(connection, id).status, JobStatus::Started);
+    assert_eq!(claim(connection, id).key.attempt, 2);
 }
