@@ -88,7 +88,7 @@ resource "aws_ecs_task_definition" "task" {
     environment  = [for name, value in each.value.environment : { name = name, value = value }]
     secrets = [{
       name      = "DATABASE_PASSWORD"
-      valueFrom = "${aws_db_instance.main[0].master_user_secret[0].secret_arn}:password::"
+      valueFrom = "${local.database_secret}:password::"
     }]
 
     # A task that can't work for five minutes is replaced, and comes back with the database's current password.

@@ -51,7 +51,7 @@ locals {
       {
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
-        Resource = [for database in aws_db_instance.main : database.master_user_secret[0].secret_arn]
+        Resource = [local.database_secret]
       },
     ]
   }

@@ -69,10 +69,15 @@ resource "aws_db_instance" "main" {
   final_snapshot_identifier = var.protect_database ? "${var.name}-final" : null
 }
 
+locals {
+  # A database that was made halfway has none yet, and must not stand in the way of `destroy`.
+  database_secret = try(aws_db_instance.main[0].master_user_secret[0].secret_arn, "none-yet")
+}
+
 resource "aws_secretsmanager_secret_rotation" "database" {
   count = local.running && var.password_rotation_days != null ? 1 : 0
 
-  secret_id          = aws_db_instance.main[0].master_user_secret[0].secret_arn
+  secret_id          = local.database_secret
   rotate_immediately = false
 
   rotation_rules {
