@@ -21,6 +21,9 @@ use crate::settler::Settler;
 
 /// How long handlers have to write down that they were stopped, before the process ends all the same.
 const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a render that was given up has to come to its next look at its holding: when the database stalls, all are
+/// given up at once, and end once it answers.
+const RENDER_GRACE: Duration = Duration::from_secs(3);
 /// How long the queue may take to hear of what was given back in a hurry: both together stay below 2 s.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
 
@@ -126,9 +129,9 @@ impl Consumer {
         let mut failures = 0;
         let mut ended = Ended::Drained;
         while !self.shutdown.drain.is_cancelled() {
-            let abandoned = self.handler.abandoned.count();
-            if abandoned >= self.max_abandoned {
-                log::error!("worker.renders" = abandoned; "renders that were given up do not end; the worker has to be started anew");
+            if self.is_stuck().await {
+                let renders = self.handler.abandoned.count();
+                log::error!("worker.renders" = renders; "renders that were given up do not end; the worker has to be started anew");
                 ended = Ended::Stuck;
                 self.shutdown.drain.cancel();
                 break;
@@ -234,6 +237,20 @@ impl Consumer {
                 drop(permit);
             }
         });
+    }
+
+    /// Whether too many renders were given up and do not end.
+    async fn is_stuck(&self) -> bool {
+        let since = Instant::now();
+        while self.handler.abandoned.count() >= self.max_abandoned {
+            if since.elapsed() >= RENDER_GRACE {
+                return true;
+            }
+            if !self.pause(RENDER_GRACE / 30).await {
+                return false;
+            }
+        }
+        false
     }
 
     /// Does not poll while the database is away: each receipt would bring a message nearer to the dead-letter queue.
