@@ -1,0 +1,179 @@
+//! G3: one result a job, and its bytes are those of a pure render of the stored input.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Read;
+
+use diesel::deserialize::QueryableByName;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Integer, Jsonb, Nullable, Text};
+use diesel::{PgConnection, RunQueryDsl};
+use flate2::read::GzDecoder;
+use sha2::{Digest, Sha256};
+use shared_model::job::{CalendarRequest, JobStatus};
+use shared_model::schema::todos;
+use shared_model::todo::Todo;
+use uuid::Uuid;
+use worker::calendar::CalendarWriter;
+
+use super::Verdict;
+use crate::database::Database;
+
+/// The right half of the UIDs, as the workers of a run have it by default.
+const HOST: &str = "taskoverflow";
+/// Rows in memory at once.
+const CHUNK_ROWS: i64 = 500;
+
+#[derive(Debug, QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    status: JobStatus,
+    #[diesel(sql_type = Jsonb)]
+    request: CalendarRequest,
+    #[diesel(sql_type = Nullable<Binary>)]
+    content: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    sha256: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    gzip_sha256: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    byte_length: Option<i64>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    event_count: Option<i32>,
+}
+
+/// A calendar as it has to be.
+struct Pure {
+    bytes: Vec<u8>,
+    events: u64,
+    /// A gzipped form that was found to be these bytes.
+    seen: HashSet<Vec<u8>>,
+}
+
+pub(super) async fn check(database: &Database, verdict: &mut Verdict) -> anyhow::Result<()> {
+    let swept: HashSet<Uuid> = check_effects(database, verdict).await?;
+    let found = database
+        .run(move |connection| {
+            let mut found = Vec::new();
+            let mut pure: HashMap<String, Pure> = HashMap::new();
+            let mut last = Uuid::nil();
+            loop {
+                let rows = load(connection, last)?;
+                let Some(row) = rows.last() else { break };
+                last = row.id;
+                for row in rows {
+                    found.extend(check_row(connection, &row, &swept, &mut pure)?);
+                }
+            }
+            Ok(found)
+        })
+        .await?;
+    for what in found {
+        verdict.broken("G3", what);
+    }
+    Ok(())
+}
+
+/// Each job's result was stored once and never changed. Gives the jobs whose results were deleted.
+async fn check_effects(
+    database: &Database,
+    verdict: &mut Verdict,
+) -> anyhow::Result<HashSet<Uuid>> {
+    let mut stored: HashSet<Uuid> = HashSet::new();
+    let mut deleted = HashSet::new();
+    for change in database.result_changes().await? {
+        let id = change.job_id;
+        let is_second = match change.operation.as_str() {
+            "INSERT" => !stored.insert(id),
+            "DELETE" => {
+                deleted.insert(id);
+                false
+            }
+            _ => true,
+        };
+        if is_second {
+            verdict.duplicated += 1;
+            verdict.broken(
+                "G3",
+                format!("a second result was stored for {id} ({})", change.operation),
+            );
+        }
+    }
+    Ok(deleted)
+}
+
+fn load(connection: &mut PgConnection, after: Uuid) -> anyhow::Result<Vec<Row>> {
+    let rows = diesel::sql_query(
+        "SELECT job.id, status, request, content, sha256, gzip_sha256, byte_length, event_count
+         FROM calendar_jobs AS job LEFT JOIN calendar_results ON job_id = job.id
+         WHERE job.id > $1 ORDER BY job.id LIMIT $2",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(after)
+    .bind::<BigInt, _>(CHUNK_ROWS);
+    Ok(rows.load(connection)?)
+}
+
+/// What is wrong with a job's result.
+fn check_row(
+    connection: &mut PgConnection,
+    row: &Row,
+    swept: &HashSet<Uuid>,
+    pure: &mut HashMap<String, Pure>,
+) -> anyhow::Result<Option<String>> {
+    let id = row.id;
+    let (Some(content), Some(sha256), Some(gzip_sha256)) =
+        (&row.content, &row.sha256, &row.gzip_sha256)
+    else {
+        let is_missing = row.status == JobStatus::Success && !swept.contains(&id);
+        return Ok(is_missing.then(|| format!("{id} is a SUCCESS without a result")));
+    };
+    if row.status != JobStatus::Success {
+        return Ok(Some(format!("{id} is {} and has a result", row.status)));
+    }
+    let key = serde_json::to_string(&row.request)?;
+    let pure = match pure.entry(key) {
+        std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+        std::collections::hash_map::Entry::Vacant(entry) => {
+            entry.insert(render(connection, &row.request)?)
+        }
+    };
+    if !pure.seen.contains(content) {
+        let mut bytes = Vec::new();
+        GzDecoder::new(content.as_slice()).read_to_end(&mut bytes)?;
+        if bytes != pure.bytes {
+            return Ok(Some(format!(
+                "{id} has a result of {} bytes, and a pure render of {:?} has {}",
+                bytes.len(),
+                row.request,
+                pure.bytes.len()
+            )));
+        }
+        pure.seen.insert(content.clone());
+    }
+    let described = sha256.as_slice() == Sha256::digest(&pure.bytes).as_slice()
+        && gzip_sha256.as_slice() == Sha256::digest(content).as_slice()
+        && row.byte_length == i64::try_from(pure.bytes.len()).ok()
+        && row.event_count == i32::try_from(pure.events).ok();
+    Ok((!described).then(|| format!("{id}'s hashes, length or counts are not its result's")))
+}
+
+/// The calendar of what is stored now.
+fn render(connection: &mut PgConnection, request: &CalendarRequest) -> anyhow::Result<Pure> {
+    let todos: Vec<Todo> = request
+        .filter
+        .query()
+        .order(todos::id)
+        .select(Todo::as_select())
+        .load(connection)?;
+    let mut calendar = CalendarWriter::begin(Vec::new(), &request.options, HOST)?;
+    for todo in &todos {
+        calendar.push(todo)?;
+    }
+    let (bytes, counts) = calendar.finish()?;
+    Ok(Pure {
+        bytes,
+        events: counts.events,
+        seen: HashSet::new(),
+    })
+}

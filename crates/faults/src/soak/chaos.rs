@@ -1,0 +1,246 @@
+//! What goes wrong in a soak: one fault after the other, each on a random process or on the database, some overlapping.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
+
+use super::Fleet;
+use crate::cluster::DurableCluster;
+use crate::process::Process;
+use crate::queue::Queue;
+use crate::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule};
+use crate::system::System;
+
+/// The pause from one fault to the next.
+const PAUSE_MS: Range<u64> = 100..1200;
+/// How long a fault lasts.
+const LASTS_MS: Range<u64> = 100..2500;
+
+pub(super) struct Chaos {
+    system: System,
+    fleet: Arc<Fleet>,
+    cluster: DurableCluster,
+    random: fastrand::Rng,
+}
+
+/// A kind of fault.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    WorkerKilled,
+    WorkerPaused,
+    WorkerStopped,
+    ApiKilled,
+    ApiStopped,
+    ConnectionsCut,
+    DatabaseAway,
+    DatabaseStalls,
+    DatabaseSlow,
+    BackendsTerminated,
+    DatabaseCrashed,
+    QueuePurged,
+    Sqs,
+}
+
+impl Kind {
+    /// Each as often as it stands here.
+    const OF_ANY_QUEUE: [Self; 14] = [
+        Self::WorkerKilled,
+        Self::WorkerKilled,
+        Self::WorkerKilled,
+        Self::WorkerPaused,
+        Self::WorkerPaused,
+        Self::WorkerStopped,
+        Self::ApiKilled,
+        Self::ApiStopped,
+        Self::ConnectionsCut,
+        Self::DatabaseAway,
+        Self::DatabaseStalls,
+        Self::DatabaseSlow,
+        Self::BackendsTerminated,
+        Self::DatabaseCrashed,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::WorkerKilled => "worker killed",
+            Self::WorkerPaused => "worker paused",
+            Self::WorkerStopped => "worker stopped",
+            Self::ApiKilled => "API killed",
+            Self::ApiStopped => "API stopped",
+            Self::ConnectionsCut => "database connections cut",
+            Self::DatabaseAway => "database away",
+            Self::DatabaseStalls => "database stalls",
+            Self::DatabaseSlow => "database slow",
+            Self::BackendsTerminated => "backends terminated",
+            Self::DatabaseCrashed => "Postgres crashed",
+            Self::QueuePurged => "queue purged",
+            Self::Sqs => "SQS",
+        }
+    }
+}
+
+impl Chaos {
+    pub(super) fn new(
+        system: System,
+        fleet: Arc<Fleet>,
+        cluster: DurableCluster,
+        seed: u64,
+    ) -> Self {
+        Self {
+            system,
+            fleet,
+            cluster,
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Does harm until told to stop; then everything is healed.
+    pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<DurableCluster> {
+        while !stop.is_cancelled() {
+            let pause = Duration::from_millis(self.random.u64(PAUSE_MS));
+            if stop
+                .run_until_cancelled(tokio::time::sleep(pause))
+                .await
+                .is_none()
+            {
+                break;
+            }
+            let kind = self.choose();
+            self.strike(kind).await?;
+        }
+        Ok(self.cluster)
+    }
+
+    fn choose(&mut self) -> Kind {
+        let has_sqs = matches!(self.system.queue, Queue::Sqs(_));
+        if has_sqs && self.random.u8(..40) == 0 {
+            return Kind::QueuePurged;
+        }
+        if has_sqs && self.random.bool() {
+            return Kind::Sqs;
+        }
+        let kinds = Kind::OF_ANY_QUEUE;
+        self.random.choice(kinds).unwrap_or(Kind::WorkerKilled)
+    }
+
+    async fn strike(&mut self, kind: Kind) -> anyhow::Result<()> {
+        let began = SystemTime::now();
+        let lasts = Duration::from_millis(self.random.u64(LASTS_MS));
+        let mut name = kind.name();
+        match kind {
+            Kind::WorkerKilled => self.worker().await?.signal(Signal::SIGKILL)?,
+            Kind::WorkerStopped => self.worker().await?.signal(Signal::SIGTERM)?,
+            Kind::ApiKilled => self.api().await?.signal(Signal::SIGKILL)?,
+            Kind::ApiStopped => self.api().await?.signal(Signal::SIGTERM)?,
+            Kind::WorkerPaused => {
+                let worker = self.worker().await?;
+                worker.signal(Signal::SIGSTOP)?;
+                // long enough for its leases to end, or not
+                tokio::time::sleep(lasts * 2).await;
+                worker.signal(Signal::SIGCONT)?;
+            }
+            Kind::ConnectionsCut => self.any().await?.database.disconnect(),
+            Kind::DatabaseAway => {
+                let process = self.any().await?;
+                process.database.cut();
+                tokio::time::sleep(lasts).await;
+                process.database.heal();
+            }
+            Kind::DatabaseStalls => {
+                let process = self.any().await?;
+                process.database.stall();
+                tokio::time::sleep(lasts).await;
+                process.database.heal();
+            }
+            Kind::DatabaseSlow => {
+                let process = self.any().await?;
+                process.database.slow_down(Duration::from_millis(10));
+                tokio::time::sleep(lasts).await;
+                process.database.heal();
+            }
+            Kind::BackendsTerminated => {
+                let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                                 WHERE application_name LIKE 'taskoverflow%'";
+                // it may be starting after a crash
+                let _ = self.system.database.execute(terminate).await;
+            }
+            Kind::DatabaseCrashed => {
+                let cluster = &mut self.cluster;
+                tokio::task::block_in_place(|| cluster.crash())?;
+            }
+            Kind::QueuePurged => self.system.queue.sqs()?.purge().await?,
+            Kind::Sqs => {
+                let fault = self.sqs_fault();
+                name = fault.kind();
+                let process = self.any().await?;
+                let sqs = process.sqs()?;
+                sqs.add(Rule::always(fault).by_chance(0.5));
+                tokio::time::sleep(lasts).await;
+                sqs.heal();
+            }
+        }
+        self.system.history.injected(name, began);
+        Ok(())
+    }
+
+    fn sqs_fault(&mut self) -> Fault {
+        let applied = self.random.bool();
+        let refusal = match self.random.u8(..3) {
+            0 => Refusal::InternalError,
+            1 => Refusal::Unavailable,
+            _ => Refusal::Throttled,
+        };
+        let error = match self.random.u8(..4) {
+            0 => EntryError::InvalidReceipt,
+            _ => EntryError::Internal,
+        };
+        let entries = if self.random.bool() {
+            Entries::All
+        } else {
+            Entries::EveryOther
+        };
+        match self.random.u8(..9) {
+            0 => Fault::Refuse(refusal),
+            1 => Fault::Disconnect,
+            2 => Fault::NeverAnswer,
+            3 => Fault::DropAnswer,
+            4 => Fault::HoldAnswer,
+            5 => Fault::Delay(Duration::from_millis(self.random.u64(..800))),
+            6 => Fault::Repeat(3),
+            7 => Fault::FailEntries {
+                entries,
+                applied,
+                error,
+            },
+            _ => Fault::OmitEntries { entries, applied },
+        }
+    }
+
+    async fn worker(&mut self) -> anyhow::Result<Arc<Process>> {
+        let index = self.random.usize(..self.fleet.workers.len());
+        let worker = self
+            .fleet
+            .workers
+            .get(index)
+            .context("there is no worker")?;
+        worker.process().await
+    }
+
+    async fn api(&mut self) -> anyhow::Result<Arc<Process>> {
+        let index = self.random.usize(..self.fleet.apis.len());
+        let api = self.fleet.apis.get(index).context("there is no API")?;
+        api.process().await
+    }
+
+    async fn any(&mut self) -> anyhow::Result<Arc<Process>> {
+        if self.random.u8(..3) == 0 {
+            self.api().await
+        } else {
+            self.worker().await
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What a soak says in the end.
+
+use std::io::{self, Write};
+
+use super::Outcome;
+use crate::check::Violation;
+
+/// Violations that are shown; the rest is counted.
+const SHOWN: usize = 20;
+
+/// Writes the table, in Markdown, and what was broken.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
+    let verdict = &outcome.verdict;
+    let queue = clap::ValueEnum::to_possible_value(&outcome.queue);
+    let queue = queue
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default();
+    let ended: Vec<String> = verdict
+        .ended
+        .iter()
+        .map(|(status, count)| format!("{count} {status}"))
+        .collect();
+    let faults: usize = verdict.faults.values().sum();
+    writeln!(
+        out,
+        "| soak | queue {queue}, seed {}, {} s |",
+        outcome.seed,
+        outcome.took.as_secs()
+    )?;
+    writeln!(out, "|---|---|")?;
+    let mut row = |name: &str, value: String| writeln!(out, "| {name} | {value} |");
+    row("jobs promised", verdict.jobs.to_string())?;
+    row("jobs ended", ended.join(", "))?;
+    row("faults", faults.to_string())?;
+    for (kind, count) in &verdict.faults {
+        row(&format!("– {kind}"), count.to_string())?;
+    }
+    row("lost", verdict.lost.to_string())?;
+    row("duplicated effects", verdict.duplicated.to_string())?;
+    row("unexpected", verdict.unexpected.to_string())?;
+    row("regressions", verdict.regressions.to_string())?;
+    row(
+        "longest recovery",
+        format!("{:.1} s", verdict.longest_recovery.as_secs_f64()),
+    )?;
+    row("guarantees broken", broken(&verdict.violations))?;
+    for violation in verdict.violations.iter().take(SHOWN) {
+        writeln!(out, "{violation}")?;
+    }
+    if let Some(more) = verdict
+        .violations
+        .len()
+        .checked_sub(SHOWN)
+        .filter(|more| *more > 0)
+    {
+        writeln!(out, "and {more} more")?;
+    }
+    Ok(())
+}
+
+fn broken(violations: &[Violation]) -> String {
+    let mut names: Vec<_> = violations
+        .iter()
+        .map(|violation| violation.guarantee)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        format!("{} ({} times)", names.join(", "), violations.len())
+    }
+}

@@ -1,0 +1,389 @@
+//! A proxy in front of an SQS endpoint that does to chosen calls what networks, overloads and restarts do.
+//!
+//! It speaks [SQS's JSON protocol](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-api.html)
+//! on a port of 127.0.0.1 and passes on what no rule matches.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::waiting::PATIENCE;
+
+mod batch;
+mod rule;
+
+pub use rule::{Entries, EntryError, Fault, Refusal, Rule};
+
+/// The actions that the service uses.
+pub mod action {
+    /// Sends up to ten messages.
+    pub const SEND: &str = "SendMessageBatch";
+    /// Receives up to ten messages.
+    pub const RECEIVE: &str = "ReceiveMessage";
+    /// Deletes up to ten messages.
+    pub const DELETE: &str = "DeleteMessageBatch";
+    /// Hides up to ten messages for longer, or gives them back.
+    pub const HIDE: &str = "ChangeMessageVisibilityBatch";
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The proxy has it.
+    Arrived,
+    /// SQS has answered it.
+    Applied,
+    /// The caller has an answer, or the proxy has dropped it.
+    Over,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// When it arrived.
+    pub at: Instant,
+    /// What was asked, such as `ReceiveMessage`; of a dead-letter queue, `dead letters: ReceiveMessage`.
+    pub action: String,
+    /// The message bodies or receipt handles of a batch, in order.
+    pub entries: Vec<String>,
+    /// What was done to it.
+    pub fault: Option<Fault>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// What a receive brought: each message's id and how often it has been received.
+    pub received: Vec<(String, u32)>,
+}
+
+/// The proxy. Dropping it closes every connection.
+#[derive(Debug)]
+pub struct SqsProxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _accepting: AbortOnDropHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    http: reqwest::Client,
+    rules: Mutex<Vec<Rule>>,
+    random: Mutex<fastrand::Rng>,
+    calls: watch::Sender<Vec<Call>>,
+    /// How often the proxy was healed.
+    heals: watch::Sender<u64>,
+}
+
+/// The connection ends without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("on purpose")]
+struct Dropped;
+
+impl SqsProxy {
+    /// A proxy without rules before the endpoint at `upstream`. The seed decides what rules that strike by chance do.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(upstream: &str, seed: u64) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            http: reqwest::Client::builder().no_proxy().build()?,
+            rules: Mutex::default(),
+            random: Mutex::new(fastrand::Rng::with_seed(seed)),
+            calls: watch::Sender::default(),
+            heals: watch::Sender::new(0),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self {
+            address,
+            shared,
+            _accepting: AbortOnDropHandle::new(accepting),
+        })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Adds a rule; the first that matches a call strikes it.
+    pub fn add(&self, rule: Rule) {
+        lock(&self.shared.rules).push(rule);
+    }
+
+    /// Removes every rule, and lets go on what was held.
+    pub fn heal(&self) {
+        lock(&self.shared.rules).clear();
+        self.shared.heals.send_modify(|heals| *heals += 1);
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls.borrow().clone()
+    }
+
+    /// The calls of one action so far.
+    pub fn calls_of(&self, action: &str) -> Vec<Call> {
+        let calls = self.shared.calls.borrow();
+        calls
+            .iter()
+            .filter(|call| call.action == action)
+            .cloned()
+            .collect()
+    }
+
+    /// How many calls a rule has struck.
+    pub fn struck(&self) -> usize {
+        let calls = self.shared.calls.borrow();
+        calls.iter().filter(|call| call.fault.is_some()).count()
+    }
+
+    /// Waits until the calls so far are as wanted.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn wait_until(
+        &self,
+        what: &str,
+        wanted: impl Fn(&[Call]) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut calls = self.shared.calls.subscribe();
+        let waiting = calls.wait_for(|calls| wanted(calls));
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            let calls = self.calls();
+            let last = calls.iter().rev().take(10).collect::<Vec<_>>();
+            anyhow::bail!("the SQS proxy never saw {what}; its last calls are {last:#?}")
+        }
+        Ok(())
+    }
+
+    /// Waits until so many calls of `action` that a rule struck have come as far as `stage`.
+    ///
+    /// # Errors
+    /// When they have not in time.
+    pub async fn wait_until_struck(
+        &self,
+        action: &str,
+        stage: Stage,
+        count: usize,
+    ) -> anyhow::Result<()> {
+        let struck = |calls: &[Call]| {
+            let struck = calls.iter().filter(|call| {
+                call.action == action && call.fault.is_some() && call.stage >= stage
+            });
+            struck.count() >= count
+        };
+        self.wait_until(&format!("{count} {action} struck, {stage:?}"), struck)
+            .await
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // dropped with this task, and every connection with it
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(move |request| serve(Arc::clone(&shared), request));
+            // an error here is a connection that ended, mostly on purpose
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Dropped> {
+    let target = request.headers().get("x-amz-target");
+    let target = target
+        .and_then(|target| target.to_str().ok())
+        .unwrap_or_default();
+    let mut action = target.rsplit('.').next().unwrap_or_default().to_owned();
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.or(Err(Dropped))?.to_bytes();
+    if batch::is_of_dead_letters(&body) {
+        action.insert_str(0, "dead letters: ");
+    }
+    let fault = shared.choose(&action);
+    let call = shared.arrived(action, &body, fault);
+    let exchange = Exchange {
+        shared: &shared,
+        headers: head.headers,
+        call,
+    };
+    let answer = exchange.answer(fault, body).await;
+    shared.reached(call, Stage::Over);
+    answer
+}
+
+/// One call on its way.
+struct Exchange<'a> {
+    shared: &'a Shared,
+    headers: HeaderMap,
+    call: usize,
+}
+
+impl Exchange<'_> {
+    async fn answer(
+        &self,
+        fault: Option<Fault>,
+        body: Bytes,
+    ) -> Result<Response<Full<Bytes>>, Dropped> {
+        match fault {
+            None => self.forward(body).await,
+            Some(Fault::Refuse(refusal)) => Ok(refusal.answer()),
+            Some(Fault::Disconnect) => Err(Dropped),
+            Some(Fault::NeverAnswer) => match std::future::pending::<Infallible>().await {},
+            Some(Fault::DropAnswer) => {
+                self.forward(body).await?;
+                Err(Dropped)
+            }
+            Some(Fault::Hold) => {
+                self.healed().await;
+                self.forward(body).await
+            }
+            Some(Fault::HoldAnswer) => {
+                let answer = self.forward(body).await;
+                self.healed().await;
+                answer
+            }
+            Some(Fault::Delay(delay)) => {
+                tokio::time::sleep(delay).await;
+                self.forward(body).await
+            }
+            Some(Fault::Repeat(times)) => {
+                for _ in 1..times {
+                    self.forward(body.clone()).await?;
+                }
+                self.forward(body).await
+            }
+            Some(Fault::FailEntries {
+                entries,
+                applied,
+                error,
+            }) => self.spoil(&body, entries, applied, Some(error)).await,
+            Some(Fault::OmitEntries { entries, applied }) => {
+                self.spoil(&body, entries, applied, None).await
+            }
+        }
+    }
+
+    /// Passes a call on, and its answer back.
+    async fn forward(&self, body: Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
+        let (status, headers, body) = self.ask(body).await?;
+        let mut response = Response::new(Full::new(body));
+        *response.status_mut() = status;
+        for name in ["content-type", "x-amzn-errortype", "x-amzn-query-error"] {
+            if let Some(value) = headers.get(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        Ok(response)
+    }
+
+    /// Names some of a batch's entries as failed, or not at all.
+    async fn spoil(
+        &self,
+        body: &Bytes,
+        entries: Entries,
+        applied: bool,
+        error: Option<EntryError>,
+    ) -> Result<Response<Full<Bytes>>, Dropped> {
+        let batch = batch::Batch::read(body, entries).ok_or(Dropped)?;
+        let answer = match batch.to_forward(applied) {
+            Some(body) => {
+                let (_, _, answer) = self.ask(Bytes::from(body.to_string())).await?;
+                serde_json::from_slice(&answer).or(Err(Dropped))?
+            }
+            None => Value::Null,
+        };
+        Ok(rule::json_answer(200, &batch.spoil(&answer, error)))
+    }
+
+    async fn ask(&self, body: Bytes) -> Result<(hyper::StatusCode, HeaderMap, Bytes), Dropped> {
+        let mut headers = self.headers.clone();
+        for name in ["host", "content-length", "connection"] {
+            headers.remove(name);
+        }
+        let request = self.shared.http.post(&self.shared.upstream);
+        let answer = request.headers(headers).body(body).send().await;
+        let answer = answer.or(Err(Dropped))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.or(Err(Dropped))?;
+        self.shared.applied(self.call, &body);
+        Ok((status, headers, body))
+    }
+
+    async fn healed(&self) {
+        let mut heals = self.shared.heals.subscribe();
+        // an error means that the proxy is gone, and this call with it
+        let _ = heals.changed().await;
+    }
+}
+
+impl Shared {
+    /// The fault of the first rule that matches and strikes.
+    fn choose(&self, action: &str) -> Option<Fault> {
+        let mut random = lock(&self.random);
+        let mut rules = lock(&self.rules);
+        let fault = rules
+            .iter_mut()
+            .find_map(|rule| rule.strike(action, &mut random));
+        rules.retain(|rule| !rule.is_used_up());
+        fault
+    }
+
+    fn arrived(&self, action: String, body: &[u8], fault: Option<Fault>) -> usize {
+        let call = Call {
+            at: Instant::now(),
+            action,
+            entries: batch::entries(body),
+            fault,
+            stage: Stage::Arrived,
+            received: Vec::new(),
+        };
+        let mut index = 0;
+        self.calls.send_modify(|calls| {
+            index = calls.len();
+            calls.push(call);
+        });
+        index
+    }
+
+    fn applied(&self, call: usize, answer: &[u8]) {
+        self.calls.send_modify(|calls| {
+            if let Some(call) = calls.get_mut(call) {
+                call.stage = call.stage.max(Stage::Applied);
+                call.received = batch::received(answer);
+            }
+        });
+    }
+
+    fn reached(&self, call: usize, stage: Stage) {
+        self.calls.send_modify(|calls| {
+            if let Some(call) = calls.get_mut(call) {
+                call.stage = stage;
+            }
+        });
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,123 @@
+//! Starts a process again each time that it ends, as every orchestrator does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::client::Client;
+use crate::process::{Process, Role};
+use crate::system::System;
+use crate::waiting::PATIENCE;
+
+/// How often it is looked whether the process still runs.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A process that is always there, but for the moments between two lives.
+#[derive(Debug)]
+pub struct Supervised {
+    role: Role,
+    life: watch::Receiver<Option<Arc<Process>>>,
+    lives: Arc<AtomicUsize>,
+    stopping: CancellationToken,
+    task: AbortOnDropHandle<anyhow::Result<()>>,
+}
+
+impl Supervised {
+    /// Starts a process and keeps it going.
+    pub fn start(system: System, role: Role, settings: Vec<(&'static str, String)>) -> Self {
+        let (sender, life) = watch::channel(None);
+        let lives = Arc::new(AtomicUsize::new(0));
+        let stopping = CancellationToken::new();
+        let task = supervise(
+            system,
+            role,
+            settings,
+            sender,
+            Arc::clone(&lives),
+            stopping.clone(),
+        );
+        Self {
+            role,
+            life,
+            lives,
+            stopping,
+            task: AbortOnDropHandle::new(tokio::spawn(task)),
+        }
+    }
+
+    /// Which half of the service it is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// How often it was started.
+    pub fn lives(&self) -> usize {
+        self.lives.load(Ordering::Relaxed)
+    }
+
+    /// The process of now; waits for the next one when there is none.
+    ///
+    /// # Errors
+    /// When none can be started.
+    pub async fn process(&self) -> anyhow::Result<Arc<Process>> {
+        let mut life = self.life.clone();
+        let alive = tokio::time::timeout(PATIENCE, life.wait_for(Option::is_some)).await;
+        let process = alive.context("the process is not started again")??;
+        process.clone().context("no process")
+    }
+
+    /// A client of the process of now.
+    ///
+    /// # Errors
+    /// When it is no API, or one that does not listen.
+    pub async fn client(&self, system: &System) -> anyhow::Result<Client> {
+        system.client(self.process().await?.as_ref()).await
+    }
+
+    /// Tells the process to stop, and starts no other. It has to end in good order.
+    ///
+    /// # Errors
+    /// When it ends otherwise, or not in time.
+    pub async fn stop(self, bound: Duration) -> anyhow::Result<()> {
+        let process = self.process().await?;
+        self.stopping.cancel();
+        process.signal(Signal::SIGTERM)?;
+        let status = process.wait(bound).await?;
+        anyhow::ensure!(
+            status.success(),
+            "the {} ended with {status}",
+            self.role.subcommand()
+        );
+        self.task.await?
+    }
+}
+
+async fn supervise(
+    system: System,
+    role: Role,
+    settings: Vec<(&'static str, String)>,
+    life: watch::Sender<Option<Arc<Process>>>,
+    lives: Arc<AtomicUsize>,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    while !stopping.is_cancelled() {
+        let process = Arc::new(system.start(role, &settings).await?);
+        lives.fetch_add(1, Ordering::Relaxed);
+        life.send_replace(Some(Arc::clone(&process)));
+        while process.ended()?.is_none() {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        life.send_replace(None);
+    }
+    Ok(())
+}

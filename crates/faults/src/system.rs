@@ -1,0 +1,155 @@
+//! The system under test: a database, a queue, any number of APIs and workers, and the history of what happened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use local_services::sqs::LocalSqs;
+
+use crate::client::Client;
+use crate::database::Database;
+use crate::history::History;
+use crate::process::{Process, Role};
+use crate::queue::Queue;
+use crate::sqs_proxy::SqsProxy;
+use crate::tcp_proxy::TcpProxy;
+use crate::waiting::eventually;
+
+/// Short, so that what a dead worker held comes back soon; also the lease of a claim.
+pub const VISIBILITY: Duration = Duration::from_secs(2);
+/// How long an empty queue is waited at.
+pub const RECEIVE_WAIT: Duration = Duration::from_secs(1);
+/// Within which a job goes on once a fault is over (G5): visibility, lease, one poll, and 5 seconds.
+pub const RECOVERY: Duration =
+    Duration::from_secs(2 * VISIBILITY.as_secs() + RECEIVE_WAIT.as_secs() + 5);
+
+/// What the processes are told unless a run says otherwise.
+const SETTINGS: [(&str, &str); 11] = [
+    ("BIND_ADDR", "127.0.0.1:0"),
+    ("ADMIN_ADDR", "127.0.0.1:0"),
+    ("LOG_FORMAT", "json"),
+    ("RUST_LOG", "info"),
+    ("DATABASE_POOL", "8"),
+    ("WORKER_CONCURRENCY", "4"),
+    ("VISIBILITY_TIMEOUT", "2s"),
+    ("RECEIVE_WAIT", "1s"),
+    ("DRAIN_TIMEOUT", "10s"),
+    ("SWEEP_INTERVAL", "500ms"),
+    // a panic's backtrace is for whoever did not ask for it
+    ("RUST_BACKTRACE", "0"),
+];
+
+/// A database, a queue and what happened to them.
+#[derive(Debug, Clone)]
+pub struct System {
+    executable: PathBuf,
+    seed: u64,
+    /// The database.
+    pub database: Database,
+    /// The queue.
+    pub queue: Queue,
+    /// What the clients were told.
+    pub history: Arc<History>,
+}
+
+impl System {
+    /// With processes that are `executable` with a subcommand.
+    pub fn new(executable: PathBuf, database: Database, queue: Queue, seed: u64) -> Self {
+        Self {
+            executable,
+            seed,
+            database,
+            queue,
+            history: Arc::default(),
+        }
+    }
+
+    /// Starts a process; `settings` override.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub async fn start(&self, role: Role, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
+        let database = TcpProxy::start(self.database.port()?).await?;
+        let mut environment: Vec<(String, String)> = SETTINGS
+            .iter()
+            .chain(&[("QUEUE_URL", self.queue.url())])
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        environment.push((
+            "DATABASE_URL".to_owned(),
+            self.database.url_through(database.port())?,
+        ));
+        let sqs = match &self.queue {
+            Queue::Postgres => None,
+            Queue::Sqs(_) => {
+                let upstream = LocalSqs::shared();
+                let proxy = SqsProxy::start(upstream.endpoint_url(), self.seed).await?;
+                let local = upstream.environment();
+                environment.extend(local.map(|(name, value)| (name.to_owned(), value)));
+                environment.push(("AWS_ENDPOINT_URL_SQS".to_owned(), proxy.url()));
+                Some(proxy)
+            }
+        };
+        environment.extend(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        Process::start(&self.executable, role, &environment, database, sqs)
+    }
+
+    /// Starts a worker.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub async fn start_worker(&self, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
+        self.start(Role::Worker, settings).await
+    }
+
+    /// Starts an API, waits until it serves, and gives a client of it.
+    ///
+    /// # Errors
+    /// When it can't be started or does not get ready.
+    pub async fn start_api(&self, settings: &[(&str, &str)]) -> anyhow::Result<(Process, Client)> {
+        let api = self.start(Role::Api, settings).await?;
+        let client = self.client(&api).await?;
+        api.wait_for_log("\"ready\"").await?;
+        Ok((api, client))
+    }
+
+    /// A client of that API.
+    ///
+    /// # Errors
+    /// When the API does not listen.
+    pub async fn client(&self, api: &Process) -> anyhow::Result<Client> {
+        Client::new(api.url().await?, Arc::clone(&self.history))
+    }
+
+    /// Waits for the same as [`drain`](Self::drain), for as long as it takes.
+    pub async fn drain_whole(&self) {
+        // the database itself may be on its way back
+        while self.drain().await.is_err() {}
+    }
+
+    /// Waits until every job has ended and every message is settled.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub async fn drain(&self) -> anyhow::Result<()> {
+        let drained = eventually("every job ends", async || {
+            Ok((self.database.open_jobs().await? == 0).then_some(()))
+        });
+        if let Err(error) = drained.await {
+            let open = self.database.open_jobs().await?;
+            anyhow::bail!("{error}; {open} have not");
+        }
+        if let Queue::Sqs(queue) = &self.queue {
+            eventually("every message is settled", async || {
+                let depth = queue.depth().await?;
+                Ok((depth.all() == 0).then_some(()))
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! Workers whose clocks are wrong.
+
+use faults::queue::QueueKind;
+use shared_model::job::JobStatus;
+
+use crate::support::{assert_done, finish, system};
+
+/// Where Debian's `faketime` package puts its library.
+fn faketime() -> String {
+    let folders = std::fs::read_dir("/usr/lib").unwrap();
+    let libraries =
+        folders.map(|folder| folder.unwrap().path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries.into_iter().find(|library| library.exists());
+    let library = library.expect("libfaketime is missing: apt-get install faketime");
+    library.to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs libfaketime"]
+async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none() {
+    for kind in [QueueKind::Postgres, QueueKind::Sqs] {
+        let system = system(kind).await;
+        system.database.add_todos(20).await.unwrap();
+        let (api, client) = system.start_api(&[]).await.unwrap();
+        let library = faketime();
+        let mut workers = Vec::new();
+        for offset in ["+1h", "-1h"] {
+            let settings = [
+                ("LD_PRELOAD", library.as_str()),
+                ("FAKETIME", offset),
+                // only the time of day is wrong on such hosts
+                ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                // longer than the lease, so that a clock could end it
+                ("RENDER_DELAY", "3s"),
+            ];
+            workers.push(system.start_worker(&settings).await.unwrap());
+        }
+        let ids = client.ask_many(10).await.unwrap();
+        for id in ids {
+            client.wait_for(id, JobStatus::Success).await.unwrap();
+            assert_done(&system.database.job(id).await.unwrap(), 1);
+        }
+        finish(&system, std::iter::once(api).chain(workers)).await;
+    }
+}

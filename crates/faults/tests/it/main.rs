@@ -1,0 +1,26 @@
+//! The fault suite in its small form: each fault once, with every guarantee checked after it.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod cancelling;
+#[cfg(test)]
+mod clocks;
+#[cfg(test)]
+mod database;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod poison;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod text;
+#[cfg(test)]
+mod workers;

@@ -1,0 +1,328 @@
+//! An SQS that loses answers, refuses, lies about batches, hangs, repeats and forgets.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use faults::process::Process;
+use faults::queue::QueueKind;
+use faults::sqs_proxy::{Call, Entries, EntryError, Fault, Refusal, Rule, SqsProxy, Stage, action};
+use faults::system::RECEIVE_WAIT;
+use faults::waiting::eventually;
+use shared_model::job::{JobId, JobStatus};
+use shared_model::message::JobMessage;
+
+use crate::support::{assert_done, finish, system};
+
+/// Longer than a third of the visibility, so that running jobs are extended.
+const EXTENDED: (&str, &str) = ("RENDER_DELAY", "1500ms");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f05_an_answer_lost_after_the_queue_did_its_part_costs_no_attempt() {
+    let system = system(QueueKind::Sqs).await;
+    system.database.add_todos(20).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+    let (api_sqs, worker_sqs) = (api.sqs().unwrap(), worker.sqs().unwrap());
+    api_sqs.add(Rule::on(action::SEND, Fault::DropAnswer).times(3));
+    for action in [action::DELETE, action::HIDE] {
+        worker_sqs.add(Rule::on(action, Fault::DropAnswer).times(3));
+    }
+    for id in client.ask_many(10).await.unwrap() {
+        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    for (sqs, action) in [
+        (api_sqs, action::SEND),
+        (worker_sqs, action::DELETE),
+        (worker_sqs, action::HIDE),
+    ] {
+        sqs.wait_until_struck(action, Stage::Over, 3).await.unwrap();
+    }
+    finish(&system, [api, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f06_a_storm_of_errors_slows_the_calls_down_and_loses_nothing() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    for sqs in [api.sqs().unwrap(), worker.sqs().unwrap()] {
+        for refusal in [
+            Refusal::InternalError,
+            Refusal::Unavailable,
+            Refusal::Throttled,
+        ] {
+            sqs.add(Rule::always(Fault::Refuse(refusal)).times(4));
+        }
+        sqs.add(Rule::always(Fault::Refuse(Refusal::Throttled)));
+    }
+    let began = Instant::now();
+    let ids = client.ask_many(20).await.unwrap();
+    assert!(
+        system.history.slowest_answer() < Duration::from_secs(1),
+        "a POST waits for SQS: {:?}",
+        system.history.slowest_answer()
+    );
+    for process in [&api, &worker] {
+        let sqs = process.sqs().unwrap();
+        let all_kinds =
+            |calls: &[Call]| calls.iter().filter(|call| call.fault.is_some()).count() > 12;
+        sqs.wait_until("13 refused calls", all_kinds).await.unwrap();
+        let (calls, seconds) = (sqs.struck(), began.elapsed().as_secs_f64());
+        let most = 6.0 * seconds;
+        assert!(
+            f64::from(u32::try_from(calls).unwrap()) < most,
+            "{calls} calls in {seconds} s"
+        );
+        let gaps = gaps(&sqs.calls());
+        assert!(
+            gaps.last() > gaps.first(),
+            "the calls do not slow down: {gaps:?}"
+        );
+    }
+    for process in [&api, &worker] {
+        process.heal();
+    }
+    let healed = Instant::now();
+    for id in ids {
+        client.wait_for(id, JobStatus::Success).await.unwrap();
+    }
+    assert!(
+        healed.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        healed.elapsed()
+    );
+    finish(&system, [api, worker]).await;
+}
+
+/// The mean pause between calls in the first and in the second half of a storm.
+fn gaps(calls: &[Call]) -> Vec<Duration> {
+    let struck: Vec<_> = calls.iter().filter(|call| call.fault.is_some()).collect();
+    let pauses: Vec<Duration> = struck
+        .windows(2)
+        .map(|pair| pair[1].at - pair[0].at)
+        .collect();
+    pauses
+        .chunks(pauses.len().div_ceil(2))
+        .map(|half| half.iter().sum::<Duration>() / u32::try_from(half.len()).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f07_only_the_messages_that_were_not_taken_are_sent_again() {
+    for fault in [failed(false), failed(true), unnamed(false), unnamed(true)] {
+        let system = system(QueueKind::Sqs).await;
+        let (api, client) = system.start_api(&[]).await.unwrap();
+        let sqs = api.sqs().unwrap();
+        // while the relay waits for its first send, the others gather to a batch
+        sqs.add(Rule::on(action::SEND, Fault::Hold).times(1));
+        client.ask().await.unwrap();
+        sqs.wait_until_struck(action::SEND, Stage::Arrived, 1)
+            .await
+            .unwrap();
+        client.ask_many(10).await.unwrap();
+        sqs.heal();
+        sqs.add(Rule::on(action::SEND, fault).times(1));
+        // what is done is not sent again, whatever the queue said; so nobody does it yet
+        let published = "SELECT count(published_at) FROM calendar_jobs";
+        eventually("every job is sent", async || {
+            Ok((system.database.number(published).await? == 11).then_some(()))
+        })
+        .await
+        .unwrap();
+        let worker = system.start_worker(&[]).await.unwrap();
+        system.drain().await.unwrap();
+
+        let calls = sqs.calls_of(action::SEND);
+        let spoiled = calls.iter().find(|call| call.fault == Some(fault)).unwrap();
+        assert_eq!(spoiled.entries.len(), 10);
+        let times = times_sent(&calls);
+        for (index, body) in spoiled.entries.iter().enumerate() {
+            let expected = if index.is_multiple_of(2) { 2 } else { 1 };
+            assert_eq!(times[&job(body)], expected, "{fault:?}, entry {index}");
+        }
+        finish(&system, [api, worker]).await;
+    }
+}
+
+fn failed(applied: bool) -> Fault {
+    Fault::FailEntries {
+        entries: Entries::EveryOther,
+        applied,
+        error: EntryError::Internal,
+    }
+}
+
+fn unnamed(applied: bool) -> Fault {
+    Fault::OmitEntries {
+        entries: Entries::EveryOther,
+        applied,
+    }
+}
+
+fn job(body: &str) -> JobId {
+    JobMessage::decode(body).unwrap().job_id
+}
+
+fn times_sent(calls: &[Call]) -> HashMap<JobId, usize> {
+    let mut times = HashMap::new();
+    for body in calls.iter().flat_map(|call| &call.entries) {
+        *times.entry(job(body)).or_default() += 1;
+    }
+    times
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f07_only_the_deletes_that_failed_are_tried_again() {
+    for fault in [failed(false), failed(true), unnamed(false), unnamed(true)] {
+        let system = system(QueueKind::Sqs).await;
+        let (api, client) = system.start_api(&[]).await.unwrap();
+        let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+        let sqs = worker.sqs().unwrap();
+        sqs.add(Rule::on(action::DELETE, fault).times(1));
+        sqs.add(Rule::on(action::HIDE, fault).times(1));
+        for id in client.ask_many(4).await.unwrap() {
+            assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+        }
+        sqs.wait_until("the failed deletes again", |calls| {
+            let (spoiled, again) = deletes(calls);
+            let mut failed = spoiled.iter().step_by(2);
+            !spoiled.is_empty() && failed.all(|handle| again.contains(handle))
+        })
+        .await
+        .unwrap();
+        system.drain().await.unwrap();
+        let calls = sqs.calls();
+        let (spoiled, again) = deletes(&calls);
+        let mut done = spoiled.iter().skip(1).step_by(2);
+        assert!(!done.any(|handle| again.contains(handle)), "{fault:?}");
+        assert!(!received_again(sqs), "each message was delivered once");
+        finish(&system, [api, worker]).await;
+    }
+}
+
+/// The entries of the delete that was struck, and those of all later ones.
+fn deletes(calls: &[Call]) -> (&[String], HashSet<&String>) {
+    let deletes = || calls.iter().filter(|call| call.action == action::DELETE);
+    let spoiled = deletes().find(|call| call.fault.is_some());
+    let later = deletes().skip_while(|call| call.fault.is_none()).skip(1);
+    let again = later.flat_map(|call| &call.entries).collect();
+    (spoiled.map_or(&[], |call| &call.entries), again)
+}
+
+fn received_again(sqs: &SqsProxy) -> bool {
+    let calls = sqs.calls_of(action::RECEIVE);
+    calls
+        .iter()
+        .flat_map(|call| &call.received)
+        .any(|(_, count)| *count > 1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f08_a_poll_that_is_never_answered_is_ended_and_polling_goes_on() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    let sqs = worker.sqs().unwrap();
+    sqs.add(Rule::on(action::RECEIVE, Fault::NeverAnswer).times(1));
+    sqs.wait_until_struck(action::RECEIVE, Stage::Arrived, 1)
+        .await
+        .unwrap();
+    let hung = Instant::now();
+    let id = client.ask().await.unwrap();
+    client.wait_for(id, JobStatus::Success).await.unwrap();
+    // the poll's own bound, and the first back-off after a failure
+    let bound = RECEIVE_WAIT + Duration::from_secs(5) + Duration::from_secs(1);
+    assert!(hung.elapsed() <= bound, "{:?}", hung.elapsed());
+    finish(&system, [api, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f09_one_heartbeat_that_fails_does_no_harm() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let longer = [("RENDER_DELAY", "3s")];
+    let worker = system.start_worker(&longer).await.unwrap();
+    let other = system.start_worker(&longer).await.unwrap();
+    for process in [&worker, &other] {
+        let refused = Fault::Refuse(Refusal::Unavailable);
+        // a call is two tries of the SDK
+        process
+            .sqs()
+            .unwrap()
+            .add(Rule::on(action::HIDE, refused).times(2));
+    }
+    for id in client.ask_many(2).await.unwrap() {
+        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    finish(&system, [api, worker, other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f09_a_job_whose_heartbeats_fail_for_good_is_given_up_before_another_begins() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let losing = system
+        .start_worker(&[("RENDER_DELAY", "9m")])
+        .await
+        .unwrap();
+    let refused = Fault::Refuse(Refusal::Unavailable);
+    losing.sqs().unwrap().add(Rule::on(action::HIDE, refused));
+    let id = client.ask().await.unwrap();
+    let started = system.database.wait_for_status(id, JobStatus::Started);
+    started.await.unwrap();
+    stop_polling(&losing);
+    let heir = system.start_worker(&[]).await.unwrap();
+    let job = system.database.wait_until_ended(id).await.unwrap();
+    assert_done(&job, 2);
+    let given_up = losing.wait_for_log("given up").await.unwrap();
+    let given_up = seconds_since_1970(given_up["time"].as_str().unwrap());
+    let changes = system.database.job_changes().await.unwrap();
+    let taken_over = changes.iter().find(|change| change.attempt == 2).unwrap();
+    assert!(
+        given_up < taken_over.at,
+        "given up at {given_up}, taken over at {}",
+        taken_over.at
+    );
+    finish(&system, [api, losing, heir]).await;
+}
+
+/// Lets a worker receive nothing more, but go on with what it has.
+fn stop_polling(worker: &Process) {
+    let hung = Rule::on(action::RECEIVE, Fault::NeverAnswer);
+    worker.sqs().unwrap().add(hung);
+}
+
+/// An RFC 3339 time of a log line, in seconds since 1970.
+fn seconds_since_1970(time: &str) -> f64 {
+    let time = chrono::DateTime::parse_from_rfc3339(time).unwrap();
+    let since_1970 = time.signed_duration_since(chrono::DateTime::UNIX_EPOCH);
+    since_1970.to_std().unwrap().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_a_receipt_that_is_no_good_loses_a_delivery_and_never_a_job() {
+    let invalid = Fault::FailEntries {
+        entries: Entries::All,
+        applied: false,
+        error: EntryError::InvalidReceipt,
+    };
+    let whole_call = Fault::Refuse(Refusal::InvalidReceipt);
+    for (action, fault, attempts) in [
+        (action::DELETE, invalid, 1),
+        (action::DELETE, whole_call, 1),
+        // the delivery is not this worker's any more, so its attempt ends
+        (action::HIDE, invalid, 2),
+        (action::HIDE, whole_call, 1),
+    ] {
+        let system = system(QueueKind::Sqs).await;
+        let (api, client) = system.start_api(&[]).await.unwrap();
+        let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+        let sqs = worker.sqs().unwrap();
+        sqs.add(Rule::on(action, fault).times(1));
+        let id = client.ask().await.unwrap();
+        sqs.wait_until_struck(action, Stage::Over, 1).await.unwrap();
+        let job = system.database.wait_until_ended(id).await.unwrap();
+        assert_done(&job, attempts);
+        finish(&system, [api, worker]).await;
+    }
+}

@@ -1,0 +1,113 @@
+//! Systems under test, and how each is brought to its end and checked.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use faults::check::check;
+use faults::database::{Database, prepare};
+use faults::process::{Process, Role};
+use faults::queue::{Queue, QueueKind};
+use faults::system::{RECOVERY, System};
+use local_services::testing::TestDatabases;
+use nix::sys::signal::Signal;
+use shared_model::job::{Job, JobStatus};
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| prepare(url).unwrap());
+
+const EXECUTABLE: &str = env!("CARGO_BIN_EXE_faults");
+/// What chance decides in these tests is decided alike each time.
+const SEED: u64 = 1;
+
+/// A system without processes and without todos.
+pub(crate) async fn system(kind: QueueKind) -> System {
+    system_with(move || Queue::create(kind).unwrap()).await
+}
+
+/// The same with a queue of a special kind.
+pub(crate) async fn system_with(queue: impl FnOnce() -> Queue + Send + 'static) -> System {
+    let made = tokio::task::spawn_blocking(move || (DATABASES.create(), queue())).await;
+    let (url, queue) = made.unwrap();
+    system_of(Database::new(url).unwrap(), queue)
+}
+
+/// The same over a database and a queue that are there.
+pub(crate) fn system_of(database: Database, queue: Queue) -> System {
+    let executable = PathBuf::from(EXECUTABLE);
+    System::new(executable, database, queue, SEED)
+}
+
+/// Runs an operation on failed jobs; gives its exit code and what it said.
+pub(crate) async fn operate(system: &System, arguments: &[&str]) -> (i32, String) {
+    let url = system.database.url_through(system.database.port().unwrap());
+    let command = tokio::process::Command::new(EXECUTABLE)
+        .arg("operate")
+        .args([
+            "--database-url",
+            &url.unwrap(),
+            "--queue-url",
+            system.queue.url(),
+        ])
+        .args(arguments)
+        .kill_on_drop(true)
+        .output();
+    let output = command.await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), said)
+}
+
+/// Heals what is left of the faults, drains the queue, stops the processes, and checks every guarantee.
+pub(crate) async fn finish(system: &System, processes: impl IntoIterator<Item = Process>) {
+    finish_within(RECOVERY, system, processes).await;
+}
+
+/// The same where attempts that fail put the end off for longer.
+pub(crate) async fn finish_within(
+    bound: Duration,
+    system: &System,
+    processes: impl IntoIterator<Item = Process>,
+) {
+    let processes: Vec<Process> = processes.into_iter().collect();
+    processes.iter().for_each(Process::heal);
+    let healed = Instant::now();
+    system.drain().await.unwrap();
+    let recovered = healed.elapsed();
+    assert!(
+        recovered <= bound,
+        "G5: it took {recovered:?} to recover, and {bound:?} is the limit"
+    );
+    for process in &processes {
+        process.signal(Signal::SIGTERM).unwrap();
+    }
+    for process in &processes {
+        let status = process.wait(Duration::from_secs(15)).await.unwrap();
+        assert!(status.success(), "{:?} ended with {status}", process.role());
+    }
+    if processes
+        .iter()
+        .any(|process| process.role() == Role::Worker)
+    {
+        assert_nothing_in_flight(system).await;
+    }
+    let verdict = check(system, RECOVERY).await.unwrap();
+    let broken: Vec<String> = verdict.violations.iter().map(ToString::to_string).collect();
+    assert!(broken.is_empty(), "{}\n{verdict:#?}", broken.join("\n"));
+}
+
+/// G6: no delivery and no job is a stopped worker's.
+pub(crate) async fn assert_nothing_in_flight(system: &System) {
+    if let Queue::Sqs(queue) = &system.queue {
+        assert_eq!(queue.depth().await.unwrap().in_flight, 0, "G6");
+    }
+    let started = "SELECT count(*) FROM calendar_jobs WHERE status = 'STARTED'";
+    assert_eq!(system.database.number(started).await.unwrap(), 0, "G6");
+}
+
+/// Makes sure that the job is a SUCCESS after so many attempts.
+#[track_caller]
+pub(crate) fn assert_done(job: &Job, attempts: i32) {
+    assert_eq!(
+        (job.status, job.attempt),
+        (JobStatus::Success, attempts),
+        "{job:?}"
+    );
+}
