@@ -1,5 +1,8 @@
 //! The flags.
 
+mod examples;
+mod values;
+
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -10,51 +13,14 @@ use crate::name::QueueName;
 use crate::outgoing::{Groups, Pattern};
 use crate::{receive, send};
 
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const MAX_DELAY: Duration = Duration::from_mins(15);
-const MAX_VISIBILITY: Duration = Duration::from_hours(12);
-const MAX_WAIT: Duration = Duration::from_secs(20);
-const MAX_ID_LENGTH: usize = 128;
+use examples::EXAMPLES;
+use values::{delay, id, rate, time, visibility, wait};
+
 const MAX_RECEIVE_COUNT: i64 = 1000;
 /// The practical's number of messages.
 const DEFAULT_COUNT: u64 = 100;
 /// `--body -`.
 const STDIN: &str = "-";
-
-const EXAMPLES: &str = "\
-Examples:
-  The practical's two queues, csse6400_prac and csse6400_prac.fifo:
-    queue --create
-  Send 100 messages, Message 0 to Message 99; receive them in other terminals, until Ctrl-C:
-    queue --name csse6400_prac --client-name 'Client 1'
-    queue --name csse6400_prac --client-name 'Client 2' --receive
-  Send again to a FIFO queue, with other bodies: the same ones are dropped for five minutes:
-    queue --name csse6400_prac.fifo --client-name 'Client 1' --prepend 'again '
-  Three message groups, ten messages a call:
-    queue --name csse6400_prac.fifo --groups 3 --batch
-  See redelivery:
-    queue --name csse6400_prac --receive --no-delete --visibility 5s
-  Send a message for each line, 50 a second:
-    seq 1000 | queue --name csse6400_prac --body - --rate 50
-  Plot what was received against what was sent:
-    queue --name csse6400_prac --receive --idle-exit 5s --plot
-  For programs:
-    queue --name csse6400_prac --receive --json | jq .latency_ms
-  Dead letters: give up after three receives, look, move them back:
-    queue --create --name demo --max-receives 3
-    queue stats demo
-    queue redrive demo
-
-Environment, as of every AWS tool:
-  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or
-  AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE   who you are
-  AWS_REGION                                    where the queue is (us-east-1)
-  AWS_ENDPOINT_URL_SQS                          another SQS than Amazon's, such as http://127.0.0.1:9324
-  NO_COLOR                                      no colours
-
-Exit codes:
-  0 done (receiving: after Ctrl-C too), 1 the run failed, 2 wrong flags, credentials or queue,
-  130 sending was interrupted";
 
 /// Sends messages to an SQS queue and receives them, to see what standard and FIFO queues do.
 #[derive(Debug, Parser)]
@@ -172,7 +138,7 @@ pub(crate) struct Receiving {
     #[arg(long, value_name = "N", requires = "receive")]
     max: Option<u64>,
     /// End when nothing came for so long
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, requires = "receive")]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "receive")]
     idle_exit: Option<Duration>,
     /// How long each call waits for messages, up to 20s: longer costs less; Ctrl-C waits for it [default: 1s]
     #[arg(long, value_name = "TIME", value_parser = wait, requires = "receive")]
@@ -249,7 +215,7 @@ pub(crate) struct Tail {
     #[arg(long, value_name = "N")]
     max: Option<u64>,
     /// End when nothing came for so long
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     idle_exit: Option<Duration>,
     /// Show each message's attributes too
     #[arg(long)]
@@ -336,50 +302,6 @@ impl Tail {
             peek: self.peek,
             plot: false,
         }
-    }
-}
-
-fn up_to(text: &str, longest: Duration) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| {
-        format!("{error}; write a number and its unit, such as 500ms, 30s or 5m")
-    })?;
-    if duration > longest {
-        return Err(format!(
-            "SQS allows at most {}",
-            humantime::format_duration(longest)
-        ));
-    }
-    Ok(duration)
-}
-
-fn delay(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_DELAY)
-}
-
-fn visibility(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_VISIBILITY)
-}
-
-fn wait(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_WAIT)
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(rate),
-        _ => Err("must be a number above 0, such as 50 or 0.5".to_owned()),
-    }
-}
-
-/// Message groups and deduplication ids:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
-fn id(text: &str) -> Result<String, String> {
-    let fits = (1..=MAX_ID_LENGTH).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("SQS ids have 1 to 128 letters, digits and punctuation marks, no spaces".to_owned())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
@@ -20,6 +20,7 @@ pub(crate) struct Output {
     json: bool,
     /// Hidden where stderr is no terminal.
     progress: ProgressBar,
+    shown_at: Option<Instant>,
 }
 
 impl std::fmt::Debug for Output {
@@ -43,6 +44,7 @@ impl Output {
             },
             json,
             progress: ProgressBar::hidden(),
+            shown_at: None,
         }
     }
 
@@ -104,7 +106,7 @@ impl Output {
     /// Shows that something is waited for, and [`Output::show`]'s text.
     pub(crate) fn start_spinner(&mut self) {
         self.progress = ProgressBar::new_spinner();
-        self.start("{spinner} {msg}");
+        self.start("{spinner} {wide_msg}");
     }
 
     fn start(&mut self, template: &str) {
@@ -120,8 +122,11 @@ impl Output {
         self.progress.inc(by);
     }
 
-    pub(crate) fn show(&self, text: impl FnOnce() -> String) {
-        if !self.progress.is_hidden() {
+    /// Shows a text that runs along. It is not made where nobody sees it, nor more often than one can read.
+    pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
+        let is_due = self.shown_at.is_none_or(|at| at.elapsed() >= TICK);
+        if is_due && !self.progress.is_hidden() {
+            self.shown_at = Some(Instant::now());
             self.progress.set_message(text());
         }
     }

@@ -99,12 +99,11 @@ impl Receiver {
         let mut last_came = Instant::now();
         let mut failures = 0;
         while !stop.is_cancelled() {
-            output.show(|| self.summary.sentence(queue.calls.empty_receives));
+            output.show(|| report::so_far(queue, &self.summary));
             let Some(ask) = self.ask(last_came.elapsed()) else {
                 break;
             };
-            // never broken off: what an open receive brings would stay in flight
-            match queue.receive(ask).await {
+            match receive_once(queue, ask, output, stop).await {
                 Ok(messages) => {
                     failures = 0;
                     if !messages.is_empty() {
@@ -199,6 +198,22 @@ impl Receiver {
         };
         output.result(text, &Line::new(message, judgement, self.options.peek))
     }
+}
+
+/// Never broken off: what an open receive brings would stay in flight.
+async fn receive_once(
+    queue: &mut Queue,
+    ask: Ask,
+    output: &Output,
+    stop: &CancellationToken,
+) -> Result<Vec<Received>, Error> {
+    let open = queue.receive(ask);
+    tokio::pin!(open);
+    if let Some(answer) = stop.run_until_cancelled(&mut open).await {
+        return answer;
+    }
+    output.note("ending when the open receive has its answer; Ctrl-C again ends at once");
+    open.await
 }
 
 fn line(message: &Received, judgement: Judgement) -> String {

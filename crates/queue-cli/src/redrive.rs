@@ -47,13 +47,13 @@ pub(crate) async fn redrive(
     output.start_spinner();
     let mut by = "StartMessageMoveTask";
     let moved = match task::start(&route, arguments.rate).await {
-        Ok(handle) => task::follow(&route, handle, &output, stop).await,
+        Ok(handle) => task::follow(&route, handle, &mut output, stop).await,
         Err(Error::UnknownAction(action)) => {
             by = "receive, send and delete";
             output.note(format_args!(
                 "this SQS does not know {action}: moving by {by}, each message in its group"
             ));
-            by_hand::move_all(&mut route, arguments.rate, &output, stop).await
+            by_hand::move_all(&mut route, arguments.rate, &mut output, stop).await
         }
         Err(error) => Err(error),
     };

@@ -109,12 +109,6 @@ pub(crate) fn report(
 }
 
 fn row(name: &str, tally: &Tally) -> Vec<String> {
-    let latency = |milliseconds: Option<u64>| {
-        milliseconds.map_or_else(
-            || "-".to_owned(),
-            |milliseconds| show(Duration::from_millis(milliseconds)),
-        )
-    };
     vec![
         name.to_owned(),
         tally.received.to_string(),
@@ -127,25 +121,32 @@ fn row(name: &str, tally: &Tally) -> Vec<String> {
     ]
 }
 
-impl Summary {
-    /// For the line that runs along.
-    pub(crate) fn sentence(&self, empty_receives: u64) -> String {
-        let all = self.all();
-        if all.received == 0 {
-            return format!("waiting for messages, {empty_receives} empty receives");
-        }
-        let latency = |milliseconds: Option<u64>| {
-            show(Duration::from_millis(milliseconds.unwrap_or_default()))
-        };
-        format!(
-            "{} received, {} out of order (by {} at most), {} duplicates, {} missing, p50 {}, p99 {}, {empty_receives} empty receives",
-            all.received,
-            all.out_of_order,
-            all.furthest,
-            all.duplicates,
-            all.missing,
-            latency(all.p50_ms),
-            latency(all.p99_ms),
-        )
+/// The line that runs along.
+pub(crate) fn so_far(queue: &Queue, summary: &Summary) -> String {
+    let (all, calls) = (summary.all(), &queue.calls);
+    let cost = format!(
+        "{} empty, ${:.6}",
+        calls.empty_receives,
+        calls.dollars(queue.is_fifo)
+    );
+    if all.received == 0 {
+        return format!("waiting for messages, {cost}");
     }
+    format!(
+        "{} received, {} out of order (furthest {}), {} duplicates, {} missing, p50 {}, p99 {}, {cost}",
+        all.received,
+        all.out_of_order,
+        all.furthest,
+        all.duplicates,
+        all.missing,
+        latency(all.p50_ms),
+        latency(all.p99_ms),
+    )
+}
+
+fn latency(milliseconds: Option<u64>) -> String {
+    milliseconds.map_or_else(
+        || "-".to_owned(),
+        |milliseconds| show(Duration::from_millis(milliseconds)),
+    )
 }

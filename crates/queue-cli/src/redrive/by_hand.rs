@@ -28,7 +28,7 @@ const ASK: Ask = Ask {
 pub(super) async fn move_all(
     route: &mut Route,
     rate: Option<u32>,
-    output: &Output,
+    output: &mut Output,
     stop: &CancellationToken,
 ) -> Result<u64, Error> {
     let start = Instant::now();

@@ -43,7 +43,7 @@ async fn arn(queue: &crate::queue::Queue) -> Result<String, Error> {
 pub(super) async fn follow(
     route: &Route,
     handle: String,
-    output: &Output,
+    output: &mut Output,
     stop: &CancellationToken,
 ) -> Result<u64, Error> {
     let queue = &route.dead_letters;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -80,6 +81,28 @@ fn ctrl_c_leaves_nothing_in_flight_of_what_was_to_be_deleted() {
     assert_eq!(demo.in_flight(), 0);
     assert_eq!(demo.visible() + ended.bodies().len(), 60);
     assert_eq!(ended.summary()["in_flight"], 0);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_it_at_once_and_says_what_may_stay() {
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let sqs = FailingSqs::new(move |action, _| {
+        if action == "ReceiveMessage" {
+            // until the test ends
+            let _ = held.lock().unwrap().recv();
+        }
+        Some((200, json!({})))
+    });
+    let mut receiver = sqs.start(&["--name", "demo", "--receive", "--wait", "20s"]);
+    receiver.await_note("Connected to demo");
+    receiver.signal(Signal::SIGINT);
+    receiver.await_note("Ctrl-C again");
+    receiver.signal(Signal::SIGINT);
+    let ended = receiver.finish();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("stays in flight"), "{ended:#?}");
+    drop(release);
 }
 
 #[test]

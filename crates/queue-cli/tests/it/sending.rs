@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::failing_sqs::FailingSqs;
@@ -88,6 +89,20 @@ fn stdin_that_is_no_text_fails_with_the_line() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("line 2"), "{ended:?}");
     assert_eq!(demo.visible(), 1);
+}
+
+#[test]
+fn ctrl_c_ends_sending_with_what_was_sent() {
+    let demo = Queue::standard();
+    let arguments = ["--name", &demo.name, "--body", "-", "--json"];
+    let mut publisher = crate::support::start(&arguments, &[]);
+    publisher.await_note("Connected to");
+    // stdin stays open and empty
+    publisher.signal(Signal::SIGINT);
+    publisher.await_line("summary");
+    let ended = publisher.finish();
+    assert_eq!(ended.code, Some(130), "{ended:#?}");
+    assert_eq!(ended.summary()["sent"], 0);
 }
 
 #[test]

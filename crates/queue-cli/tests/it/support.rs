@@ -4,8 +4,8 @@ pub(crate) mod failing_sqs;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use local_services::sqs::LocalSqs;
@@ -214,49 +214,36 @@ pub(crate) fn start_unread(arguments: &[&str]) -> Running {
 /// The program while it runs. Killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    stdout: Receiver<String>,
-    stderr: Receiver<String>,
-    lines: Vec<String>,
+    stdout: Lines,
+    stderr: Lines,
 }
 
 impl Running {
     fn spawn(command: Command) -> Self {
         let mut running = Self::quiet(command);
         let stdout = running.child.stdout.take().unwrap();
-        running.stdout = lines(stdout);
+        running.stdout = Lines::of(stdout);
         running
     }
 
     fn quiet(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
-        let mut pipe = child.stderr.take().unwrap();
-        let (sender, stderr) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            pipe.read_to_string(&mut text).unwrap();
-            let _ = sender.send(text);
-        });
+        let stderr = Lines::of(child.stderr.take().unwrap());
         Self {
             child,
-            stdout: mpsc::channel().1,
+            stdout: Lines::of(std::io::empty()),
             stderr,
-            lines: Vec::new(),
         }
     }
 
     /// Waits for a line of stdout.
     pub(crate) fn await_line(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.stdout.recv_timeout(left);
-            let line =
-                line.unwrap_or_else(|error| panic!("{error}, no {text:?}: {:?}", self.lines));
-            self.lines.push(line);
-            if self.lines.last().unwrap().contains(text) {
-                return;
-            }
-        }
+        self.stdout.await_line(text);
+    }
+
+    /// Waits for a line of stderr.
+    pub(crate) fn await_note(&mut self, text: &str) {
+        self.stderr.await_line(text);
     }
 
     /// Gives it this to read and nothing after it.
@@ -273,13 +260,11 @@ impl Running {
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ended {
         drop(self.child.stdin.take());
-        // closed when the process ends
-        let stderr = self.stderr.recv_timeout(PATIENCE);
-        let stderr = stderr.unwrap_or_else(|error| panic!("{error}: {:?}", self.lines));
-        self.lines.extend(self.stdout.iter());
+        let lines = self.stdout.read_to_end();
+        let stderr = self.stderr.read_to_end().join("\n");
         Ended {
             code: self.child.wait().unwrap().code(),
-            lines: std::mem::take(&mut self.lines),
+            lines,
             stderr,
         }
     }
@@ -292,14 +277,51 @@ impl Drop for Running {
     }
 }
 
-fn lines(stdout: ChildStdout) -> Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stdout).lines() {
-            if sender.send(line.unwrap()).is_err() {
+/// The lines of a pipe, as they come.
+struct Lines {
+    coming: Receiver<String>,
+    read: Vec<String>,
+}
+
+impl Lines {
+    fn of(pipe: impl Read + Send + 'static) -> Self {
+        let (sender, coming) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            coming,
+            read: Vec::new(),
+        }
+    }
+
+    fn await_line(&mut self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.coming.recv_timeout(left);
+            let line = line.unwrap_or_else(|error| panic!("{error}, no {text:?}: {:?}", self.read));
+            self.read.push(line);
+            if self.read.last().unwrap().contains(text) {
                 return;
             }
         }
-    });
-    lines
+    }
+
+    /// All lines. The pipe is closed when the process ends.
+    fn read_to_end(&mut self) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.coming.recv_timeout(left) {
+                Ok(line) => self.read.push(line),
+                Err(RecvTimeoutError::Disconnected) => return std::mem::take(&mut self.read),
+                Err(RecvTimeoutError::Timeout) => panic!("no end: {:?}", self.read),
+            }
+        }
+    }
 }
