@@ -100,6 +100,15 @@ impl SqsQueue {
         self.call("SendMessage", message).await.map(drop)
     }
 
+    /// Puts a body into the dead-letter queue.
+    ///
+    /// # Errors
+    /// When SQS refuses.
+    pub async fn send_to_dead_letters(&self, body: &str) -> anyhow::Result<()> {
+        let message = json!({ "QueueUrl": self.dead_letters, "MessageBody": body });
+        self.call("SendMessage", message).await.map(drop)
+    }
+
     /// Sends a body to a group of a FIFO queue, and gives SQS's name for the message.
     ///
     /// # Errors

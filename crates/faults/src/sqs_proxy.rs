@@ -3,17 +3,12 @@
 //! It speaks [SQS's JSON protocol](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-api.html)
 //! on a port of 127.0.0.1 and passes on what no rule matches.
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::waiting::PATIENCE;
 
 mod batch;
+mod exchange;
 mod rule;
 
 pub use rule::{Entries, EntryError, Fault, Refusal, Rule};
@@ -83,11 +79,6 @@ struct Shared {
     /// How often the proxy was healed.
     heals: watch::Sender<u64>,
 }
-
-/// The connection ends without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("on purpose")]
-struct Dropped;
 
 impl SqsProxy {
     /// A proxy without rules before the endpoint at `upstream`. The seed decides what rules that strike by chance do.
@@ -197,143 +188,12 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         while connections.try_join_next().is_some() {}
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
-            let service = service_fn(move |request| serve(Arc::clone(&shared), request));
+            let service = service_fn(move |request| exchange::serve(Arc::clone(&shared), request));
             // an error here is a connection that ended, mostly on purpose
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
         });
-    }
-}
-
-async fn serve(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Dropped> {
-    let target = request.headers().get("x-amz-target");
-    let target = target
-        .and_then(|target| target.to_str().ok())
-        .unwrap_or_default();
-    let mut action = target.rsplit('.').next().unwrap_or_default().to_owned();
-    let (head, body) = request.into_parts();
-    let body = body.collect().await.or(Err(Dropped))?.to_bytes();
-    if batch::is_of_dead_letters(&body) {
-        action.insert_str(0, "dead letters: ");
-    }
-    let fault = shared.choose(&action);
-    let call = shared.arrived(action, &body, fault);
-    let exchange = Exchange {
-        shared: &shared,
-        headers: head.headers,
-        call,
-    };
-    let answer = exchange.answer(fault, body).await;
-    shared.reached(call, Stage::Over);
-    answer
-}
-
-/// One call on its way.
-struct Exchange<'a> {
-    shared: &'a Shared,
-    headers: HeaderMap,
-    call: usize,
-}
-
-impl Exchange<'_> {
-    async fn answer(
-        &self,
-        fault: Option<Fault>,
-        body: Bytes,
-    ) -> Result<Response<Full<Bytes>>, Dropped> {
-        match fault {
-            None => self.forward(body).await,
-            Some(Fault::Refuse(refusal)) => Ok(refusal.answer()),
-            Some(Fault::Disconnect) => Err(Dropped),
-            Some(Fault::NeverAnswer) => match std::future::pending::<Infallible>().await {},
-            Some(Fault::DropAnswer) => {
-                self.forward(body).await?;
-                Err(Dropped)
-            }
-            Some(Fault::Hold) => {
-                self.healed().await;
-                self.forward(body).await
-            }
-            Some(Fault::HoldAnswer) => {
-                let answer = self.forward(body).await;
-                self.healed().await;
-                answer
-            }
-            Some(Fault::Delay(delay)) => {
-                tokio::time::sleep(delay).await;
-                self.forward(body).await
-            }
-            Some(Fault::Repeat(times)) => {
-                for _ in 1..times {
-                    self.forward(body.clone()).await?;
-                }
-                self.forward(body).await
-            }
-            Some(Fault::FailEntries {
-                entries,
-                applied,
-                error,
-            }) => self.spoil(&body, entries, applied, Some(error)).await,
-            Some(Fault::OmitEntries { entries, applied }) => {
-                self.spoil(&body, entries, applied, None).await
-            }
-        }
-    }
-
-    /// Passes a call on, and its answer back.
-    async fn forward(&self, body: Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
-        let (status, headers, body) = self.ask(body).await?;
-        let mut response = Response::new(Full::new(body));
-        *response.status_mut() = status;
-        for name in ["content-type", "x-amzn-errortype", "x-amzn-query-error"] {
-            if let Some(value) = headers.get(name) {
-                response.headers_mut().insert(name, value.clone());
-            }
-        }
-        Ok(response)
-    }
-
-    /// Names some of a batch's entries as failed, or not at all.
-    async fn spoil(
-        &self,
-        body: &Bytes,
-        entries: Entries,
-        applied: bool,
-        error: Option<EntryError>,
-    ) -> Result<Response<Full<Bytes>>, Dropped> {
-        let batch = batch::Batch::read(body, entries).ok_or(Dropped)?;
-        let answer = match batch.to_forward(applied) {
-            Some(body) => {
-                let (_, _, answer) = self.ask(Bytes::from(body.to_string())).await?;
-                serde_json::from_slice(&answer).or(Err(Dropped))?
-            }
-            None => Value::Null,
-        };
-        Ok(rule::json_answer(200, &batch.spoil(&answer, error)))
-    }
-
-    async fn ask(&self, body: Bytes) -> Result<(hyper::StatusCode, HeaderMap, Bytes), Dropped> {
-        let mut headers = self.headers.clone();
-        for name in ["host", "content-length", "connection"] {
-            headers.remove(name);
-        }
-        let request = self.shared.http.post(&self.shared.upstream);
-        let answer = request.headers(headers).body(body).send().await;
-        let answer = answer.or(Err(Dropped))?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.or(Err(Dropped))?;
-        self.shared.applied(self.call, &body);
-        Ok((status, headers, body))
-    }
-
-    async fn healed(&self) {
-        let mut heals = self.shared.heals.subscribe();
-        // an error means that the proxy is gone, and this call with it
-        let _ = heals.changed().await;
     }
 }
 

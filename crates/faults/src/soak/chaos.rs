@@ -1,4 +1,5 @@
-//! What goes wrong in a soak: one fault after the other, each on a random process or on the database, some overlapping.
+//! What goes wrong in a soak: one fault after the other, each on a random process or on the database. What one
+//! leaves behind often meets the next.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule};
 use crate::system::System;
 
 /// The pause from one fault to the next.
-const PAUSE_MS: Range<u64> = 100..1200;
+const PAUSE_MS: Range<u64> = 50..700;
 /// How long a fault lasts.
 const LASTS_MS: Range<u64> = 100..2500;
 

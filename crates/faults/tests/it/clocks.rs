@@ -1,5 +1,9 @@
 //! Workers whose clocks are wrong.
 
+use std::time::{Duration, SystemTime};
+
+use chrono::DateTime;
+use faults::process::Process;
 use faults::queue::QueueKind;
 use shared_model::job::JobStatus;
 
@@ -33,7 +37,9 @@ async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none(
                 // longer than the lease, so that a clock could end it
                 ("RENDER_DELAY", "3s"),
             ];
-            workers.push(system.start_worker(&settings).await.unwrap());
+            let worker = system.start_worker(&settings).await.unwrap();
+            assert_clock_is_wrong(&worker).await;
+            workers.push(worker);
         }
         let ids = client.ask_many(10).await.unwrap();
         for id in ids {
@@ -42,4 +48,17 @@ async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none(
         }
         finish(&system, std::iter::once(api).chain(workers)).await;
     }
+}
+
+/// Its log tells the time as the process sees it.
+async fn assert_clock_is_wrong(worker: &Process) {
+    let line = worker.wait_for_log("\"starting\"").await.unwrap();
+    let time: SystemTime = DateTime::parse_from_rfc3339(line["time"].as_str().unwrap())
+        .unwrap()
+        .into();
+    let now = SystemTime::now();
+    let apart = now
+        .duration_since(time)
+        .or_else(|_| time.duration_since(now));
+    assert!(apart.unwrap() > Duration::from_mins(50), "{line}");
 }

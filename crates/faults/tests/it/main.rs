@@ -3,11 +3,17 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod cancelling;
+#[cfg(test)]
+mod checks;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod database;
+#[cfg(test)]
+mod dying;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
@@ -19,8 +25,8 @@ mod queue;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod text;
-#[cfg(test)]
-mod workers;

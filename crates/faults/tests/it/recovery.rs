@@ -1,14 +1,14 @@
 //! Messages that are lost, repeated or given up, jobs that are brought back, results that expire.
 
 use faults::poison::Poison;
-use faults::queue::QueueKind;
+use faults::queue::{Queue, QueueKind};
 use faults::sqs_proxy::{Fault, Rule, action};
 use faults::waiting::eventually;
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{assert_done, finish, operate, system};
+use crate::support::{assert_done, finish, operate, system, system_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
@@ -72,6 +72,37 @@ async fn f24_a_redriven_job_begins_anew_and_its_old_message_is_void() {
     assert_eq!(client.result(id).await.unwrap().status, 200);
     let (code, again) = operate(&system, &["redrive", &id.to_string()]).await;
     assert!(code == 1 && again.contains("not found"), "{again}");
+    finish(&system, [api, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
+    let system = system_with(|| Queue::create_with(QueueKind::Sqs, 1).unwrap()).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let doomed = system.start_worker(&[]).await.unwrap();
+    doomed.database.hold_request("SET status = 'STARTED'");
+    let id = client.ask().await.unwrap();
+    doomed.database.wait_until_held(1).await.unwrap();
+    doomed.kill().await.unwrap();
+    drop(doomed);
+    // its next receive would be one too many
+    let worker = system.start_worker(&[]).await.unwrap();
+    let failed = system
+        .database
+        .wait_for_status(id, JobStatus::Failure)
+        .await
+        .unwrap();
+    assert_eq!(failed.error.unwrap().code, ErrorCode::DeadLettered);
+    let (code, back) = operate(&system, &["redrive", "--all"]).await;
+    assert!(code == 0 && back.contains("PENDING"), "{back}");
+    assert_done(
+        &system
+            .database
+            .wait_for_status(id, JobStatus::Success)
+            .await
+            .unwrap(),
+        1,
+    );
     finish(&system, [api, worker]).await;
 }
 

@@ -1,0 +1,174 @@
+//! Workers that are told to stop, and jobs that take longer than they are hidden.
+
+use std::time::{Duration, Instant};
+
+use faults::poison::Poison;
+use faults::queue::QueueKind;
+use faults::sqs_proxy::{Fault, Rule, action};
+use faults::system::VISIBILITY;
+use faults::waiting::eventually;
+use nix::sys::signal::Signal;
+use shared_model::job::JobStatus;
+
+use crate::support::{assert_done, assert_nothing_in_flight, finish, system};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_what_the_last_poll_brings_is_given_back_and_seen_elsewhere_at_once() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let ids = client.ask_many(3).await.unwrap();
+    let queue = system.queue.sqs().unwrap();
+    eventually("the messages are in the queue", async || {
+        Ok((queue.depth().await?.waiting == 3).then_some(()))
+    })
+    .await
+    .unwrap();
+    let leaving = system.start_worker(&[]).await.unwrap();
+    let sqs = leaving.sqs().unwrap();
+    sqs.add(Rule::on(action::RECEIVE, Fault::HoldAnswer));
+    sqs.wait_until("messages taken", |calls| {
+        calls
+            .iter()
+            .any(|call| call.fault.is_some() && !call.received.is_empty())
+    })
+    .await
+    .unwrap();
+    leaving.signal(Signal::SIGTERM).unwrap();
+    let other = system.start_worker(&[]).await.unwrap();
+    other
+        .sqs()
+        .unwrap()
+        .wait_until("a poll of the other", |calls| !calls.is_empty())
+        .await
+        .unwrap();
+    sqs.heal();
+    let answered = Instant::now();
+    assert!(
+        leaving
+            .wait(Duration::from_secs(10))
+            .await
+            .unwrap()
+            .success()
+    );
+    for id in ids {
+        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    assert!(
+        answered.elapsed() <= Duration::from_secs(2),
+        "{:?}",
+        answered.elapsed()
+    );
+    finish(&system, [api, other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_worker_told_to_stop_finishes_what_runs_and_holds_nothing() {
+    let system = system(QueueKind::Sqs).await;
+    system.database.add_todos(20).await.unwrap();
+    system.database.poison(Poison::Wait, 1).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    let ids = client.ask_many(2).await.unwrap();
+    for id in &ids {
+        let started = system.database.wait_for_status(*id, JobStatus::Started);
+        started.await.unwrap();
+    }
+    worker.signal(Signal::SIGTERM).unwrap();
+    worker.wait_for_log("draining").await.unwrap();
+    system.database.cure(Poison::Wait).await.unwrap();
+    let drain_timeout = Duration::from_secs(10);
+    assert!(worker.wait(drain_timeout).await.unwrap().success());
+    assert_nothing_in_flight(&system).await;
+    for id in ids {
+        assert_done(&system.database.job(id).await.unwrap(), 1);
+    }
+    finish(&system, [api]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_second_signal_gives_everything_back_within_two_seconds() {
+    let system = system(QueueKind::Sqs).await;
+    system.database.poison(Poison::Wait, 1).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    let id = client.ask().await.unwrap();
+    let started = system.database.wait_for_status(id, JobStatus::Started);
+    started.await.unwrap();
+    worker.signal(Signal::SIGTERM).unwrap();
+    worker.wait_for_log("draining").await.unwrap();
+    worker.signal(Signal::SIGTERM).unwrap();
+    let hurried = Instant::now();
+    assert!(
+        worker
+            .wait(Duration::from_secs(10))
+            .await
+            .unwrap()
+            .success()
+    );
+    assert!(
+        hurried.elapsed() <= Duration::from_secs(2),
+        "{:?}",
+        hurried.elapsed()
+    );
+    assert_nothing_in_flight(&system).await;
+    system.database.cure(Poison::Wait).await.unwrap();
+    let heir = system.start_worker(&[]).await.unwrap();
+    assert_done(&system.database.wait_until_ended(id).await.unwrap(), 2);
+    finish(&system, [api, heir]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_worker_that_is_still_starting_stops_at_once() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let starting = system.start_worker(&[]).await.unwrap();
+    starting.database.stall();
+    starting.url().await.unwrap();
+    client.ask().await.unwrap();
+    starting.signal(Signal::SIGTERM).unwrap();
+    let status = starting.wait(Duration::from_secs(2)).await.unwrap();
+    assert!(status.success(), "{status}");
+    assert_nothing_in_flight(&system).await;
+    let worker = system.start_worker(&[]).await.unwrap();
+    finish(&system, [api, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f13_jobs_longer_than_the_visibility_are_claimed_once() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let longer = format!("{}ms", (VISIBILITY * 3 / 2).as_millis());
+    let settings = [("RENDER_DELAY", longer.as_str())];
+    let one = system.start_worker(&settings).await.unwrap();
+    let two = system.start_worker(&settings).await.unwrap();
+    let ids = client.ask_many(12).await.unwrap();
+    for id in ids {
+        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    finish(&system, [api, one, two]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f13_deliveries_that_wait_in_the_worker_are_extended_and_claimed_once() {
+    let system = system(QueueKind::SqsFifo).await;
+    // one group: what one receive brings is done in turn, and waits in the worker meanwhile
+    let (api, client) = system.start_api(&[("QUEUE_GROUP", "all")]).await.unwrap();
+    let api_sqs = api.sqs().unwrap();
+    api_sqs.add(Rule::on(action::SEND, Fault::Hold));
+    let ids = client.ask_many(4).await.unwrap();
+    api_sqs.heal();
+    let settings = [("RENDER_DELAY", "1s")];
+    let one = system.start_worker(&settings).await.unwrap();
+    let two = system.start_worker(&settings).await.unwrap();
+    for id in ids {
+        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    let receives: Vec<u32> = [&one, &two]
+        .iter()
+        .flat_map(|worker| worker.sqs().unwrap().calls_of(action::RECEIVE))
+        .flat_map(|call| call.received)
+        .map(|(_, count)| count)
+        .collect();
+    assert_eq!(receives, [1; 4], "each message was delivered once");
+    finish(&system, [api, one, two]).await;
+}
