@@ -32,7 +32,9 @@ impl Calls {
 
     #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^52 requests")]
     pub(crate) fn dollars(&self, is_fifo: bool) -> f64 {
-        self.requests as f64 * price(is_fifo) / 1e6
+        let millionths = self.requests as f64 * price(is_fifo);
+        // 1.2 and not 1.2000000000000002
+        (millionths * 1e3).round() / 1e9
     }
 
     /// In words.
@@ -89,6 +91,11 @@ mod tests {
         };
         assert!((calls.dollars(false) - 0.40).abs() < 1e-9);
         assert!((calls.dollars(true) - 0.50).abs() < 1e-9);
+        let calls = Calls {
+            requests: 3,
+            ..Calls::default()
+        };
+        assert_eq!(calls.dollars(false).to_string(), "0.0000012");
     }
 
     #[test]
