@@ -75,7 +75,7 @@ locals {
 }
 
 resource "aws_secretsmanager_secret_rotation" "database" {
-  count = local.running && var.password_rotation_days != null ? 1 : 0
+  count = local.running && var.password_rotation_days > 0 ? 1 : 0
 
   secret_id          = local.database_secret
   rotate_immediately = false

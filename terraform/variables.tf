@@ -186,13 +186,13 @@ variable "protect_database" {
 }
 
 variable "password_rotation_days" {
-  description = "How often RDS makes a new password. Tasks that no longer get in are replaced within minutes. Null leaves RDS's seven days."
+  description = "How often RDS makes a new password. Tasks that no longer get in are replaced within minutes. 0 leaves RDS's seven days."
   type        = number
   default     = 90
 
   validation {
-    condition     = var.password_rotation_days == null || try(var.password_rotation_days >= 1 && var.password_rotation_days <= 365, false)
-    error_message = "Between 1 and 365 days."
+    condition     = var.password_rotation_days >= 0 && var.password_rotation_days <= 365
+    error_message = "Between 1 and 365 days, or 0."
   }
 }
 

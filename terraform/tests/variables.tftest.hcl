@@ -238,7 +238,7 @@ run "password_rotation_days_1" {
   command = plan
 
   variables {
-    password_rotation_days = 0
+    password_rotation_days = -1
   }
 
   expect_failures = [var.password_rotation_days]

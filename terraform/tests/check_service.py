@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""check_service.py ENDPOINT service|queues NAME: what Terraform made, as AWS's API tells it."""
+
+import json
+import sys
+
+import boto3
+
+ENDPOINT, STAGE, NAME = sys.argv[1:]
+FIFO = STAGE == "queues"
+SUFFIX = ".fifo" if FIFO else ""
+checks = 0
+
+
+def client(service):
+    return boto3.client(service, endpoint_url=ENDPOINT, region_name="us-east-1")
+
+
+def check(holds, claim, *seen):
+    global checks
+    checks += 1
+    if not holds:
+        sys.exit(f"check_service.py: {claim}; but: {seen}")
+
+
+def attributes_of(queue):
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+def check_queues():
+    jobs = attributes_of(f"{NAME}-ical{SUFFIX}")
+    dead = attributes_of(f"{NAME}-ical-dead-letters{SUFFIX}")
+    redrive = json.loads(jobs["RedrivePolicy"])
+    check(redrive["deadLetterTargetArn"] == dead["QueueArn"], "dead letters go to the dead-letter queue", redrive)
+    check(int(redrive["maxReceiveCount"]) == 10, "after ten receives", redrive)
+    check(dead["MessageRetentionPeriod"] == str(14 * 24 * 3600), "dead letters are kept 14 days", dead)
+    for queue in (jobs, dead):
+        check(queue["ReceiveMessageWaitTimeSeconds"] == "20", "polls are long", queue)
+        tls = json.loads(queue["Policy"])["Statement"][0]
+        refuses = tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        check(refuses, "only TLS", tls)
+    if FIFO:
+        for queue in (jobs, dead):
+            check(queue["FifoQueue"] == "true", "both are FIFO", queue)
+            check(queue["DeduplicationScope"] == "messageGroup", "each group has its duplicates", queue)
+        allow = json.loads(dead["RedriveAllowPolicy"])
+        check(allow["sourceQueueArns"] == [jobs["QueueArn"]], "only this queue's dead letters", allow)
+    return jobs["QueueArn"], dead["QueueArn"]
+
+
+def check_repositories():
+    found = {r["repositoryName"]: r for r in client("ecr").describe_repositories()["repositories"]}
+    for image in ("api", "worker"):
+        repository = found.get(f"{NAME}/{image}")
+        check(repository and repository["imageTagMutability"] == "IMMUTABLE", f"{image}: tags don't move", found)
+        check(repository["imageScanningConfiguration"]["scanOnPush"], f"{image}: is scanned", repository)
+
+
+def check_roles(jobs, dead):
+    iam = client("iam")
+
+    def policy(role):
+        return iam.get_role_policy(RoleName=f"{NAME}-{role}", PolicyName="least")["PolicyDocument"]["Statement"]
+
+    def resources(role):
+        return {s["Resource"] for s in policy(role)}
+
+    check(resources("api") == {jobs}, "the API reaches one queue", policy("api"))
+    check(resources("worker") == {jobs, dead}, "the worker reaches both", policy("worker"))
+    actions = {action for s in policy("worker") for action in s["Action"]}
+    check("sqs:SendMessage" not in actions, "the worker never sends", actions)
+
+
+def check_database():
+    database = client("rds").describe_db_instances(DBInstanceIdentifier=NAME)["DBInstances"][0]
+    check(not database["PubliclyAccessible"], "the database is private", database)
+    check(database["StorageEncrypted"], "the database is encrypted", database)
+    check(database["MasterUserSecret"]["SecretArn"], "its password is in Secrets Manager", database)
+    groups = {g["GroupName"]: g for g in client("ec2").describe_security_groups()["SecurityGroups"]}
+    [rule] = groups[f"{NAME}-database"]["IpPermissions"]
+    let_in = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
+    tasks = {groups[f"{NAME}-{task}"]["GroupId"] for task in ("api", "worker")}
+    check(let_in == tasks and not rule["IpRanges"], "the tasks alone reach the database", rule)
+    return database
+
+
+def check_tasks(database):
+    ecs = client("ecs")
+    services = ecs.describe_services(cluster=NAME, services=["api", "worker"])["services"]
+    check(len(services) == 2, "two services", services)
+    for service in services:
+        task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
+        [container] = task["containerDefinitions"]
+        check(container["readonlyRootFilesystem"], "the root is read-only", container)
+        check(container["user"] == "65532:65532", "nobody is root", container)
+        check(container["stopTimeout"] == 120, "there is time to finish", container)
+        check(container["image"].endswith(":0123abc"), "the commit's image runs", container)
+        [secret] = container["secrets"]
+        expected = f"{database['MasterUserSecret']['SecretArn']}:password::"
+        check(secret == {"name": "DATABASE_PASSWORD", "valueFrom": expected}, "the password is a secret", secret)
+        variables = {v["name"]: v["value"] for v in container["environment"]}
+        check(variables["DATABASE_SSLMODE"] == "verify-full", "the database's certificate is verified", variables)
+        check(variables["QUEUE_URL"].endswith(f"/{NAME}-ical"), "the queue is Terraform's", variables)
+
+
+def check_load_balancer():
+    elb = client("elbv2")
+    [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+    check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "it forwards", listener)
+    [group] = elb.describe_target_groups()["TargetGroups"]
+    check(group["Port"] == 6400 and group["HealthCheckPath"] == "/readyz", "to the API", group)
+
+
+def check_alarms():
+    alarms = {a["AlarmName"]: a for a in client("cloudwatch").describe_alarms()["MetricAlarms"]}
+    expected = {f"{NAME}-{alarm}" for alarm in ("dead-letters", "oldest-message", "server-errors", "no-worker")}
+    check(set(alarms) == expected, "four alarms", set(alarms))
+    check(all(a["AlarmActions"] for a in alarms.values()), "somebody is told of each", alarms)
+    topics = client("sns").list_subscriptions()["Subscriptions"]
+    check([t["Endpoint"] for t in topics] == ["me@example.org"], "by mail", topics)
+
+
+jobs_arn, dead_arn = check_queues()
+check_repositories()
+if STAGE == "service":
+    check_roles(jobs_arn, dead_arn)
+    check_tasks(check_database())
+    check_load_balancer()
+    check_alarms()
+print(f"what Terraform made is as it should be: {checks} checks")
