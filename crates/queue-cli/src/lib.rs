@@ -70,7 +70,7 @@ async fn dispatch(cli: Cli, stop: &Stop) -> Result<ExitCode, Error> {
     let stop = &stop.gently;
     match cli.command {
         Some(Command::Stats(arguments)) => stats::stats(arguments).await?,
-        Some(Command::Purge(arguments)) => purge::purge(arguments).await?,
+        Some(Command::Purge(arguments)) => purge::purge(arguments, stop).await?,
         Some(Command::Redrive(arguments)) => redrive::redrive(arguments, stop).await?,
         Some(Command::Tail(arguments)) => tail::tail(arguments, stop).await?,
         None => return demonstrate(cli.demo, stop).await,

@@ -1,9 +1,11 @@
 //! `queue purge`: deletes all messages of a queue.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli;
 use crate::error::Error;
@@ -18,7 +20,7 @@ struct Line<'a> {
     messages: u64,
 }
 
-pub(crate) async fn purge(arguments: cli::Purge) -> Result<(), Error> {
+pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
     let mut queue = Queue::open(&arguments.name).await?;
     let attributes = queue.attributes().await?;
@@ -31,7 +33,7 @@ pub(crate) async fn purge(arguments: cli::Purge) -> Result<(), Error> {
         .iter()
         .filter_map(|name| attributes.number(name))
         .sum();
-    if !arguments.yes && !confirmed(&queue.name, messages)? {
+    if !arguments.yes && !confirmed(&queue.name, messages, stop).await? {
         return Err(Error::Failed("nothing was purged".to_owned()));
     }
     let (client, url) = queue.reach();
@@ -51,15 +53,22 @@ pub(crate) async fn purge(arguments: cli::Purge) -> Result<(), Error> {
     output.result(text, &line)
 }
 
-fn confirmed(queue: &str, messages: u64) -> Result<bool, Error> {
+async fn confirmed(queue: &str, messages: u64, stop: &CancellationToken) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::Setup(format!(
             "purging {queue} deletes about {messages} messages for good: say --yes"
         )));
     }
     anstream::eprint!("Delete about {messages} messages of {queue} for good? [y/N] ");
-    io::stderr().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
+    let (sender, answer) = oneshot::channel();
+    // A thread, because reading stdin cannot be broken off, and Ctrl-C has to end the question.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line).is_ok() {
+            let _ = sender.send(line);
+        }
+    });
+    let answer = stop.run_until_cancelled(answer).await;
+    let answer = answer.and_then(Result::ok).unwrap_or_default();
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
