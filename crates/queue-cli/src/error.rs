@@ -18,6 +18,9 @@ pub(crate) enum Error {
     /// A call without an answer: it may have been carried out.
     #[error("{0}")]
     Unanswered(String),
+    /// SQS did nothing this time, and may do it when asked again.
+    #[error("{0}")]
+    Busy(String),
     /// The endpoint is not AWS and knows fewer actions.
     #[error("the endpoint does not know {0}")]
     UnknownAction(&'static str),
@@ -36,7 +39,11 @@ impl Error {
                 anstream::eprintln!("queue: {self}");
                 ExitCode::from(WRONG_SETUP)
             }
-            Self::Failed(_) | Self::Unanswered(_) | Self::UnknownAction(_) | Self::Output(_) => {
+            Self::Failed(_)
+            | Self::Unanswered(_)
+            | Self::Busy(_)
+            | Self::UnknownAction(_)
+            | Self::Output(_) => {
                 anstream::eprintln!("queue: {self}");
                 ExitCode::FAILURE
             }

@@ -38,9 +38,7 @@ where
     }
     let call = format!("{action} on {}", place.queue);
     match error {
-        SdkError::TimeoutError(_) => {
-            Error::Unanswered(format!("no answer to {call} in time; try again"))
-        }
+        SdkError::TimeoutError(_) => Error::Unanswered(format!("no answer to {call} in time")),
         SdkError::DispatchFailure(_) => Error::Unanswered(format!(
             "could not reach SQS for {call}: {}; check the network and AWS_ENDPOINT_URL_SQS",
             innermost(error)
@@ -80,13 +78,20 @@ fn refused(action: &'static str, place: &Place<'_>, code: &str, message: &str) -
         "QueueNameExists" | "QueueAlreadyExists" => Error::Setup(format!(
             "a queue named {queue} exists with other attributes: use it as it is, or delete it first"
         )),
-        "InvalidAction" | "UnknownOperationException" | "UnsupportedOperation" => {
+        "InvalidAction" | "UnknownOperationException" | "NotImplemented" => {
             Error::UnknownAction(action)
         }
         _ if message.contains("ContentBasedDeduplication") => Error::Setup(format!(
             "{queue} has no content-based deduplication: give each message an id of its own, \
              such as --dedup-id '{{number}}', or set ContentBasedDeduplication on the queue"
         )),
+        "RequestThrottled"
+        | "ThrottlingException"
+        | "Throttling"
+        | "OverLimit"
+        | "InternalError"
+        | "InternalFailure"
+        | "ServiceUnavailable" => Error::Busy(format!("{action} on {queue}: {code}: {message}")),
         _ => Error::Failed(format!(
             "SQS refuses {action} on {queue}: {code}: {message}"
         )),

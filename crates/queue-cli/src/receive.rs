@@ -15,9 +15,9 @@ use crate::received::Received;
 use crate::report;
 use crate::summary::{Judgement, Summary};
 
-/// Receives without an answer, one after the other, before the run fails.
-const UNANSWERED_MAX: u32 = 3;
-const UNANSWERED_PAUSE: Duration = Duration::from_secs(1);
+/// Receives that fail, one after the other, before the run does.
+const FAILURES_MAX: u32 = 3;
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// What becomes of a message that was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,21 +106,20 @@ impl Receiver {
             match receive_once(queue, ask, output, stop).await {
                 Ok(messages) => {
                     failures = 0;
-                    if !messages.is_empty() {
+                    if self.take(queue, &messages, output).await? > 0 {
                         last_came = Instant::now();
-                        self.take(queue, &messages, output).await?;
                     } else if self.is_over(last_came.elapsed()) {
                         break;
                     }
                 }
-                Err(error @ Error::Unanswered(_)) => {
-                    self.unanswered += 1;
+                Err(error @ (Error::Unanswered(_) | Error::Busy(_))) => {
+                    self.unanswered += u32::from(matches!(error, Error::Unanswered(_)));
                     failures += 1;
-                    if failures == UNANSWERED_MAX {
+                    if failures == FAILURES_MAX {
                         return Err(error);
                     }
                     output.note(format_args!("{error}; asking again"));
-                    let pause = tokio::time::sleep(UNANSWERED_PAUSE);
+                    let pause = tokio::time::sleep(FAILURE_PAUSE);
                     stop.run_until_cancelled(pause).await;
                 }
                 Err(error) => return Err(error),
@@ -147,13 +146,14 @@ impl Receiver {
         self.options.idle_exit.is_some_and(|end| idle >= end)
     }
 
-    /// Shows messages and deletes them, if they are to be.
+    /// Shows messages and deletes them, if they are to be. Gives how many were shown.
     async fn take(
         &mut self,
         queue: &mut Queue,
         messages: &[Received],
         output: &mut Output,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
+        let shown_before = self.shown;
         for message in messages {
             self.held.add(message);
         }
@@ -165,7 +165,7 @@ impl Receiver {
             self.shown += 1;
             self.show(message, judgement, output)?;
         }
-        if self.options.then == Then::Delete {
+        if self.options.then == Then::Delete && !messages.is_empty() {
             let deleted = self.held.settle(queue, End::Delete).await;
             if deleted.too_late > 0 {
                 output.note(format_args!(
@@ -177,7 +177,7 @@ impl Receiver {
                 output.note(format_args!("could not delete: {failure}"));
             }
         }
-        Ok(())
+        Ok(self.shown - shown_before)
     }
 
     fn show(

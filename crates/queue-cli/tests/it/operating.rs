@@ -89,6 +89,16 @@ fn a_tail_shows_each_message_once_and_takes_none() {
     assert!(ended.stderr.contains("counts as received"), "{ended:#?}");
 }
 
+#[test]
+fn a_tail_is_idle_while_only_what_it_showed_comes_again() {
+    let demo = Queue::standard();
+    demo.send(&["a"]);
+    let arguments = ["tail", &demo.name, "--visibility", "1s", "--json"];
+    let ended = queue(&[&arguments[..], &["--idle-exit", "2s"]].concat()).succeeded();
+    assert_eq!(ended.bodies(), ["a"]);
+    assert_ne!(ended.summary()["duplicates"], 0);
+}
+
 /// Receives all messages so often that they move to the dead letters.
 fn give_up(demo: &Queue, max_receive_count: u32) {
     for _ in 0..=max_receive_count {

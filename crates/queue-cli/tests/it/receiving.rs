@@ -182,6 +182,22 @@ fn a_receive_without_an_answer_is_made_again_and_told_of() {
 }
 
 #[test]
+fn a_receive_that_sqs_throttles_is_made_again_and_took_nothing() {
+    let calls = AtomicUsize::new(0);
+    let sqs = FailingSqs::new(move |action, _| match action {
+        "ReceiveMessage" if calls.fetch_add(1, Ordering::Relaxed) == 0 => Some((
+            400,
+            json!({ "__type": "RequestThrottled", "message": "slowly" }),
+        )),
+        _ => Some((200, json!({}))),
+    });
+    let arguments = ["--name", "demo", "--receive", "--idle-exit", "0s", "--json"];
+    let ended = sqs.start(&arguments).finish().succeeded();
+    assert_eq!(ended.summary()["unanswered_receives"], 0);
+    assert!(ended.stderr.contains("RequestThrottled"), "{ended:#?}");
+}
+
+#[test]
 fn a_queue_that_never_answers_ends_the_run() {
     let sqs = FailingSqs::new(|action, _| match action {
         "ReceiveMessage" => None,
