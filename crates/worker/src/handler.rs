@@ -6,18 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::time::Duration;
 
+use diesel::PgConnection;
 use futures_util::FutureExt;
 use job_queue::Delivery;
 use shared_model::database::{DatabaseError, Pool};
-use shared_model::job::{ErrorCode, JobError, JobStatus};
+use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::jobs::claims::{self, Claim, ClaimKey, Claimed};
+use shared_model::message::JobMessage;
 use shared_model::results::NewResult;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::held::{Holding, Stop};
 use crate::outcome::Outcome;
 use crate::render::{Render, RenderError};
+use crate::room::Room;
 
 /// Tries to store a finished calendar before the work is given up: it cost the most of all.
 const COMPLETE_TRIES: u32 = 3;
@@ -39,6 +43,10 @@ pub struct Handler {
     pub render_delay: Duration,
     /// Makes the calendar.
     pub render: Render,
+    /// Where attempts run beside each other, or alone.
+    pub room: Room,
+    /// Cancelled when nothing new is to begin.
+    pub drain: CancellationToken,
     /// Renders that go on although nobody waits for them any more.
     pub abandoned: Abandoned,
 }
@@ -106,23 +114,77 @@ impl Handler {
                 return Outcome::Unreadable;
             }
         };
+        let id = message.job_id;
+        let place = match self.wait_for(holding, self.room.enter()).await {
+            Ok(place) => place,
+            Err(outcome) => return outcome,
+        };
+        let claimed = self.claim(message, holding, claims::claim).await;
+        if !matches!(claimed, Ok(Claimed::OnlyAlone)) {
+            return self.follow(id, claimed, holding).await;
+        }
+        // not claimed yet: it loses no attempt while it waits
+        drop(place);
+        let _solitude = match self.wait_for(holding, self.room.enter_alone()).await {
+            Ok(solitude) => solitude,
+            Err(outcome) => return outcome,
+        };
+        log::warn!("job.id":% = id; "attempts at the job ended without a word; it is tried alone");
+        let claimed = self.claim(message, holding, claims::claim_alone).await;
+        self.follow(id, claimed, holding).await
+    }
+
+    /// Waits for a place to run in, unless the worker is to begin nothing new or the delivery is lost.
+    async fn wait_for<T>(
+        &self,
+        holding: &Holding,
+        place: impl Future<Output = T>,
+    ) -> Result<T, Outcome> {
+        tokio::select! {
+            biased;
+            reason = holding.stopped() => Err(match reason {
+                Stop::Shutdown => Outcome::GivenBack,
+                Stop::Lost | Stop::Cancelled => Outcome::Lost,
+            }),
+            place = place => Ok(place),
+            () = self.drain.cancelled() => Err(Outcome::GivenBack),
+        }
+    }
+
+    async fn claim(
+        &self,
+        message: &JobMessage,
+        holding: &Holding,
+        claim: fn(&mut PgConnection, JobId, i32, Duration, i32) -> Result<Claimed, DatabaseError>,
+    ) -> Result<Claimed, DatabaseError> {
         let (id, generation) = (message.job_id, message.generation);
         let (lease, max_attempts) = (self.lease, self.max_attempts);
-        let claimed_until = Instant::now() + lease;
+        let until = Instant::now() + lease;
         let claimed = self
             .pool
-            .run(move |connection| claims::claim(connection, id, generation, lease, max_attempts))
+            .run(move |connection| claim(connection, id, generation, lease, max_attempts))
             .await;
+        if let Ok(Claimed::Begin(claim)) = &claimed {
+            holding.set_claim(claim.key, until);
+        }
+        claimed
+    }
+
+    async fn follow(
+        &self,
+        id: JobId,
+        claimed: Result<Claimed, DatabaseError>,
+        holding: &Holding,
+    ) -> Outcome {
         match claimed {
-            Ok(Claimed::Begin(claim)) => {
-                holding.set_claim(claim.key, claimed_until);
-                self.attempt(claim, holding).await
-            }
+            Ok(Claimed::Begin(claim)) => self.attempt(claim, holding).await,
             Ok(Claimed::Void(reason)) => {
-                log::debug!("job.id":% = id, "queue.message_id" = delivery.message_id; "nothing to do: {reason}");
+                log::debug!("job.id":% = id; "nothing to do: {reason}");
                 Outcome::Void
             }
             Ok(Claimed::Leased(remaining)) => Outcome::Leased(remaining),
+            // never of a job that was claimed alone
+            Ok(Claimed::OnlyAlone) => Outcome::GivenBack,
             Ok(Claimed::Exhausted) => {
                 log::error!("job.id":% = id; "the job failed: its attempts are used up");
                 Outcome::Failed

@@ -5,7 +5,7 @@
 //! - [`process`]: start, the signals, the end
 //! - [`consumer`]: polls the queue for as much as there are hands for
 //! - [`held`], [`heartbeat`]: what this worker holds, and how it keeps it
-//! - [`handler`]: one delivery from its claim to its outcome
+//! - [`handler`], [`room`]: one delivery from its claim to its outcome, beside others or alone
 //! - [`render`], [`calendar`]: from the todos' rows to the calendar's bytes
 //! - [`outcome`], [`settler`]: how a delivery ends, told to the queue in batches
 //! - [`dead_letters`]: what the queue gave up
@@ -28,6 +28,7 @@ pub mod operations;
 pub mod outcome;
 pub mod process;
 pub mod render;
+pub mod room;
 pub mod settler;
 
 pub use process::{run_process, run_process_with};

@@ -18,6 +18,7 @@ use crate::consumer::{Consumer, ConsumerOptions, Ended, Shutdown};
 use crate::dead_letters;
 use crate::handler::{Abandoned, Handler};
 use crate::render::{self, Render};
+use crate::room::Room;
 
 /// The code of a process that was started with settings that can't work.
 const EXIT_USAGE: u8 = 2;
@@ -148,6 +149,8 @@ fn consumer(
         max_attempts: i32::try_from(config.max_attempts.get()).unwrap_or(i32::MAX),
         render_delay: config.render_delay,
         render,
+        room: Room::default(),
+        drain: shutdown.drain.clone(),
         abandoned: Abandoned::default(),
     };
     let options = ConsumerOptions {

@@ -34,6 +34,9 @@ pub struct Claim {
     pub created_at: DateTime<Utc>,
 }
 
+/// So many workers may die over a job before it is tried alone.
+const DEATHS_IN_COMPANY: i32 = 2;
+
 /// What came of trying to claim a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claimed {
@@ -43,6 +46,8 @@ pub enum Claimed {
     Void(&'static str),
     /// Another worker has it for so much longer.
     Leased(Duration),
+    /// Workers died over it, and those who ran beside it with them: it is to be claimed by [`claim_alone`].
+    OnlyAlone,
     /// Its attempts were used up, the last without an answer: it is FAILURE now.
     Exhausted,
     /// It was to be cancelled while its worker died: it is REVOKED now.
@@ -60,6 +65,32 @@ pub fn claim(
     lease: Duration,
     max_attempts: i32,
 ) -> Result<Claimed, DatabaseError> {
+    claim_if(connection, id, generation, lease, max_attempts, false)
+}
+
+/// As [`claim`], also of a job that [seems to kill its workers](Claimed::OnlyAlone), by a worker that does nothing else
+/// meanwhile.
+///
+/// # Errors
+/// As [`claim`].
+pub fn claim_alone(
+    connection: &mut PgConnection,
+    id: JobId,
+    generation: i32,
+    lease: Duration,
+    max_attempts: i32,
+) -> Result<Claimed, DatabaseError> {
+    claim_if(connection, id, generation, lease, max_attempts, true)
+}
+
+fn claim_if(
+    connection: &mut PgConnection,
+    id: JobId,
+    generation: i32,
+    lease: Duration,
+    max_attempts: i32,
+    alone: bool,
+) -> Result<Claimed, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Integer)]
@@ -75,13 +106,16 @@ pub fn claim(
              lease_until = now() + make_interval(secs => $3),
              started_at = coalesce(started_at, now()), progress_done = 0
          WHERE id = $1 AND generation = $2 AND attempt < $4 AND NOT cancel_requested
-           AND (status IN ('PENDING', 'RETRY') OR (status = 'STARTED' AND lease_until <= now()))
+           AND (status IN ('PENDING', 'RETRY')
+                OR (status = 'STARTED' AND lease_until <= now() AND ($5 OR attempt < $6)))
          RETURNING attempt, request, created_at",
     )
     .bind::<diesel::sql_types::Uuid, _>(id.0)
     .bind::<Integer, _>(generation)
     .bind::<Double, _>(lease.as_secs_f64())
     .bind::<Integer, _>(max_attempts)
+    .bind::<Bool, _>(alone)
+    .bind::<Integer, _>(DEATHS_IN_COMPANY)
     .get_result(connection)
     .optional()?;
     match row {
@@ -98,7 +132,7 @@ pub fn claim(
             request,
             created_at,
         })),
-        None => settle_unclaimable(connection, id, generation, max_attempts),
+        None => settle_unclaimable(connection, id, generation, max_attempts, alone),
     }
 }
 
@@ -108,6 +142,7 @@ fn settle_unclaimable(
     id: JobId,
     generation: i32,
     max_attempts: i32,
+    alone: bool,
 ) -> Result<Claimed, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -157,8 +192,12 @@ fn settle_unclaimable(
             end(connection, key, &[row.status], JobStatus::Revoked, None)?;
             return Ok(Claimed::Revoked);
         }
-        // it could not be claimed a moment ago and can be now: its lease, or its holder's attempt, has just ended
         if row.attempt < max_attempts {
+            let killed = row.status == JobStatus::Started && row.attempt >= DEATHS_IN_COMPANY;
+            if killed && !alone {
+                return Ok(Claimed::OnlyAlone);
+            }
+            // it could not be claimed a moment ago and can be now: its lease, or its holder's attempt, has just ended
             return Ok(Claimed::Leased(Duration::ZERO));
         }
         let last = row

@@ -148,10 +148,16 @@ fn a_retried_job_ends_after_its_last_attempt_with_the_last_error() {
 fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
     let connection = &mut database();
     let id = accept(connection);
-    for _ in 0..MAX_ATTEMPTS {
+    for _ in 0..2 {
         claim(connection, id);
         end_lease(connection, id);
     }
+    // whoever runs beside it would die a third time with it
+    assert_eq!(try_claim(connection, id), Claimed::OnlyAlone);
+    assert_eq!(find(connection, id).attempt, 2);
+    let alone = claims::claim_alone(connection, id, 1, LEASE, MAX_ATTEMPTS).unwrap();
+    assert!(matches!(alone, Claimed::Begin(claim) if claim.key.attempt == MAX_ATTEMPTS));
+    end_lease(connection, id);
     assert_eq!(try_claim(connection, id), Claimed::Exhausted);
     let error = find(connection, id).error.unwrap();
     assert_eq!(
