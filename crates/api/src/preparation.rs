@@ -76,7 +76,7 @@ impl Preparation {
     async fn is_schema_ready(&self) -> Result<bool, MigrationError> {
         let migrate = self.migrate;
         self.pool
-            .run(move |connection| {
+            .run_long(move |connection| {
                 if migrate {
                     migrations::run(connection)?;
                 }

@@ -272,6 +272,10 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, *allowed));
         }
+        if let Self::BodyTooLarge(_) | Self::BodyTooSlow = self {
+            // what is left of the body is not waited for
+            response.force_close();
+        }
         response
             .content_type("application/problem+json")
             .json(problem)

@@ -103,12 +103,13 @@ impl PostgresSubscription {
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let rows = self.pool.run::<Vec<Row>, DatabaseError, _>(move |connection| {
             Ok(diesel::sql_query(
-                "UPDATE calendar_jobs
-                 SET not_before = now() + make_interval(secs => $1), delivery = delivery + 1
-                 WHERE id IN (
+                "WITH due AS MATERIALIZED (
                      SELECT id FROM calendar_jobs
                      WHERE status IN ('PENDING', 'RETRY', 'STARTED') AND not_before <= now()
                      ORDER BY not_before LIMIT $2 FOR UPDATE SKIP LOCKED)
+                 UPDATE calendar_jobs
+                 SET not_before = now() + make_interval(secs => $1), delivery = delivery + 1
+                 WHERE id IN (SELECT id FROM due)
                  RETURNING id, generation, delivery, coalesce(published_at, created_at) AS enqueued_at",
             )
             .bind::<Double, _>(visibility)

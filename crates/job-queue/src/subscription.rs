@@ -115,6 +115,13 @@ pub struct Settlement {
     pub(crate) kind: SettlementKind,
 }
 
+impl Settlement {
+    /// Whether the delivery is done with.
+    pub fn is_delete(&self) -> bool {
+        self.kind == SettlementKind::Delete
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SettlementKind {
     Delete,

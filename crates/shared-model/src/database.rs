@@ -15,6 +15,9 @@ use tokio::sync::Semaphore;
 /// How long a query waits for a free connection before it fails: well within a client's patience.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How much longer than a statement may take its answer is waited for.
+const ANSWER_GRACE: Duration = Duration::from_secs(5);
+
 /// Where the database is: one URL, or its parts (as a managed database's secret gives them).
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
@@ -205,9 +208,11 @@ impl From<diesel::result::Error> for DatabaseError {
                 | DatabaseErrorKind::ReadOnlyTransaction,
                 information,
             ) => Self::Unavailable(information.message().trim().to_owned()),
-            // SQLSTATE 57014 and 55P03, which diesel has no kind for
+            // SQLSTATE 57014, 55P03 and 40P01, which diesel has no kind for
             Error::DatabaseError(DatabaseErrorKind::Unknown, information)
-                if information.message().contains("timeout") =>
+                if ["timeout", "deadlock detected"]
+                    .iter()
+                    .any(|words| information.message().contains(words)) =>
             {
                 Self::Unavailable(information.message().trim().to_owned())
             }
@@ -224,6 +229,8 @@ pub struct Pool {
     /// One permit a connection: who waits, waits without a thread.
     permits: Arc<Semaphore>,
     connection_string: Arc<str>,
+    /// When a query counts as lost: the server itself ends a statement before that, unless it hangs.
+    answer_timeout: Duration,
 }
 
 impl fmt::Debug for Pool {
@@ -257,17 +264,40 @@ impl Pool {
             connections,
             permits: Arc::new(Semaphore::new(config.database_pool.get() as usize)),
             connection_string: connection_string.into(),
+            answer_timeout: statement_timeout + ANSWER_GRACE,
         }
     }
 
     /// Runs blocking queries on a thread where that is fine.
     ///
     /// # Errors
-    /// `Unavailable` when no connection is free or can be made in time; else what `queries` gave.
+    /// `Unavailable` when no connection is free or can be made in time, or when a server that hangs gives no answer;
+    /// what was asked may then be done all the same. Else what `queries` gave.
     ///
     /// # Panics
     /// When `queries` does.
     pub async fn run<T, E, F>(&self, queries: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        match tokio::time::timeout(self.answer_timeout, self.run_long(queries)).await {
+            Ok(result) => result,
+            Err(_) => {
+                Err(DatabaseError::Unavailable("it gave no answer in time".to_owned()).into())
+            }
+        }
+    }
+
+    /// As [`run`](Self::run), for many queries in a row, which together may take long.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), but a server that hangs is waited for.
+    ///
+    /// # Panics
+    /// When `queries` does.
+    pub async fn run_long<T, E, F>(&self, queries: F) -> Result<T, E>
     where
         F: FnOnce(&mut PgConnection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -350,6 +380,9 @@ fn is_beyond_waiting(error: &str) -> bool {
         "does not exist",
         "no pg_hba.conf entry",
         "invalid connection option",
+        "invalid URI query parameter",
+        "invalid sslmode value",
+        "invalid port number",
     ]
     .iter()
     .any(|words| error.contains(words))

@@ -105,8 +105,30 @@ fn first_line(error: &clap::Error) -> String {
     text.lines()
         .take_while(|line| !line.is_empty())
         .map(str::trim)
+        .map(without_credentials)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// clap repeats wrong values, and a URL may hold a password.
+fn without_credentials(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("://") {
+        clean.push_str(before);
+        clean.push_str("://");
+        let end = after.find(['\'', '"']).unwrap_or(after.len());
+        let (value, _) = after.split_at(end);
+        rest = match value.rfind('@') {
+            Some(at) => {
+                clean.push_str("***");
+                after.get(at..).unwrap_or_default()
+            }
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
 }
 
 #[cfg(test)]
@@ -121,6 +143,24 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
         assert!(positive_duration("0ms").is_err());
+    }
+
+    #[test]
+    fn a_password_is_not_repeated() {
+        for (line, clean) in [
+            (
+                "invalid 'postgres://me:s3cret@h/x y' for it",
+                "invalid 'postgres://***@h/x y' for it",
+            ),
+            (
+                "'https://me:s3@cret@h/q' and 'sqs://x'",
+                "'https://***@h/q' and 'sqs://x'",
+            ),
+            ("write postgres://USER@HOST", "write postgres://***@HOST"),
+            ("no url", "no url"),
+        ] {
+            assert_eq!(without_credentials(line), clean);
+        }
     }
 
     #[derive(Debug, Parser)]

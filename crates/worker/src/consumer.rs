@@ -21,9 +21,6 @@ use crate::settler::Settler;
 
 /// How long handlers have to write down that they were stopped, before the process ends all the same.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// How long a render that was given up has to come to its next look at its holding: when the database stalls, all are
-/// given up at once, and end once it answers.
-const RENDER_GRACE: Duration = Duration::from_secs(3);
 /// How long the queue may take to hear of what was given back in a hurry: both together stay below 2 s.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
 
@@ -241,12 +238,18 @@ impl Consumer {
 
     /// Whether too many renders were given up and do not end.
     async fn is_stuck(&self) -> bool {
-        let since = Instant::now();
+        // When the database stalls, all renders are given up at once. None can end before it answers, and each then
+        // comes to its next look at its holding.
+        let grace = 2 * self.visibility;
+        let mut answered_at = None;
         while self.handler.abandoned.count() >= self.max_abandoned {
-            if since.elapsed() >= RENDER_GRACE {
-                return true;
+            if self.handler.pool.ping().await.is_ok() {
+                let answered_at = *answered_at.get_or_insert_with(Instant::now);
+                if answered_at.elapsed() >= grace {
+                    return true;
+                }
             }
-            if !self.pause(RENDER_GRACE / 30).await {
+            if !self.pause(grace / 30).await {
                 return false;
             }
         }

@@ -256,7 +256,7 @@ impl Handler {
         let rendering = async {
             tokio::time::sleep(self.render_delay).await;
             self.pool
-                .run(move |connection| {
+                .run_long(move |connection| {
                     let _watch = of_render;
                     render(connection, &claim.request, &host, &shared)
                 })

@@ -61,9 +61,12 @@ async fn settle_all(
 
 async fn settle_batch(subscription: &dyn Subscription, held: &Held, mut batch: Vec<Settlement>) {
     for tries in 1..=MAX_TRIES {
-        {
+        let (deleted, released): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(Settlement::is_delete);
+        batch = subscription.settle(deleted).await;
+        if !released.is_empty() {
             let _gate = held.extension_gate().await;
-            batch = subscription.settle(batch).await;
+            batch.extend(subscription.settle(released).await);
         }
         if batch.is_empty() {
             return;

@@ -141,21 +141,25 @@ async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
 async fn respond(request: &HttpRequest, api: &Api, shown: Shown) -> Result<HttpResponse, ApiError> {
     let coding = Coding::negotiate(request)?;
     let etag = coding.etag(&shown.result);
-    // HTTP's dates have whole seconds; rounded up, so that a change within the second is not taken for known
-    let finished_at = u64::try_from(shown.finished_at.timestamp()).unwrap_or_default() + 1;
-    let last_modified = HttpDate::from(SystemTime::UNIX_EPOCH + Duration::from_secs(finished_at));
+    // HTTP's dates have whole seconds. Within the second another calendar may follow, so it is not named before it is over
+    let finished_at = u64::try_from(shown.finished_at.timestamp()).unwrap_or_default();
+    let finished_at = SystemTime::UNIX_EPOCH + Duration::from_secs(finished_at);
+    let is_over = finished_at + Duration::from_secs(1) <= SystemTime::now();
+    let last_modified = HttpDate::from(finished_at);
     let is_known = if request.headers().contains_key("If-None-Match") {
         ClientCopies::of(request).include(&etag)
     } else {
         let since: Option<IfModifiedSince> = request.get_header();
-        since.is_some_and(|IfModifiedSince(since)| last_modified <= since)
+        is_over && since.is_some_and(|IfModifiedSince(since)| last_modified <= since)
     };
     let mut response = HttpResponse::Ok();
     response
         .insert_header((ETAG, etag))
-        .insert_header((LAST_MODIFIED, last_modified))
         .insert_header((VARY, "Accept-Encoding"))
         .insert_header((CACHE_CONTROL, "private, max-age=300"));
+    if is_over {
+        response.insert_header((LAST_MODIFIED, last_modified));
+    }
     if is_known {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }

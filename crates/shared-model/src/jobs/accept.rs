@@ -198,12 +198,12 @@ pub fn cancel(
     id: JobId,
 ) -> Result<Option<Cancelled>, DatabaseError> {
     connection.transaction(|connection| {
-        let status = calendar_jobs::table
+        let locked = calendar_jobs::table
             .find(id.0)
-            .select(calendar_jobs::status)
+            .select((calendar_jobs::status, calendar_jobs::cancel_requested))
             .for_update()
-            .first(connection);
-        let Some(status) = status.optional()? else {
+            .first::<(JobStatus, bool)>(connection);
+        let Some((status, cancel_requested)) = locked.optional()? else {
             return Ok(None);
         };
         let row = calendar_jobs::table.find(id.0);
@@ -222,6 +222,9 @@ pub fn cancel(
                     .get_result(connection)?
                     .into(),
             ),
+            JobStatus::Started if cancel_requested => {
+                Cancelled::Asked(row.select(JobRow::as_select()).first(connection)?.into())
+            }
             JobStatus::Started => Cancelled::Asked(
                 diesel::update(row)
                     .set((calendar_jobs::cancel_requested.eq(true), next_version))

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Integer, Nullable, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Double, Integer, Nullable, Timestamptz};
 use uuid::Uuid;
 
 use crate::database::DatabaseError;
@@ -63,7 +63,11 @@ pub fn lease_unpublished(
 /// # Errors
 /// When the database does not answer.
 pub fn mark_published(connection: &mut PgConnection, ids: &[JobId]) -> Result<(), DatabaseError> {
-    diesel::update(calendar_jobs::table.filter(calendar_jobs::id.eq_any(uuids(ids))))
+    // a job that was redriven or put back meanwhile has no lease: its new generation is still to be sent
+    let leased = calendar_jobs::table
+        .filter(calendar_jobs::id.eq_any(uuids(ids)))
+        .filter(sql::<Bool>("publish_lease_until > '-infinity'"));
+    diesel::update(leased)
         .set(calendar_jobs::published_at.eq(sql::<Nullable<Timestamptz>>("now()")))
         .execute(connection)?;
     Ok(())

@@ -32,7 +32,8 @@ pub fn republish_lost(
                  status = CASE status WHEN 'STARTED' THEN 'RETRY' ELSE status END, lease_until = NULL
              WHERE id IN (
                  SELECT id FROM calendar_jobs
-                 WHERE status IN ('PENDING', 'RETRY', 'STARTED') AND published_at IS NOT NULL
+                 WHERE status IN ('PENDING', 'RETRY', 'STARTED')
+                   AND (published_at IS NOT NULL OR status = 'STARTED')
                    AND greatest(published_at, not_before, lease_until)
                        <= now() - make_interval(secs => $1 * 2 ^ least(generation - 1, 10))
                  ORDER BY published_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
