@@ -3,9 +3,9 @@
 //! The model is [Jepsen's](https://jepsen.io) total queue: nothing acknowledged is lost, nothing unexpected appears.
 //!
 //! # Layout
-//! - [`answers`]: what the clients were told (G1, G2, G7)
-//! - [`changes`]: how the jobs changed (G4, G5)
-//! - [`calendars`]: what was stored (G3)
+//! - `answers`: what the clients were told (G1, G2, G7)
+//! - `changes`: how the jobs changed (G4, G5)
+//! - `calendars`: what was stored (G3)
 //! - [`check`]: all of it, and the dead letters (G8)
 
 use std::collections::{BTreeMap, HashMap};

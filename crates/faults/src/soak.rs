@@ -1,9 +1,9 @@
 //! F30: many jobs under a random mix of faults, and then the question what became of them.
 //!
 //! # Layout
-//! - [`load`]: the clients and what they ask for
-//! - [`chaos`]: what goes wrong meanwhile
-//! - [`table`]: what is said in the end
+//! - `load`: the clients and what they ask for
+//! - `chaos`: what goes wrong meanwhile
+//! - `table`: what is said in the end
 //! - [`soak`](run): all of it
 
 use std::io::{IsTerminal, Write};
