@@ -87,6 +87,8 @@ impl Supervised {
     pub async fn stop(self, bound: Duration) -> anyhow::Result<()> {
         let process = self.process().await?;
         self.stopping.cancel();
+        // one that was started a moment ago would not yet hear the signal
+        process.url().await?;
         process.signal(Signal::SIGTERM)?;
         let status = process.wait(bound).await?;
         anyhow::ensure!(

@@ -162,7 +162,8 @@ impl User {
                 None => client.ask_for_any(wanted).await,
             };
             match answer {
-                Ok(answer) if answer.status == 503 => {}
+                // away, or too busy to read the request in time
+                Ok(answer) if matches!(answer.status, 408 | 503) => {}
                 Ok(answer) => return promised(&answer),
                 Err(_) => {}
             }

@@ -8,10 +8,7 @@ use faults::waiting::eventually;
 use shared_model::job::JobId;
 use shared_model::message::JobMessage;
 
-use crate::support::{assert_done, finish, system};
-
-/// Longer than a third of the visibility, so that running jobs are extended.
-const EXTENDED: (&str, &str) = ("RENDER_DELAY", "1500ms");
+use crate::support::{EXTENDED, PATIENT, assert_done, finish, system};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f07_only_the_messages_that_were_not_taken_are_sent_again() {
@@ -82,7 +79,7 @@ async fn f07_only_the_deletes_that_failed_are_tried_again() {
     for fault in [failed(false), failed(true), unnamed(false), unnamed(true)] {
         let system = system(QueueKind::Sqs).await;
         let (api, client) = system.start_api(&[]).await.unwrap();
-        let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+        let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
         let sqs = worker.sqs().unwrap();
         sqs.add(Rule::on(action::DELETE, fault).times(1));
         sqs.add(Rule::on(action::HIDE, fault).times(1));

@@ -74,8 +74,21 @@ impl Moment {
     }
 }
 
+/// Kills a worker at that moment of a job, over each of the queues, and sees the job done after so many attempts.
 async fn a_job_survives_a_worker_killed(moment: Moment, attempts: i32) {
-    let system = system(QueueKind::Sqs).await;
+    let over_sqs = survives_over(QueueKind::Sqs, moment, attempts);
+    let over_fifo = survives_over(QueueKind::SqsFifo, moment, attempts);
+    // there a job's end takes it out of the queue, and nothing is to be deleted
+    let over_postgres = async {
+        if !matches!(moment, Moment::AfterCommit | Moment::DuringDelete) {
+            survives_over(QueueKind::Postgres, moment, attempts).await;
+        }
+    };
+    tokio::join!(over_sqs, over_fifo, over_postgres);
+}
+
+async fn survives_over(kind: QueueKind, moment: Moment, attempts: i32) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let doomed = system.start_worker(&[]).await.unwrap();
@@ -88,11 +101,13 @@ async fn a_job_survives_a_worker_killed(moment: Moment, attempts: i32) {
     drop(doomed);
     system.database.cure(Poison::Wait).await.unwrap();
     let heir = system.start_worker(&[]).await.unwrap();
-    assert_done(
-        &system.database.wait_until_ended(id).await.unwrap(),
-        attempts,
+    let job = system.database.wait_until_ended(id).await.unwrap();
+    assert_done(&job, attempts);
+    assert!(
+        killed.elapsed() <= RECOVERY,
+        "G5: {:?} over {kind:?}",
+        killed.elapsed()
     );
-    assert!(killed.elapsed() <= RECOVERY, "G5: {:?}", killed.elapsed());
     client.wait_for(id, JobStatus::Success).await.unwrap();
     finish(&system, [api, heir]).await;
 }

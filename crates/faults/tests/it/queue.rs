@@ -8,17 +8,14 @@ use faults::sqs_proxy::{Call, Entries, EntryError, Fault, Refusal, Rule, Stage, 
 use faults::system::RECEIVE_WAIT;
 use shared_model::job::JobStatus;
 
-use crate::support::{assert_done, finish, system};
-
-/// Longer than a third of the visibility, so that running jobs are extended.
-const EXTENDED: (&str, &str) = ("RENDER_DELAY", "1500ms");
+use crate::support::{EXTENDED, PATIENT, assert_done, finish, system};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f05_an_answer_lost_after_the_queue_did_its_part_costs_no_attempt() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+    let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
     let (api_sqs, worker_sqs) = (api.sqs().unwrap(), worker.sqs().unwrap());
     api_sqs.add(Rule::on(action::SEND, Fault::DropAnswer).times(3));
     for action in [action::DELETE, action::HIDE] {
@@ -127,16 +124,15 @@ async fn f08_a_poll_that_is_never_answered_is_ended_and_polling_goes_on() {
 async fn f09_one_heartbeat_that_fails_does_no_harm() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let longer = [("RENDER_DELAY", "3s")];
+    let longer = [PATIENT, ("RENDER_DELAY", "3s")];
     let worker = system.start_worker(&longer).await.unwrap();
     let other = system.start_worker(&longer).await.unwrap();
     for process in [&worker, &other] {
         let refused = Fault::Refuse(Refusal::Unavailable);
-        // a call is two tries of the SDK
         process
             .sqs()
             .unwrap()
-            .add(Rule::on(action::HIDE, refused).times(2));
+            .add(Rule::on(action::HIDE, refused).times(1));
     }
     for id in client.ask_many(2).await.unwrap() {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
@@ -203,7 +199,7 @@ async fn f10_a_receipt_that_is_no_good_loses_a_delivery_and_never_a_job() {
     ] {
         let system = system(QueueKind::Sqs).await;
         let (api, client) = system.start_api(&[]).await.unwrap();
-        let worker = system.start_worker(&[EXTENDED]).await.unwrap();
+        let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
         let sqs = worker.sqs().unwrap();
         sqs.add(Rule::on(action, fault).times(1));
         let id = client.ask().await.unwrap();

@@ -110,7 +110,7 @@ async fn f24_a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
 async fn f24_a_purged_queue_is_filled_again() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system
-        .start_api(&[("REPUBLISH_AFTER", "1s")])
+        .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
     let ids = client.ask_many(15).await.unwrap();
@@ -184,7 +184,7 @@ async fn f25_a_job_that_nobody_does_in_time_fails() {
 async fn f28_a_message_that_somebody_deleted_is_published_again() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system
-        .start_api(&[("REPUBLISH_AFTER", "1s")])
+        .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
     let id = client.ask().await.unwrap();

@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 use faults::poison::Poison;
 use faults::queue::QueueKind;
 use faults::sqs_proxy::{Fault, Rule, action};
-use faults::system::VISIBILITY;
 use faults::waiting::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::JobStatus;
 
-use crate::support::{assert_done, assert_nothing_in_flight, finish, system};
+use crate::support::{PATIENT, assert_done, assert_nothing_in_flight, finish, system};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f11_what_the_last_poll_brings_is_given_back_and_seen_elsewhere_at_once() {
@@ -137,11 +136,11 @@ async fn f12_a_worker_that_is_still_starting_stops_at_once() {
 async fn f13_jobs_longer_than_the_visibility_are_claimed_once() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let longer = format!("{}ms", (VISIBILITY * 3 / 2).as_millis());
-    let settings = [("RENDER_DELAY", longer.as_str())];
+    // half as long again as PATIENT hides them
+    let settings = [PATIENT, ("RENDER_DELAY", "6s")];
     let one = system.start_worker(&settings).await.unwrap();
     let two = system.start_worker(&settings).await.unwrap();
-    let ids = client.ask_many(12).await.unwrap();
+    let ids = client.ask_many(8).await.unwrap();
     for id in ids {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
@@ -157,7 +156,8 @@ async fn f13_deliveries_that_wait_in_the_worker_are_extended_and_claimed_once() 
     api_sqs.add(Rule::on(action::SEND, Fault::Hold));
     let ids = client.ask_many(4).await.unwrap();
     api_sqs.heal();
-    let settings = [("RENDER_DELAY", "1s")];
+    // the last of them begins when the visibility would be over
+    let settings = [PATIENT, ("RENDER_DELAY", "1500ms")];
     let one = system.start_worker(&settings).await.unwrap();
     let two = system.start_worker(&settings).await.unwrap();
     for id in ids {

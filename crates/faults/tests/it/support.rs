@@ -14,6 +14,11 @@ use shared_model::job::{Job, JobStatus};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| prepare(url).unwrap());
 
+/// For a worker that nobody is to take over from: on a busy machine it needs the time.
+pub(crate) const PATIENT: (&str, &str) = ("VISIBILITY_TIMEOUT", "4s");
+/// Longer than a quarter of its visibility, so that its running jobs are extended.
+pub(crate) const EXTENDED: (&str, &str) = ("RENDER_DELAY", "1500ms");
+
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_faults");
 /// What chance decides in these tests is decided alike each time.
 const SEED: u64 = 1;
@@ -76,6 +81,8 @@ pub(crate) async fn finish_within(
         "G5: it took {recovered:?} to recover, and {bound:?} is the limit"
     );
     for process in &processes {
+        // one that was started a moment ago would not yet hear the signal
+        process.url().await.unwrap();
         process.signal(Signal::SIGTERM).unwrap();
     }
     for process in &processes {
