@@ -61,7 +61,8 @@ async function whileBusy(which, work) {
     setProblem(byId('export-problem'), problem.message, isName ? name : undefined);
   } finally {
     button.disabled = false;
-    button.focus();
+    // a button that is disabled loses the focus
+    if (document.activeElement === document.body) button.focus();
   }
 }
 

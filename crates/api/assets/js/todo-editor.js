@@ -13,6 +13,7 @@ export class TodoEditor {
   /** As the fields were filled. @type {Todo} */ #opened;
   /** As the one who edits has been told it is. @type {Todo} */ #seen;
   #isSaving = false;
+  /** Whether someone else's change is in the way: only a deliberate save goes over it. */ #isDisputed = false;
   #isClosed = false;
   #onClose;
   #onEmptied;
@@ -71,9 +72,9 @@ export class TodoEditor {
     return changes;
   }
 
-  /** @param {boolean} byKey */
+  /** @param {boolean} byKey by Enter or its button, not by leaving */
   async #save(byKey) {
-    if (this.#isSaving || this.#isClosed) return;
+    if (this.#isSaving || this.#isClosed || (this.#isDisputed && !byKey)) return;
     if (!this.title.value.trim()) {
       this.#close(byKey);
       this.#onEmptied();
@@ -121,6 +122,7 @@ export class TodoEditor {
     const words = disputed.map((name) => `the ${NAMES[name]} was changed to ${shown(name, current)}`);
     this.#tell(`Meanwhile ${words.join(' and ')} elsewhere. Save again to keep yours.`);
     this.theirs.hidden = false;
+    this.#isDisputed = true;
     await todos.load();
     return false;
   }

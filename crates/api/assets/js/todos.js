@@ -19,7 +19,8 @@ const tabs = new BroadcastChannel('taskoverflow');
 
 /** Tells of each change with `change`. */
 class Todos extends EventTarget {
-  /** @type {Map<number, Todo>} */ #byId = new Map();
+  /** As the server has them. @type {Map<number, Todo>} */ #byId = new Map();
+  /** What is on its way there, in its order. @type {Map<number, Changes[]>} */ #pending = new Map();
   /** @type {Set<number>} what is not shown, as it is about to be deleted */ #hidden = new Set();
   /** @type {Map<number, Promise<unknown>>} one change of a todo at a time, in their order */ #lastChange = new Map();
   /** Counts what makes a list that was asked for before it stale. */ #writes = 0;
@@ -34,12 +35,8 @@ class Todos extends EventTarget {
 
   /** @returns {Todo[]} newest first, as the server lists them */
   get all() {
-    return [...this.#byId.values()].filter(({ id }) => !this.#hidden.has(id));
-  }
-
-  /** @param {number} id */
-  find(id) {
-    return this.#byId.get(id);
+    const shown = [...this.#byId.values()].filter(({ id }) => !this.#hidden.has(id));
+    return shown.map((todo) => Object.assign({}, todo, ...(this.#pending.get(todo.id) ?? [])));
   }
 
   /** Shows what was there at the last visit. */
@@ -85,28 +82,28 @@ class Todos extends EventTarget {
 
   /** Changes a todo here at once, and back if the server refuses. @param {number} id @param {Changes} changes */
   change(id, changes) {
-    const before = this.#byId.get(id);
-    if (!before) return Promise.resolve();
-    this.#byId.set(id, { ...before, ...changes });
+    if (!this.#byId.has(id)) return Promise.resolve();
+    this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
     this.#changed();
     const previous = this.#lastChange.get(id) ?? Promise.resolve();
-    const change = previous.then(() => this.#send(id, changes, before));
+    const change = previous.then(() => this.#send(id, changes));
     const settled = change.catch(() => {});
     this.#lastChange.set(id, settled);
     settled.then(() => this.#lastChange.get(id) === settled && this.#lastChange.delete(id));
     return change;
   }
 
-  /** @param {number} id @param {Changes} changes @param {Todo} before */
-  async #send(id, changes, before) {
+  /** @param {number} id @param {Changes} changes */
+  async #send(id, changes) {
+    const settle = () => this.#pending.set(id, (this.#pending.get(id) ?? []).filter((other) => other !== changes));
     try {
       const { json } = await call('PATCH', `todos/${id}`, { body: changes });
+      settle();
       this.#byId.set(id, json);
       this.#written();
     } catch (problem) {
-      const now = this.#byId.get(id);
+      settle();
       if (problem.status === 404) this.#byId.delete(id);
-      else if (now) this.#byId.set(id, { ...now, ...only(before, Object.keys(changes)) });
       this.#changed();
       throw problem;
     }
@@ -164,8 +161,5 @@ async function inTurns(items, work, atOnce = AT_ONCE) {
   await Promise.all(Array.from({ length: Math.min(atOnce, left.length) }, worker));
   if (problems.length) throw problems[0];
 }
-
-/** @param {object} object @param {string[]} names */
-const only = (object, names) => Object.fromEntries(names.map((name) => [name, object[name]]));
 
 export const todos = new Todos();

@@ -1,0 +1,22 @@
+//! What the page does for a person, in a real browser and over the real processes.
+
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
+mod deleting;
+#[cfg(test)]
+mod export;
+#[cfg(test)]
+mod month;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod screenshots;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod todomvc;
+#[cfg(test)]
+mod todos;
+#[cfg(test)]
+mod trouble;

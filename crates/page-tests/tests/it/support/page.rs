@@ -1,0 +1,281 @@
+//! The page as a test sees and uses it.
+
+use serde_json::{Value, json};
+use thirtyfour::TypingData;
+use thirtyfour::prelude::*;
+
+use super::browser::Browser;
+use super::{Service, eventually, needed, target};
+
+/// How the page is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) scheme: &'static str,
+    pub(crate) zone: &'static str,
+    pub(crate) less_motion: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            width: 1280,
+            height: 860,
+            scheme: "light",
+            zone: "Europe/Zurich",
+            less_motion: true,
+        }
+    }
+}
+
+/// An open page.
+pub(crate) struct Page {
+    pub(crate) browser: Browser,
+    url: String,
+}
+
+impl Page {
+    /// The page of a service, loaded.
+    pub(crate) async fn open(service: &Service) -> Self {
+        Self::open_as(service, Look::default(), "").await
+    }
+
+    /// The page at a place such as `#/month`.
+    pub(crate) async fn open_at(service: &Service, place: &str) -> Self {
+        Self::open_as(service, Look::default(), place).await
+    }
+
+    pub(crate) async fn open_as(service: &Service, look: Look, place: &str) -> Self {
+        let page = Self::prepare(service, look).await;
+        page.go(place).await;
+        page
+    }
+
+    /// A browser that has not opened the page yet.
+    pub(crate) async fn prepare(service: &Service, look: Look) -> Self {
+        let page = Self {
+            browser: Browser::start().await,
+            url: service.url.clone(),
+        };
+        page.look_as(look).await;
+        page
+    }
+
+    pub(crate) fn driver(&self) -> &WebDriver {
+        &self.browser.driver
+    }
+
+    /// Tells the browser something that its driver has no words for.
+    pub(crate) async fn devtools(&self, method: &str, params: Value) -> Value {
+        let cdp = self.driver().cdp();
+        cdp.send_raw(method, params).await.unwrap()
+    }
+
+    pub(crate) async fn look_as(&self, look: Look) {
+        let metrics = json!({ "width": look.width, "height": look.height, "deviceScaleFactor": 1, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
+        let motion = if look.less_motion {
+            "reduce"
+        } else {
+            "no-preference"
+        };
+        let features = json!([
+            { "name": "prefers-color-scheme", "value": look.scheme },
+            { "name": "prefers-reduced-motion", "value": motion },
+        ]);
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            json!({ "features": features }),
+        )
+        .await;
+        self.devtools(
+            "Emulation.setTimezoneOverride",
+            json!({ "timezoneId": look.zone }),
+        )
+        .await;
+        self.devtools("Emulation.setLocaleOverride", json!({ "locale": "en-GB" }))
+            .await;
+    }
+
+    /// Loads the page, and waits until it shows what the server has.
+    pub(crate) async fn go(&self, place: &str) {
+        self.driver()
+            .goto(format!("{}/{place}", self.url))
+            .await
+            .unwrap();
+        self.wait_until_started().await;
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.driver().refresh().await.unwrap();
+        self.wait_until_started().await;
+    }
+
+    async fn wait_until_started(&self) {
+        self.until("document.querySelector('.view:not([hidden])') !== null && document.title !== 'TaskOverflow'")
+            .await;
+        self.until("performance.getEntriesByType('resource').some((r) => r.name.endsWith('/api/v1/todos')) || document.querySelector('#connection').textContent !== ''")
+            .await;
+    }
+
+    /// The value of an expression in the page.
+    pub(crate) async fn value(&self, expression: &str) -> Value {
+        let script = format!("return ({expression});");
+        let answer = self.driver().execute(script, Vec::new()).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{expression}: {error}"));
+        answer.json().clone()
+    }
+
+    /// Waits until an expression is true.
+    #[track_caller]
+    pub(crate) fn until(&self, expression: &str) -> impl Future<Output = ()> {
+        eventually(expression, async || self.value(expression).await == true)
+    }
+
+    /// Waits until an element of the selector has exactly this text, as a person reads it.
+    pub(crate) async fn until_text(&self, selector: &str, text: &str) {
+        let expression = format!(
+            "[...document.querySelectorAll({})].some((e) => e.innerText.trim() === {})",
+            json!(selector),
+            json!(text)
+        );
+        self.until(&expression).await;
+    }
+
+    /// Waits until an element of the selector has this in its text.
+    pub(crate) async fn until_has(&self, selector: &str, part: &str) {
+        let expression = format!(
+            "[...document.querySelectorAll({})].some((e) => e.innerText.includes({}))",
+            json!(selector),
+            json!(part)
+        );
+        self.until(&expression).await;
+    }
+
+    /// Waits until these are the titles in the list, from its top.
+    pub(crate) async fn until_titles(&self, titles: &[&str]) {
+        self.until_titles_in("#todo-list", titles).await;
+    }
+
+    pub(crate) async fn until_titles_in(&self, list: &str, titles: &[&str]) {
+        let expression = format!(
+            "JSON.stringify([...document.querySelectorAll('{list} > :not([hidden]) .todo-view .todo-title')].map((e) => e.textContent))"
+        );
+        let wanted = serde_json::to_string(titles).unwrap();
+        let mut seen = Value::Null;
+        eventually(&format!("the titles {wanted}"), async || {
+            seen = self.value(&expression).await;
+            seen == wanted
+        })
+        .await;
+    }
+
+    /// The first element of the selector that is shown, once it is there.
+    pub(crate) async fn element(&self, selector: &str) -> WebElement {
+        let mut found = None;
+        eventually(&format!("{selector} is shown"), async || {
+            for element in self.driver().find_all(By::Css(selector)).await.unwrap() {
+                if element.is_displayed().await.unwrap_or(false) {
+                    found = Some(element);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// The row of a todo.
+    pub(crate) async fn row(&self, title: &str) -> WebElement {
+        let path =
+            format!("//li[contains(@class,'todo')][.//span[@class='todo-title'][.={title:?}]]");
+        let mut found = None;
+        eventually(&format!("a row {title}"), async || {
+            let rows = self.driver().find_all(By::XPath(path.as_str())).await;
+            for row in rows.unwrap() {
+                if row.is_displayed().await.unwrap_or(false) {
+                    found = Some(row);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        found.unwrap()
+    }
+
+    /// A part of the row of a todo.
+    pub(crate) async fn part_of(&self, title: &str, selector: &str) -> WebElement {
+        let row = self.row(title).await;
+        row.find(By::Css(selector)).await.unwrap()
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        self.element(selector).await.click().await.unwrap();
+    }
+
+    /// Types into an element, after what is there.
+    pub(crate) async fn type_into(&self, selector: &str, text: impl AsRef<str>) {
+        let element = self.element(selector).await;
+        element.send_keys(text.as_ref()).await.unwrap();
+    }
+
+    /// Sets a field as its picker does, whatever the browser's own format.
+    pub(crate) async fn set(&self, selector: &str, value: &str) {
+        self.element(selector).await;
+        let script = format!(
+            "const e = [...document.querySelectorAll({})].find((e) => e.offsetParent); e.value = {}; \
+             e.dispatchEvent(new Event('input', {{ bubbles: true }})); e.dispatchEvent(new Event('change', {{ bubbles: true }}));",
+            json!(selector),
+            json!(value)
+        );
+        self.driver().execute(script, Vec::new()).await.unwrap();
+    }
+
+    /// Presses keys where the focus is.
+    pub(crate) async fn press(&self, keys: impl Into<TypingData>) {
+        let chain = self.driver().action_chain().send_keys(keys.into());
+        chain.perform().await.unwrap();
+    }
+
+    pub(crate) async fn double_click(&self, element: &WebElement) {
+        element.scroll_into_view().await.unwrap();
+        let chain = self.driver().action_chain().double_click_element(element);
+        chain.perform().await.unwrap();
+    }
+
+    /// Whether the element with the focus is of the selector.
+    pub(crate) async fn until_focused(&self, selector: &str) {
+        let expression = format!("document.activeElement.matches({})", json!(selector));
+        self.until(&expression).await;
+    }
+
+    /// Makes sure that axe-core finds nothing wrong with the page as it is now.
+    pub(crate) async fn assert_accessible(&self, state: &str) {
+        let axe = needed(
+            target().join("page-tests/node_modules/axe-core/axe.min.js"),
+            "run .ci/page-tests",
+        );
+        let axe = std::fs::read_to_string(axe).unwrap();
+        let script = format!(
+            "const done = arguments[0]; {axe}; axe.run(document, {{ runOnly: {{ type: 'tag', values: \
+             ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }} }})\
+             .then(({{ violations, passes }}) => done({{ passes: passes.length, violations: violations.map((v) => \
+             `${{v.id}}: ${{v.help}} (${{v.nodes.map((n) => n.target).join('; ')}})`) }}), (error) => done({{ violations: [String(error)] }}));"
+        );
+        let answer = self
+            .driver()
+            .execute_async(script, Vec::new())
+            .await
+            .unwrap();
+        let answer = answer.json();
+        assert_eq!(answer["violations"], json!([]), "{state}");
+        assert!(
+            answer["passes"].as_u64().unwrap() > 10,
+            "{state}: axe looked at nothing"
+        );
+    }
+}

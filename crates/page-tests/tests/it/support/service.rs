@@ -1,0 +1,146 @@
+//! The API and a worker, each a process of its own, over a database of the test's own.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use local_services::keeper::{Keeper, KeptChild};
+use local_services::testing::TestDatabases;
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method};
+use serde_json::Value;
+
+use super::{eventually, needed, target};
+
+static DATABASES: TestDatabases = TestDatabases::new(|_| {});
+
+/// What runs. Dropping it stops it.
+pub(crate) struct Service {
+    /// Such as `http://127.0.0.1:41234`.
+    pub(crate) url: String,
+    port: u16,
+    database: String,
+    api_flags: Vec<&'static str>,
+    worker_flags: Vec<&'static str>,
+    api: Option<KeptChild>,
+    worker: Option<KeptChild>,
+    client: Client,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[], &[]).await
+    }
+
+    pub(crate) async fn start_with(
+        api_flags: &[&'static str],
+        worker_flags: &[&'static str],
+    ) -> Self {
+        let port = local_services::free_port(None).unwrap();
+        let mut service = Self {
+            // browsers take localhost for secure, and so let the page open offline
+            url: format!("http://localhost:{port}"),
+            port,
+            database: DATABASES.create(),
+            api_flags: api_flags.to_vec(),
+            worker_flags: worker_flags.to_vec(),
+            api: None,
+            worker: None,
+            client: Client::new(),
+        };
+        service.start_api().await;
+        service.start_worker();
+        service
+    }
+
+    /// Starts the API, where it was before, and waits until it is ready.
+    pub(crate) async fn start_api(&mut self) {
+        let address = format!("--bind-addr=127.0.0.1:{}", self.port);
+        self.api = Some(self.spawn("api", &address, &self.api_flags));
+        let ready = format!("{}/readyz", self.url);
+        eventually("the API is ready", async || {
+            let answer = self.client.get(&ready).send().await;
+            answer.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+    }
+
+    pub(crate) fn start_worker(&mut self) {
+        self.worker = Some(self.spawn("worker", "--admin-addr=127.0.0.1:0", &self.worker_flags));
+    }
+
+    /// The API goes away, in the middle of whatever it does.
+    pub(crate) fn stop_api(&mut self) {
+        let mut api = self.api.take().unwrap();
+        api.stop_with(Signal::SIGKILL).unwrap();
+    }
+
+    /// Jobs stay queued from now on.
+    pub(crate) fn stop_worker(&mut self) {
+        self.worker = None;
+    }
+
+    fn spawn(&self, role: &str, address: &str, flags: &[&str]) -> KeptChild {
+        let debug = std::env::current_exe().unwrap();
+        let debug = debug.ancestors().nth(2).unwrap();
+        debug.strip_prefix(target()).unwrap();
+        let program = needed(
+            debug.join("taskoverflow"),
+            "run cargo build -p taskoverflow",
+        );
+        let keeper = Keeper {
+            signal: Signal::SIGKILL,
+            grace: Duration::from_secs(5),
+            remove: None,
+        };
+        let mut command: Command = keeper.command(program);
+        command
+            .args([role, address, "--queue-url=postgres:"])
+            .args(["--database-url", &self.database])
+            .args(flags)
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::null());
+        keeper.spawn(command).unwrap()
+    }
+
+    /// Asks the API behind the page's back.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self
+            .client
+            .request(method, format!("{}/api/v1/{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+        let bytes = answer.bytes().await.unwrap();
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    }
+
+    /// Adds a todo, and gives its id.
+    pub(crate) async fn add(&self, todo: Value) -> i64 {
+        self.call("POST", "todos", Some(todo)).await["id"]
+            .as_i64()
+            .unwrap()
+    }
+
+    /// Adds todos of these titles; the last one is the newest.
+    pub(crate) async fn add_titles(&self, titles: &[&str]) {
+        for title in titles {
+            self.add(serde_json::json!({ "title": title })).await;
+        }
+    }
+
+    /// All todos, newest first.
+    pub(crate) async fn todos(&self) -> Vec<Value> {
+        let todos = self.call("GET", "todos", None).await;
+        todos.as_array().unwrap().clone()
+    }
+
+    /// The titles of all todos, newest first.
+    pub(crate) async fn titles(&self) -> Vec<String> {
+        let todos = self.todos().await;
+        let titles = todos.iter().map(|todo| todo["title"].as_str().unwrap());
+        titles.map(ToOwned::to_owned).collect()
+    }
+}

@@ -1,0 +1,255 @@
+//! Odd input, a server that goes away, other tabs, no network.
+
+use serde_json::json;
+use thirtyfour::Key;
+
+use crate::support::{Page, Service, eventually};
+
+const SCRIPT: &str = "<script>document.title='pwned'</script>";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn markup_in_a_todo_is_text_everywhere() {
+    let service = Service::start().await;
+    let image = "<img src=x onerror=document.title='pwned'>";
+    service
+        .add(json!({ "title": SCRIPT, "description": image, "deadline_at": "2031-05-05T10:00:00" }))
+        .await;
+    let page = Page::open(&service).await;
+    page.until_titles(&[SCRIPT]).await;
+    page.until_text(".todo-description", image).await;
+    page.part_of(SCRIPT, ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_focused(".edit").await;
+    page.press(Key::Escape).await;
+    page.part_of(SCRIPT, ".destroy")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_has(".notice", "<script>").await;
+    page.click(".notice-action").await;
+    page.go("#/month/2031-05-05").await;
+    page.until_titles_in("#day-list", &[SCRIPT]).await;
+    page.until("document.querySelectorAll('main img, main script').length === 0")
+        .await;
+    page.until("document.title === 'Month · TaskOverflow'")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn eighty_emoji_fit_in_a_title_and_one_more_is_refused_in_words() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    let eighty = "🍋".repeat(80);
+    // the driver types no characters beyond the basic plane
+    page.set("#new-title", &format!("{eighty}🍋")).await;
+    page.click("#new-add").await;
+    page.until_text("#new-problem", "The title is 1 character too long; 80 fit.")
+        .await;
+    page.until("document.querySelector('#new-title').ariaInvalid === 'true' && [...document.querySelector('#new-title').value].length === 81")
+        .await;
+    page.set("#new-title", &eighty).await;
+    page.until_text("#new-problem", "").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&[&eighty]).await;
+    eventually("it is saved", async || {
+        service.titles().await == [eighty.clone()]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_the_server_refuses_is_said_in_its_words_and_kept() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    // a control character, which no field shows and the server takes from nobody
+    page.set("#new-title", "bell\u{7}").await;
+    page.press(Key::Enter).await;
+    page.until_has(".unsaved .reason", "control character")
+        .await;
+    page.reload().await;
+    page.until_has(".unsaved .todo-title", "bell").await;
+    page.click(".unsaved .discard").await;
+    page.until("document.querySelector('#unsaved').hidden")
+        .await;
+    assert!(service.todos().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_server_that_goes_away_costs_nothing_that_was_typed() {
+    let mut service = Service::start().await;
+    service.add_titles(&["Edit me", "Toggle me"]).await;
+    let page = Page::open(&service).await;
+    page.until_titles(&["Toggle me", "Edit me"]).await;
+    page.part_of("Edit me", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_focused(".edit").await;
+    service.stop_api();
+
+    page.press(" well" + Key::Enter).await;
+    page.until_text(
+        ".editor .problem",
+        "Not saved. The server can’t be reached.",
+    )
+    .await;
+    page.until_has(
+        "#connection",
+        "The server can’t be reached. You see your todos as of",
+    )
+    .await;
+    page.until("document.querySelector('.edit').value === 'Edit me well'")
+        .await;
+    page.part_of("Toggle me", ".toggle")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_has(".notice", "Could not change “Toggle me”.")
+        .await;
+    page.until("document.querySelectorAll('.todo.completed').length === 0")
+        .await;
+    page.type_into("#new-title", "New meanwhile").await;
+    page.press(Key::Enter).await;
+    page.until_has(
+        ".unsaved .reason",
+        "Not saved. The server can’t be reached.",
+    )
+    .await;
+    page.until("document.querySelector('#new-title').value === ''")
+        .await;
+    page.assert_accessible("the server is away").await;
+
+    service.start_api().await;
+    page.until("document.querySelector('#connection').textContent === ''")
+        .await;
+    page.until_has(".notice", "Connected again.").await;
+    page.click(".unsaved .retry").await;
+    page.until("document.querySelector('#unsaved').hidden")
+        .await;
+    page.click(".editor .save").await;
+    page.until_titles(&["New meanwhile", "Toggle me", "Edit me well"])
+        .await;
+    eventually("all is saved", async || {
+        service.titles().await == ["New meanwhile", "Toggle me", "Edit me well"]
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn two_tabs_that_edit_one_todo_do_not_overwrite_each_other() {
+    let service = Service::start().await;
+    let id = service
+        .add(json!({ "title": "Plan", "description": "Old note" }))
+        .await;
+    let page = Page::open(&service).await;
+    let driver = page.driver();
+    let first = driver.window().await.unwrap();
+    driver.new_tab().await.unwrap();
+    let windows = driver.windows().await.unwrap();
+    let second = windows.iter().find(|window| **window != first).unwrap();
+
+    page.part_of("Plan", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press(" A").await;
+
+    driver.switch_to_window(second.clone()).await.unwrap();
+    page.go("").await;
+    page.part_of("Plan", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press(" B").await;
+    page.set(".edit-description", "New note").await;
+    page.click(".save").await;
+    page.until_titles(&["Plan B"]).await;
+
+    // the other one is told, what it typed is there, and its fields that it left alone change nothing
+    driver.switch_to_window(first).await.unwrap();
+    page.until("document.querySelector('.edit').value === 'Plan A'")
+        .await;
+    page.click(".save").await;
+    page.until_has(
+        ".editor .problem",
+        "Meanwhile the title was changed to “Plan B” elsewhere.",
+    )
+    .await;
+    page.assert_accessible("two tabs disagree").await;
+    assert_eq!(service.titles().await, ["Plan B"]);
+    page.click(".save").await;
+    page.until_titles(&["Plan A"]).await;
+    eventually("the second word counts", async || {
+        service.titles().await == ["Plan A"]
+    })
+    .await;
+    let todo = service.call("GET", &format!("todos/{id}"), None).await;
+    assert_eq!(todo["description"], "New note");
+
+    // and the second tab has heard of it
+    driver.switch_to_window(second.clone()).await.unwrap();
+    page.until_titles(&["Plan A"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_todo_that_was_deleted_elsewhere_leaves_what_was_typed() {
+    let service = Service::start().await;
+    let id = service.add(json!({ "title": "Short-lived" })).await;
+    let page = Page::open(&service).await;
+    page.part_of("Short-lived", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press(", and long").await;
+    service.call("DELETE", &format!("todos/{id}"), None).await;
+    page.press(Key::Enter).await;
+    page.until_has(".editor .problem", "This todo was deleted elsewhere.")
+        .await;
+    page.until("document.querySelector('.edit').value === 'Short-lived, and long'")
+        .await;
+    page.press(Key::Escape).await;
+    page.until("document.querySelector('.editor') === null")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_page_opens_without_a_network_and_says_so() {
+    let mut service = Service::start().await;
+    service.add_titles(&["Remembered"]).await;
+    let page = Page::open(&service).await;
+    page.until_titles(&["Remembered"]).await;
+    page.driver()
+        .execute_async(
+            "navigator.serviceWorker.ready.then(arguments[0])",
+            Vec::new(),
+        )
+        .await
+        .unwrap();
+    service.stop_api();
+    page.reload().await;
+    page.until_titles(&["Remembered"]).await;
+    page.until_has("#connection", "You see your todos as of")
+        .await;
+    page.go("#/month").await;
+    page.until("!document.querySelector('#month-view').hidden")
+        .await;
+    service.start_api().await;
+    page.until("document.querySelector('#connection').textContent === ''")
+        .await;
+}
