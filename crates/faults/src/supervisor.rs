@@ -1,8 +1,10 @@
 //! Starts a process again each time that it ends, as every orchestrator does.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use nix::sys::signal::Signal;
@@ -100,6 +102,15 @@ impl Supervised {
     }
 }
 
+/// A death that nobody outside dealt: poison did. It is a fault like any other.
+fn own_death(status: ExitStatus) -> Option<&'static str> {
+    if status.signal() == Some(Signal::SIGABRT as i32) {
+        return Some("died of poison");
+    }
+    let failed = status.code().is_some_and(|code| code != 0);
+    failed.then_some("gave itself up")
+}
+
 async fn supervise(
     system: System,
     role: Role,
@@ -116,8 +127,14 @@ async fn supervise(
         let process = Arc::new(system.start(role, &settings).await?);
         lives.fetch_add(1, Ordering::Relaxed);
         life.send_replace(Some(Arc::clone(&process)));
-        while process.ended()?.is_none() {
-            tokio::time::sleep(LOOK_INTERVAL).await;
+        let status = loop {
+            match process.ended()? {
+                Some(status) => break status,
+                None => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        };
+        if let Some(kind) = own_death(status) {
+            system.history.injected(kind, SystemTime::now());
         }
         life.send_replace(None);
     }
