@@ -32,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Ask the API that runs with these settings how it is: exit code 0 when it is alive and ready, else 1
     Healthcheck,
+    /// Print the API's description (OpenAPI 3.1, as JSON)
+    Openapi,
 }
 
 /// What the API can be told.

@@ -3,15 +3,19 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_model::job::{Job, JobError, JobId, JobStatus};
+use utoipa::ToSchema;
 
 use crate::links::Links;
+use crate::openapi::{JobFailure, TaskStatus};
 
 /// What a client is told of a job it just asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedJob {
+    #[schema(value_type = Uuid)]
     task_id: JobId,
     /// Where to ask how it stands.
     pub task_url: String,
+    #[schema(value_type = TaskStatus)]
     task_status: JobStatus,
 }
 
@@ -27,9 +31,12 @@ impl AcceptedJob {
 }
 
 /// How a job stands. The first three members are the original's.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub struct JobView<'a> {
+    #[schema(value_type = Uuid)]
     task_id: JobId,
+    #[schema(value_type = TaskStatus)]
     task_status: JobStatus,
     result_url: String,
     created_at: DateTime<Utc>,
@@ -37,12 +44,13 @@ pub struct JobView<'a> {
     finished_at: Option<DateTime<Utc>>,
     attempt: i32,
     progress: Progress,
+    #[schema(value_type = Option<JobFailure>)]
     error: Option<&'a JobError>,
     expires_at: DateTime<Utc>,
 }
 
 /// In todos.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Progress {
     done: i32,
     total: Option<i32>,

@@ -14,6 +14,7 @@
 //! - [`feed_store`], [`feed_token`]: calendars that programs subscribe to
 //! - [`problem`]: every error, as `application/problem+json`
 //! - [`page`]: the page in the browser, embedded
+//! - `openapi`, `swagger_ui`: the API's description, and the page to read and try it
 //! - [`telemetry`]: the metrics' names
 //!
 //! A 202 means that the job's row is committed. No request waits for the queue, and no error's cause leaves the
@@ -31,6 +32,7 @@ pub mod job_watch;
 pub mod json_body;
 pub mod links;
 pub mod observe;
+mod openapi;
 pub mod page;
 pub mod preparation;
 pub mod problem;
@@ -40,6 +42,7 @@ pub mod request_headers;
 pub mod routes;
 pub mod server;
 pub mod state;
+mod swagger_ui;
 pub mod sweeper;
 pub mod telemetry;
 pub mod todo_input;
@@ -47,4 +50,5 @@ pub mod todo_store;
 pub mod todo_view;
 
 pub use config::Config;
+pub use routes::openapi_document;
 pub use server::{run, run_process};

@@ -32,7 +32,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
     connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker";
 /// What has no version in its path is asked for again each time, at the cost of a 304.
-const ASK_AGAIN: &str = "no-cache";
+pub(crate) const ASK_AGAIN: &str = "no-cache";
 /// What has one never changes.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
@@ -119,7 +119,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Gives a document or a worker its policy; other files have no use for one.
-fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
+pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -140,6 +140,7 @@ fn content_type(name: &str) -> &'static str {
         Some("html") => "text/html; charset=utf-8",
         Some("css") => "text/css; charset=utf-8",
         Some("js") => SCRIPT,
+        Some("json") => "application/json",
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
         Some("webmanifest") => "application/manifest+json",

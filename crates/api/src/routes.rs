@@ -1,5 +1,6 @@
 //! What can be asked.
 
+mod docs;
 mod feeds;
 mod health;
 mod job_events;
@@ -14,12 +15,19 @@ use crate::links::API_PREFIX;
 use crate::page;
 use crate::problem::ApiError;
 
+/// The API's description: OpenAPI 3.1, as JSON.
+pub fn openapi_document() -> String {
+    docs::description()
+}
+
 /// Adds every route.
 pub fn configure(config: &mut ServiceConfig) {
     config
         .service(resource("/", "GET, HEAD").route(get().to(page::index)))
         .service(resource("/service-worker.js", "GET, HEAD").route(get().to(page::service_worker)))
         .service(resource("/assets/{version}/{name:.*}", "GET, HEAD").route(get().to(page::asset)))
+        .service(resource("/docs", "GET, HEAD").route(get().to(docs::index)))
+        .service(resource("/docs/{name}", "GET, HEAD").route(get().to(docs::file)))
         .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
         .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
@@ -30,6 +38,7 @@ pub fn configure(config: &mut ServiceConfig) {
 
 fn configure_api(config: &mut ServiceConfig) {
     config
+        .service(resource("/openapi.json", "GET, HEAD").route(get().to(docs::openapi)))
         .service(resource("/health", "GET, HEAD").route(get().to(health::health)))
         .service(
             resource("/todos", "GET, HEAD, POST")

@@ -5,16 +5,22 @@ use std::fmt;
 use chrono::{NaiveDateTime, Timelike};
 use serde::{Serialize, Serializer};
 use shared_model::todo::Todo;
+use utoipa::ToSchema;
 
 /// A todo as a client sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Todo)]
 pub struct TodoView<'a> {
     id: i32,
     title: &'a str,
     description: Option<&'a str>,
     completed: bool,
+    /// In UTC, without an offset.
+    #[schema(value_type = Option<String>, example = "2023-02-27T00:00:00")]
     deadline_at: Option<IsoTime>,
+    #[schema(value_type = String, example = "2023-02-20T01:02:03.000400")]
     created_at: IsoTime,
+    #[schema(value_type = String, example = "2023-02-20T01:02:03.000400")]
     updated_at: IsoTime,
 }
 

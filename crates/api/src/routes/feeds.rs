@@ -21,6 +21,7 @@ use crate::feed_token::FeedToken;
 use crate::job_request;
 use crate::json_body::JsonBody;
 use crate::links::Links;
+use crate::openapi::{self, BadInput, CalendarOptions, Component, NotFound, Unavailable};
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
@@ -70,6 +71,26 @@ impl Addresses {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/calendar/feeds",
+    operation_id = "create_feed",
+    tag = "Feeds",
+    summary = "Make an address to subscribe to; it is given once",
+    params(
+        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
+        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
+        ("component" = Option<Component>, Query),
+        ("alarm" = Option<String>, Query, example = "-PT15M"),
+        ("name" = Option<String>, Query),
+    ),
+    request_body(content = Option<CalendarOptions>),
+    responses(
+        (status = 201, description = "Made", body = openapi::Feed, headers(("Location" = String))),
+        BadInput,
+        Unavailable,
+    ),
+)]
 pub(super) async fn create(
     request: HttpRequest,
     api: Data<Api>,
@@ -88,6 +109,17 @@ pub(super) async fn create(
         .json(FeedView::new(&feed, Some(Addresses::new(&token, &links)))))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/calendar/feeds",
+    operation_id = "list_feeds",
+    tag = "Feeds",
+    summary = "The feeds, without their addresses",
+    responses(
+        (status = 200, description = "Done", body = [openapi::Feed]),
+        Unavailable,
+    ),
+)]
 pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     let feeds = api
         .query(|connection| Ok(feed_store::list(connection)?))
@@ -96,6 +128,21 @@ pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(feeds))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/v1/calendar/feeds/{id}",
+    operation_id = "delete_feed",
+    tag = "Feeds",
+    summary = "Revoke a feed",
+    params(
+        ("id" = Uuid, Path),
+    ),
+    responses(
+        (status = 204, description = "Revoked"),
+        NotFound,
+        Unavailable,
+    ),
+)]
 pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpResponse, ApiError> {
     let Ok(id) = Uuid::try_parse(&id) else {
         return Err(ApiError::FeedNotFound);
@@ -111,6 +158,28 @@ pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpRespo
 }
 
 /// The newest finished calendar. When todos have changed since, the next one is made meanwhile.
+#[utoipa::path(
+    get,
+    path = "/calendar/{token}.ics",
+    operation_id = "feed_calendar",
+    tag = "Feeds",
+    summary = "The newest calendar of a feed",
+    params(
+        ("token" = String, Path),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Done",
+            body = String,
+            content_type = "text/calendar",
+            headers(("ETag" = String), ("Last-Modified" = String)),
+        ),
+        (status = 304, description = "As If-None-Match has it"),
+        NotFound,
+        Unavailable,
+    ),
+)]
 pub(super) async fn calendar(
     request: HttpRequest,
     api: Data<Api>,

@@ -3,21 +3,43 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::ProblemDetails;
 use crate::problem::ApiError;
 use crate::state::{Api, Readiness};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     status: &'static str,
 }
 
 /// As the original's.
+#[utoipa::path(
+    get,
+    path = "/api/v1/health",
+    operation_id = "health",
+    tag = "Health",
+    summary = "Whether the API answers",
+    responses(
+        (status = 200, description = "Done", body = Health),
+    ),
+)]
 pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Whether the process runs: it answers.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    operation_id = "livez",
+    tag = "Health",
+    summary = "Whether the process runs",
+    responses(
+        (status = 200, description = "Done", body = Health),
+    ),
+)]
 pub(super) async fn livez() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -30,6 +52,22 @@ pub(super) struct Ready {
 }
 
 /// Whether requests can be served.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "Health",
+    summary = "Whether requests can be served, part by part",
+    responses(
+        (status = 200, description = "They can"),
+        (
+            status = 503,
+            description = "They can not",
+            body = ProblemDetails,
+            content_type = "application/problem+json",
+        ),
+    ),
+)]
 pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {
     let parts = api.readiness().await;
     if !parts.is_ready() {
@@ -42,6 +80,16 @@ pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {
 }
 
 /// The counts, as Prometheus reads them.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "Health",
+    summary = "The counts, as Prometheus reads them",
+    responses(
+        (status = 200, description = "Done", body = String, content_type = "text/plain"),
+    ),
+)]
 pub(super) async fn metrics(api: Data<Api>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")

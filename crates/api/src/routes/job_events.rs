@@ -14,6 +14,7 @@ use super::jobs::{PathId, find};
 use crate::job_view::JobView;
 use crate::job_watch::Watching;
 use crate::links::Links;
+use crate::openapi::{Expired, NotFound, Unavailable};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -23,6 +24,23 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 /// Comments at this interval keep proxies from ending a quiet connection.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos/ical/{id}/events",
+    operation_id = "job_events",
+    tag = "Calendar jobs",
+    summary = "How a job stands, now and at each change, until it has ended",
+    params(
+        ("id" = Uuid, Path),
+    ),
+    responses(
+        (status = 200, description = "Done", body = JobView, content_type = "text/event-stream"),
+        (status = 204, description = "Last-Event-ID was the end"),
+        NotFound,
+        Expired,
+        Unavailable,
+    ),
+)]
 pub(super) async fn events(
     request: HttpRequest,
     api: Data<Api>,

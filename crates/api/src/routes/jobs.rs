@@ -20,6 +20,10 @@ use crate::download::{ClientCopies, Coding, calendar_body};
 use crate::job_request;
 use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
+use crate::openapi::{
+    BadInput, CalendarOptions, Component, Expired, NotFound, ProblemDetails, TaskStatus,
+    Unavailable,
+};
 use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
 use crate::request_headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
@@ -42,6 +46,44 @@ impl FromRequest for PathId {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/todos/ical",
+    operation_id = "create_job",
+    tag = "Calendar jobs",
+    summary = "Ask for a calendar",
+    params(
+        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
+        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
+        ("component" = Option<Component>, Query),
+        ("alarm" = Option<String>, Query, example = "-PT15M"),
+        ("name" = Option<String>, Query),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key again is the same job"),
+        (
+            "Prefer" = Option<String>,
+            Header,
+            description = "wait=N: answer when the job has ended, or after N seconds",
+        ),
+    ),
+    request_body(content = Option<CalendarOptions>),
+    responses(
+        (status = 200, description = "Ended in time, as preferred", body = JobView),
+        (
+            status = 202,
+            description = "Recorded",
+            body = AcceptedJob,
+            headers(("Location" = String), ("Retry-After" = u32)),
+        ),
+        BadInput,
+        (
+            status = 422,
+            description = "The key was used for another request",
+            body = ProblemDetails,
+            content_type = "application/problem+json",
+        ),
+        Unavailable,
+    ),
+)]
 pub(super) async fn create(
     request: HttpRequest,
     api: Data<Api>,
@@ -89,6 +131,28 @@ pub(super) async fn create(
         .json(accepted))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos/ical",
+    operation_id = "list_jobs",
+    tag = "Calendar jobs",
+    summary = "Jobs, newest first",
+    params(
+        ("status" = Option<TaskStatus>, Query),
+        ("limit" = Option<u16>, Query),
+        ("cursor" = Option<String>, Query, description = "As the Link header of the last page has it"),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Done",
+            body = [JobView],
+            headers(("Link" = String, description = "The next page")),
+        ),
+        BadInput,
+        Unavailable,
+    ),
+)]
 pub(super) async fn list(
     request: HttpRequest,
     api: Data<Api>,
@@ -130,6 +194,28 @@ pub(super) async fn list(
     Ok(response.json(jobs))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos/ical/{id}/status",
+    operation_id = "job_status",
+    tag = "Calendar jobs",
+    summary = "How a job stands",
+    params(
+        ("id" = Uuid, Path),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Done",
+            body = JobView,
+            headers(("ETag" = String), ("Retry-After" = u32, description = "Until the job has ended")),
+        ),
+        (status = 304, description = "As If-None-Match has it"),
+        NotFound,
+        Expired,
+        Unavailable,
+    ),
+)]
 pub(super) async fn status(
     request: HttpRequest,
     api: Data<Api>,
@@ -152,6 +238,29 @@ pub(super) async fn status(
     })
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/v1/todos/ical/{id}",
+    operation_id = "cancel_job",
+    tag = "Calendar jobs",
+    summary = "Cancel a job",
+    params(
+        ("id" = Uuid, Path),
+    ),
+    responses(
+        (status = 200, description = "Cancelled", body = JobView),
+        (status = 202, description = "Asked of its worker", body = JobView),
+        NotFound,
+        (
+            status = 409,
+            description = "The job has ended",
+            body = ProblemDetails,
+            content_type = "application/problem+json",
+        ),
+        Expired,
+        Unavailable,
+    ),
+)]
 pub(super) async fn cancel(
     request: HttpRequest,
     api: Data<Api>,
@@ -188,6 +297,40 @@ enum Content {
     Stored(Vec<u8>),
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos/ical/{id}/result",
+    operation_id = "job_result",
+    tag = "Calendar jobs",
+    summary = "The calendar",
+    params(
+        ("id" = Uuid, Path),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Done",
+            body = String,
+            content_type = "text/calendar",
+            headers(("ETag" = String)),
+        ),
+        (status = 304, description = "As If-None-Match has it"),
+        (
+            status = 404,
+            description = "Not finished, or no such job",
+            body = ProblemDetails,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 409,
+            description = "There will be none",
+            body = ProblemDetails,
+            content_type = "application/problem+json",
+        ),
+        Expired,
+        Unavailable,
+    ),
+)]
 pub(super) async fn result(
     request: HttpRequest,
     api: Data<Api>,

@@ -14,6 +14,7 @@ use shared_model::todo::{Todo, TodoFilter};
 
 use crate::cursor;
 use crate::json_body::JsonBody;
+use crate::openapi::{self, BadInput, NotFound, Unavailable};
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
@@ -43,6 +44,21 @@ impl FromRequest for TodoId {
     }
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos/{id}",
+    operation_id = "find_todo",
+    tag = "Todos",
+    summary = "One todo",
+    params(
+        ("id" = i32, Path),
+    ),
+    responses(
+        (status = 200, description = "Done", body = TodoView),
+        NotFound,
+        Unavailable,
+    ),
+)]
 pub(super) async fn find(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
     let todo = api
         .query(move |connection| Ok(todo_store::find(connection, id)?))
@@ -51,6 +67,19 @@ pub(super) async fn find(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpRespo
     Ok(HttpResponse::Ok().json(TodoView::from(&todo)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/v1/todos",
+    operation_id = "create_todo",
+    tag = "Todos",
+    summary = "Add a todo",
+    request_body(content = openapi::NewTodo),
+    responses(
+        (status = 201, description = "Added", body = TodoView, headers(("Location" = String))),
+        BadInput,
+        Unavailable,
+    ),
+)]
 pub(super) async fn create(
     request: HttpRequest,
     api: Data<Api>,
@@ -66,6 +95,23 @@ pub(super) async fn create(
         .json(TodoView::from(&todo)))
 }
 
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/todos/{id}",
+    operation_id = "update_todo",
+    tag = "Todos",
+    summary = "Change a todo; what is left out stays",
+    params(
+        ("id" = i32, Path),
+    ),
+    request_body(content = openapi::TodoChanges),
+    responses(
+        (status = 200, description = "Done", body = TodoView),
+        BadInput,
+        NotFound,
+        Unavailable,
+    ),
+)]
 pub(super) async fn update(
     api: Data<Api>,
     TodoId(id): TodoId,
@@ -80,6 +126,20 @@ pub(super) async fn update(
 }
 
 /// An unknown id is no error, as the original has it.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/todos/{id}",
+    operation_id = "delete_todo",
+    tag = "Todos",
+    summary = "Delete a todo",
+    params(
+        ("id" = i32, Path),
+    ),
+    responses(
+        (status = 200, description = "The todo; or {} where there was none", body = TodoView),
+        Unavailable,
+    ),
+)]
 pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
     let todo = api
         .query(move |connection| Ok(todo_store::delete(connection, id)?))
@@ -90,6 +150,29 @@ pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpRes
     })
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/v1/todos",
+    operation_id = "list_todos",
+    tag = "Todos",
+    summary = "Todos, newest first; all of them without a limit",
+    params(
+        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
+        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
+        ("limit" = Option<u16>, Query),
+        ("cursor" = Option<String>, Query, description = "As the Link header of the last page has it"),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "Done",
+            body = [TodoView],
+            headers(("Link" = String, description = "The next page")),
+        ),
+        BadInput,
+        Unavailable,
+    ),
+)]
 pub(super) async fn list(
     request: HttpRequest,
     api: Data<Api>,

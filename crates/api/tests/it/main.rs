@@ -11,6 +11,8 @@ mod health;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod original_client;
 #[cfg(test)]
 mod page;

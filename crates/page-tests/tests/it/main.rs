@@ -5,6 +5,8 @@ mod budget;
 #[cfg(test)]
 mod deleting;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
 mod month;

@@ -1,0 +1,113 @@
+//! What describes the API: the OpenAPI document, and Swagger UI to read and try it.
+
+use std::sync::LazyLock;
+
+use actix_web::web::Path;
+use actix_web::{HttpRequest, HttpResponse};
+use utoipa::OpenApi;
+
+use super::{feeds, health, job_events, jobs, todos};
+use crate::page::{self, Asset};
+use crate::problem::ApiError;
+use crate::swagger_ui;
+
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(title = "TaskOverflow", description = "Todos, and calendars of them that are made in the background."),
+    paths(
+        todos::list, todos::create, todos::find, todos::update, todos::delete,
+        jobs::create, jobs::list, jobs::status, job_events::events, jobs::result, jobs::cancel,
+        feeds::create, feeds::list, feeds::delete, feeds::calendar,
+        health::health, health::livez, health::readyz, health::metrics,
+    ),
+    tags(
+        (name = "Todos"),
+        (name = "Calendar jobs", description = "A calendar is asked for, made by a worker, and fetched."),
+        (name = "Feeds", description = "Calendars that programs subscribe to."),
+        (name = "Health"),
+    )
+)]
+struct Description;
+
+/// The document, as JSON.
+pub(super) fn description() -> String {
+    let mut document = Description::openapi();
+    for path in document.paths.paths.values_mut() {
+        // one function answers PUT and PATCH, and each operation needs a name of its own
+        if let (Some(put), Some(patch)) = (&path.put, &mut path.patch) {
+            patch.operation_id = put.operation_id.as_ref().map(|id| format!("{id}_partly"));
+        }
+    }
+    // plain values can always be written
+    document.to_pretty_json().unwrap_or_default()
+}
+
+static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
+
+pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    DESCRIPTION.answer(&request, page::ASK_AGAIN)
+}
+
+/// The page around Swagger UI.
+pub(super) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    answer(&request, swagger_ui::PAGE)
+}
+
+/// A file of Swagger UI.
+pub(super) async fn file(
+    request: HttpRequest,
+    name: Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    answer(&request, &name)
+}
+
+fn answer(request: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
+    let file = swagger_ui::file(name).ok_or(ApiError::NoSuchRoute)?;
+    let answer = file.answer(request, page::ASK_AGAIN)?;
+    Ok(page::with_policy(answer, swagger_ui::CONTENT_POLICY))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn it_is_openapi_3_1_and_every_reference_in_it_leads_somewhere() {
+        let text = description();
+        let document: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(document["openapi"], "3.1.0");
+        let references: Vec<_> = text.split("\"$ref\": \"#").skip(1).collect();
+        assert!(references.len() > 20, "{}", references.len());
+        for reference in references {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(document.pointer(pointer).is_some(), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document: Value = serde_json::from_str(&description()).unwrap();
+        let paths = document["paths"].as_object().unwrap().values();
+        let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+        let mut names: Vec<_> = operations
+            .map(|operation| operation["operationId"].as_str().unwrap())
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn the_states_of_a_job_are_all_in_it() {
+        let document: Value = serde_json::from_str(&description()).unwrap();
+        assert_eq!(
+            document["components"]["schemas"]["TaskStatus"]["enum"],
+            json!([
+                "PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "REVOKED"
+            ])
+        );
+    }
+}

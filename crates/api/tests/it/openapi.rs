@@ -1,0 +1,116 @@
+//! The API's description against the API.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{Service, send};
+
+fn members(object: &Value) -> BTreeSet<&str> {
+    object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+/// The members of a schema.
+fn documented<'a>(document: &'a Value, name: &str) -> BTreeSet<&'a str> {
+    members(&document["components"]["schemas"][name]["properties"])
+}
+
+#[tokio::test]
+async fn every_operation_that_is_described_is_there_and_no_other() {
+    let service = Service::start().await;
+    let document = service.get("/api/v1/openapi.json").await;
+    assert_eq!(document.header("content-type"), Some("application/json"));
+    for (path, operations) in document.json()["paths"].as_object().unwrap() {
+        let id = "0197f3a2-0000-7000-8000-000000000000";
+        let path = path.replace("{id}", id).replace("{token}", "none");
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let is_described = operations.get(method.to_lowercase()).is_some();
+            let answer = send(service.request(method, &path)).await;
+            assert_eq!(answer.status != 405, is_described, "{method} {path}");
+            if is_described {
+                let nothing_there =
+                    answer.status == 404 && answer.text().contains("there is nothing at this path");
+                assert!(!nothing_there, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_have_the_members_that_are_described() {
+    let service = Service::start().await;
+    let document = service.get("/api/v1/openapi.json").await.json();
+    let todo = service
+        .post("/api/v1/todos", &json!({ "title": "A" }))
+        .await;
+    let accepted = service.post("/api/v1/todos/ical", &json!({})).await;
+    let jobs = service.get("/api/v1/todos/ical").await.json();
+    let feed = service.post("/api/v1/calendar/feeds", &json!({})).await;
+    let problem = service.get("/api/v1/todos/999999").await;
+    for (name, answer) in [
+        ("Todo", &todo.json()),
+        ("AcceptedJob", &accepted.json()),
+        ("Job", &jobs[0]),
+        ("Feed", &feed.json()),
+    ] {
+        assert_eq!(members(answer), documented(&document, name), "{name}");
+    }
+    let problem = problem.json();
+    let described = documented(&document, "ProblemDetails");
+    assert!(members(&problem).is_subset(&described), "{problem}");
+}
+
+#[tokio::test]
+async fn requests_take_the_members_that_are_described() {
+    let service = Service::start().await;
+    let document = service.get("/api/v1/openapi.json").await.json();
+    let values = json!({
+        "title": "A", "description": "B", "completed": true, "deadline_at": "2031-01-01T00:00:00",
+        "window": 7, "component": "both", "alarm": "-PT15M", "name": "C",
+    });
+    for (name, path) in [
+        ("NewTodo", "/api/v1/todos"),
+        ("CalendarOptions", "/api/v1/todos/ical"),
+        ("CalendarOptions", "/api/v1/calendar/feeds"),
+    ] {
+        let all = documented(&document, name)
+            .into_iter()
+            .map(|member| (member.to_owned(), values[member].clone()))
+            .collect();
+        let answer = service.post(path, &Value::Object(all)).await;
+        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn swagger_ui_is_served_whole_under_a_policy() {
+    let service = Service::start().await;
+    let page = service.get("/docs").await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self';"), "{policy}");
+    for path in [
+        "/docs/swagger-ui-bundle.js",
+        "/docs/swagger-ui.css",
+        "/docs/start.js",
+    ] {
+        assert!(page.text().contains(&path[1..]), "{path}");
+        let file = send(
+            service
+                .request("GET", path)
+                .header("Accept-Encoding", "gzip"),
+        )
+        .await;
+        assert_eq!(file.status, 200, "{path}");
+        assert_eq!(file.header("content-encoding"), Some("gzip"), "{path}");
+    }
+    service
+        .get("/docs/no-such.js")
+        .await
+        .assert_problem(404, "there is nothing at this path");
+}
