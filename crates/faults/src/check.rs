@@ -59,8 +59,11 @@ pub struct Verdict {
     pub unexpected: usize,
     /// Jobs that went back.
     pub regressions: usize,
-    /// The longest that a running job stood still after a fault was over.
+    /// The longest that a running job stood still after the last fault before it went on was over, whichever process
+    /// that one struck.
     pub longest_recovery: Duration,
+    /// The longest that a running job stood still at all, all the faults meanwhile included.
+    pub longest_standstill: Duration,
     /// All that was broken.
     pub violations: Vec<Violation>,
 }

@@ -20,6 +20,8 @@ pub(super) fn check(
             let [before, after] = pair else { continue };
             check_step(before, after, verdict);
             if before.status == JobStatus::Started {
+                let in_all = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
+                verdict.longest_standstill = verdict.longest_standstill.max(in_all);
                 let still = faults.standstill(before.at, after.at);
                 verdict.longest_recovery = verdict.longest_recovery.max(still);
                 if still > recovery {

@@ -46,6 +46,10 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         "longest recovery",
         format!("{:.1} s", verdict.longest_recovery.as_secs_f64()),
     )?;
+    row(
+        "longest standstill, faults included",
+        format!("{:.1} s", verdict.longest_standstill.as_secs_f64()),
+    )?;
     row("guarantees broken", broken(&verdict.violations))?;
     for violation in verdict.violations.iter().take(SHOWN) {
         writeln!(out, "{violation}")?;
