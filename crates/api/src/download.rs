@@ -1,24 +1,19 @@
-//! A result on its way to a client: in which coding, under which `ETag`, and as which bytes.
+//! A result on its way to a client: in which coding, under which `ETag`, and how long.
 
 use std::fmt::Write;
-use std::io::{self, Read};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io;
 
-use actix_web::body::{self, BodySize, MessageBody, SizedStream};
+use actix_web::body::SizedStream;
 use actix_web::http::header::{
     AcceptEncoding, ContentEncoding, Encoding, EntityTag, Header, IfNoneMatch, Preference, Quality,
 };
 use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
-use flate2::read::GzDecoder;
-use futures_util::stream;
+use futures_util::{Stream, TryStreamExt, stream};
 use shared_model::results::ResultSummary;
 
 use crate::problem::ApiError;
-
-/// How much is decompressed at a time: it takes well under a millisecond of a thread that others wait for.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::stored_calendar;
 
 /// How the bytes of a result are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,63 +87,33 @@ impl ClientCopies {
     }
 }
 
-/// Finishes the answer with a calendar: gzipped as it is stored, or decompressed while it is sent. Without `content`
-/// only the headers are wanted.
+/// Finishes the answer with a calendar: gzipped as it is stored, or decompressed while it is sent. `parts` are the
+/// gzipped calendar's; without them only the headers are wanted.
 pub fn calendar_body(
     response: &mut HttpResponseBuilder,
     coding: Coding,
     result: &ResultSummary,
-    content: Option<Vec<u8>>,
+    parts: Option<impl Stream<Item = Result<Bytes, ApiError>> + 'static>,
 ) -> HttpResponse {
     response.content_type("text/calendar; charset=utf-8");
-    if coding == Coding::Gzip {
-        response.insert_header(ContentEncoding::Gzip);
-    }
-    let length = result.byte_length.unsigned_abs();
-    match (content, coding) {
-        (Some(content), Coding::Gzip) => response.body(content),
-        (Some(content), Coding::Identity) => response.body(Decompressed::new(content, length)),
-        (None, Coding::Gzip) => response.body(body::None::new()),
-        (None, Coding::Identity) => {
-            let nothing = stream::empty::<Result<Bytes, ApiError>>();
-            response.body(SizedStream::new(length, nothing))
+    let length = match coding {
+        Coding::Gzip => {
+            response.insert_header(ContentEncoding::Gzip);
+            u64::from(result.gzip_length.unsigned_abs())
         }
-    }
-}
-
-/// A stored result, decompressed while it is sent.
-#[derive(Debug)]
-pub struct Decompressed {
-    decoder: GzDecoder<io::Cursor<Vec<u8>>>,
-    length: u64,
-}
-
-impl Decompressed {
-    /// Of `content`, which decompresses to `length` bytes.
-    pub fn new(content: Vec<u8>, length: u64) -> Self {
-        Self {
-            decoder: GzDecoder::new(io::Cursor::new(content)),
+        Coding::Identity => result.byte_length.unsigned_abs(),
+    };
+    let Some(parts) = parts else {
+        let nothing = stream::empty::<io::Result<Bytes>>();
+        return response.body(SizedStream::new(length, nothing));
+    };
+    let parts = parts.inspect_err(|error| log::warn!(error:%; "a calendar broke off"));
+    match coding {
+        Coding::Gzip => response.body(SizedStream::new(length, parts)),
+        Coding::Identity => response.body(SizedStream::new(
             length,
-        }
-    }
-}
-
-impl MessageBody for Decompressed {
-    type Error = io::Error;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.length)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        let limit = u64::try_from(CHUNK_BYTES).unwrap_or(u64::MAX);
-        let read = self.decoder.by_ref().take(limit).read_to_end(&mut chunk);
-        Poll::Ready(match read {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(chunk.into())),
-            Err(error) => Some(Err(error)),
-        })
+            stored_calendar::decompressed(parts),
+        )),
     }
 }
 

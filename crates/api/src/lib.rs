@@ -10,7 +10,7 @@
 //! - [`job_watch`]: tells who waits of their jobs' changes
 //! - [`relay`]: from the outbox to the queue
 //! - [`sweeper`]: what time or a lost message has overtaken
-//! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`]: what a client gets
+//! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`], [`stored_calendar`]: what a client gets
 //! - [`feed_store`], [`feed_token`]: calendars that programs subscribe to
 //! - [`problem`]: every error, as `application/problem+json`
 //! - [`page`]: the page in the browser, embedded
@@ -42,6 +42,7 @@ pub mod request_headers;
 pub mod routes;
 pub mod server;
 pub mod state;
+pub mod stored_calendar;
 mod swagger_ui;
 pub mod sweeper;
 pub mod telemetry;

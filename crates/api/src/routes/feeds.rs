@@ -12,7 +12,6 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_model::job::CalendarRequest;
-use shared_model::results;
 use uuid::Uuid;
 
 use crate::download::{ClientCopies, Coding, calendar_body};
@@ -25,6 +24,7 @@ use crate::openapi::{self, BadInput, CalendarOptions, Component, NotFound, Unava
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
+use crate::stored_calendar;
 
 /// How long a program's first request waits for the first calendar.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
@@ -192,7 +192,7 @@ pub(super) async fn calendar(
         state = refresh(&api, &token).await?;
     }
     let shown = state.shown.ok_or(ApiError::FeedNotReady)?;
-    respond(&request, &api, shown).await
+    respond(&request, api, shown).await
 }
 
 async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
@@ -207,7 +207,11 @@ async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
     Ok(state)
 }
 
-async fn respond(request: &HttpRequest, api: &Api, shown: Shown) -> Result<HttpResponse, ApiError> {
+async fn respond(
+    request: &HttpRequest,
+    api: Data<Api>,
+    shown: Shown,
+) -> Result<HttpResponse, ApiError> {
     let coding = Coding::negotiate(request)?;
     let etag = coding.etag(&shown.result);
     // HTTP's dates have whole seconds. Within the second another calendar may follow, so it is not named before it is over
@@ -233,13 +237,19 @@ async fn respond(request: &HttpRequest, api: &Api, shown: Shown) -> Result<HttpR
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     let id = shown.job_id;
-    let content = if request.method() == Method::HEAD {
+    let parts = if request.method() == Method::HEAD {
         None
     } else {
-        let content = api.query(move |connection| Ok(results::content(connection, id)?));
+        let first = api.query(move |connection| Ok(stored_calendar::first_part(connection, id)?));
         // it may have expired a moment ago
-        Some(content.await?.ok_or(ApiError::FeedNotReady)?)
+        let first = first.await?.ok_or(ApiError::FeedNotReady)?;
+        Some(stored_calendar::gzipped(
+            api,
+            id,
+            first,
+            shown.result.gzip_length,
+        ))
     };
     response.insert_header((CONTENT_DISPOSITION, "inline; filename=\"taskoverflow.ics\""));
-    Ok(calendar_body(&mut response, coding, &shown.result, content))
+    Ok(calendar_body(&mut response, coding, &shown.result, parts))
 }

@@ -7,7 +7,7 @@ use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, EntityTag, LINK, LOCATION, RETRY_AFTER, VARY,
 };
 use actix_web::http::{Method, StatusCode};
-use actix_web::web::Data;
+use actix_web::web::{Bytes, Data};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use diesel::PgConnection;
 use shared_model::job::{Job, JobId, JobStatus};
@@ -28,6 +28,7 @@ use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
 use crate::request_headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::state::Api;
+use crate::stored_calendar;
 
 /// How many jobs are listed where no `limit` is given.
 const DEFAULT_PAGE: u16 = 100;
@@ -293,8 +294,8 @@ enum Content {
     Known,
     /// The client asks for the headers only.
     NotWanted,
-    /// Gzipped, as it is stored.
-    Stored(Vec<u8>),
+    /// The first part of it.
+    Begun(Bytes),
 }
 
 #[utoipa::path(
@@ -348,7 +349,8 @@ pub(super) async fn result(
             } else if only_headers {
                 Content::NotWanted
             } else {
-                Content::Stored(results::content(connection, id)?.ok_or(ApiError::JobExpired)?)
+                let first = stored_calendar::first_part(connection, id)?;
+                Content::Begun(first.ok_or(ApiError::JobExpired)?)
             };
             Ok((result, etag, content))
         })
@@ -366,11 +368,11 @@ pub(super) async fn result(
         CONTENT_DISPOSITION,
         "attachment; filename=\"taskoverflow.ics\"",
     ));
-    let content = match content {
-        Content::Stored(content) => Some(content),
+    let parts = match content {
+        Content::Begun(first) => Some(stored_calendar::gzipped(api, id, first, result.gzip_length)),
         Content::Known | Content::NotWanted => None,
     };
-    Ok(calendar_body(&mut response, coding, &result, content))
+    Ok(calendar_body(&mut response, coding, &result, parts))
 }
 
 /// The job, as long as it is kept.

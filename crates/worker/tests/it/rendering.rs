@@ -106,7 +106,7 @@ async fn equal_todos_make_equal_bytes() {
         contents.insert(
             database
                 .pool
-                .run(move |c| shared_model::results::content(c, id))
+                .run(move |c| shared_model::results::part(c, id, 0, i32::MAX))
                 .await
                 .unwrap()
                 .unwrap(),

@@ -114,7 +114,7 @@ impl Database {
     pub(crate) async fn calendar(&self, id: JobId) -> Option<String> {
         let content = self
             .pool
-            .run(move |connection| results::content(connection, id))
+            .run(move |connection| results::part(connection, id, 0, i32::MAX))
             .await
             .unwrap()?;
         let mut text = String::new();
