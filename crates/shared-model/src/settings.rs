@@ -1,16 +1,19 @@
 //! Reading a process's settings: flags over environment variables over defaults.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::time::Duration;
 
 use clap::builder::Resettable;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, Parser};
 
 /// The longest duration a setting may have: Postgres and the queue's own limits are far below.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// Reads the settings of this process. Ends it with code 2 and a message that names **every** wrong value.
+/// Reads the settings of this process. Ends it with code 2 and a message that names **every** value that is wrong or
+/// missing, those of the subcommand that was asked for too.
 ///
 /// An environment variable that is set to nothing counts as not set: compose files pass absent ones so.
 pub fn read<T: Parser>() -> T {
@@ -21,10 +24,13 @@ pub fn read<T: Parser>() -> T {
         .and_then(|mut matches| T::from_arg_matches_mut(&mut matches));
     match outcome {
         Ok(settings) => settings,
-        Err(error) if is_wrong_value(error.kind()) => {
-            refuse::<T>(&wrong_values(&command, std::env::args_os()))
+        Err(error) => {
+            let problems = problems(&command, &error, std::env::args_os().collect());
+            if problems.is_empty() {
+                error.exit()
+            }
+            refuse::<T>(&problems)
         }
-        Err(error) => error.exit(),
     }
 }
 
@@ -65,10 +71,18 @@ fn is_wrong_value(kind: ErrorKind) -> bool {
 }
 
 fn without_empty_variables(command: Command) -> Command {
-    command.mut_args(|arg| match value_in_environment(&arg) {
-        Some(value) if value.is_empty() => arg.env(Resettable::Reset),
-        _ => arg,
-    })
+    command
+        .mut_args(|arg| match value_in_environment(&arg) {
+            Some(value) if value.is_empty() => arg.env(Resettable::Reset),
+            _ => arg,
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
+fn without_variables(command: Command) -> Command {
+    command
+        .mut_args(|arg| arg.env(Resettable::Reset))
+        .mut_subcommands(without_variables)
 }
 
 fn value_in_environment(arg: &Arg) -> Option<OsString> {
@@ -80,23 +94,65 @@ fn value_in_environment(arg: &Arg) -> Option<OsString> {
     value
 }
 
-/// clap stops at the first wrong value; so each is tried alone.
-fn wrong_values(command: &Command, flags: impl IntoIterator<Item = OsString>) -> Vec<String> {
-    let bare = command.clone().mut_args(|arg| arg.env(Resettable::Reset));
-    let try_one = |arguments: &[OsString]| {
-        let error = bare.clone().try_get_matches_from(arguments).err()?;
-        is_wrong_value(error.kind()).then(|| first_line(&error))
+/// Everything that is wrong or missing, where clap's `error` says that something is; else nothing, and `error` says it.
+fn problems(command: &Command, error: &clap::Error, flags: Vec<OsString>) -> Vec<String> {
+    if !is_wrong_value(error.kind()) && error.kind() != ErrorKind::MissingRequiredArgument {
+        return Vec::new();
+    }
+    // its arguments have names only then
+    let mut built = command.clone();
+    built.build();
+    let asked_for = asked_for(&built, &flags);
+    let mut problems = missing_values(&asked_for, error);
+    problems.extend(wrong_value(command, flags));
+    problems.extend(asked_for.into_iter().flat_map(wrong_variables));
+    // a program and its subcommand may read the same variable
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.clone()));
+    problems
+}
+
+/// The program itself, and the subcommand that it was asked for.
+fn asked_for<'a>(command: &'a Command, flags: &[OsString]) -> Vec<&'a Command> {
+    let subcommand = flags
+        .iter()
+        .skip(1)
+        .find_map(|flag| command.find_subcommand(flag));
+    iter::once(command).chain(subcommand).collect()
+}
+
+/// What is required, can be given by a variable, and is not given at all.
+fn missing_values(commands: &[&Command], error: &clap::Error) -> Vec<String> {
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return Vec::new();
     };
-    let flags: Vec<OsString> = flags.into_iter().collect();
-    let of_flags = try_one(&flags);
-    let of_variables = command.get_arguments().filter_map(|arg| {
+    let is_missing = |arg: &&Arg| missing.contains(&arg.to_string());
+    let args = commands.iter().flat_map(|command| command.get_arguments());
+    args.filter(is_missing)
+        .filter_map(|arg| {
+            let variable = arg.get_env()?.to_string_lossy();
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            Some(format!("{variable} (or {arg}) is not set. {help}"))
+        })
+        .collect()
+}
+
+/// clap stops at the first wrong value; so each is tried alone.
+fn wrong_value(command: &Command, arguments: Vec<OsString>) -> Option<String> {
+    let bare = without_variables(command.clone());
+    let error = bare.try_get_matches_from(arguments).err()?;
+    is_wrong_value(error.kind()).then(|| first_line(&error))
+}
+
+fn wrong_variables(command: &Command) -> Vec<String> {
+    let wrong_variable = |arg: &Arg| {
         let (name, value) = (arg.get_env()?, value_in_environment(arg)?);
         let mut flag = OsString::from(format!("--{}=", arg.get_long()?));
         flag.push(value);
-        let problem = try_one(&[OsString::new(), flag])?;
+        let problem = wrong_value(command, vec![OsString::new(), flag])?;
         Some(format!("{}: {problem}", OsStr::to_string_lossy(name)))
-    });
-    of_flags.into_iter().chain(of_variables).collect()
+    };
+    command.get_arguments().filter_map(wrong_variable).collect()
 }
 
 fn first_line(error: &clap::Error) -> String {
@@ -169,17 +225,50 @@ mod tests {
         first: Option<Duration>,
         #[arg(long)]
         second: Option<u16>,
+        /// Which one
+        #[arg(long, env = "SETTINGS_TEST_THIRD", value_name = "NUMBER")]
+        third: u16,
+    }
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(subcommand)]
+        role: Option<Role>,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Role {
+        Run(Settings),
+    }
+
+    fn problems_of<T: Parser>(flags: &[&str]) -> Vec<String> {
+        let flags: Vec<_> = flags.iter().map(OsString::from).collect();
+        let error = T::command().try_get_matches_from(&flags).unwrap_err();
+        problems(&T::command(), &error, flags)
     }
 
     #[test]
     fn a_wrong_flag_is_named_with_its_reason() {
-        use clap::CommandFactory;
-        let flags = ["x", "--first", "soon"].map(OsString::from);
-        let problems = wrong_values(&Settings::command(), flags);
-        assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].contains("--first") && problems[0].contains("30s"),
-            "{problems:?}"
-        );
+        for problems in [
+            problems_of::<Settings>(&["x", "--first", "soon", "--third=3"]),
+            problems_of::<Program>(&["x", "run", "--first", "soon", "--third=3"]),
+        ] {
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            let named = problems[0].contains("--first") && problems[0].contains("30s");
+            assert!(named, "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named_by_its_variable_and_its_flag() {
+        let missing = "SETTINGS_TEST_THIRD (or --third <NUMBER>) is not set. Which one";
+        assert_eq!(problems_of::<Settings>(&["x"]), [missing]);
+        assert_eq!(problems_of::<Program>(&["x", "run"]), [missing]);
+    }
+
+    #[test]
+    fn what_clap_says_best_is_left_to_it() {
+        assert_eq!(problems_of::<Settings>(&["x", "--fourth"]), [""; 0]);
+        assert_eq!(problems_of::<Settings>(&["x", "--help"]), [""; 0]);
     }
 }
