@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::cli::{Cli, Options};
 use crate::demo;
 use crate::interrupts::Interrupts;
-use crate::processes::{DRAIN, Processes, is_ready};
+use crate::processes::{DRAIN, Ended, Processes, is_ready};
 use crate::services::Services;
 
 /// Longer than any migration of a small database.
@@ -25,7 +25,11 @@ const READY_POLL: Duration = Duration::from_millis(100);
 /// The exit code of a process whose settings are wrong; the launcher hands it on.
 const WRONG_SETTINGS: u8 = 2;
 
-/// Runs everything until Ctrl-C or until one of the processes ends, which ends all others.
+/// How long a process that ended by itself is left alone, so that one that can't run does not spin.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs everything until Ctrl-C. Once all was ready, an API or a worker that ends is started again; before that, or when
+/// the database ends, everything is stopped.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
     let port = free_port(options.port)?;
@@ -88,7 +92,7 @@ impl Running {
         })
     }
 
-    /// Waits until all are ready, says so, and then for the first that ends.
+    /// Waits until all are ready, says so, and keeps them running.
     async fn serve(&mut self, options: &Options) -> anyhow::Result<ExitCode> {
         let ready_urls = self.processes.ready_urls();
         tokio::select! {
@@ -98,7 +102,7 @@ impl Running {
                     "the API and the workers are not ready after {READY:?}; the log above says why"
                 ),
             },
-            ended = self.first_end() => return ended,
+            ended = self.first_end() => return Ok(give_up(&ended?)),
         }
         if options.demo {
             // Not localhost, which may be somebody else's over IPv6.
@@ -106,7 +110,21 @@ impl Running {
             spawn_blocking(move || demo::add_todos(&api)).await??;
         }
         self.announce()?;
-        self.first_end().await
+        loop {
+            let ended = self.first_end().await?;
+            if ended.status.code() == Some(WRONG_SETTINGS.into()) {
+                return Ok(give_up(&ended));
+            }
+            log::warn!(
+                "{} ended ({}) and is started again",
+                ended.name,
+                ended.status
+            );
+            sleep(RESTART_PAUSE).await;
+            self.processes
+                .start_again(&ended, options, &self.services)
+                .with_context(|| format!("cannot start {} again", ended.name))?;
+        }
     }
 
     fn announce(&self) -> anyhow::Result<()> {
@@ -123,21 +141,17 @@ impl Running {
             .context("cannot write to stdout")
     }
 
-    /// Waits until something ends that nobody asked to, and says what.
-    async fn first_end(&mut self) -> anyhow::Result<ExitCode> {
+    /// Waits until a process ends that nobody asked to.
+    ///
+    /// # Errors
+    /// When something ended that it needs.
+    async fn first_end(&mut self) -> anyhow::Result<Ended> {
         loop {
             if let Some(ended) = self.services.ended() {
                 bail!("{ended}, so everything is stopped");
             }
             if let Some(ended) = self.processes.ended()? {
-                let (name, status) = (ended.name, ended.status);
-                eprintln!("taskoverflow: {name} ended ({status}), so everything is stopped");
-                let wrong_settings = status.code() == Some(WRONG_SETTINGS.into());
-                return Ok(if wrong_settings {
-                    ExitCode::from(WRONG_SETTINGS)
-                } else {
-                    ExitCode::FAILURE
-                });
+                return Ok(ended);
             }
             self.child_signals.recv().await;
         }
@@ -163,6 +177,19 @@ impl Running {
         }
         self.services.stop()?;
         Ok(())
+    }
+}
+
+/// Says which process ended everything, and gives the exit code that tells.
+fn give_up(ended: &Ended) -> ExitCode {
+    eprintln!(
+        "taskoverflow: {} ended ({}), so everything is stopped",
+        ended.name, ended.status
+    );
+    if ended.status.code() == Some(WRONG_SETTINGS.into()) {
+        ExitCode::from(WRONG_SETTINGS)
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -37,8 +37,15 @@ pub(crate) struct Processes(Vec<Process>);
 struct Process {
     /// As it is called in a message: "worker 2".
     name: String,
+    role: Role,
+    addr: SocketAddr,
     child: KeptChild,
-    ready_url: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Api,
+    Worker,
 }
 
 /// A process that ended.
@@ -46,46 +53,74 @@ struct Process {
 pub(crate) struct Ended {
     pub(crate) name: String,
     pub(crate) status: ExitStatus,
+    index: usize,
 }
 
 impl Processes {
     /// Starts the API on a port of the loopback interface, and the workers.
     pub(crate) fn start(options: &Options, services: &Services, port: u16) -> io::Result<Self> {
-        let api_addr = loopback(port);
-        let mut processes = Self(vec![Process::start(
-            "the API",
-            &["api", "--bind-addr"],
-            api_addr,
+        let mut processes = Self(Vec::new());
+        processes.add(
+            "the API".to_owned(),
+            Role::Api,
+            loopback(port),
             options,
             services,
-        )?]);
+        )?;
         let admin_addrs = free_addresses(options.workers)?;
         for (number, admin_addr) in (1..).zip(admin_addrs) {
-            processes.0.push(Process::start(
-                &format!("worker {number}"),
-                &["worker", "--admin-addr"],
-                admin_addr,
-                options,
-                services,
-            )?);
+            let name = format!("worker {number}");
+            processes.add(name, Role::Worker, admin_addr, options, services)?;
         }
         Ok(processes)
     }
 
+    fn add(
+        &mut self,
+        name: String,
+        role: Role,
+        addr: SocketAddr,
+        options: &Options,
+        services: &Services,
+    ) -> io::Result<()> {
+        self.0.push(Process {
+            name,
+            role,
+            addr,
+            child: start(role, addr, options, services)?,
+        });
+        Ok(())
+    }
+
+    /// Starts one that ended again, at its old address.
+    pub(crate) fn start_again(
+        &mut self,
+        ended: &Ended,
+        options: &Options,
+        services: &Services,
+    ) -> io::Result<()> {
+        if let Some(process) = self.0.get_mut(ended.index) {
+            process.child = start(process.role, process.addr, options, services)?;
+        }
+        Ok(())
+    }
+
     /// Where each of them says whether it is ready.
     pub(crate) fn ready_urls(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|process| process.ready_url.clone())
-            .collect()
+        let url = |process: &Process| format!("http://{}/readyz", process.addr);
+        self.0.iter().map(url).collect()
     }
 
     /// The first one found that ended.
     pub(crate) fn ended(&mut self) -> io::Result<Option<Ended>> {
-        for process in &mut self.0 {
+        for (index, process) in self.0.iter_mut().enumerate() {
             if let Some(status) = process.child.try_wait()? {
                 let name = process.name.clone();
-                return Ok(Some(Ended { name, status }));
+                return Ok(Some(Ended {
+                    name,
+                    status,
+                    index,
+                }));
             }
         }
         Ok(None)
@@ -120,28 +155,25 @@ impl Processes {
     }
 }
 
-impl Process {
-    fn start(
-        name: &str,
-        role_and_flag: &[&str],
-        addr: SocketAddr,
-        options: &Options,
-        services: &Services,
-    ) -> io::Result<Self> {
-        let keeper = Keeper {
-            signal: Signal::SIGTERM,
-            grace: DRAIN,
-            remove: None,
-        };
-        let mut command = keeper.command(std::env::current_exe()?);
-        command.args(role_and_flag).arg(addr.to_string());
-        configure(&mut command, options, services);
-        Ok(Self {
-            name: name.to_owned(),
-            child: keeper.spawn(command)?,
-            ready_url: format!("http://{addr}/readyz"),
-        })
-    }
+fn start(
+    role: Role,
+    addr: SocketAddr,
+    options: &Options,
+    services: &Services,
+) -> io::Result<KeptChild> {
+    let keeper = Keeper {
+        signal: Signal::SIGTERM,
+        grace: DRAIN,
+        remove: None,
+    };
+    let mut command = keeper.command(std::env::current_exe()?);
+    match role {
+        Role::Api => command.args(["api", "--bind-addr"]),
+        Role::Worker => command.args(["worker", "--admin-addr"]),
+    };
+    command.arg(addr.to_string());
+    configure(&mut command, options, services);
+    keeper.spawn(command)
 }
 
 /// Hands on the settings. The password goes where `ps` does not show it.

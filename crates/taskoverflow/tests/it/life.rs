@@ -95,24 +95,26 @@ fn a_second_ctrl_c_hurries() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn everything_stops_when_a_worker_dies_and_the_message_says_so() {
+fn a_worker_or_an_api_that_dies_is_started_again() {
     let data_dir = tempfile::tempdir().unwrap();
     let database = given_database();
-    let flags = ["--workers", "2", "--database-url", &database];
-    let launcher = Launcher::start(data_dir.path(), &flags);
-    let page = launcher.page.clone();
-    let worker = children(launcher.pid(), "worker").pop().unwrap();
-    kill(worker, Signal::SIGKILL).unwrap();
-    let ended = launcher.end();
-    assert_eq!(ended.code, Some(1));
-    let message = "ended (signal: 9 (SIGKILL)), so everything is stopped";
-    assert!(
-        ended.stderr.contains("taskoverflow: worker "),
-        "{}",
-        ended.stderr
-    );
-    assert!(ended.stderr.contains(message), "{}", ended.stderr);
-    assert!(!answers(&page));
+    let launcher = Launcher::start(data_dir.path(), &["--demo", "--database-url", &database]);
+    for role in ["worker", "api"] {
+        let dead = children(launcher.pid(), role).pop().unwrap();
+        kill(dead, Signal::SIGKILL).unwrap();
+        eventually("another one runs", || {
+            let running = children(launcher.pid(), role);
+            !running.is_empty() && !running.contains(&dead)
+        });
+        eventually("the API is ready", || launcher.is_ready());
+        assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
+    }
+    let ended = launcher.stop(Signal::SIGINT);
+    assert_eq!(ended.code, Some(0));
+    for name in ["worker 1", "the API"] {
+        let message = format!("{name} ended (signal: 9 (SIGKILL)) and is started again");
+        assert!(ended.stderr.contains(&message), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -119,6 +119,12 @@ impl Launcher {
         Ended { code, stderr }
     }
 
+    /// Whether the API says that it can serve.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_ready(&self) -> bool {
+        http::get(&format!("{}readyz", self.page)).is_ok_and(|answer| answer.status == 200)
+    }
+
     /// GETs JSON from the API.
     pub(crate) fn get(&self, path: &str) -> Value {
         json(&http::get(&format!("{}{path}", self.page)).unwrap())
