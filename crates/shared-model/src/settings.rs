@@ -126,15 +126,18 @@ fn missing_values(commands: &[&Command], error: &clap::Error) -> Vec<String> {
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
         return Vec::new();
     };
-    let is_missing = |arg: &&Arg| missing.contains(&arg.to_string());
-    let args = commands.iter().flat_map(|command| command.get_arguments());
-    args.filter(is_missing)
-        .filter_map(|arg| {
-            let variable = arg.get_env()?.to_string_lossy();
-            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            Some(format!("{variable} (or {arg}) is not set. {help}"))
-        })
-        .collect()
+    let describe = |flag: &String| {
+        // a subcommand's own words before those of the program
+        let mut args = commands
+            .iter()
+            .rev()
+            .flat_map(|command| command.get_arguments());
+        let arg = args.find(|arg| arg.to_string() == *flag)?;
+        let variable = arg.get_env()?.to_string_lossy();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        Some(format!("{variable} (or {flag}) is not set. {help}"))
+    };
+    missing.iter().filter_map(describe).collect()
 }
 
 /// clap stops at the first wrong value; so each is tried alone.
