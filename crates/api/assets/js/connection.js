@@ -9,8 +9,8 @@ import { todos } from './todos.js';
 const FIRST_WAIT_S = 2;
 const LONGEST_WAIT_S = 30;
 
-const clock = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit' });
-const day = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'short' });
+const day = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
 const banner = byId('connection');
 
 let isAway = false;
