@@ -1,12 +1,11 @@
-//! The pictures in `docs/images`, taken anew by each run.
+//! The pictures of the page. `.ci/page-tests --keep-pictures` makes them those in `docs/images`.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::support::{Look, Page, Service};
+use crate::support::{Look, Page, Service, target};
 
 const LIMIT_BYTES: u64 = 150_000;
 
@@ -64,7 +63,7 @@ async fn the_page_is_pictured_on_a_phone_and_on_a_desk_in_light_and_dark() {
             .add(json!({ "title": title, "description": description, "completed": completed, "deadline_at": deadline }))
             .await;
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images");
+    let folder = target().join("page-tests/pictures");
     std::fs::create_dir_all(&folder).unwrap();
     let page = Page::open(&service).await;
     page.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
