@@ -3,18 +3,28 @@
 #![expect(dead_code, reason = "schemas: read by derives, never made")]
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use utoipa::{IntoResponses, ToSchema};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, IntoResponses, ToSchema};
 use uuid::Uuid;
+
+use crate::todo_view::TodoView;
 
 /// A todo to be added.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTodo {
-    /// 1 to 80 characters after trimming.
-    #[schema(min_length = 1, max_length = 80, example = "Watch CSSE6400 Lecture")]
+    /// 1 to 80 characters after trimming; no control characters but TAB and line feed.
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$",
+        example = "Watch the lecture"
+    )]
     title: String,
-    #[schema(max_length = 120)]
+    #[schema(
+        max_length = 120,
+        pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+    )]
     description: Option<String>,
     #[schema(nullable = false)]
     completed: Option<bool>,
@@ -27,9 +37,17 @@ pub(crate) struct NewTodo {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TodoChanges {
-    #[schema(min_length = 1, max_length = 80, nullable = false)]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$",
+        nullable = false
+    )]
     title: Option<String>,
-    #[schema(max_length = 120)]
+    #[schema(
+        max_length = 120,
+        pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+    )]
     description: Option<String>,
     #[schema(nullable = false)]
     completed: Option<bool>,
@@ -37,23 +55,60 @@ pub(crate) struct TodoChanges {
     deadline_at: Option<String>,
 }
 
+/// Which todos are listed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TodoFilter {
+    /// Only those that are completed, or that are not.
+    completed: Option<bool>,
+    /// Only those whose deadline is no later than in so many days.
+    #[param(minimum = -36525, maximum = 36525)]
+    window: Option<i32>,
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// As the Link header of the last page has it.
+    cursor: Option<String>,
+}
+
 /// What goes into a calendar, and in which form.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct CalendarOptions {
     /// Only todos that are completed, or that are not.
     completed: Option<bool>,
     /// Only todos whose deadline is no later than in so many days.
     #[schema(minimum = -36525, maximum = 36525)]
+    #[param(minimum = -36525, maximum = 36525)]
     window: Option<i32>,
     component: Option<Component>,
     /// When to remind of an open todo: a duration from its deadline.
     #[schema(example = "-PT15M")]
+    #[param(example = "-PT15M")]
     alarm: Option<String>,
     /// What calendar programs call it.
     #[schema(min_length = 1, max_length = 80)]
+    #[param(max_length = 80)]
     name: Option<String>,
 }
+
+/// The todo that was deleted; an empty object where there was none.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum DeletedTodo {
+    Todo(TodoView<'static>),
+    Nothing(Nothing),
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 /// A calendar that programs subscribe to.
 #[derive(Debug, ToSchema)]

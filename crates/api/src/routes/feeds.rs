@@ -20,7 +20,7 @@ use crate::feed_token::FeedToken;
 use crate::job_request;
 use crate::json_body::JsonBody;
 use crate::links::Links;
-use crate::openapi::{self, BadInput, CalendarOptions, Component, NotFound, Unavailable};
+use crate::openapi::{self, BadInput, CalendarOptions, NotFound, Unavailable};
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
@@ -78,11 +78,7 @@ impl Addresses {
     tag = "Feeds",
     summary = "Make an address to subscribe to; it is given once",
     params(
-        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
-        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
-        ("component" = Option<Component>, Query),
-        ("alarm" = Option<String>, Query, example = "-PT15M"),
-        ("name" = Option<String>, Query),
+        CalendarOptions,
     ),
     request_body(content = Option<CalendarOptions>),
     responses(

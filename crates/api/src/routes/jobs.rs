@@ -21,8 +21,7 @@ use crate::job_request;
 use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
 use crate::openapi::{
-    BadInput, CalendarOptions, Component, Expired, NotFound, ProblemDetails, TaskStatus,
-    Unavailable,
+    BadInput, CalendarOptions, Expired, NotFound, Page, ProblemDetails, TaskStatus, Unavailable,
 };
 use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
@@ -54,12 +53,15 @@ impl FromRequest for PathId {
     tag = "Calendar jobs",
     summary = "Ask for a calendar",
     params(
-        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
-        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
-        ("component" = Option<Component>, Query),
-        ("alarm" = Option<String>, Query, example = "-PT15M"),
-        ("name" = Option<String>, Query),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key again is the same job"),
+        CalendarOptions,
+        (
+            "Idempotency-Key" = Option<String>,
+            Header,
+            min_length = 1,
+            max_length = 255,
+            pattern = "^[!#-~]+$",
+            description = "The same key again is the same job",
+        ),
         (
             "Prefer" = Option<String>,
             Header,
@@ -140,8 +142,7 @@ pub(super) async fn create(
     summary = "Jobs, newest first",
     params(
         ("status" = Option<TaskStatus>, Query),
-        ("limit" = Option<u16>, Query),
-        ("cursor" = Option<String>, Query, description = "As the Link header of the last page has it"),
+        Page,
     ),
     responses(
         (

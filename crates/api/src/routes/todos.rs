@@ -51,7 +51,7 @@ impl FromRequest for TodoId {
     tag = "Todos",
     summary = "One todo",
     params(
-        ("id" = i32, Path),
+        ("id" = usize, Path),
     ),
     responses(
         (status = 200, description = "Done", body = TodoView),
@@ -102,7 +102,7 @@ pub(super) async fn create(
     tag = "Todos",
     summary = "Change a todo; what is left out stays",
     params(
-        ("id" = i32, Path),
+        ("id" = usize, Path),
     ),
     request_body(content = openapi::TodoChanges),
     responses(
@@ -133,10 +133,11 @@ pub(super) async fn update(
     tag = "Todos",
     summary = "Delete a todo",
     params(
-        ("id" = i32, Path),
+        ("id" = usize, Path),
     ),
     responses(
-        (status = 200, description = "The todo; or {} where there was none", body = TodoView),
+        (status = 200, description = "Done", body = openapi::DeletedTodo),
+        NotFound,
         Unavailable,
     ),
 )]
@@ -157,10 +158,8 @@ pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpRes
     tag = "Todos",
     summary = "Todos, newest first; all of them without a limit",
     params(
-        ("completed" = Option<bool>, Query, description = "Only those that are, or are not"),
-        ("window" = Option<i32>, Query, description = "Only those whose deadline is no later than in so many days"),
-        ("limit" = Option<u16>, Query),
-        ("cursor" = Option<String>, Query, description = "As the Link header of the last page has it"),
+        openapi::TodoFilter,
+        openapi::Page,
     ),
     responses(
         (
