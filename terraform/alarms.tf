@@ -53,7 +53,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   alarm_name          = "${var.name}-oldest-message"
-  alarm_description   = "Jobs wait too long: no worker runs, none reaches the database, or there are too few."
+  alarm_description   = "Jobs take too long: no worker runs, none reaches the database, or there are too few."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.oldest_message_seconds
   evaluation_periods  = 3
@@ -123,36 +123,36 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
 }
 
 locals {
-  # title => one array a line
+  # title => how a minute is summed up, and one array a line
   charts = local.running ? {
-    "Jobs that wait, that are worked on" = [
+    "Jobs that wait, that are worked on" = ["Maximum", [
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.jobs.name],
       ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.jobs.name],
-    ]
-    "Age of the oldest message (s)" = [
+    ]]
+    "Age of the oldest message (s)" = ["Maximum", [
       ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", aws_sqs_queue.jobs.name],
-    ]
-    "Dead letters" = [
+    ]]
+    "Dead letters" = ["Maximum", [
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name],
       ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.dead_letters.name],
-    ]
-    "Running tasks" = [
+    ]]
+    "Running tasks" = ["Average", [
       for service in ["api", "worker"] :
       ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", aws_ecs_cluster.main[0].name, "ServiceName", service]
-    ]
-    "Requests and errors" = [
+    ]]
+    "Requests and errors" = ["Sum", [
       for metric in ["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"] :
       ["AWS/ApplicationELB", metric, "LoadBalancer", aws_lb.main[0].arn_suffix]
-    ]
-    "Response time (s)" = [
+    ]]
+    "Response time (s)" = ["Average", [
       ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", aws_lb.main[0].arn_suffix],
-    ]
-    "Database: CPU (%)" = [
+    ]]
+    "Database: CPU (%)" = ["Average", [
       ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.name],
-    ]
-    "Database: connections" = [
+    ]]
+    "Database: connections" = ["Maximum", [
       ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.name],
-    ]
+    ]]
   } : {}
 }
 
@@ -173,7 +173,8 @@ resource "aws_cloudwatch_dashboard" "main" {
           region  = var.region
           period  = 60
           view    = "timeSeries"
-          metrics = local.charts[title]
+          stat    = local.charts[title][0]
+          metrics = local.charts[title][1]
         }
       }
     ]

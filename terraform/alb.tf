@@ -15,6 +15,9 @@ resource "aws_lb" "main" {
   drop_invalid_header_fields = true
   # longer than any request of the API, live updates included, which send a line more often
   idle_timeout = 120
+
+  # AWS refuses it in subnets that have no way to the internet yet
+  depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
 resource "aws_lb_target_group" "api" {
@@ -74,5 +77,27 @@ resource "aws_lb_listener" "https" {
   default_action {
     type             = "forward"
     target_group_arn = aws_lb_target_group.api[0].arn
+  }
+}
+
+# What Prometheus reads is nobody's business out there.
+resource "aws_lb_listener_rule" "metrics" {
+  for_each = local.running ? merge({ http = aws_lb_listener.http[0].arn }, local.https ? { https = aws_lb_listener.https[0].arn } : {}) : {}
+
+  listener_arn = each.value
+  priority     = 1
+
+  condition {
+    path_pattern {
+      values = ["/metrics"]
+    }
+  }
+
+  action {
+    type = "fixed-response"
+    fixed_response {
+      content_type = "text/plain"
+      status_code  = "404"
+    }
   }
 }

@@ -1,4 +1,9 @@
 locals {
+  # A worker's pool is ten jobs' and two for its own statements; an API's is by this setting, and one listens.
+  worker_connections = 12
+  api_pool           = 8
+  api_connections    = local.api_pool + 1
+
   # Both processes'. No secret is here: the password comes from Secrets Manager when a task starts.
   database_environment = local.running ? {
     DATABASE_HOST    = aws_db_instance.main[0].address
@@ -22,8 +27,9 @@ locals {
       desired = var.api_count.min
       ports   = [local.api_port]
       environment = merge(local.common_environment, {
-        BIND_ADDR  = "0.0.0.0:${local.api_port}"
-        PUBLIC_URL = local.public_url
+        BIND_ADDR     = "0.0.0.0:${local.api_port}"
+        PUBLIC_URL    = local.public_url
+        DATABASE_POOL = tostring(local.api_pool)
       })
     }
     worker = {
@@ -31,6 +37,7 @@ locals {
       ports   = []
       environment = merge(local.common_environment, {
         ADMIN_ADDR         = "0.0.0.0:6401"
+        DATABASE_POOL      = tostring(local.worker_connections)
         RECEIVE_WAIT       = "20s"
         VISIBILITY_TIMEOUT = "30s"
         # less than stopTimeout, so that what is not finished is given back in time
@@ -161,5 +168,6 @@ resource "aws_ecs_service" "task" {
     ignore_changes = [desired_count]
   }
 
-  depends_on = [aws_lb_listener.http, aws_lb_listener.https]
+  # the way to the internet, so that a task that is destroyed can still give its jobs back
+  depends_on = [aws_lb_listener.http, aws_lb_listener.https, aws_route.internet, aws_route_table_association.public]
 }

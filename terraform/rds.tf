@@ -18,6 +18,12 @@ resource "aws_db_parameter_group" "main" {
   }
 
   parameter {
+    name         = "max_connections"
+    value        = var.database_connections
+    apply_method = "pending-reboot"
+  }
+
+  parameter {
     name  = "log_statement"
     value = "ddl"
   }

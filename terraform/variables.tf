@@ -1,13 +1,13 @@
 # --- where and what
 
 variable "region" {
-  description = "The region of everything."
+  description = "The region of everything. Not one of China or GovCloud: their databases have other certificate authorities."
   type        = string
   default     = "us-east-1"
 
   validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "A region looks like us-east-1."
+    condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]$", var.region)) && !startswith(var.region, "cn-")
+    error_message = "A region looks like us-east-1; China and GovCloud are none of those."
   }
 }
 
@@ -30,7 +30,7 @@ variable "credentials_file" {
 }
 
 variable "image_tag" {
-  description = "The images to run, by the tag that docker/push gave them: a git commit. Null makes queues and registries only; going back to null takes the service away."
+  description = "The images to run, by the tag that docker/push gave them: a git commit. Null makes queues and registries only; going back to null takes the service away, once protect_database = false has been applied."
   type        = string
   default     = null
 
@@ -90,14 +90,14 @@ variable "redrive_allow_policy" {
 }
 
 variable "queue_users" {
-  description = "ARN patterns of who else may send to and receive from the queue once the service runs, such as a person's role who looks into it."
+  description = "ARN patterns of who else may send to and receive from the queue once the service runs, such as a person's user or role. For who is logged in with a role, it is the role's ARN, not the session's."
   type        = list(string)
   default     = []
   nullable    = false
 
   validation {
-    condition     = alltrue([for arn in var.queue_users : can(regex("^arn:aws[a-z-]*:(iam|sts)::[0-9*]+:.+", arn))])
-    error_message = "Each is the ARN of a user, role or assumed role, such as arn:aws:iam::123456789012:user/me."
+    condition     = alltrue([for arn in var.queue_users : can(regex("^arn:aws[a-z-]*:iam::[0-9*]+:.+", arn))])
+    error_message = "Each is the ARN of a user or role in IAM, such as arn:aws:iam::123456789012:role/me; not of a session (arn:aws:sts:…)."
   }
 }
 
@@ -134,6 +134,11 @@ variable "certificate_arn" {
     condition     = var.certificate_arn == null || can(regex("^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$", var.certificate_arn))
     error_message = "The ARN of an ACM certificate: arn:aws:acm:REGION:ACCOUNT:certificate/ID."
   }
+
+  validation {
+    condition     = var.certificate_arn == null || var.public_url != null
+    error_message = "A certificate is for a name of yours: say it with public_url."
+  }
 }
 
 variable "public_url" {
@@ -168,6 +173,23 @@ variable "database_gib" {
   validation {
     condition     = var.database_gib >= 20 && var.database_gib <= 13000
     error_message = "Between 20 and 13000."
+  }
+}
+
+variable "database_connections" {
+  description = "The most connections that the database takes. 200 suit a db.t4g.micro; more tasks want more, and a larger class."
+  type        = number
+  default     = 200
+
+  validation {
+    condition     = var.database_connections <= 5000
+    error_message = "At most 5000, which is RDS's own limit."
+  }
+
+  validation {
+    # during a deployment there are twice as many tasks; eight are left for people and for RDS
+    condition     = var.database_connections >= 8 + 2 * (local.api_connections * var.api_count.max + local.worker_connections * var.worker_count.max)
+    error_message = "Too few for so many tasks: 8, and twice ${local.api_connections} for each API task and ${local.worker_connections} for each worker."
   }
 }
 
@@ -212,7 +234,7 @@ variable "api_count" {
 variable "worker_count" {
   description = "The fewest and the most workers."
   type        = object({ min = number, max = number })
-  default     = { min = 1, max = 10 }
+  default     = { min = 1, max = 5 }
 
   validation {
     condition     = var.worker_count.min >= 1 && var.worker_count.max >= var.worker_count.min && var.worker_count.max <= 50
@@ -278,9 +300,9 @@ variable "alarm_email" {
 }
 
 variable "oldest_message_seconds" {
-  description = "How long the oldest message may wait before it is an alarm."
+  description = "How old the oldest message may get before it is an alarm. A job that is being done counts, so more than its JOB_TIMEOUT (10 minutes)."
   type        = number
-  default     = 300
+  default     = 900
 
   validation {
     condition     = var.oldest_message_seconds >= 60

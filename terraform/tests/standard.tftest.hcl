@@ -212,6 +212,19 @@ run "service" {
   }
 
   assert {
+    condition = (
+      contains([for parameter in aws_db_parameter_group.main[0].parameter : "${parameter.name}=${parameter.value}"], "max_connections=200")
+      && { for name, task in aws_ecs_task_definition.task : name => one([for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "DATABASE_POOL"]) } == { api = "8", worker = "12" }
+    )
+    error_message = "The database has a connection for every task."
+  }
+
+  assert {
+    condition     = keys(aws_lb_listener_rule.metrics) == ["http"] && one(aws_lb_listener_rule.metrics["http"].action).type == "fixed-response"
+    error_message = "Nobody outside reads the metrics."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 8
     error_message = "The dashboard has a chart each."
   }
@@ -237,7 +250,7 @@ run "https" {
   }
 
   assert {
-    condition     = output.api_url == "https://todo.example.org" && length(aws_vpc_security_group_ingress_rule.alb) == 2
+    condition     = output.api_url == "https://todo.example.org" && length(aws_vpc_security_group_ingress_rule.alb) == 2 && length(aws_lb_listener_rule.metrics) == 2
     error_message = "Answers name the given address."
   }
 }

@@ -363,3 +363,104 @@ run "oldest_message_seconds_1" {
 
   expect_failures = [var.oldest_message_seconds]
 }
+
+run "region_3" {
+  command = plan
+
+  variables {
+    region = "cn-north-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "region_4" {
+  command = plan
+
+  variables {
+    region = "us-gov-west-1"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "queue_users_2" {
+  command = plan
+
+  variables {
+    queue_users = ["arn:aws:sts::123456789012:assumed-role/me/session"]
+  }
+
+  expect_failures = [var.queue_users]
+}
+
+run "certificate_arn_2" {
+  command = plan
+
+  variables {
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+  }
+
+  expect_failures = [var.certificate_arn]
+}
+
+run "database_gib_2" {
+  command = plan
+
+  variables {
+    database_gib = 13001
+  }
+
+  expect_failures = [var.database_gib]
+}
+
+run "database_connections_1" {
+  command = plan
+
+  variables {
+    database_connections = 5001
+  }
+
+  expect_failures = [var.database_connections]
+}
+
+run "database_connections_2" {
+  command = plan
+
+  variables {
+    worker_count = { min = 1, max = 6 }
+  }
+
+  expect_failures = [var.database_connections]
+}
+
+run "api_count_3" {
+  command = plan
+
+  variables {
+    api_count            = { min = 1, max = 51 }
+    database_connections = 2000
+  }
+
+  expect_failures = [var.api_count]
+}
+
+run "image_tag_3" {
+  command = plan
+
+  variables {
+    image_tag = "0123ab"
+  }
+
+  expect_failures = [var.image_tag]
+}
+
+run "image_tag_4" {
+  command = plan
+
+  variables {
+    image_tag = "0123456789abcdef0123456789abcdef012345678"
+  }
+
+  expect_failures = [var.image_tag]
+}
