@@ -51,7 +51,7 @@ fn refused(action: &'static str, place: &Place<'_>, code: &str, message: &str) -
     let Place { queue, region } = place;
     // the older protocol wrote AWS.SimpleQueueService.NonExistentQueue
     match code.rsplit(['.', '#']).next().unwrap_or(code) {
-        "QueueDoesNotExist" | "NonExistentQueue" => Error::Setup(format!(
+        "QueueDoesNotExist" | "NonExistentQueue" | "InvalidAddress" => Error::Setup(format!(
             "there is no queue named {queue} in {region} for these credentials: check the name and AWS_REGION, \
              or create it with: queue --name {queue} --create"
         )),

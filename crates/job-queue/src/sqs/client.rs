@@ -12,7 +12,7 @@ use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
-use super::credentials::FollowingCredentials;
+use super::credentials::{self, FollowingCredentials};
 use crate::error::QueueError;
 use crate::queue_url::QueueUrl;
 
@@ -126,9 +126,12 @@ impl Queue {
                 let code = refusal.err().code().unwrap_or("unknown");
                 let message = refusal.err().message().unwrap_or("");
                 match code.rsplit(['.', '#']).next().unwrap_or(code) {
-                    "QueueDoesNotExist" | "NonExistentQueue" => QueueError::Refused(format!(
-                        "there is no queue {queue} in this account and region: check QUEUE_URL and AWS_REGION, or create it"
-                    )),
+                    // the last is what a queue's URL gets in a region that is not its own
+                    "QueueDoesNotExist" | "NonExistentQueue" | "InvalidAddress" => {
+                        QueueError::Refused(format!(
+                            "there is no queue {queue} in this account and region: check QUEUE_URL and AWS_REGION, or create it"
+                        ))
+                    }
                     "AccessDenied" | "AccessDeniedException" => QueueError::Refused(format!(
                         "the credentials do not allow this on {queue}: {message}"
                     )),
@@ -148,7 +151,13 @@ impl Queue {
             }
             SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => {
                 let text = DisplayErrorContext(error).to_string();
-                if text.contains("credentials") {
+                if let Some(folder) = credentials::folder() {
+                    QueueError::Refused(format!(
+                        "{} is a folder, as Docker makes where there is no file to mount: remove it, and make the file \
+                         of credentials.example",
+                        folder.display()
+                    ))
+                } else if text.contains("credentials") {
                     QueueError::Refused(
                         "no AWS credentials were found: set AWS_PROFILE, AWS_SHARED_CREDENTIALS_FILE, or AWS_ACCESS_KEY_ID \
                          and AWS_SECRET_ACCESS_KEY"
@@ -161,6 +170,62 @@ impl Queue {
                 }
             }
             _ => QueueError::Unavailable(DisplayErrorContext(error).to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::error::ErrorMetadata;
+    use aws_sdk_sqs::operation::receive_message::ReceiveMessageError;
+
+    use super::*;
+
+    fn explained(code: &str) -> QueueError {
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .build();
+        let queue = Queue::new(&config, QueueUrl::SqsName("ical".to_owned()));
+        let refusal = ErrorMetadata::builder().code(code).message("why").build();
+        let refusal = ReceiveMessageError::generic(refusal);
+        queue.explain(&SdkError::service_error(refusal, ()))
+    }
+
+    #[test]
+    fn what_a_person_has_to_mend_is_said_with_what_to_do() {
+        for (code, words) in [
+            (
+                "AWS.SimpleQueueService.NonExistentQueue",
+                "check QUEUE_URL and AWS_REGION",
+            ),
+            (
+                "com.amazonaws.sqs#QueueDoesNotExist",
+                "check QUEUE_URL and AWS_REGION",
+            ),
+            ("InvalidAddress", "check QUEUE_URL and AWS_REGION"),
+            ("AccessDenied", "do not allow this on sqs://ical: why"),
+            ("ExpiredToken", "have expired: put fresh ones"),
+            (
+                "com.amazon.coral.service#ExpiredTokenException",
+                "have expired: put fresh ones",
+            ),
+            ("InvalidClientTokenId", "does not know these credentials"),
+        ] {
+            match explained(code) {
+                QueueError::Refused(text) => assert!(text.contains(words), "{code}: {text}"),
+                other => panic!("{code}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_no_refusal() {
+        for code in ["ThrottlingException", "InternalError", "ServiceUnavailable"] {
+            let error = explained(code);
+            assert!(
+                matches!(error, QueueError::Unavailable(_)),
+                "{code}: {error:?}"
+            );
         }
     }
 }

@@ -87,6 +87,11 @@ impl ProvideCredentials for FollowingCredentials {
     }
 }
 
+/// A folder in the place of the credentials file.
+pub(super) fn folder() -> Option<PathBuf> {
+    credentials_file().filter(|file| file.is_dir())
+}
+
 fn is_fresh(credentials: &Credentials) -> bool {
     credentials
         .expiry()
