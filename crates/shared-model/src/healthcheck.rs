@@ -3,10 +3,11 @@
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Well within what Docker and ECS wait for a health check.
-const TIMEOUT: Duration = Duration::from_secs(3);
+/// For both questions together. A process whose database is away takes up to six seconds to say so; Docker waits for a
+/// health check for eight (docker/Dockerfile), ECS for ten (terraform/ecs.tf).
+const PATIENCE: Duration = Duration::from_secs(7);
 /// An answer is a line of JSON; a stranger on the port may say anything.
 const MAX_ANSWER: u64 = 64 * 1024;
 
@@ -14,9 +15,10 @@ const MAX_ANSWER: u64 = 64 * 1024;
 /// else 1, with the answer on stderr, which `docker inspect` and ECS keep.
 pub fn run_process(listening: SocketAddr) -> ExitCode {
     let here = reachable(listening);
-    let asked = ["/livez", "/readyz"]
-        .into_iter()
-        .try_for_each(|path| ask(here, path).map_err(|problem| format!("{here}{path}: {problem}")));
+    let until = Instant::now() + PATIENCE;
+    let asked = ["/livez", "/readyz"].into_iter().try_for_each(|path| {
+        ask(here, path, until).map_err(|problem| format!("{here}{path}: {problem}"))
+    });
     match asked {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
@@ -36,8 +38,14 @@ fn reachable(listening: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listening.port())
 }
 
-fn ask(addr: SocketAddr, path: &str) -> Result<(), String> {
-    let answer = request(addr, path).map_err(|error| error.to_string())?;
+fn ask(addr: SocketAddr, path: &str, until: Instant) -> Result<(), String> {
+    let answer = request(addr, path, until).map_err(|error| match error.kind() {
+        // as which of the two the system reports it differs
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("no answer within {PATIENCE:?}")
+        }
+        _ => error.to_string(),
+    })?;
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status_line = head.lines().next().unwrap_or("");
@@ -48,10 +56,14 @@ fn ask(addr: SocketAddr, path: &str) -> Result<(), String> {
     }
 }
 
-fn request(addr: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&addr, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+fn request(addr: SocketAddr, path: &str, until: Instant) -> io::Result<Vec<u8>> {
+    // none at all would mean for ever
+    let left = until
+        .saturating_duration_since(Instant::now())
+        .max(Duration::from_millis(1));
+    let mut stream = TcpStream::connect_timeout(&addr, left)?;
+    stream.set_read_timeout(Some(left))?;
+    stream.set_write_timeout(Some(left))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
@@ -100,11 +112,20 @@ mod tests {
 
     #[test]
     fn the_reason_is_told() {
-        let problem = ask(serve(vec![NOT_READY]), "/readyz").unwrap_err();
+        let until = Instant::now() + PATIENCE;
+        let problem = ask(serve(vec![NOT_READY]), "/readyz", until).unwrap_err();
         assert!(
             problem.contains("503") && problem.contains("no such queue"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn no_answer_is_told_in_words() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = silent.local_addr().unwrap();
+        let problem = ask(addr, "/livez", Instant::now()).unwrap_err();
+        assert!(problem.contains("no answer within 7s"), "{problem}");
     }
 
     #[test]
