@@ -211,10 +211,9 @@ mod tests {
             ),
             ("InvalidClientTokenId", "does not know these credentials"),
         ] {
-            match explained(code) {
-                QueueError::Refused(text) => assert!(text.contains(words), "{code}: {text}"),
-                other => panic!("{code}: {other:?}"),
-            }
+            let error = explained(code);
+            assert!(matches!(error, QueueError::Refused(_)), "{code}: {error:?}");
+            assert!(error.to_string().contains(words), "{code}: {error}");
         }
     }
 
