@@ -1,13 +1,21 @@
 // Short messages at the bottom of the page. They go by themselves, but not while someone reads or uses them.
+// What can be undone stays its whole time, however much follows it.
 
 import { byId, fromTemplate, part } from './elements.js';
 
 const SECONDS = 8;
-/** Older ones go when there are more. */
+/** Of those with nothing to undo, older ones go when there are more. */
 const AT_ONCE = 3;
 
-/** @type {Set<{ close: () => void }>} in their order */
-const open = new Set();
+const place = byId('notices');
+/** @type {Set<{ close: () => void, isUsed: () => boolean }>} those with nothing to undo, in their order */
+const passing = new Set();
+/** Where the focus was before it came to a notice. @type {HTMLElement | null} */
+let cameFrom = null;
+
+place.addEventListener('focusin', ({ relatedTarget }) => {
+  if (!place.contains(/** @type {Node | null} */ (relatedTarget))) cameFrom = /** @type {HTMLElement | null} */ (relatedTarget);
+});
 
 /**
  * @param {string} text
@@ -29,14 +37,16 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
     if (!isOpen) return;
     isOpen = false;
     clearTimeout(timer);
+    const hadFocus = element.contains(document.activeElement);
     element.remove();
-    open.delete(notice);
+    passing.delete(notice);
     then?.();
+    if (hadFocus) giveBackFocus();
   };
-  const notice = { close: () => end(onClose), act: () => end(onAction) };
+  const isUsed = () => element.matches(':hover') || element.contains(document.activeElement);
+  const notice = { close: () => end(onClose), act: () => end(onAction), isUsed };
   const wait = () => (timer = setTimeout(notice.close, SECONDS * 1000));
   const hold = () => clearTimeout(timer);
-  const isUsed = () => element.matches(':hover') || element.contains(document.activeElement);
   const release = () => {
     hold();
     // once the pointer or the focus has arrived elsewhere
@@ -49,11 +59,18 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
   button.addEventListener('click', notice.act);
   part(element, '.dismiss').addEventListener('click', notice.close);
 
-  byId('notices').append(element);
-  open.add(notice);
-  if (open.size > AT_ONCE) open.values().next().value.close();
+  place.append(element);
+  element.scrollIntoView({ block: 'nearest' });
+  if (!action) passing.add(notice);
+  if (passing.size > AT_ONCE) [...passing].find((one) => !one.isUsed())?.close();
   wait();
   return notice;
+}
+
+/** The focus would be lost with the notice that had it. */
+function giveBackFocus() {
+  cameFrom?.focus();
+  if (document.activeElement === document.body) byId('main').focus({ preventScroll: true });
 }
 
 /** @param {string} text */

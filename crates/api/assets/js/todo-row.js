@@ -101,6 +101,8 @@ export class TodoRow {
   /** @param {KeyboardEvent} event */
   #key(event) {
     if (this.#editor || event.ctrlKey || event.metaKey || event.altKey) return;
+    // a key that is held deletes one todo, not those that follow it
+    if (event.repeat && (event.key === 'Delete' || event.key === 'Enter')) return event.preventDefault();
     const step = { ArrowDown: 'nextElementSibling', ArrowUp: 'previousElementSibling' }[event.key];
     if (step) /** @type {HTMLElement | null} */ (this.element[step]?.querySelector('.toggle'))?.focus();
     else if (event.key === 'F2') this.edit();

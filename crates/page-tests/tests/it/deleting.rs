@@ -1,8 +1,13 @@
 //! Deleting: always in reach, and with time to think again.
 
+use serde_json::json;
 use thirtyfour::Key;
 
 use crate::support::{Page, Service, eventually};
+
+/// Counts the requests to delete.
+const COUNT_DELETES: &str = "const real = window.fetch; window.deletes = 0; \
+    window.fetch = (url, options) => { window.deletes += options?.method === 'DELETE'; return real(url, options); };";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
@@ -10,6 +15,7 @@ async fn a_delete_is_undone_and_never_reaches_the_server() {
     let service = Service::start().await;
     service.add_titles(&["Keep", "Gone", "Other"]).await;
     let page = Page::open(&service).await;
+    page.run(COUNT_DELETES).await;
     page.part_of("Gone", ".destroy")
         .await
         .click()
@@ -21,7 +27,72 @@ async fn a_delete_is_undone_and_never_reaches_the_server() {
     page.until_titles(&["Other", "Gone", "Keep"]).await;
     page.until("document.querySelector('.notice') === null")
         .await;
+    // going away sends at once what was only held back
+    page.run("dispatchEvent(new PageTransitionEvent('pagehide'))")
+        .await;
+    assert_eq!(page.value("window.deletes").await, 0);
     assert_eq!(service.titles().await, ["Other", "Gone", "Keep"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn any_number_of_deletes_can_be_undone() {
+    let service = Service::start().await;
+    let titles = ["E", "D", "C", "B", "A"];
+    service.add_titles(&titles).await;
+    let page = Page::open(&service).await;
+    page.until_titles(&["A", "B", "C", "D", "E"]).await;
+    page.run(COUNT_DELETES).await;
+    page.run("for (let i = 0; i < 5; i += 1) document.querySelector('#todo-list .destroy').click(); document.activeElement.blur();")
+        .await;
+    page.until("document.querySelectorAll('.notice').length === 5")
+        .await;
+    for _ in titles {
+        page.press("u").await;
+    }
+    page.until_titles(&["A", "B", "C", "D", "E"]).await;
+    assert_eq!(page.value("window.deletes").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_key_that_is_held_deletes_one_todo() {
+    let service = Service::start().await;
+    service.add_titles(&["D", "C", "B", "A"]).await;
+    let page = Page::open(&service).await;
+    for (selector, key, code) in [(".toggle", "Delete", 46), (".destroy", "Enter", 13)] {
+        page.part_of("A", selector).await.focus().await.unwrap();
+        for is_repeat in [false, true, true] {
+            let text = if key == "Enter" { "\r" } else { "" };
+            let press = json!({ "type": "keyDown", "key": key, "code": key, "text": text,
+                "windowsVirtualKeyCode": code, "autoRepeat": is_repeat });
+            page.devtools("Input.dispatchKeyEvent", press).await;
+        }
+        page.devtools(
+            "Input.dispatchKeyEvent",
+            json!({ "type": "keyUp", "key": key, "code": key, "windowsVirtualKeyCode": code }),
+        )
+        .await;
+        page.until_titles(&["B", "C", "D"]).await;
+        page.press("u").await;
+        page.until_titles(&["A", "B", "C", "D"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_focus_returns_from_a_notice() {
+    let service = Service::start().await;
+    service.add_titles(&["Other", "Gone"]).await;
+    let page = Page::open(&service).await;
+    page.part_of("Gone", ".toggle").await.focus().await.unwrap();
+    page.press(Key::Delete).await;
+    page.until_focused("[aria-label='Delete “Other”']").await;
+    page.run("document.querySelector('.notice-action').focus()")
+        .await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["Gone", "Other"]).await;
+    page.until_focused("[aria-label='Delete “Other”']").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

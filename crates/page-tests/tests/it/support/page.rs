@@ -128,6 +128,20 @@ impl Page {
         answer.json().clone()
     }
 
+    /// Runs statements in the page.
+    pub(crate) async fn run(&self, script: &str) {
+        self.driver().execute(script, Vec::new()).await.unwrap();
+    }
+
+    /// Runs a script at the start of every document from now on, before the page's own.
+    pub(crate) async fn run_at_start(&self, script: &str) {
+        self.devtools(
+            "Page.addScriptToEvaluateOnNewDocument",
+            json!({ "source": script }),
+        )
+        .await;
+    }
+
     /// Waits until an expression is true.
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) -> impl Future<Output = ()> {
