@@ -30,26 +30,22 @@ pub(super) struct PageVersion {
 
 impl PageVersion {
     pub(super) fn prepare() -> Self {
-        let version = version();
+        let mut files: BTreeMap<_, _> = FILES
+            .iter()
+            .map(|(name, bytes)| (*name, Asset::new(name, as_sent(name, bytes))))
+            .collect();
+        files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, style_sheet()));
+        let (index, service_worker) = (lean(INDEX), lean(SERVICE_WORKER));
+        let version = version(&files, &[&index, &service_worker]);
         let names = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
         let names: Vec<&str> = names.collect();
         let filled = |text: &str| {
             text.replace(&format!("{{{{{VERSION_MARK}}}}}"), &version)
                 .replace(&format!("{{{{{FILES_MARK}}}}}"), &names.join(" "))
         };
-        let styles: Vec<u8> = STYLES
-            .iter()
-            .flat_map(|(_, bytes)| *bytes)
-            .copied()
-            .collect();
-        let mut files: BTreeMap<_, _> = FILES
-            .iter()
-            .map(|(name, bytes)| (*name, Asset::new(name, as_sent(name, bytes))))
-            .collect();
-        files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, styles));
         Self {
-            index: Asset::new("index.html", filled(INDEX)),
-            service_worker: Asset::new("service-worker.js", filled(&lean(SERVICE_WORKER))),
+            index: Asset::new("index.html", filled(&index)),
+            service_worker: Asset::new("service-worker.js", filled(&service_worker)),
             files,
             version,
         }
@@ -63,16 +59,22 @@ fn as_sent(name: &str, bytes: &'static [u8]) -> Bytes {
     }
 }
 
-fn version() -> String {
-    let mut all = Vec::new();
-    for (name, bytes) in FILES.iter().chain(STYLES) {
-        all.extend_from_slice(name.as_bytes());
-        all.extend_from_slice(sha256_hex(bytes).as_bytes());
+fn style_sheet() -> String {
+    let styles = STYLES.iter().map(|(_, bytes)| *bytes);
+    lean(&String::from_utf8_lossy(&styles.collect::<Vec<_>>().concat()))
+}
+
+/// Of what is sent, not of its sources: what makes the one from the other may change too.
+fn version(files: &BTreeMap<&str, Asset>, others: &[&str]) -> String {
+    let mut all = String::new();
+    for (name, file) in files {
+        all.push_str(name);
+        all.push_str(&file.plain.etag);
     }
-    for text in [INDEX, SERVICE_WORKER] {
-        all.extend_from_slice(text.as_bytes());
+    for text in others {
+        all.push_str(text);
     }
-    let mut version = sha256_hex(&all);
+    let mut version = sha256_hex(all.as_bytes());
     version.truncate(VERSION_LENGTH);
     version
 }
@@ -139,6 +141,15 @@ mod tests {
             let path = format!("assets/{}/{name}", page.version);
             assert!(index.contains(&path), "{name} is not in index.html");
         }
+    }
+
+    #[test]
+    fn another_byte_is_another_version() {
+        let files = |text: &str| BTreeMap::from([("a.js", Asset::new("a.js", text.to_owned()))]);
+        let one = version(&files("1"), &["page"]);
+        assert_eq!(one, version(&files("1"), &["page"]));
+        assert_ne!(one, version(&files("2"), &["page"]));
+        assert_ne!(one, version(&files("1"), &["other page"]));
     }
 
     #[test]
