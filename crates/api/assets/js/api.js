@@ -5,7 +5,7 @@ import { readProblem, secondsToWait, unreached } from './problem.js';
 const BASE = new URL('api/v1/', document.baseURI);
 const PATIENCE_MS = 20_000;
 
-/** Says after each request whether the server is there: `served`, or `unserved` with the problem. */
+/** Says after each request whether the server is there: `served`, or `unserved` with the problem; and when all is well again, `back`. */
 export const server = new EventTarget();
 
 /** How far the server's clock is ahead of this one's, in milliseconds. */

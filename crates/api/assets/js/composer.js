@@ -19,7 +19,7 @@ export function start() {
   keepTyped(title);
   form.addEventListener('submit', (event) => (event.preventDefault(), add()));
   more.addEventListener('click', () => openDetails(details.hidden));
-  day.addEventListener('change', () => (time.value ||= day.value && '17:00'));
+  day.addEventListener('change', fillTime);
   title.addEventListener('input', () => title.ariaInvalid && check());
   description.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
@@ -40,13 +40,26 @@ function openDetails(open) {
 
 async function add() {
   const text = title.value.trim();
-  if (!text || !check()) return title.focus();
+  if (!check()) return showMistake();
+  if (!text) return title.focus();
   const todo = { title: text };
   if (description.value.trim()) todo.description = description.value.trim();
   if (day.value) todo.deadline_at = toWire(fromFields(day.value, time.value));
   clear();
   title.focus();
   await addOrKeep(todo);
+}
+
+function showMistake() {
+  const wrong = /** @type {HTMLElement} */ (part(form, '[aria-invalid]'));
+  if (details.contains(wrong)) openDetails(true);
+  wrong.focus();
+}
+
+/** A day has the end of its working day as its time, until another is chosen; without a day there is none. */
+function fillTime() {
+  if (day.value) time.value ||= '17:00';
+  else if (!day.validity.badInput) time.value = '';
 }
 
 /** Whether it can be sent; else what is wrong is said at its field. */

@@ -14,8 +14,13 @@ const day = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 's
 const banner = byId('connection');
 
 let isAway = false;
+/** Whether something may have been missed since the server was there. */
+let hasMissed = false;
+/** Why it is there but gives no list. */
+let refusal = '';
 let wait = FIRST_WAIT_S;
 let timer = 0;
+let refusalTimer = 0;
 
 export function start() {
   server.addEventListener('unserved', (event) => away(/** @type {CustomEvent} */ (event).detail));
@@ -28,7 +33,7 @@ export function start() {
 
 /** @param {import('./problem.js').Problem} problem */
 function away(problem) {
-  isAway = true;
+  isAway = hasMissed = true;
   say(problem.message);
   clearTimeout(timer);
   if (document.hidden) return;
@@ -39,16 +44,27 @@ function away(problem) {
 function back() {
   clearTimeout(timer);
   wait = FIRST_WAIT_S;
-  setText(banner, '');
+  setText(banner, refusal);
   if (!isAway) return;
   isAway = false;
   notify('Connected again.');
   look();
 }
 
-function look() {
+/** Asks for the list. Once it is there again, `back` tells those that show something else. */
+export async function look() {
   clearTimeout(timer);
-  todos.load().catch(() => {});
+  clearTimeout(refusalTimer);
+  try {
+    await todos.load();
+    if (refusal) setText(banner, (refusal = ''));
+    if (hasMissed) server.dispatchEvent(new Event('back'));
+    hasMissed = false;
+  } catch (problem) {
+    if (problem.isPassing) return;
+    setText(banner, (refusal = `Could not load your todos. ${problem.message}`));
+    refusalTimer = setTimeout(look, LONGEST_WAIT_S * 1000);
+  }
 }
 
 /** @param {string} words */

@@ -3,6 +3,7 @@
 import { fromFields, toWire } from './deadline.js';
 import { byId, setProblem, setText } from './elements.js';
 import { dayWords } from './month-days.js';
+import { forgetTyped, keepTyped } from './remembered.js';
 import { plural, titleProblem } from './texts.js';
 import { TodoRows } from './todo-rows.js';
 import { todos } from './todos.js';
@@ -18,6 +19,7 @@ let shownDay = '';
 
 export function start() {
   rows = new TodoRows(byId('day-list'));
+  keepTyped(title);
   byId('day-form').addEventListener('submit', (event) => (event.preventDefault(), add()));
 }
 
@@ -34,12 +36,15 @@ export function show(day, due) {
 async function add() {
   const text = title.value.trim();
   const problem = titleProblem(text);
+  const isPartial = time.validity.badInput;
   setProblem(byId('day-problem'), problem, title);
   if (!text || problem) return title.focus();
+  setProblem(byId('day-problem'), isPartial ? 'The time is not whole.' : '', time);
+  if (isPartial) return time.focus();
   title.disabled = true;
   try {
     await todos.add({ title: text, deadline_at: toWire(fromFields(shownDay, time.value)) });
-    title.value = '';
+    forgetTyped(title);
   } catch (problem) {
     setProblem(byId('day-problem'), `Not saved. ${problem.message}`, title);
   } finally {

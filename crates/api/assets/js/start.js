@@ -26,7 +26,8 @@ function show() {
 
 /** @param {boolean} isFirst */
 function go(isFirst) {
-  const next = route.read(location.hash);
+  // a place in the page is in the view that is shown; after a reload, none is yet
+  const next = route.read(location.hash) ?? (isFirst ? shown : null);
   if (!next) return;
   const isOther = isFirst || next.view !== shown.view;
   shown = next;
@@ -49,14 +50,19 @@ composer.start();
 todosView.start();
 monthView.start();
 exportView.start();
-unsaved.show();
+unsaved.start();
 connection.start();
 offline.start();
 
+byId('skip').addEventListener('click', (event) => {
+  // the address stays: it says which view this is
+  event.preventDefault();
+  byId('main').focus();
+});
 todos.addEventListener('change', show);
 window.addEventListener('hashchange', () => go(false));
 setInterval(() => document.hidden || show(), MINUTE_MS);
 
 todos.recallLast();
 go(true);
-todos.load().catch(() => {});
+connection.look();

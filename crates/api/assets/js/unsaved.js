@@ -7,29 +7,51 @@ import { todos } from './todos.js';
 
 /** @typedef {{ key: number, todo: import('./todos.js').Changes, reason: string }} Unsaved */
 
-/** @type {Unsaved[]} */
+/** Shared with the other tabs. @type {Unsaved[]} */
 let unsaved = recall('unsaved', []);
+/** What this tab is sending, for when it is reloaded before the answer. @type {Unsaved[]} */
+let sending = recall('sending', [], () => sessionStorage);
 /** @type {Map<number, Element>} */
 const rows = new Map();
 
+export function start() {
+  const left = sending;
+  keepSending([]);
+  keep((others) => [...left, ...others]);
+  window.addEventListener('storage', () => ((unsaved = recall('unsaved', unsaved)), show()));
+}
+
 /** Adds a todo, or keeps it. @param {import('./todos.js').Changes} todo */
 export async function addOrKeep(todo) {
+  const one = { key: Date.now() + Math.random(), todo, reason: 'The answer never came; it may be saved.' };
+  keepSending([one, ...sending]);
   try {
     return await todos.add(todo);
   } catch (problem) {
-    keep([{ key: Date.now() + Math.random(), todo, reason: problem.message }, ...unsaved]);
+    keep((others) => [{ ...one, reason: reasonOf(problem) }, ...others]);
     return null;
+  } finally {
+    keepSending(sending.filter((other) => other !== one));
   }
 }
 
+/** @param {Error} problem */
+const reasonOf = (problem) => `Not saved. ${problem.message}`;
+
 /** @param {Unsaved[]} now */
-function keep(now) {
-  unsaved = now;
+function keepSending(now) {
+  sending = now;
+  remember('sending', sending, () => sessionStorage);
+}
+
+/** Reads what is kept anew for each change: another tab may have changed it. @param {(kept: Unsaved[]) => Unsaved[]} change */
+function keep(change) {
+  unsaved = change(recall('unsaved', unsaved));
   remember('unsaved', unsaved);
   show();
 }
 
-export function show() {
+function show() {
   const list = byId('unsaved');
   list.hidden = unsaved.length === 0;
   for (const key of rows.keys()) if (!unsaved.some((one) => one.key === key)) rows.delete(key);
@@ -41,7 +63,7 @@ function rowOf(one) {
   const row = rows.get(one.key) ?? fromTemplate('unsaved-row');
   rows.set(one.key, row);
   setText(part(row, '.todo-title'), one.todo.title ?? '');
-  setText(part(row, '.reason'), `Not saved. ${one.reason}`);
+  setText(part(row, '.reason'), one.reason);
   const retry = /** @type {HTMLButtonElement} */ (part(row, '.retry'));
   const discard = /** @type {HTMLButtonElement} */ (part(row, '.discard'));
   retry.onclick = () => sendAgain(one, retry);
@@ -58,13 +80,15 @@ async function sendAgain(one, button) {
     await todos.add(one.todo);
     leave(one);
   } catch (problem) {
-    keep(unsaved.map((other) => (other === one ? { ...one, reason: problem.message } : other)));
+    keep((all) => all.map((other) => (other.key === one.key ? { ...one, reason: reasonOf(problem) } : other)));
   }
   button.disabled = false;
+  // a button that is disabled loses the focus
+  if (document.activeElement === document.body) button.focus();
 }
 
 /** @param {Unsaved} one */
 function leave(one) {
-  keep(unsaved.filter(({ key }) => key !== one.key));
+  keep((all) => all.filter(({ key }) => key !== one.key));
   byId('new-title').focus();
 }

@@ -190,3 +190,20 @@ async fn the_focus_is_always_seen() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_skip_link_leaves_the_address_so_that_a_reload_shows_the_same() {
+    let service = with_todos().await;
+    let page = Page::open_at(&service, "#/completed").await;
+    page.run("document.querySelector('.skip').focus()").await;
+    page.press(Key::Enter).await;
+    page.until_focused("#main").await;
+    page.reload().await;
+    page.until_titles(&["Done one"]).await;
+    // and a place in the page that is no view is in the list
+    page.run("location.hash = 'main'").await;
+    page.reload().await;
+    page.until("!document.querySelector('#todos-view').hidden")
+        .await;
+}

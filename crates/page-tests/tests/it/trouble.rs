@@ -3,7 +3,7 @@
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Page, Service, eventually};
+use crate::support::{Look, Page, Service, eventually};
 
 const SCRIPT: &str = "<script>document.title='pwned'</script>";
 
@@ -252,4 +252,108 @@ async fn the_page_opens_without_a_network_and_says_so() {
     service.start_api().await;
     page.until("document.querySelector('#connection').textContent === ''")
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_reload_before_the_answer_leaves_the_new_todo() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    page.run("const real = window.fetch; window.fetch = (url, options) => options?.method === 'POST' ? new Promise(() => {}) : real(url, options);")
+        .await;
+    page.type_into("#new-title", "In flight").await;
+    page.press(Key::Enter).await;
+    page.until("document.querySelector('#new-title').value === ''")
+        .await;
+    page.reload().await;
+    page.until_text(
+        ".unsaved .reason",
+        "The answer never came; it may be saved.",
+    )
+    .await;
+    page.click(".unsaved .retry").await;
+    page.until_titles(&["In flight"]).await;
+    page.reload().await;
+    page.until_titles(&["In flight"]).await;
+    page.until("document.querySelector('#unsaved').hidden")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn two_tabs_keep_the_unsaved_todos_of_both() {
+    let mut service = Service::start().await;
+    let page = Page::open(&service).await;
+    let driver = page.driver();
+    let first = driver.window().await.unwrap();
+    driver.new_tab().await.unwrap();
+    let windows = driver.windows().await.unwrap();
+    let second = windows.iter().find(|window| **window != first).unwrap();
+    driver.switch_to_window(second.clone()).await.unwrap();
+    page.go("").await;
+    service.stop_api();
+    for (window, title) in [(second, "Of the second"), (&first, "Of the first")] {
+        driver.switch_to_window(window.clone()).await.unwrap();
+        page.type_into("#new-title", title).await;
+        page.press(Key::Enter).await;
+        page.until_has(".unsaved .todo-title", title).await;
+    }
+    let both = "document.querySelectorAll('.unsaved-row').length === 2";
+    page.until(both).await;
+    driver.switch_to_window(second.clone()).await.unwrap();
+    page.until(both).await;
+    page.reload().await;
+    page.until(both).await;
+    service.start_api().await;
+    page.click("[aria-label='Try again: Of the first']").await;
+    page.until_titles(&["Of the first"]).await;
+    // the other tab does not offer it again
+    driver.switch_to_window(first).await.unwrap();
+    page.until("document.querySelector('#unsaved').innerText.includes('Of the second') && document.querySelectorAll('.unsaved-row').length === 1")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_list_that_fails_is_said_until_there_is_one() {
+    let service = Service::start().await;
+    service.add_titles(&["Behind it"]).await;
+    let page = Page::prepare(&service, Look::default()).await;
+    page.run_at_start("window.isBroken = true; const real = window.fetch; window.fetch = (url, options) => \
+         window.isBroken && String(url).endsWith('/todos') && options.method === 'GET' ? Promise.resolve(new Response('', { status: 500 })) : real(url, options);")
+        .await;
+    page.go("").await;
+    let words = "Could not load your todos. The server answered 500.";
+    page.until_text("#connection", words).await;
+    // other answers do not take the words away
+    page.type_into("#new-title", "New").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["New"]).await;
+    page.until_text("#connection", words).await;
+    page.until("document.querySelector('.notice') === null")
+        .await;
+    page.run("window.isBroken = false; dispatchEvent(new Event('online'))")
+        .await;
+    page.until_titles(&["New", "Behind it"]).await;
+    page.until("document.querySelector('#connection').textContent === ''")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_change_elsewhere_while_the_list_is_on_its_way_is_seen() {
+    let service = Service::start().await;
+    service.add_titles(&["Old"]).await;
+    let page = Page::open(&service).await;
+    page.until_titles(&["Old"]).await;
+    page.run("const real = window.fetch; window.fetch = async (url, options) => { const answer = await real(url, options); \
+         if (!window.held) await new Promise((go) => (window.held = go)); return answer; }; dispatchEvent(new Event('online'));")
+        .await;
+    page.until("Boolean(window.held)").await;
+    service.add_titles(&["New"]).await;
+    page.run(
+        "new BroadcastChannel('taskoverflow').postMessage('changed'); setTimeout(window.held, 100)",
+    )
+    .await;
+    page.until_titles(&["New", "Old"]).await;
 }
