@@ -30,7 +30,10 @@ class Todos extends EventTarget {
 
   constructor() {
     super();
-    tabs.addEventListener('message', () => this.load().catch(() => {}));
+    tabs.addEventListener('message', () => {
+      this.#writes += 1;
+      this.load().catch(() => {});
+    });
   }
 
   /** @returns {Todo[]} newest first, as the server lists them */
@@ -83,10 +86,16 @@ class Todos extends EventTarget {
   /** Changes a todo here at once, and back if the server refuses. @param {number} id @param {Changes} changes */
   change(id, changes) {
     if (!this.#byId.has(id)) return Promise.resolve();
-    this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
+    const change = this.#queue(id, changes);
     this.#changed();
+    return change;
+  }
+
+  /** @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent */
+  #queue(id, changes, turn) {
+    this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
     const previous = this.#lastChange.get(id) ?? Promise.resolve();
-    const change = previous.then(() => this.#send(id, changes));
+    const change = previous.then(() => turn).then(() => this.#send(id, changes));
     const settled = change.catch(() => {});
     this.#lastChange.set(id, settled);
     settled.then(() => this.#lastChange.get(id) === settled && this.#lastChange.delete(id));
@@ -109,9 +118,17 @@ class Todos extends EventTarget {
     }
   }
 
-  /** The same change to many; one problem stands for all. @param {Todo[]} todos @param {Changes} changes */
+  /**
+   * The same change to many: at once here, in turns there. One problem stands for all.
+   * @param {Todo[]} todos @param {Changes} changes
+   */
   async changeAll(todos, changes) {
-    await inTurns(todos, ({ id }) => this.change(id, changes));
+    const queued = todos.map(({ id }) => {
+      const { promise: turn, resolve: start } = Promise.withResolvers();
+      return { start, change: this.#queue(id, changes, turn) };
+    });
+    this.#changed();
+    await inTurns(queued, ({ start, change }) => (start(), change));
   }
 
   /** Takes todos out of sight, or back into it. @param {Todo[]} todos @param {boolean} hidden */
