@@ -32,14 +32,21 @@ export function setProblem(place, text, field) {
 }
 
 /**
- * Puts `children` into `parent` in their order. Those that are right stay untouched: moving an element takes its focus.
+ * Puts `children` into `parent` in their order. Those that are right stay untouched, and the one with the
+ * focus stays where it is while the others go around it: moving an element takes its focus.
  * @param {Element} parent @param {Element[]} children
  */
 export function arrange(parent, children) {
   const wanted = new Set(children);
   for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  const focused = children.find((child) => child.contains(document.activeElement));
   let place = parent.firstElementChild;
   for (const child of children) {
+    while (child === focused && place && place !== child) {
+      const other = place;
+      place = place.nextElementSibling;
+      parent.append(other);
+    }
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);
   }

@@ -7,6 +7,14 @@ import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
+/**
+ * Whether a mouse button, or a finger, is down. To close an editor then would move what is below it, and the click would
+ * hit something else.
+ */
+let isPressed = false;
+document.addEventListener('mousedown', () => (isPressed = true), true);
+document.addEventListener('mouseup', () => (isPressed = false), true);
+
 const NAMES = { title: 'title', description: 'note', deadline_at: 'deadline' };
 
 export class TodoEditor {
@@ -81,9 +89,9 @@ export class TodoEditor {
       return;
     }
     const changes = this.#changes();
-    if (Object.keys(changes).length === 0) return this.#close(byKey);
+    if (Object.keys(changes).length === 0 && !this.#isPartial()) return this.#close(byKey);
     if (this.#hasMistake()) return;
-    this.#isSaving = true;
+    this.#setSaving(true);
     try {
       if (await this.#isAgreed(changes)) {
         await todos.change(this.#seen.id, changes);
@@ -92,19 +100,33 @@ export class TodoEditor {
     } catch (problem) {
       this.#tell(problem.status === 404 ? this.#deletedWords() : `Not saved. ${problem.message}`);
     } finally {
-      this.#isSaving = false;
+      this.#setSaving(false);
     }
+  }
+
+  /** What is typed while it is saved would be lost. @param {boolean} isSaving */
+  #setSaving(isSaving) {
+    this.#isSaving = isSaving;
+    for (const field of [this.title, this.description, this.day, this.time]) field.readOnly = isSaving;
+  }
+
+  /** Half a date, or a time that was put in without one. */
+  #isPartial() {
+    const { time } = toFields(fromWire(this.#opened.deadline_at));
+    const isTimeAlone = !this.day.value && this.time.value !== '' && this.time.value !== time;
+    return this.day.validity.badInput || this.time.validity.badInput || isTimeAlone;
   }
 
   #hasMistake() {
     const title = titleProblem(this.title.value.trim());
     const description = descriptionProblem(this.description.value.trim());
-    const date = this.day.validity.badInput || this.time.validity.badInput ? 'The deadline is not whole.' : '';
     const year = this.day.validity.rangeOverflow ? 'The deadline is too far away.' : '';
-    setProblem(part(this.element, '.problem'), title || description || date || year);
-    this.title.toggleAttribute('aria-invalid', title !== '');
-    this.description.toggleAttribute('aria-invalid', description !== '');
-    return Boolean(title || description || date || year);
+    const date = this.#isPartial() ? 'The deadline is not whole.' : year;
+    this.title.ariaInvalid = title ? 'true' : null;
+    this.description.ariaInvalid = description ? 'true' : null;
+    this.day.ariaInvalid = date ? 'true' : null;
+    this.#tell(title || description || date);
+    return Boolean(title || description || date);
   }
 
   /**
@@ -150,7 +172,11 @@ export class TodoEditor {
   #left({ relatedTarget }) {
     if (relatedTarget instanceof Node && this.element.contains(relatedTarget)) return;
     // the focus also leaves with the window, and then it comes back
-    if (document.hasFocus() || relatedTarget) this.#save(false);
+    if (!document.hasFocus() && !relatedTarget) return;
+    const save = () => this.element.contains(document.activeElement) || this.#save(false);
+    // the click comes right after
+    if (isPressed) document.addEventListener('mouseup', () => setTimeout(save), { once: true });
+    else this.#save(false);
   }
 
   /** @param {boolean} byKey */

@@ -185,3 +185,143 @@ async fn an_empty_list_helps_to_begin() {
         .await;
     page.until_has(".todo-deadline", "tomorrow, 09:00").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn half_a_deadline_is_never_dropped_without_a_word() {
+    let service = Service::start().await;
+    service.add_titles(&["When?"]).await;
+    let page = Page::open(&service).await;
+    for is_time_alone in [false, true] {
+        page.part_of("When?", ".edit-button")
+            .await
+            .click()
+            .await
+            .unwrap();
+        if is_time_alone {
+            page.set(".edit-time", "08:15").await;
+        } else {
+            page.run("document.querySelector('.edit-date').focus()")
+                .await;
+            page.press("12").await;
+        }
+        page.click(".save").await;
+        page.until_text(".editor .problem", "The deadline is not whole.")
+            .await;
+        page.until("document.querySelector('.edit-date').ariaInvalid === 'true'")
+            .await;
+        page.assert_accessible("half a deadline").await;
+        page.press(Key::Escape).await;
+        page.until("document.querySelector('.editor') === null")
+            .await;
+    }
+    // a new one too; and a date that is taken back takes its time along
+    page.type_into("#new-title", "New").await;
+    page.click("#new-more").await;
+    // which has the focus now; the driver itself types whole dates only
+    page.press("12" + Key::Enter).await;
+    page.until_text("#new-problem", "The deadline is not whole.")
+        .await;
+    page.until_focused("#new-date").await;
+    page.set("#new-date", "2031-07-01").await;
+    page.until("document.querySelector('#new-time').value === '17:00'")
+        .await;
+    page.set("#new-date", "").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["New", "When?"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn all_are_marked_at_once_and_a_later_word_counts() {
+    let service = Service::start().await;
+    let titles: Vec<String> = (0..12).map(|number| format!("Todo {number}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    service.add_titles(&titles).await;
+    let page = Page::open(&service).await;
+    page.until_titles(&titles.iter().rev().copied().collect::<Vec<_>>())
+        .await;
+    let click = "(() => { const all = document.querySelector('#toggle-all'); all.click(); \
+        return [all.checked, document.querySelectorAll('.todo.completed').length]; })()";
+    assert_eq!(page.value(click).await, json!([true, 12]));
+    page.run("[...document.querySelectorAll('.todo .toggle')].at(-1).click()")
+        .await;
+    let is_done = |todo: &Value| todo["completed"] == true;
+    eventually("all but the last are completed", async || {
+        let todos = service.todos().await;
+        todos.iter().filter(|todo| is_done(todo)).count() == 11 && !is_done(todos.last().unwrap())
+    })
+    .await;
+    page.until("document.querySelectorAll('.todo.completed').length === 11")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_focus_stays_on_a_todo_that_moves() {
+    let service = Service::start().await;
+    for (title, hours) in [("Third", 72), ("Second", 48), ("First", 24)] {
+        service
+            .add(json!({ "title": title, "deadline_at": in_hours(hours), "completed": title == "First" }))
+            .await;
+    }
+    let page = Page::open(&service).await;
+    page.set("#sort", "deadline").await;
+    page.until_titles(&["Second", "Third", "First"]).await;
+    page.part_of("First", ".toggle")
+        .await
+        .focus()
+        .await
+        .unwrap();
+    let title = "document.activeElement.closest('.todo')?.querySelector('.todo-title').textContent";
+    for order in [["First", "Second", "Third"], ["Second", "Third", "First"]] {
+        page.press(Key::Space).await;
+        page.until_titles(&order).await;
+        assert_eq!(page.value(title).await, "First");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_click_while_a_todo_is_edited_hits_what_it_was_aimed_at() {
+    let service = Service::start().await;
+    service.add_titles(&["Below", "Beside", "Edited"]).await;
+    let page = Page::open(&service).await;
+    page.part_of("Edited", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.part_of("Below", ".toggle")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until("document.querySelector('.editor') === null")
+        .await;
+    page.until("document.querySelector('.todo.completed .todo-title')?.textContent === 'Below'")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn nothing_can_be_typed_while_an_edit_is_saved() {
+    let service = Service::start().await;
+    service.add_titles(&["Slow"]).await;
+    let page = Page::open(&service).await;
+    page.run("const real = window.fetch; window.fetch = async (url, options) => { \
+         await new Promise((go) => (window.held = go)); window.fetch = real; return real(url, options); };")
+        .await;
+    page.part_of("Slow", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press("er" + Key::Enter).await;
+    page.until("Boolean(window.held)").await;
+    page.press("!").await;
+    page.until("document.querySelector('.edit').value === 'Slower'")
+        .await;
+    page.run("window.held()").await;
+    page.until_titles(&["Slower"]).await;
+}
