@@ -60,8 +60,8 @@ fn as_sent(name: &str, bytes: &'static [u8]) -> Bytes {
 }
 
 fn style_sheet() -> String {
-    let styles = STYLES.iter().map(|(_, bytes)| *bytes);
-    lean(&String::from_utf8_lossy(&styles.collect::<Vec<_>>().concat()))
+    let styles: Vec<&[u8]> = STYLES.iter().map(|(_, bytes)| *bytes).collect();
+    lean(&String::from_utf8_lossy(&styles.concat()))
 }
 
 /// Of what is sent, not of its sources: what makes the one from the other may change too.
