@@ -1,6 +1,6 @@
 // Asking for a calendar.
 
-import { call } from './api.js';
+import { call, server } from './api.js';
 import { byId, setProblem } from './elements.js';
 import * as feeds from './feeds.js';
 import * as jobList from './job-list.js';
@@ -15,6 +15,7 @@ export function start() {
   form.addEventListener('submit', (event) => (event.preventDefault(), create()));
   form.addEventListener('change', () => (key = newKey()));
   byId('subscribe').addEventListener('click', subscribe);
+  server.addEventListener('back', () => byId('export-view').hidden || setShown(true));
   jobList.start();
 }
 
@@ -39,8 +40,8 @@ function chosen() {
 async function create() {
   await whileBusy('submit', async () => {
     const accepted = await call('POST', 'todos/ical', { body: chosen(), headers: { 'Idempotency-Key': key } });
-    key = newKey();
     const { json } = await call('GET', `todos/ical/${accepted.json.task_id}/status`);
+    key = newKey();
     jobList.add(json);
   });
 }

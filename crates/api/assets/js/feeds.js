@@ -5,7 +5,7 @@ import { inWords } from './deadline.js';
 import { arrange, byId, fromTemplate, part, setText } from './elements.js';
 import { notify, notifyProblem } from './notices.js';
 
-/** @typedef {{ id: string, name: string | null, url?: string, webcal_url?: string, created_at: string }} Feed `url` comes once */
+/** @typedef {{ id: string, name: string, url?: string, webcal_url?: string, created_at: string }} Feed its addresses come once */
 
 const PATH = 'calendar/feeds';
 
@@ -43,7 +43,7 @@ function show() {
 /** @param {Feed} feed */
 function newRow(feed) {
   const row = fromTemplate('feed-row');
-  const name = feed.name || 'Todos';
+  const { name } = feed;
   const remove = /** @type {HTMLButtonElement} */ (part(row, '.destroy'));
   setText(part(row, '.feed-name'), name);
   setText(part(row, '.job-when'), inWords(new Date(feed.created_at), new Date()));
@@ -54,12 +54,11 @@ function newRow(feed) {
 }
 
 /** @param {Element} row @param {Feed} feed */
-function showLinks(row, { url = '', webcal_url: webcalUrl }) {
+function showLinks(row, { url = '', webcal_url: webcal = '' }) {
   const field = /** @type {HTMLInputElement} */ (part(row, '.feed-url'));
   /** @type {HTMLElement} */ (part(row, '.feed-links')).hidden = false;
   field.value = url;
   field.addEventListener('focus', () => field.select());
-  const webcal = webcalUrl ?? url.replace(/^https?:/, 'webcal:');
   /** @type {HTMLAnchorElement} */ (part(row, '.subscribe')).href = webcal;
   /** @type {HTMLAnchorElement} */ (part(row, '.https')).href = url;
   part(row, '.copy').addEventListener('click', async () => {

@@ -12,9 +12,11 @@ import { notifyProblem } from './notices.js';
 export class JobCard {
   #job;
   /** @type {(() => void) | null} */ #unwatch = null;
+  /** Whether it is cancelled but runs on, until its worker hears of it. */ #isStopping = false;
+  /** Why nothing is heard of it. */ #trouble = '';
   #onNews;
 
-  /** @param {Job} job @param {(words: string) => void} onNews told of each new state, in words */
+  /** @param {Job} job @param {() => void} onNews told of each new state */
   constructor(job, onNews) {
     this.#job = job;
     this.#onNews = onNews;
@@ -24,11 +26,20 @@ export class JobCard {
     this.download.href = urlOf(`todos/ical/${job.task_id}/result`);
     this.download.addEventListener('click', (event) => (event.preventDefault(), this.#download()));
     this.cancel.addEventListener('click', () => this.#cancel());
+    this.element.tabIndex = -1;
     this.show(job);
+  }
+
+  /** Its state, to be said aloud. */
+  get news() {
+    return `Calendar ${badgeWords(this.#job).toLowerCase()}. ${this.#job.error?.detail ?? ''}`;
   }
 
   /** @param {Job} job */
   show(job) {
+    // an answer may come late: what has ended stays so
+    if (hasEnded(this.#job) && !hasEnded(job)) return;
+    this.#trouble = '';
     const isNew = job.task_status !== this.#job.task_status;
     this.#job = job;
     this.tick();
@@ -36,7 +47,7 @@ export class JobCard {
     const when = /** @type {HTMLTimeElement} */ (part(this.element, '.job-when'));
     when.dateTime = job.created_at;
     setText(when, inWords(created, new Date()));
-    if (isNew) this.#onNews(`Calendar ${badgeWords(job).toLowerCase()}. ${job.error?.detail ?? ''}`);
+    if (isNew) this.#onNews();
   }
 
   /** Shows what changes with time alone. */
@@ -47,10 +58,16 @@ export class JobCard {
     const job = this.#job;
     element.dataset.status = job.task_status;
     setText(part(element, '.badge'), badgeWords(job));
-    setText(part(element, '.job-details'), detailWords(job, now));
+    const words = [detailWords(job, now)];
+    if (this.isLive && this.#isStopping) words.push('It will stop as soon as its worker hears of it.');
+    if (this.isLive) words.push(this.#trouble);
+    setText(part(element, '.job-details'), words.join(' ').trim());
     this.#showProgress(job);
     this.download.hidden = job.task_status !== 'SUCCESS';
+    const hadFocus = document.activeElement === this.cancel;
     this.cancel.hidden = hasEnded(job);
+    // a button that is hidden loses the focus
+    if (hadFocus && this.cancel.hidden) (this.download.hidden ? element : this.download).focus();
     const what = `calendar of ${inWords(new Date(job.created_at), new Date()).toLowerCase()}`;
     this.download.ariaLabel = `Download the ${what}`;
     this.cancel.ariaLabel = `Cancel the ${what}`;
@@ -78,9 +95,9 @@ export class JobCard {
     this.#unwatch = null;
     if (!isWanted) return;
     this.#unwatch = watch(this.#job, {
-      onState: (job) => this.show(job),
+      onState: (job) => this.show(job ?? this.#job),
       onGone: () => (this.#expire(), this.tick()),
-      onProblem: (problem) => setText(part(this.element, '.job-details'), `${problem.message} Asking again soon.`),
+      onProblem: (problem) => ((this.#trouble = `${problem.message} Asking again soon.`), this.tick()),
     });
   }
 
@@ -100,15 +117,12 @@ export class JobCard {
   }
 
   async #cancel() {
-    this.cancel.disabled = true;
     try {
       const { json, status } = await call('DELETE', `todos/ical/${this.#job.task_id}`);
+      this.#isStopping = status === 202;
       this.show(json);
-      if (status === 202) setText(part(this.element, '.job-details'), 'It will stop as soon as its worker hears of it.');
     } catch (problem) {
       notifyProblem(`Could not cancel. ${problem.message}`);
-    } finally {
-      this.cancel.disabled = false;
     }
   }
 }

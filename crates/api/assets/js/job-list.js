@@ -37,27 +37,38 @@ export function setShown(shown) {
 
 /** The card of a job that was just accepted. @param {Job} job */
 export function add(job) {
-  cards = new Map([[job.task_id, newCard(job)], ...cards]);
-  show();
+  const card = cardOf(job);
+  show(new Map([[job.task_id, card], ...cards]));
+  say(card.news);
 }
 
 /** @param {Job} job */
-const newCard = (job) =>
-  new JobCard(job, (words) => {
-    setText(byId('job-news'), words);
+function newCard(job) {
+  const card = new JobCard(job, () => {
+    say(card.news);
     // another live one may take its turn
     setTimeout(watchSome);
   });
+  return card;
+}
+
+/** Aloud: the same words are read again only if they were gone meanwhile. @param {string} words */
+function say(words) {
+  setText(byId('job-news'), '');
+  setTimeout(() => setText(byId('job-news'), words), 100);
+}
 
 /** @param {string} cursor */
 async function loadPage(cursor) {
   older.disabled = true;
+  const known = new Set(cards.keys());
   try {
     const { json, headers } = await call('GET', `todos/ical?limit=${PAGE}${cursor && `&cursor=${cursor}`}`);
     nextCursor = /[?&]cursor=([^&>]+)/.exec(headers.get('Link') ?? '')?.[1] ?? '';
     const page = new Map(json.map((/** @type {Job} */ job) => [job.task_id, cardOf(job)]));
-    cards = cursor ? new Map([...cards, ...page]) : page;
-    show();
+    // one that was added since is newer than this answer
+    const newer = [...cards].filter(([id]) => !known.has(id));
+    show(new Map([...(cursor ? cards : newer), ...page]));
   } catch (problem) {
     if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
   } finally {
@@ -72,7 +83,10 @@ function cardOf(job) {
   return card ?? newCard(job);
 }
 
-function show() {
+/** @param {Map<string, JobCard>} now */
+function show(now) {
+  for (const [id, card] of cards) if (!now.has(id)) card.setWatched(false);
+  cards = now;
   arrange(list, [...cards.values()].map(({ element }) => element));
   byId('jobs-none').hidden = cards.size > 0;
   older.hidden = !nextCursor;
@@ -80,7 +94,7 @@ function show() {
 }
 
 function tick() {
-  for (const card of cards.values()) if (card.isLive) card.tick();
+  for (const card of cards.values()) card.tick();
 }
 
 /** The newest live ones are followed, each until it has ended. */

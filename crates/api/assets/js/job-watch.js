@@ -10,12 +10,13 @@ const FIRST_WAIT_S = 1;
 const LONGEST_WAIT_S = 15;
 const GROWTH = 1.5;
 
-/** Once a server has said that it has no event streams, it is not asked again. */
+/** Once a server has refused the event stream of a job that it does have, it is not asked for one again. */
 let hasStreams = 'EventSource' in window;
 
 /**
  * @param {Job} job
- * @param {{ onState: (job: Job) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers
+ * @param {{ onState: (job: Job | null) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers a state of
+ *   null: as it was
  * @returns {() => void} ends it
  */
 export function watch(job, handlers) {
@@ -28,10 +29,10 @@ export function watch(job, handlers) {
     stop();
     document.removeEventListener('visibilitychange', follow);
   };
-  const onState = (/** @type {Job} */ state) => {
+  const onState = (/** @type {Job | null} */ state) => {
     if (isOver) return;
-    last = state;
-    if (hasEnded(state)) end();
+    last = state ?? last;
+    if (hasEnded(last)) end();
     handlers.onState(state);
   };
   const onProblem = (/** @type {any} */ problem) => {
@@ -42,10 +43,18 @@ export function watch(job, handlers) {
     } else handlers.onProblem(problem);
   };
   const ask = () => (stop = poll(last.task_id, onState, onProblem));
+  const onBroken = () => status(last.task_id).then(({ json }) => onState(json), onProblem);
+  const onRefused = (/** @type {boolean} */ hasSpoken) => {
+    const onAnswer = (/** @type {Job | null} */ state) => {
+      if (!hasSpoken) hasStreams = false;
+      onState(state);
+    };
+    stop = poll(last.task_id, onAnswer, onProblem);
+  };
   function follow() {
     stop();
     if (document.hidden || isOver) return;
-    if (hasStreams) stop = stream(last.task_id, onState, ask);
+    if (hasStreams) stop = stream(last.task_id, { onState, onBroken, onRefused });
     else ask();
   }
   document.addEventListener('visibilitychange', follow);
@@ -53,27 +62,30 @@ export function watch(job, handlers) {
   return end;
 }
 
+/** @param {string} id @param {Record<string, string>} [headers] */
+const status = (id, headers) => call('GET', `todos/ical/${id}/status`, { headers });
+
 /**
- * The browser connects again by itself when a stream breaks; `onRefused` runs when it may not.
- * @param {string} id @param {(job: Job) => void} onState @param {() => void} onRefused
+ * The browser connects again by itself when a stream breaks, each time with `onBroken`; `onRefused` runs when it may not.
+ * @param {string} id
+ * @param {{ onState: (job: Job | null) => void, onBroken: () => void, onRefused: (hasSpoken: boolean) => void }} handlers
  */
-function stream(id, onState, onRefused) {
+function stream(id, { onState, onBroken, onRefused }) {
   const source = new EventSource(urlOf(`todos/ical/${id}/events`));
   let hasSpoken = false;
-  const heard = (/** @type {MessageEvent} */ { data }) => {
+  source.addEventListener('open', () => onState(null));
+  source.addEventListener('message', ({ data }) => {
     hasSpoken = true;
     onState(JSON.parse(data));
-  };
-  for (const name of ['message', 'status']) source.addEventListener(name, heard);
+  });
   source.addEventListener('error', () => {
-    if (source.readyState !== EventSource.CLOSED) return;
-    if (!hasSpoken) hasStreams = false;
-    onRefused();
+    if (source.readyState === EventSource.CLOSED) onRefused(hasSpoken);
+    else onBroken();
   });
   return () => source.close();
 }
 
-/** @param {string} id @param {(job: Job) => void} onState @param {(problem: any) => void} onProblem */
+/** @param {string} id @param {(job: Job | null) => void} onState @param {(problem: any) => void} onProblem */
 function poll(id, onState, onProblem) {
   let wait = FIRST_WAIT_S;
   let timer = 0;
@@ -82,14 +94,13 @@ function poll(id, onState, onProblem) {
   const ask = async () => {
     let asked = 0;
     try {
-      const headers = etag ? { 'If-None-Match': etag } : {};
-      const answer = await call('GET', `todos/ical/${id}/status`, { headers });
+      const answer = await status(id, etag ? { 'If-None-Match': etag } : {});
       if (isStopped) return;
       // what moves is looked at more often than what waits
       wait = answer.status === 304 ? Math.min(wait * GROWTH, LONGEST_WAIT_S) : FIRST_WAIT_S;
       asked = answer.retryAfter ?? 0;
       etag = answer.headers.get('ETag') ?? '';
-      if (answer.json) onState(answer.json);
+      onState(answer.json);
     } catch (problem) {
       if (isStopped) return;
       wait = Math.min(wait * 2, LONGEST_WAIT_S);

@@ -97,9 +97,12 @@ async fn a_queued_job_is_cancelled() {
     let page = Page::open_at(&service, "#/export").await;
     page.click("#export-form [type=submit]").await;
     page.until_has(".job .badge", "Queued").await;
+    page.until_text("#job-news", "Calendar queued.").await;
     page.assert_accessible("a job is queued").await;
     page.click(".job .cancel").await;
     page.until_has(".job .badge", "Cancelled").await;
+    page.until_text("#job-news", "Calendar cancelled.").await;
+    page.until_focused(".job").await;
     page.until("document.querySelector('.job .cancel').hidden && document.querySelector('.job .download').hidden").await;
     let jobs = service.call("GET", "todos/ical", None).await;
     assert_eq!(jobs[0]["task_status"], "REVOKED");
@@ -135,13 +138,7 @@ async fn a_result_that_has_expired_is_said_in_words() {
             .is_empty()
     })
     .await;
-    if page
-        .value("!document.querySelector('.job .download').hidden")
-        .await
-        == true
-    {
-        page.click(".job .download").await;
-    }
+    // by itself
     page.until_has(".job .badge", "Expired").await;
     page.assert_accessible("a job has expired").await;
 }
@@ -252,4 +249,96 @@ async fn a_subscription_is_made_shown_once_and_revoked() {
     page.click(".feed .destroy").await;
     page.until("document.querySelector('#feeds').hidden").await;
     assert_eq!(reqwest::get(url).await.unwrap().status(), 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_result_that_is_gone_before_its_time_is_said_in_words() {
+    let service = with_three_todos(&[], &[]).await;
+    let page = Page::open_at(&service, "#/export").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Done").await;
+    page.run("const real = window.fetch; window.fetch = (url, options) => options?.method === 'HEAD' ? Promise.resolve(new Response(null, { status: 410 })) : real(url, options);")
+        .await;
+    page.click(".job .download").await;
+    page.until_has(".job .badge", "Expired").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_running_job_that_is_cancelled_says_until_its_end_that_it_will_stop() {
+    let mut service = with_three_todos(&[], &["--render-delay=30s"]).await;
+    let page = Page::open_at(&service, "#/export").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Running").await;
+    // so that it does not hear of it
+    service.stop_worker();
+    page.click(".job .cancel").await;
+    page.until_has(".job .job-details", "It will stop").await;
+    let words = "document.querySelector('.job-details').textContent";
+    let before = page.value(words).await;
+    eventually("time goes by", async || page.value(words).await != before).await;
+    page.until_has(".job .job-details", "It will stop").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_stream_that_breaks_is_said_until_it_is_there_again() {
+    let mut service = with_three_todos(&[], &[]).await;
+    service.stop_worker();
+    let page = Page::open_at(&service, "#/export").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Queued").await;
+    service.stop_api();
+    page.until_has(".job .job-details", "Asking again soon.")
+        .await;
+    page.until_has("#connection", "The server can’t be reached.")
+        .await;
+    service.start_api().await;
+    page.until("!document.querySelector('.job-details').textContent.includes('Asking')")
+        .await;
+    service.start_worker();
+    page.until_has(".job .badge", "Done").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_export_that_was_opened_without_a_server_fills_once_it_is_back() {
+    let mut service = with_three_todos(&[], &[]).await;
+    let page = Page::open(&service).await;
+    service.stop_api();
+    page.click("[data-view=export]").await;
+    page.until_has("#connection", "The server can’t be reached.")
+        .await;
+    service.start_api().await;
+    page.until("!document.querySelector('#jobs-none').hidden && !document.querySelector('#subscribe').hidden")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_job_is_made_and_listed_once_whatever_comes_late_or_fails() {
+    let mut service = with_three_todos(&[], &[]).await;
+    service.stop_worker();
+    let page = Page::prepare(&service, Look::default()).await;
+    // the first list is late, the first status fails
+    page.run_at_start("const real = window.fetch; window.statuses = 0; window.fetch = async (url, options) => { \
+         if (String(url).endsWith('/status') && (window.statuses += 1) === 1) return new Response('', { status: 500 }); \
+         const answer = await real(url, options); \
+         if (String(url).includes('/ical?') && !window.listed) await new Promise((go) => (window.listed = go)); return answer; };")
+        .await;
+    page.go("#/export").await;
+    page.until("Boolean(window.listed)").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_text("#export-problem", "The server answered 500.")
+        .await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Queued").await;
+    page.run("window.listed()").await;
+    page.until("!document.querySelector('#more-jobs').disabled")
+        .await;
+    page.until("document.querySelectorAll('.job').length === 1")
+        .await;
+    let jobs = service.call("GET", "todos/ical", None).await;
+    assert_eq!(jobs.as_array().unwrap().len(), 1);
 }
