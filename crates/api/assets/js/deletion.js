@@ -7,8 +7,9 @@ import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
-/** @type {Map<Todo[], { act: () => void }>} what is held back, oldest first */
+/** @type {Map<Todo[], { act: () => void, close: () => void }>} what is held back, oldest first */
 const held = new Map();
+let isLeaving = false;
 
 /** @param {Todo[]} gone */
 export function deleteLater(gone) {
@@ -35,7 +36,7 @@ export function undoLast() {
 async function deleteNow(gone, what) {
   held.delete(gone);
   try {
-    await todos.delete(gone);
+    await todos.delete(gone, { keepalive: isLeaving });
   } catch (problem) {
     todos.hide(gone, false);
     notifyProblem(`Could not delete ${what}. ${problem.message}`);
@@ -43,6 +44,8 @@ async function deleteNow(gone, what) {
 }
 
 window.addEventListener('pagehide', () => {
-  for (const gone of held.keys()) todos.delete(gone, { keepalive: true }).catch(() => {});
-  held.clear();
+  isLeaving = true;
+  for (const notice of held.values()) notice.close();
+  // the page may come back as it was
+  isLeaving = false;
 });

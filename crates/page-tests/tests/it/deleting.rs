@@ -174,3 +174,25 @@ async fn a_delete_that_fails_brings_the_todo_back() {
     page.until_has(".notice.is-problem", "Could not delete “Keep”.")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_was_deleted_on_leaving_cannot_be_undone_on_coming_back() {
+    let service = Service::start().await;
+    service.add_titles(&["Keep", "Gone"]).await;
+    let page = Page::open(&service).await;
+    page.run(COUNT_DELETES).await;
+    page.part_of("Gone", ".destroy")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_has(".notice", "Deleted").await;
+    page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+        .await;
+    page.until("document.querySelector('.notice') === null")
+        .await;
+    eventually("it is deleted", async || service.titles().await == ["Keep"]).await;
+    page.until_titles(&["Keep"]).await;
+    assert_eq!(page.value("window.deletes").await, 1);
+}
