@@ -16,7 +16,10 @@ const date = (day) => new Date(`${day}T00:00:00Z`);
 const text = (moment) => moment.toISOString().slice(0, 10);
 
 /** @param {string} day @param {number} days */
-export const plusDays = (day, days) => within(text(new Date(date(day).getTime() + days * DAY_MS)));
+const shifted = (day, days) => text(new Date(date(day).getTime() + days * DAY_MS));
+
+/** @param {string} day @param {number} days */
+export const plusDays = (day, days) => within(shifted(day, days));
 
 /** The same day of another month, or its last. @param {string} day @param {number} months */
 export function plusMonths(day, months) {
@@ -29,11 +32,11 @@ export function plusMonths(day, months) {
   return within(text(first));
 }
 
-/** @param {string} day */
-const within = (day) => (day < FIRST || !/^\d/.test(day) ? FIRST : day.length > LAST.length ? LAST : day);
+/** The day, or the nearest that can be chosen; ECMAScript writes the years from 10000 with a sign. @param {string} day */
+export const within = (day) => (day.startsWith('+') ? LAST : day < FIRST ? FIRST : day);
 
 /** @param {string} day */
-export const startOfWeek = (day) => plusDays(day, -((date(day).getUTCDay() - FIRST_WEEKDAY + 7) % 7));
+export const startOfWeek = (day) => shifted(day, -((date(day).getUTCDay() - FIRST_WEEKDAY + 7) % 7));
 
 /** @param {string} a @param {string} b */
 export const isSameMonth = (a, b) => a.slice(0, 7) === b.slice(0, 7);
@@ -42,9 +45,9 @@ export const isSameMonth = (a, b) => a.slice(0, 7) === b.slice(0, 7);
 export function weeksOf(day) {
   const first = `${day.slice(0, 7)}-01`;
   const weeks = [];
-  for (let start = startOfWeek(first); ; start = plusDays(start, 7)) {
+  for (let start = startOfWeek(first); ; start = shifted(start, 7)) {
     if (weeks.length > 0 && !isSameMonth(start, day)) return weeks;
-    weeks.push(Array.from({ length: 7 }, (_, index) => plusDays(start, index)));
+    weeks.push(Array.from({ length: 7 }, (_, index) => shifted(start, index)));
     if (weeks.length > 6) return weeks;
   }
 }

@@ -3,7 +3,7 @@
 import { dayOf, fromWire, markOf } from './deadline.js';
 import { byId, setText } from './elements.js';
 import * as monthDay from './month-day.js';
-import { dayWords, isSameMonth, monthWords, plusDays, plusMonths, startOfWeek, weekdayWords, weeksOf } from './month-days.js';
+import { dayWords, isSameMonth, monthWords, plusDays, plusMonths, startOfWeek, weekdayWords, weeksOf, within } from './month-days.js';
 import { replaceWithDay } from './route.js';
 import { plural } from './texts.js';
 import { todos } from './todos.js';
@@ -47,8 +47,8 @@ export function show() {
 
 /** @param {string} day */
 function choose(day, withFocus = false) {
-  chosen = day;
-  replaceWithDay(day);
+  chosen = within(day);
+  replaceWithDay(chosen);
   show();
   if (withFocus) focusChosen();
 }
@@ -105,7 +105,7 @@ function cellContent(day, words, due, now) {
   const number = document.createElement('span');
   number.className = 'day-number';
   number.ariaHidden = 'true';
-  number.textContent = String(Number(day.slice(8)));
+  number.textContent = String(Number(day.slice(-2)));
   const shown = due.length > TITLES_MAX ? TITLES_MAX - 1 : TITLES_MAX;
   const chips = due.slice(0, shown).map((todo) => {
     const chip = document.createElement('span');

@@ -20,8 +20,11 @@ export function read(hash) {
   return path.startsWith('/') ? { view: 'todos', filter: 'all' } : null;
 }
 
-/** @param {string | undefined} text */
-const isDay = (text) => text !== undefined && !Number.isNaN(Date.parse(text)) && !text.startsWith('0000');
+/** Browsers take 31 February for 3 March. @param {string | undefined} text */
+function isDay(text) {
+  const day = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text && day.getUTCFullYear() > 0;
+}
 
 /** Shows a day in the month without a step in the browser's history. @param {string} day */
 export function replaceWithDay(day) {

@@ -122,3 +122,27 @@ async fn a_full_day_says_how_many_more_there_are() {
     page.until("document.querySelectorAll('#day-list .todo').length === 5")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_day_that_is_none_is_today_and_the_ends_of_time_hold() {
+    let service = Service::start().await;
+    let page = Page::open_at(&service, "#/month/2026-02-31").await;
+    page.until("document.querySelector('[aria-selected=true]').ariaCurrent === 'date'")
+        .await;
+    for (end, keys) in [
+        ("9999-12-31", [Key::PageDown, Key::Right]),
+        ("0001-01-01", [Key::PageUp, Key::Left]),
+    ] {
+        page.go(&format!("#/month/{end}")).await;
+        page.click("[aria-selected=true]").await;
+        for key in keys {
+            page.press(key).await;
+            until_day(&page, end).await;
+        }
+        page.until("document.querySelectorAll('#month-grid [aria-selected=true]').length === 1")
+            .await;
+        page.until("document.querySelectorAll('#month-grid td:not(.other-month)').length === 31 && ![...document.querySelectorAll('.day-number')].some((e) => !Number(e.textContent))")
+            .await;
+    }
+}
