@@ -84,8 +84,8 @@ function showNone(isNone) {
     active: 'All done. Enjoy the calm.',
     completed: 'Nothing is completed yet.',
   }[filter];
-  byId('todos-none').hidden = !isNone;
-  setText(byId('todos-none'), search.value.trim() ? `No todo here has “${search.value.trim()}” in it.` : words);
+  const found = search.value.trim() ? `No todo here has “${search.value.trim()}” in it.` : words;
+  setText(byId('todos-none'), isNone ? found : '');
 }
 
 /** The day, and what it asks for. @param {Todo[]} all */

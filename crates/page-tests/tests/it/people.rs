@@ -207,3 +207,104 @@ async fn the_skip_link_leaves_the_address_so_that_a_reload_shows_the_same() {
     page.until("!document.querySelector('#todos-view').hidden")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_is_said_has_a_place_before_it_is_said() {
+    let service = with_todos().await;
+    let page = Page::open(&service).await;
+    page.until_has(".todo-title", "Done one").await;
+    let is_rendered = |selector: &str| {
+        format!(
+            "((e) => e.textContent.trim() === '' && e.checkVisibility() && e.closest('[role=status], [aria-live]') !== null)(document.querySelector('{selector}'))"
+        )
+    };
+    for selector in [
+        "#connection",
+        "#todos-none",
+        "[aria-live]:has(#unsaved)",
+        "#notices",
+    ] {
+        assert_eq!(page.value(&is_rendered(selector)).await, true, "{selector}");
+    }
+    page.go("#/export").await;
+    assert_eq!(page.value(&is_rendered("#job-news")).await, true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_choice_shows_in_forced_colours() {
+    let service = Service::start().await;
+    let page = Page::open_at(&service, "#/export").await;
+    let features = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
+    page.devtools("Emulation.setEmulatedMedia", features).await;
+    let outlines = "[...document.querySelectorAll('[name=component]')].map((e) => getComputedStyle(e.parentElement).outlineStyle)";
+    assert_eq!(page.value(outlines).await, json!(["solid", "none", "none"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_notice_does_not_cover_what_has_the_focus() {
+    let service = Service::start().await;
+    let titles: Vec<String> = (0..30).map(|number| format!("Todo {number}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    service.add_titles(&titles).await;
+    let page = Page::open(&service).await;
+    page.part_of("Todo 29", ".toggle")
+        .await
+        .focus()
+        .await
+        .unwrap();
+    page.press(Key::Delete).await;
+    page.until_has(".notice", "Deleted").await;
+    let is_free = "document.activeElement.getBoundingClientRect().bottom <= document.querySelector('.notice').getBoundingClientRect().top";
+    for _ in 0..20 {
+        page.press(Key::Down).await;
+        assert_eq!(page.value(is_free).await, true);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn nothing_goes_against_the_policy_of_the_page() {
+    let service = with_todos().await;
+    let page = Page::prepare(&service, Look::default()).await;
+    page.run_at_start("window.against = []; addEventListener('securitypolicyviolation', (event) => window.against.push(`${event.violatedDirective}: ${event.sourceFile} ${event.sample}`));")
+        .await;
+    page.go("").await;
+    page.part_of("Done one", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press(Key::Escape).await;
+    page.part_of("Done one", ".destroy")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.click(".notice-action").await;
+    page.click("#open-help").await;
+    page.press(Key::Escape).await;
+    page.click("[data-view=month]").await;
+    page.click("#month-next").await;
+    page.click("[data-view=export]").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Done").await;
+    page.click("#subscribe").await;
+    page.until_focused(".feed-url").await;
+    page.driver()
+        .execute_async(
+            "navigator.serviceWorker.ready.then(arguments[0])",
+            Vec::new(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(page.value("window.against").await, json!([]));
+    // and what does is seen here
+    page.run(
+        "document.body.append(Object.assign(document.createElement('img'), { src: 'data:,' }))",
+    )
+    .await;
+    page.until("window.against.length === 1").await;
+}
