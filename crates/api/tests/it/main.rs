@@ -25,6 +25,8 @@ mod results;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod todo_list;
 #[cfg(test)]
 mod todos;

@@ -28,21 +28,24 @@ fn output(settings: &[(&str, &str)]) -> Output {
 }
 
 /// A running process. Killed when dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
     url: String,
+    /// What it said last.
+    pub(crate) last_line: String,
 }
 
 impl Process {
     /// Runs it until it says `until`.
-    fn start(settings: &[(&str, &str)], until: &str) -> Self {
+    pub(crate) fn start(settings: &[(&str, &str)], until: &str) -> Self {
         let mut child = command(settings).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let mut process = Self {
             child,
             log,
             url: String::new(),
+            last_line: String::new(),
         };
         loop {
             let line = process.next_line();
@@ -61,7 +64,9 @@ impl Process {
             self.log.read_line(&mut line).unwrap() > 0,
             "the process ended"
         );
-        serde_json::from_str(&line).unwrap()
+        let value = serde_json::from_str(&line).unwrap();
+        self.last_line = line;
+        value
     }
 
     fn signal(&self, signal: Signal) {
