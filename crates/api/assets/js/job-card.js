@@ -54,7 +54,7 @@ export class JobCard {
   tick() {
     const { element } = this;
     const now = serverNow();
-    if (hasEnded(this.#job) && Date.parse(this.#job.expires_at) <= now) this.#expire();
+    if (this.#job.task_status === 'SUCCESS' && Date.parse(this.#job.expires_at) <= now) this.#expire();
     const job = this.#job;
     element.dataset.status = job.task_status;
     setText(part(element, '.badge'), badgeWords(job));

@@ -10,7 +10,7 @@ const FIRST_WAIT_S = 1;
 const LONGEST_WAIT_S = 15;
 const GROWTH = 1.5;
 
-/** Once a server has refused the event stream of a job that it does have, it is not asked for one again. */
+/** Once a server has refused an event stream and yet answers, it is not asked for one again. */
 let hasStreams = 'EventSource' in window;
 
 /**
@@ -45,11 +45,14 @@ export function watch(job, handlers) {
   const ask = () => (stop = poll(last.task_id, onState, onProblem));
   const onBroken = () => status(last.task_id).then(({ json }) => onState(json), onProblem);
   const onRefused = (/** @type {boolean} */ hasSpoken) => {
+    let mayHaveNone = !hasSpoken;
     const onAnswer = (/** @type {Job | null} */ state) => {
-      if (!hasSpoken) hasStreams = false;
+      if (mayHaveNone) hasStreams = false;
       onState(state);
     };
-    stop = poll(last.task_id, onAnswer, onProblem);
+    // it was away altogether
+    const onNoAnswer = (/** @type {any} */ problem) => ((mayHaveNone = false), onProblem(problem));
+    stop = poll(last.task_id, onAnswer, onNoAnswer);
   };
   function follow() {
     stop();

@@ -60,7 +60,7 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
   part(element, '.dismiss').addEventListener('click', notice.close);
 
   place.append(element);
-  element.scrollIntoView({ block: 'nearest' });
+  place.scrollTop = place.scrollHeight;
   if (!action) passing.add(notice);
   if (passing.size > AT_ONCE) [...passing].find((one) => !one.isUsed())?.close();
   wait();

@@ -146,3 +146,23 @@ async fn a_day_that_is_none_is_today_and_the_ends_of_time_hold() {
             .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn half_a_time_is_not_taken_for_the_usual_one() {
+    let service = Service::start().await;
+    let page = Page::open_at(&service, "#/month/2026-03-10").await;
+    page.run("document.querySelector('#day-time').focus()")
+        .await;
+    page.press(Key::Backspace).await;
+    page.type_into("#day-title", "When?").await;
+    page.press(Key::Enter).await;
+    page.until_text("#day-problem", "The time is not whole.")
+        .await;
+    page.until_focused("#day-time").await;
+    // and what was typed outlives a reload
+    page.reload().await;
+    page.until("document.querySelector('#day-title').value === 'When?'")
+        .await;
+    assert!(service.todos().await.is_empty());
+}

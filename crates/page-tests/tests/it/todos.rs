@@ -224,6 +224,12 @@ async fn half_a_deadline_is_never_dropped_without_a_word() {
         .await;
     page.until_focused("#new-date").await;
     page.set("#new-date", "2031-07-01").await;
+    page.set("#new-description", &"x".repeat(121)).await;
+    page.click("#new-add").await;
+    page.until_text("#new-problem", "The note is 1 character too long; 120 fit.")
+        .await;
+    page.until_focused("#new-description").await;
+    page.set("#new-description", "").await;
     page.until("document.querySelector('#new-time').value === '17:00'")
         .await;
     page.set("#new-date", "").await;

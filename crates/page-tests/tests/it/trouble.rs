@@ -127,6 +127,12 @@ async fn a_server_that_goes_away_costs_nothing_that_was_typed() {
     .await;
     page.until("document.querySelector('#new-title').value === ''")
         .await;
+    page.run("document.querySelector('.unsaved .retry').focus()")
+        .await;
+    page.press(Key::Enter).await;
+    page.until("!document.querySelector('.unsaved .retry').disabled")
+        .await;
+    page.until_focused(".unsaved .retry").await;
     page.assert_accessible("the server is away").await;
 
     service.start_api().await;

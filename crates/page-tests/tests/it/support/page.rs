@@ -106,6 +106,16 @@ impl Page {
             .await
             .unwrap();
         self.wait_until_started().await;
+        // to another place in the page that is open, the driver does not wait
+        let view = match place.get(..4) {
+            Some("#/mo") => "month",
+            Some("#/ex") => "export",
+            _ => "todos",
+        };
+        self.until(&format!(
+            "!document.querySelector('#{view}-view').hidden && document.querySelectorAll('.view:not([hidden])').length === 1"
+        ))
+        .await;
     }
 
     pub(crate) async fn reload(&self) {
