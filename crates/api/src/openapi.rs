@@ -178,17 +178,56 @@ pub(crate) struct ProblemDetails {
 #[response(status = 400, content_type = "application/problem+json")]
 pub(crate) struct BadInput(#[to_schema] ProblemDetails);
 
+/// Why a body is not read.
+#[derive(Debug, IntoResponses)]
+pub(crate) enum BadBody {
+    /// It did not come in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(#[to_schema] ProblemDetails),
+    /// It is longer than 64 KiB.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] ProblemDetails),
+    /// It is no JSON by its type.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedType(#[to_schema] ProblemDetails),
+}
+
 /// There is none of this id.
 #[derive(Debug, IntoResponses)]
 #[response(status = 404, content_type = "application/problem+json")]
 pub(crate) struct NotFound(#[to_schema] ProblemDetails);
+
+/// The client refuses the calendar both gzipped and as it is.
+#[derive(Debug, IntoResponses)]
+#[response(status = 406, content_type = "application/problem+json")]
+pub(crate) struct NotAcceptable(#[to_schema] ProblemDetails);
 
 /// The job is kept no longer.
 #[derive(Debug, IntoResponses)]
 #[response(status = 410, content_type = "application/problem+json")]
 pub(crate) struct Expired(#[to_schema] ProblemDetails);
 
-/// The database is away; `Retry-After` says when to try again.
+/// What is the service's own fault.
 #[derive(Debug, IntoResponses)]
-#[response(status = 503, content_type = "application/problem+json")]
-pub(crate) struct Unavailable(#[to_schema] ProblemDetails);
+pub(crate) enum ServerFault {
+    /// The cause is in the service's log, under the `X-Request-Id` of the answer.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Failed(#[to_schema] ProblemDetails),
+    /// The database is away, or a feed's first calendar is not made yet; `Retry-After` says when to try again.
+    #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32)))]
+    Unavailable(#[to_schema] ProblemDetails),
+}
+
+/// Whether requests can be served, part by part.
+#[derive(Debug, ToSchema)]
+pub(crate) struct Readiness {
+    #[schema(example = "ready")]
+    status: String,
+    #[schema(example = "reachable")]
+    database: String,
+    #[schema(example = "done")]
+    migrations: String,
+    /// As information only: unknown, reachable or unreachable.
+    #[schema(example = "reachable")]
+    queue: String,
+}

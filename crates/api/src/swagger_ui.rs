@@ -15,8 +15,9 @@ pub(crate) const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; 
     style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// The name of the page.
-pub(crate) const PAGE: &str = "index.html";
+/// The page, which names its files by where it is itself.
+pub(crate) static PAGE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("index.html", include_str!("../assets/docs/index.html")));
 /// What is taken out of the archive.
 const TAKEN: [&str; 3] = [
     "swagger-ui-bundle.js",
@@ -25,12 +26,8 @@ const TAKEN: [&str; 3] = [
 ];
 
 static FILES: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
-    let page = include_str!("../assets/docs/index.html");
     let start = include_str!("../assets/docs/start.js");
-    let mut files = BTreeMap::from([
-        (PAGE, Asset::new(PAGE, page)),
-        ("start.js", Asset::new("start.js", start)),
-    ]);
+    let mut files = BTreeMap::from([("start.js", Asset::new("start.js", start))]);
     if let Ok(mut archive) = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)) {
         for name in TAKEN {
             if let Some(bytes) = take(&mut archive, name) {
@@ -65,7 +62,7 @@ mod tests {
 
     #[test]
     fn every_file_that_the_page_needs_is_there() {
-        for name in TAKEN.into_iter().chain([PAGE, "start.js"]) {
+        for name in TAKEN.into_iter().chain(["start.js"]) {
             assert!(file(name).is_some(), "{name}");
         }
         assert!(file("no-such.js").is_none());

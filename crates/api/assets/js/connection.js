@@ -37,8 +37,13 @@ function away(problem) {
   say(problem.message);
   clearTimeout(timer);
   if (document.hidden) return;
-  timer = setTimeout(look, Math.max(wait, problem.retryAfter ?? 0) * 1000);
+  timer = setTimeout(lookAgain, Math.max(wait, problem.retryAfter ?? 0) * 1000);
+}
+
+/** Less and less often, but not for what a visitor tries meanwhile. */
+function lookAgain() {
   wait = Math.min(wait * 2, LONGEST_WAIT_S);
+  look();
 }
 
 function back() {
@@ -63,6 +68,7 @@ export async function look() {
   } catch (problem) {
     if (problem.isPassing) return;
     setText(banner, (refusal = `Could not load your todos. ${problem.message}`));
+    clearTimeout(refusalTimer);
     refusalTimer = setTimeout(look, LONGEST_WAIT_S * 1000);
   }
 }

@@ -50,7 +50,7 @@ pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiErr
 
 /// The page around Swagger UI.
 pub(super) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    answer(&request, swagger_ui::PAGE)
+    answer(&request, Some(&swagger_ui::PAGE))
 }
 
 /// A file of Swagger UI.
@@ -58,11 +58,11 @@ pub(super) async fn file(
     request: HttpRequest,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&request, &name)
+    answer(&request, swagger_ui::file(&name))
 }
 
-fn answer(request: &HttpRequest, name: &str) -> Result<HttpResponse, ApiError> {
-    let file = swagger_ui::file(name).ok_or(ApiError::NoSuchRoute)?;
+fn answer(request: &HttpRequest, file: Option<&Asset>) -> Result<HttpResponse, ApiError> {
+    let file = file.ok_or(ApiError::NoSuchRoute)?;
     let answer = file.answer(request, page::ASK_AGAIN)?;
     Ok(page::with_policy(answer, swagger_ui::CONTENT_POLICY))
 }

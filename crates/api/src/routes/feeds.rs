@@ -20,7 +20,9 @@ use crate::feed_token::FeedToken;
 use crate::job_request;
 use crate::json_body::JsonBody;
 use crate::links::Links;
-use crate::openapi::{self, BadInput, CalendarOptions, NotFound, Unavailable};
+use crate::openapi::{
+    self, BadBody, BadInput, CalendarOptions, NotAcceptable, NotFound, ServerFault,
+};
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
@@ -84,7 +86,8 @@ impl Addresses {
     responses(
         (status = 201, description = "Made", body = openapi::Feed, headers(("Location" = String))),
         BadInput,
-        Unavailable,
+        BadBody,
+        ServerFault,
     ),
 )]
 pub(super) async fn create(
@@ -113,7 +116,7 @@ pub(super) async fn create(
     summary = "The feeds, without their addresses",
     responses(
         (status = 200, description = "Done", body = [openapi::Feed]),
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
@@ -136,7 +139,7 @@ pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     responses(
         (status = 204, description = "Revoked"),
         NotFound,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpResponse, ApiError> {
@@ -162,6 +165,7 @@ pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpRespo
     summary = "The newest calendar of a feed",
     params(
         ("token" = String, Path),
+        ("If-None-Match" = Option<String>, Header),
     ),
     responses(
         (
@@ -173,7 +177,8 @@ pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpRespo
         ),
         (status = 304, description = "As If-None-Match has it"),
         NotFound,
-        Unavailable,
+        NotAcceptable,
+        ServerFault,
     ),
 )]
 pub(super) async fn calendar(

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::ProblemDetails;
+use crate::openapi::{self, ProblemDetails};
 use crate::problem::ApiError;
 use crate::state::{Api, Readiness};
 
@@ -59,7 +59,7 @@ pub(super) struct Ready {
     tag = "Health",
     summary = "Whether requests can be served, part by part",
     responses(
-        (status = 200, description = "They can"),
+        (status = 200, description = "They can", body = openapi::Readiness),
         (
             status = 503,
             description = "They can not",

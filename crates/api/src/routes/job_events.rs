@@ -14,7 +14,7 @@ use super::jobs::{PathId, find};
 use crate::job_view::JobView;
 use crate::job_watch::Watching;
 use crate::links::Links;
-use crate::openapi::{Expired, NotFound, Unavailable};
+use crate::openapi::{Expired, NotFound, ServerFault};
 use crate::problem::ApiError;
 use crate::state::Api;
 
@@ -32,13 +32,14 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
     summary = "How a job stands, now and at each change, until it has ended",
     params(
         ("id" = Uuid, Path),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last"),
     ),
     responses(
         (status = 200, description = "Done", body = JobView, content_type = "text/event-stream"),
         (status = 204, description = "Last-Event-ID was the end"),
         NotFound,
         Expired,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn events(

@@ -21,7 +21,8 @@ use crate::job_request;
 use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
 use crate::openapi::{
-    BadInput, CalendarOptions, Expired, NotFound, Page, ProblemDetails, TaskStatus, Unavailable,
+    BadBody, BadInput, CalendarOptions, Expired, NotAcceptable, NotFound, Page, ProblemDetails,
+    ServerFault, TaskStatus,
 };
 use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
@@ -78,13 +79,14 @@ impl FromRequest for PathId {
             headers(("Location" = String), ("Retry-After" = u32)),
         ),
         BadInput,
+        BadBody,
         (
             status = 422,
             description = "The key was used for another request",
             body = ProblemDetails,
             content_type = "application/problem+json",
         ),
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn create(
@@ -152,7 +154,7 @@ pub(super) async fn create(
             headers(("Link" = String, description = "The next page")),
         ),
         BadInput,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn list(
@@ -204,6 +206,7 @@ pub(super) async fn list(
     summary = "How a job stands",
     params(
         ("id" = Uuid, Path),
+        ("If-None-Match" = Option<String>, Header),
     ),
     responses(
         (
@@ -215,7 +218,7 @@ pub(super) async fn list(
         (status = 304, description = "As If-None-Match has it"),
         NotFound,
         Expired,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn status(
@@ -260,7 +263,7 @@ pub(super) async fn status(
             content_type = "application/problem+json",
         ),
         Expired,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn cancel(
@@ -307,6 +310,7 @@ enum Content {
     summary = "The calendar",
     params(
         ("id" = Uuid, Path),
+        ("If-None-Match" = Option<String>, Header),
     ),
     responses(
         (
@@ -329,8 +333,9 @@ enum Content {
             body = ProblemDetails,
             content_type = "application/problem+json",
         ),
+        NotAcceptable,
         Expired,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn result(

@@ -14,7 +14,7 @@ use shared_model::todo::{Todo, TodoFilter};
 
 use crate::cursor;
 use crate::json_body::JsonBody;
-use crate::openapi::{self, BadInput, NotFound, Unavailable};
+use crate::openapi::{self, BadBody, BadInput, NotFound, ServerFault};
 use crate::problem::ApiError;
 use crate::query::Query;
 use crate::state::Api;
@@ -56,7 +56,7 @@ impl FromRequest for TodoId {
     responses(
         (status = 200, description = "Done", body = TodoView),
         NotFound,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn find(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
@@ -77,7 +77,8 @@ pub(super) async fn find(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpRespo
     responses(
         (status = 201, description = "Added", body = TodoView, headers(("Location" = String))),
         BadInput,
-        Unavailable,
+        BadBody,
+        ServerFault,
     ),
 )]
 pub(super) async fn create(
@@ -108,8 +109,9 @@ pub(super) async fn create(
     responses(
         (status = 200, description = "Done", body = TodoView),
         BadInput,
+        BadBody,
         NotFound,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn update(
@@ -138,7 +140,7 @@ pub(super) async fn update(
     responses(
         (status = 200, description = "Done", body = openapi::DeletedTodo),
         NotFound,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
@@ -169,7 +171,7 @@ pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpRes
             headers(("Link" = String, description = "The next page")),
         ),
         BadInput,
-        Unavailable,
+        ServerFault,
     ),
 )]
 pub(super) async fn list(

@@ -109,8 +109,8 @@ async fn swagger_ui_is_served_whole_under_a_policy() {
         assert_eq!(file.status, 200, "{path}");
         assert_eq!(file.header("content-encoding"), Some("gzip"), "{path}");
     }
-    service
-        .get("/docs/no-such.js")
-        .await
-        .assert_problem(404, "there is nothing at this path");
+    for path in ["/docs/no-such.js", "/docs/index.html"] {
+        let answer = service.get(path).await;
+        answer.assert_problem(404, "there is nothing at this path");
+    }
 }
