@@ -26,7 +26,8 @@ export function start() {
   server.addEventListener('unserved', (event) => away(/** @type {CustomEvent} */ (event).detail));
   server.addEventListener('served', () => back());
   window.addEventListener('online', look);
-  window.addEventListener('offline', () => say('You are offline.'));
+  // a server on this device is there all the same
+  window.addEventListener('offline', look);
   window.addEventListener('pageshow', (event) => event.persisted && look());
   document.addEventListener('visibilitychange', () => document.hidden || look());
 }
