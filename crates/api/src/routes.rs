@@ -4,6 +4,7 @@ mod docs;
 mod feeds;
 mod health;
 mod job_events;
+mod job_result;
 mod jobs;
 mod todos;
 
@@ -69,7 +70,9 @@ fn configure_api(config: &mut ServiceConfig) {
         .service(
             resource("/todos/ical/{id}/events", "GET, HEAD").route(get().to(job_events::events)),
         )
-        .service(resource("/todos/ical/{id}/result", "GET, HEAD").route(get().to(jobs::result)));
+        .service(
+            resource("/todos/ical/{id}/result", "GET, HEAD").route(get().to(job_result::result)),
+        );
 }
 
 /// A path and the methods that it knows; others are told so.

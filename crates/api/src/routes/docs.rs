@@ -6,7 +6,7 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
-use super::{feeds, health, job_events, jobs, todos};
+use super::{feeds, health, job_events, job_result, jobs, todos};
 use crate::page::{self, Asset};
 use crate::problem::ApiError;
 use crate::swagger_ui;
@@ -16,7 +16,7 @@ use crate::swagger_ui;
     info(title = "TaskOverflow", description = "Todos, and calendars of them that are made in the background."),
     paths(
         todos::list, todos::create, todos::find, todos::update, todos::delete,
-        jobs::create, jobs::list, jobs::status, job_events::events, jobs::result, jobs::cancel,
+        jobs::create, jobs::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
         feeds::create, feeds::list, feeds::delete, feeds::calendar,
         health::health, health::livez, health::readyz, health::metrics,
     ),

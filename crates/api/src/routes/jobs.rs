@@ -1,34 +1,30 @@
-//! The calendar jobs and their results.
+//! The calendar jobs.
 
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, EntityTag, LINK, LOCATION, RETRY_AFTER, VARY,
-};
-use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, Data};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, EntityTag, LINK, LOCATION, RETRY_AFTER};
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use diesel::PgConnection;
 use shared_model::job::{Job, JobId, JobStatus};
 use shared_model::jobs::accept::{self, Accepted, Cancelled, JobPosition};
-use shared_model::results::{self, ResultSummary};
 use uuid::Uuid;
 
 use crate::cursor;
-use crate::download::{ClientCopies, Coding, calendar_body};
+use crate::download::ClientCopies;
 use crate::job_request;
 use crate::job_view::{AcceptedJob, JobView};
 use crate::json_body::JsonBody;
 use crate::openapi::{
-    BadBody, BadInput, CalendarOptions, Expired, NotAcceptable, NotFound, Page, ProblemDetails,
-    ServerFault, TaskStatus,
+    BadBody, BadInput, CalendarOptions, Expired, NotFound, Page, ProblemDetails, ServerFault,
+    TaskStatus,
 };
 use crate::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::query::Query;
 use crate::request_headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::state::Api;
-use crate::stored_calendar;
 
 /// How many jobs are listed where no `limit` is given.
 const DEFAULT_PAGE: u16 = 100;
@@ -293,94 +289,6 @@ fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
     }
 }
 
-enum Content {
-    /// The client has it.
-    Known,
-    /// The client asks for the headers only.
-    NotWanted,
-    /// The first part of it.
-    Begun(Bytes),
-}
-
-#[utoipa::path(
-    get,
-    path = "/api/v1/todos/ical/{id}/result",
-    operation_id = "job_result",
-    tag = "Calendar jobs",
-    summary = "The calendar",
-    params(
-        ("id" = Uuid, Path),
-        ("If-None-Match" = Option<String>, Header),
-    ),
-    responses(
-        (
-            status = 200,
-            description = "Done",
-            body = String,
-            content_type = "text/calendar",
-            headers(("ETag" = String)),
-        ),
-        (status = 304, description = "As If-None-Match has it"),
-        (
-            status = 404,
-            description = "Not finished, or no such job",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
-        (
-            status = 409,
-            description = "There will be none",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
-        NotAcceptable,
-        Expired,
-        ServerFault,
-    ),
-)]
-pub(super) async fn result(
-    request: HttpRequest,
-    api: Data<Api>,
-    PathId(id): PathId,
-) -> Result<HttpResponse, ApiError> {
-    let coding = Coding::negotiate(&request)?;
-    let copies = ClientCopies::of(&request);
-    let only_headers = request.method() == Method::HEAD;
-    let (result, etag, content) = api
-        .query(move |connection| {
-            let result = find_result(connection, id)?;
-            let etag = coding.etag(&result);
-            let content = if copies.include(&etag) {
-                Content::Known
-            } else if only_headers {
-                Content::NotWanted
-            } else {
-                let first = stored_calendar::first_part(connection, id)?;
-                Content::Begun(first.ok_or(ApiError::JobExpired)?)
-            };
-            Ok((result, etag, content))
-        })
-        .await?;
-
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((ETAG, etag))
-        .insert_header((VARY, "Accept-Encoding"))
-        .insert_header((CACHE_CONTROL, "private, no-cache"));
-    if let Content::Known = content {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
-    }
-    response.insert_header((
-        CONTENT_DISPOSITION,
-        "attachment; filename=\"taskoverflow.ics\"",
-    ));
-    let parts = match content {
-        Content::Begun(first) => Some(stored_calendar::gzipped(api, id, first, result.gzip_length)),
-        Content::Known | Content::NotWanted => None,
-    };
-    Ok(calendar_body(&mut response, coding, &result, parts))
-}
-
 /// The job, as long as it is kept.
 pub(super) fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
     let job = accept::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
@@ -388,19 +296,4 @@ pub(super) fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiE
         return Err(ApiError::JobExpired);
     }
     Ok(job)
-}
-
-fn find_result(connection: &mut PgConnection, id: JobId) -> Result<ResultSummary, ApiError> {
-    let job = find(connection, id)?;
-    match job.status {
-        // a result goes only when its job expires, which may be now
-        JobStatus::Success => results::summary(connection, id)?.ok_or(ApiError::JobExpired),
-        JobStatus::Pending | JobStatus::Started | JobStatus::Retry => {
-            Err(ApiError::JobNotFinished(job.status))
-        }
-        JobStatus::Failure | JobStatus::Revoked => Err(ApiError::NoResult {
-            status: job.status,
-            cause: job.error,
-        }),
-    }
 }
