@@ -12,8 +12,8 @@ use clap::{Arg, Command, Parser};
 /// The longest duration a setting may have: Postgres and the queue's own limits are far below.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// Reads the settings of this process. Ends it with code 2 and a message that names **every** value that is wrong or
-/// missing, those of the subcommand that was asked for too.
+/// Reads the settings of this process. Ends it with code 2 and a message that names **every** value that is wrong or, when
+/// none is, every one that is missing; those of the subcommand that was asked for too.
 ///
 /// An environment variable that is set to nothing counts as not set: compose files pass absent ones so.
 pub fn read<T: Parser>() -> T {
