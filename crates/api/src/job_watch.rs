@@ -28,22 +28,31 @@ pub struct JobWatch {
     wake: Notify,
 }
 
-/// One job's states as they come. Dropping it ends the watching.
+/// One job's states as they come, each newer than the one before. Dropping it ends the watching.
 #[derive(Debug)]
-pub struct Watching(watch::Receiver<Option<Job>>);
+pub struct Watching {
+    states: watch::Receiver<Option<Job>>,
+    /// The lowest version that is given next.
+    from: i64,
+}
 
 impl Watching {
-    /// The next state that was not given yet; the first is how the job stands now. Only the newest counts: states that
-    /// came and went in between are left out. `None`: the job is gone.
+    /// The next state. Only the newest counts: states that came and went in between are left out. `None`: the job is
+    /// gone.
     pub async fn next(&mut self) -> Option<Job> {
         loop {
-            if self.0.has_changed().ok()?
-                && let Some(job) = self.0.borrow_and_update().clone()
-            {
+            // what was read for somebody else may be older than what this one has seen, here or at another process
+            let newer = self
+                .states
+                .borrow_and_update()
+                .as_ref()
+                .filter(|job| job.version >= self.from)
+                .cloned();
+            if let Some(job) = newer {
+                self.from = job.version + 1;
                 return Some(job);
             }
-            self.0.changed().await.ok()?;
-            self.0.mark_changed();
+            self.states.changed().await.ok()?;
         }
     }
 
@@ -62,20 +71,14 @@ impl Watching {
 }
 
 impl JobWatch {
-    /// Watches a job from now on.
-    pub fn watch(&self, id: JobId) -> Watching {
-        let receiver = {
-            let mut watched = lock(&self.watched);
-            let sender = watched
-                .entry(id)
-                .or_insert_with(|| watch::Sender::new(None));
-            let mut receiver = sender.subscribe();
-            // what another request has read already is new to this one
-            receiver.mark_changed();
-            receiver
-        };
+    /// Watches a job for its states of version `from` and later, such as the one that it has now.
+    pub fn watch(&self, id: JobId, from: i64) -> Watching {
+        let states = lock(&self.watched)
+            .entry(id)
+            .or_insert_with(|| watch::Sender::new(None))
+            .subscribe();
         self.mark(id);
-        Watching(receiver)
+        Watching { states, from }
     }
 
     /// Reads and tells, for ever.

@@ -134,9 +134,10 @@ impl Api {
         self.pool.run(queries).await
     }
 
-    /// Waits until a job has ended, and gives it then. `None`: it has not within `wait`, or the process is stopping.
-    pub async fn wait_until_ended(&self, id: JobId, wait: Duration) -> Option<Job> {
-        let mut watching = self.job_watch.watch(id);
+    /// Waits until a job has ended, and gives it then, in version `from` or later. `None`: it has not within `wait`, or the
+    /// process is stopping.
+    pub async fn wait_until_ended(&self, id: JobId, from: i64, wait: Duration) -> Option<Job> {
+        let mut watching = self.job_watch.watch(id, from);
         let ended = watching.ended(Instant::now() + wait);
         self.stopping.run_until_cancelled(ended).await?
     }

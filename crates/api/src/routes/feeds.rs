@@ -189,7 +189,7 @@ pub(super) async fn calendar(
     let token = FeedToken::parse(&token).ok_or(ApiError::FeedNotFound)?;
     let mut state = refresh(&api, &token).await?;
     if let (None, Some(first)) = (&state.shown, state.pending) {
-        api.wait_until_ended(first, FIRST_WAIT).await;
+        api.wait_until_ended(first, 0, FIRST_WAIT).await;
         state = refresh(&api, &token).await?;
     }
     let shown = state.shown.ok_or(ApiError::FeedNotReady)?;

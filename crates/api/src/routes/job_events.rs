@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt, stream};
 use shared_model::job::Job;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
@@ -21,6 +21,8 @@ use crate::state::Api;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Keeps proxies from collecting events before they pass them on.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// What a client ignores. Sent at once where there is no event yet, so that it sees the connection open.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Comments at this interval keep proxies from ending a quiet connection.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -32,7 +34,7 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
     summary = "How a job stands, now and at each change, until it has ended",
     params(
         ("id" = Uuid, Path),
-        ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last"),
+        ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last: it is not sent again"),
     ),
     responses(
         (status = 200, description = "Done", body = JobView, content_type = "text/event-stream"),
@@ -47,28 +49,35 @@ pub(super) async fn events(
     api: Data<Api>,
     PathId(id): PathId,
 ) -> Result<HttpResponse, ApiError> {
-    let watching = api.job_watch.watch(id);
     let job = api.query(move |connection| find(connection, id)).await?;
     let seen = request.headers().get(LAST_EVENT_ID);
     let seen: Option<i64> = seen.and_then(|version| version.to_str().ok()?.parse().ok());
+    let is_seen = seen == Some(job.version);
     // a client that has seen the end would connect again for ever
-    if job.status.is_terminal() && seen.is_some_and(|seen| seen >= job.version) {
+    if is_seen && job.status.is_terminal() {
         return Ok(HttpResponse::NoContent().finish());
     }
+    let links = api.origin.links(&request);
+    let first = if is_seen {
+        COMMENT
+    } else {
+        event(&job, &links)
+    };
     let mut comments = interval_at(Instant::now() + COMMENT_INTERVAL, COMMENT_INTERVAL);
     comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let state = EventSource {
-        watching,
+    let source = EventSource {
+        watching: api.job_watch.watch(id, job.version + 1),
         comments,
-        links: api.origin.links(&request),
+        links,
         api: api.clone(),
-        ended: false,
+        ended: job.status.is_terminal(),
     };
+    let first = stream::iter([Ok(first)]);
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((X_ACCEL_BUFFERING, "no"))
-        .streaming(event_stream(state)))
+        .streaming(first.chain(changes(source))))
 }
 
 struct EventSource {
@@ -79,7 +88,8 @@ struct EventSource {
     ended: bool,
 }
 
-fn event_stream(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>> {
+/// What comes after the first.
+fn changes(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(source, async |mut source| {
         if source.ended {
             return None;
@@ -90,7 +100,7 @@ fn event_stream(source: EventSource) -> impl Stream<Item = Result<Bytes, Infalli
                 source.ended = job.status.is_terminal();
                 event(&job, &source.links)
             }
-            _ = source.comments.tick() => Bytes::from_static(b":\n\n"),
+            _ = source.comments.tick() => COMMENT,
             // the client connects again, to another process
             () = source.api.stopping.cancelled() => return None,
         };

@@ -117,7 +117,7 @@ pub(super) async fn create(
         response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
     }
     if let Some(wait) = wait
-        && let Some(job) = api.wait_until_ended(job.id, wait).await
+        && let Some(job) = api.wait_until_ended(job.id, job.version, wait).await
     {
         return Ok(response
             .status(StatusCode::OK)

@@ -170,11 +170,16 @@ async fn next_event(stream: &mut Response, unread: &mut String) -> Option<(i64, 
 }
 
 async fn open_stream(service: &Service, id: JobId) -> Response {
-    let stream = service
-        .request("GET", &format!("{ICAL}/{id}/events"))
-        .send()
-        .await
-        .unwrap();
+    open_stream_after(service, id, None).await
+}
+
+/// As a client that has seen version `seen`.
+async fn open_stream_after(service: &Service, id: JobId, seen: Option<i64>) -> Response {
+    let mut request = service.request("GET", &format!("{ICAL}/{id}/events"));
+    if let Some(seen) = seen {
+        request = request.header("Last-Event-ID", seen.to_string());
+    }
+    let stream = request.send().await.unwrap();
     assert_eq!(stream.status(), 200);
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
     stream
@@ -227,6 +232,36 @@ async fn a_stream_begins_with_the_state_now_and_ends_after_the_end() {
         "{}",
         late.text()
     );
+}
+
+#[tokio::test]
+async fn a_client_that_connects_again_gets_only_what_is_new_to_it() {
+    let service = Service::start().await;
+    let id = service.new_job().await;
+    // another client keeps the state that is known to the process at version 1
+    let (mut other, mut unread) = (open_stream(&service, id).await, String::new());
+    assert_eq!(next_event(&mut other, &mut unread).await.unwrap().0, 1);
+
+    let mut stream = open_stream_after(&service, id, Some(1)).await;
+    let opening = stream.chunk().await.unwrap().unwrap();
+    assert_eq!(
+        opening, ":\n\n",
+        "a client sees at once that it is connected"
+    );
+    service.claim(id).await;
+    let mut unread = String::new();
+    let (version, state) = next_event(&mut stream, &mut unread).await.unwrap();
+    assert_eq!(
+        (version, state["task_status"].as_str()),
+        (2, Some("STARTED"))
+    );
+
+    // what no job of this database ever was is not believed
+    for seen in [0, 1, 99] {
+        let mut stream = open_stream_after(&service, id, Some(seen)).await;
+        let (version, _) = next_event(&mut stream, &mut String::new()).await.unwrap();
+        assert_eq!(version, 2);
+    }
 }
 
 #[tokio::test]

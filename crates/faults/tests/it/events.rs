@@ -17,28 +17,52 @@ struct Event {
     status: JobStatus,
 }
 
-/// A stream, from the event after `seen`.
-async fn connect(client: &Client, id: JobId, seen: Option<i64>) -> Response {
-    let mut request = client.request(Method::GET, &format!("/todos/ical/{id}/events"));
-    if let Some(seen) = seen {
-        request = request.header("Last-Event-ID", seen.to_string());
-    }
-    // not through the history: a stream has no end to be told of
-    request.send().await.unwrap()
+/// A job's changes as an API streams them.
+struct Events {
+    response: Response,
+    unread: String,
 }
 
-/// The next event; `None` when the stream ends before.
-async fn next(stream: &mut Response) -> Option<Event> {
-    let mut text = String::new();
-    while !text.ends_with("\n\n") || text.starts_with(':') {
-        text.push_str(std::str::from_utf8(&stream.chunk().await.ok()??).unwrap());
+impl Events {
+    /// Connects; the client has seen version `seen`.
+    async fn connect(client: &Client, id: JobId, seen: Option<i64>) -> Self {
+        let mut request = client.request(Method::GET, &format!("/todos/ical/{id}/events"));
+        if let Some(seen) = seen {
+            request = request.header("Last-Event-ID", seen.to_string());
+        }
+        // not through the history: a stream has no end to be told of
+        let response = request.send().await.unwrap();
+        let unread = String::new();
+        Self { response, unread }
     }
-    let line = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
-    let data: Value = serde_json::from_str(line("data: ").unwrap()).unwrap();
-    Some(Event {
-        version: line("id: ").unwrap().parse().unwrap(),
-        status: data["task_status"].as_str().unwrap().parse().unwrap(),
-    })
+
+    /// The next event; `None` when the stream ends before.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            let Some((block, rest)) = self.unread.split_once("\n\n") else {
+                let chunk = self.response.chunk().await.ok()??;
+                self.unread.push_str(std::str::from_utf8(&chunk).unwrap());
+                continue;
+            };
+            let event = Event::of(block);
+            self.unread = rest.to_owned();
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+}
+
+impl Event {
+    /// `None`: a comment.
+    fn of(block: &str) -> Option<Self> {
+        let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+        let data: Value = serde_json::from_str(line("data: ")?).unwrap();
+        Some(Self {
+            version: line("id: ").unwrap().parse().unwrap(),
+            status: data["task_status"].as_str().unwrap().parse().unwrap(),
+        })
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +73,8 @@ async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
     let (api, client) = system.start_api(&[]).await.unwrap();
     let (other_api, other_client) = system.start_api(&[]).await.unwrap();
     let id = client.ask().await.unwrap();
-    let mut stream = connect(&client, id, None).await;
-    let first = next(&mut stream).await.unwrap();
+    let mut stream = Events::connect(&client, id, None).await;
+    let first = stream.next().await.unwrap();
     assert_eq!(first.status, JobStatus::Pending);
     drop(stream);
 
@@ -61,23 +85,23 @@ async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
         .await
         .unwrap();
     // another API, as behind a load balancer
-    let mut stream = connect(&other_client, id, Some(first.version)).await;
-    let second = next(&mut stream).await.unwrap();
+    let mut stream = Events::connect(&other_client, id, Some(first.version)).await;
+    let second = stream.next().await.unwrap();
     assert_eq!(second.status, JobStatus::Started);
     assert!(second.version > first.version);
 
     // the process that streams dies; the job goes on
     other_api.kill().await.unwrap();
-    assert!(next(&mut stream).await.is_none());
+    assert!(stream.next().await.is_none());
     system.database.cure(Poison::Wait).await.unwrap();
     system
         .database
         .wait_for_status(id, JobStatus::Success)
         .await
         .unwrap();
-    let mut stream = connect(&client, id, Some(second.version)).await;
+    let mut stream = Events::connect(&client, id, Some(second.version)).await;
     let mut last = second;
-    while let Some(event) = next(&mut stream).await {
+    while let Some(event) = stream.next().await {
         assert!(event.version > last.version, "{event:?} after {last:?}");
         last = event;
     }
@@ -86,8 +110,8 @@ async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
         JobStatus::Success,
         "the stream ends after the end"
     );
-    let after = connect(&client, id, Some(last.version)).await;
-    assert_eq!(after.status(), 204);
+    let after = Events::connect(&client, id, Some(last.version)).await;
+    assert_eq!(after.response.status(), 204);
     finish(&system, [api, worker]).await;
 }
 
@@ -99,10 +123,10 @@ async fn f26_a_stream_survives_the_loss_of_its_notifications() {
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     let id = client.ask().await.unwrap();
-    let mut stream = connect(&client, id, None).await;
-    let mut event = next(&mut stream).await.unwrap();
+    let mut stream = Events::connect(&client, id, None).await;
+    let mut event = stream.next().await.unwrap();
     while event.status != JobStatus::Started {
-        event = next(&mut stream).await.unwrap();
+        event = stream.next().await.unwrap();
     }
     // the API's listening connection with all others; the job ends before it listens again
     api.database.cut();
@@ -115,7 +139,7 @@ async fn f26_a_stream_survives_the_loss_of_its_notifications() {
     api.heal();
     let last = async {
         let mut last = event;
-        while let Some(event) = next(&mut stream).await {
+        while let Some(event) = stream.next().await {
             last = event;
         }
         last
