@@ -170,7 +170,7 @@ impl Running {
                 }
             });
             match waited.await {
-                Ok(true) => self.processes.terminate()?,
+                Ok(true) => self.processes.hurry()?,
                 Ok(false) => {}
                 Err(_) => self.processes.kill()?,
             }

@@ -136,11 +136,21 @@ impl Processes {
         Ok(true)
     }
 
-    /// Asks all to stop; asked a second time they hurry.
+    /// Asks all to stop.
     pub(crate) fn terminate(&mut self) -> io::Result<()> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Asks all that are stopping to hurry. With another signal: two of a kind that come shortly after each other count
+    /// as one.
+    pub(crate) fn hurry(&mut self) -> io::Result<()> {
+        self.signal(Signal::SIGINT)
+    }
+
+    fn signal(&mut self, signal: Signal) -> io::Result<()> {
         self.0
             .iter_mut()
-            .try_for_each(|process| process.child.signal(Signal::SIGTERM))
+            .try_for_each(|process| process.child.signal(signal))
     }
 
     /// Ends what is left.

@@ -1,16 +1,16 @@
 //! From the first start to the last process.
 
 use std::net::TcpStream;
-
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 #[cfg(target_os = "linux")]
 use nix::sys::signal::kill;
 
+use crate::support::{Ended, Launcher, command, eventually, given_database, run};
 #[cfg(target_os = "linux")]
-use crate::support::children;
-use crate::support::{Launcher, command, eventually, given_database, run};
+use crate::support::{children, pending_signals};
 
 const TODO: &str = r#"{"title":"kept","deadline_at":"2026-01-01T00:00:00"}"#;
 
@@ -69,11 +69,10 @@ fn calendars_are_made_over_a_local_sqs() {
     }
 }
 
-#[test]
-fn a_second_ctrl_c_hurries() {
-    let data_dir = tempfile::tempdir().unwrap();
+/// A worker that is busy for minutes.
+fn given_a_long_job(data_dir: &Path) -> Launcher {
     let database = given_database();
-    let mut command = command(data_dir.path(), &["--demo", "--database-url", &database]);
+    let mut command = command(data_dir, &["--demo", "--database-url", &database]);
     command.env("RENDER_DELAY", "5m");
     let launcher = Launcher::spawn(&mut command);
     let job = launcher.post("api/v1/todos/ical", "{}");
@@ -84,13 +83,42 @@ fn a_second_ctrl_c_hurries() {
     eventually("the job runs", || {
         launcher.get(&status)["task_status"] == "STARTED"
     });
+    launcher
+}
 
+#[test]
+fn a_second_ctrl_c_hurries() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = given_a_long_job(data_dir.path());
     launcher.signal(Signal::SIGINT);
     eventually("the API is gone", || !answers(&launcher.page));
+    assert_hurries(|| launcher.stop(Signal::SIGINT));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_that_hears_both_ctrl_cs_at_once_hurries() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let launcher = given_a_long_job(data_dir.path());
+    let worker = children(launcher.pid(), "worker").pop().unwrap();
+    // what is sent to it meanwhile, it gets at once
+    kill(worker, Signal::SIGSTOP).unwrap();
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        launcher.signal(Signal::SIGINT);
+        eventually("the worker has a signal to come", || {
+            pending_signals(worker) & (1 << (signal as i32 - 1)) != 0
+        });
+    }
+    kill(worker, Signal::SIGCONT).unwrap();
+    assert_hurries(|| launcher.end());
+}
+
+fn assert_hurries(end: impl FnOnce() -> Ended) {
     let start = Instant::now();
-    assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+    let ended = end();
+    assert_eq!(ended.code, Some(0));
     let patience = Duration::from_secs(10);
-    assert!(start.elapsed() < patience, "{:?}", start.elapsed());
+    assert!(start.elapsed() < patience, "{}", ended.stderr);
 }
 
 #[test]

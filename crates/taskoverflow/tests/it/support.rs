@@ -190,6 +190,17 @@ pub(crate) fn children(parent: i32, role: &str) -> Vec<Pid> {
         .collect()
 }
 
+/// The signals that were sent to a process and have not reached it yet, as bits: the lowest is signal 1.
+#[cfg(target_os = "linux")]
+pub(crate) fn pending_signals(process: Pid) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let pending = status
+        .lines()
+        .find_map(|line| line.strip_prefix("ShdPnd:"))
+        .unwrap();
+    u64::from_str_radix(pending.trim(), 16).unwrap()
+}
+
 /// Waits for another process to do its part.
 #[expect(
     clippy::disallowed_methods,
