@@ -123,6 +123,8 @@ impl Consumer {
 
     /// Works until the shutdown, and then until nothing is held.
     pub async fn run(self) -> Ended {
+        // beside the loop: the last poll is waited for, and may take as long
+        let out_of_time = self.stop_what_runs_too_long();
         let mut failures = 0;
         let mut ended = Ended::Drained;
         while !self.shutdown.drain.is_cancelled() {
@@ -144,8 +146,20 @@ impl Consumer {
                 }
             }
         }
-        self.drain().await;
+        self.drain(out_of_time).await;
         ended
+    }
+
+    /// Gives back what still runs when the time for a drain is over; ends then.
+    fn stop_what_runs_too_long(&self) -> AbortOnDropHandle<()> {
+        let (held, drain) = (self.held.clone(), self.shutdown.drain.clone());
+        let drain_timeout = self.drain_timeout;
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            drain.cancelled().await;
+            tokio::time::sleep(drain_timeout).await;
+            log::warn!("DRAIN_TIMEOUT is over; giving back what still runs");
+            held.stop_all(Stop::Shutdown);
+        }))
     }
 
     /// Waits for a free hand, polls once, and starts what came.
@@ -284,13 +298,13 @@ impl Consumer {
     }
 
     /// Lets what runs finish, gives back what does not in time, and tells the queue everything.
-    async fn drain(self) {
+    async fn drain(self, out_of_time: AbortOnDropHandle<()>) {
         self.tasks.close();
         let running = self.concurrency - self.permits.available_permits();
         log::info!("worker.deliveries" = running; "draining");
         tokio::select! {
             () = self.tasks.wait() => {}
-            () = tokio::time::sleep(self.drain_timeout) => log::warn!("DRAIN_TIMEOUT is over; giving back what still runs"),
+            _ = out_of_time => {}
             () = self.shutdown.hurry.cancelled() => log::warn!("hurrying; giving back what still runs"),
         }
         self.held.stop_all(Stop::Shutdown);
@@ -302,13 +316,13 @@ impl Consumer {
         }
         drop(self.heartbeat);
         drop(self.settler);
-        let out_of_time = async {
+        let hurried = async {
             self.shutdown.hurry.cancelled().await;
             tokio::time::sleep(SETTLE_GRACE).await;
         };
         tokio::select! {
             _ = self.settling => {}
-            () = out_of_time => log::warn!("could not tell the queue everything in time"),
+            () = hurried => log::warn!("could not tell the queue everything in time"),
         }
     }
 }

@@ -85,6 +85,39 @@ async fn f12_a_worker_told_to_stop_finishes_what_runs_and_holds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f12_what_runs_too_long_is_given_back_although_the_last_poll_is_open() {
+    let system = system(QueueKind::Sqs).await;
+    system.database.poison(Poison::Wait, 1).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let leaving = system
+        .start_worker(&[("DRAIN_TIMEOUT", "200ms")])
+        .await
+        .unwrap();
+    let id = client.ask().await.unwrap();
+    let started = system.database.wait_for_status(id, JobStatus::Started);
+    started.await.unwrap();
+    let sqs = leaving.sqs().unwrap();
+    sqs.add(Rule::on(action::RECEIVE, Fault::HoldAnswer));
+    sqs.wait_until("a poll without an answer", |calls| {
+        calls.iter().any(|call| call.fault.is_some())
+    })
+    .await
+    .unwrap();
+    leaving.signal(Signal::SIGTERM).unwrap();
+    let given_back = system.database.wait_for_status(id, JobStatus::Retry);
+    given_back.await.unwrap();
+    assert!(leaving.ended().unwrap().is_none(), "the poll is waited for");
+    sqs.heal();
+    let ended = leaving.wait(Duration::from_secs(10)).await.unwrap();
+    assert!(ended.success());
+
+    system.database.cure(Poison::Wait).await.unwrap();
+    let other = system.start_worker(&[]).await.unwrap();
+    assert_done(&system.database.wait_until_ended(id).await.unwrap(), 2);
+    finish(&system, [api, other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f12_a_second_signal_gives_everything_back_within_two_seconds() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
