@@ -11,7 +11,8 @@ import { notifyProblem } from './notices.js';
 
 export class JobCard {
   #job;
-  /** @type {(() => void) | null} */ #unwatch = null;
+  /** @type {(() => void) | undefined} */ #unwatch;
+  #watched = '';
   /** Whether it is cancelled but runs on, until its worker hears of it. */ #isStopping = false;
   /** Why nothing is heard of it. */ #trouble = '';
   #onNews;
@@ -87,14 +88,14 @@ export class JobCard {
     return !hasEnded(this.#job);
   }
 
-  /** Follows the job from now on, or no longer. @param {boolean} isOn */
-  setWatched(isOn) {
-    const isWanted = isOn && this.isLive;
-    if (isWanted === (this.#unwatch !== null)) return;
+  /** Follows the job from now on, over a stream if there is one, or by asking; or no longer. @param {'stream' | 'asking' | ''} how */
+  setWatched(how) {
+    if (how === this.#watched) return;
+    this.#watched = how;
     this.#unwatch?.();
-    this.#unwatch = null;
-    if (!isWanted) return;
-    this.#unwatch = watch(this.#job, {
+    this.#unwatch = undefined;
+    if (!how) return;
+    this.#unwatch = watch(this.#job, how === 'stream', {
       onState: (job) => this.show(job ?? this.#job),
       onGone: () => (this.#expire(), this.tick()),
       onProblem: (problem) => ((this.#trouble = `${problem.message} Asking again soon.`), this.tick()),

@@ -9,7 +9,7 @@ import { notifyProblem } from './notices.js';
 
 const PAGE = 10;
 /** Browsers have six connections to a server; a stream that is open takes one. */
-const WATCHED_MAX = 2;
+const STREAMS_MAX = 2;
 const TICK_MS = 1000;
 
 const list = byId('job-list');
@@ -28,7 +28,7 @@ export function start() {
 export function setShown(shown) {
   clearInterval(timer);
   if (!shown) {
-    for (const card of cards.values()) card.setWatched(false);
+    for (const card of cards.values()) card.setWatched('');
     return;
   }
   timer = setInterval(() => document.hidden || tick(), TICK_MS);
@@ -47,7 +47,7 @@ function newCard(job) {
   const card = new JobCard(job, () => {
     say(card.news);
     // another live one may take its turn
-    setTimeout(watchSome);
+    setTimeout(watchLive);
   });
   return card;
 }
@@ -73,6 +73,8 @@ async function loadPage(cursor) {
     if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
   } finally {
     older.disabled = false;
+    // a button that is disabled loses the focus
+    if (cursor && document.activeElement === document.body) ([...cards.values()][known.size]?.element ?? older).focus();
   }
 }
 
@@ -85,21 +87,23 @@ function cardOf(job) {
 
 /** @param {Map<string, JobCard>} now */
 function show(now) {
-  for (const [id, card] of cards) if (!now.has(id)) card.setWatched(false);
+  for (const [id, card] of cards) if (!now.has(id)) card.setWatched('');
   cards = now;
   arrange(list, [...cards.values()].map(({ element }) => element));
   byId('jobs-none').hidden = cards.size > 0;
   older.hidden = !nextCursor;
-  watchSome();
+  watchLive();
 }
 
 function tick() {
   for (const card of cards.values()) card.tick();
 }
 
-/** The newest live ones are followed, each until it has ended. */
-function watchSome() {
+/** Live ones are followed, the newest most closely, each until it has ended. */
+function watchLive() {
+  // an answer may come after the view was left
+  if (byId('export-view').hidden) return;
   const live = [...cards.values()].filter((card) => card.isLive);
-  for (const card of live.slice(WATCHED_MAX)) card.setWatched(false);
-  for (const card of live.slice(0, WATCHED_MAX)) card.setWatched(true);
+  for (const card of live.slice(STREAMS_MAX)) card.setWatched('asking');
+  for (const card of live.slice(0, STREAMS_MAX)) card.setWatched('stream');
 }

@@ -15,11 +15,12 @@ let hasStreams = 'EventSource' in window;
 
 /**
  * @param {Job} job
+ * @param {boolean} mayStream
  * @param {{ onState: (job: Job | null) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers a state of
  *   null: as it was
  * @returns {() => void} ends it
  */
-export function watch(job, handlers) {
+export function watch(job, mayStream, handlers) {
   let last = job;
   let isOver = false;
   let stop = () => {};
@@ -57,7 +58,7 @@ export function watch(job, handlers) {
   function follow() {
     stop();
     if (document.hidden || isOver) return;
-    if (hasStreams) stop = stream(last.task_id, { onState, onBroken, onRefused });
+    if (hasStreams && mayStream) stop = stream(last.task_id, { onState, onBroken, onRefused });
     else ask();
   }
   document.addEventListener('visibilitychange', follow);
