@@ -42,8 +42,8 @@ async function page(request) {
   const cache = await caches.open(CACHE);
   const kept = () => cache.match(absolute(''));
   try {
-    // by its URL: a navigation cannot be given a signal
-    const answer = await fetch(request.url, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    // not with a signal, which would also cut off a page that is on its way
+    const answer = await Promise.race([fetch(request), new Promise((_, fail) => setTimeout(fail, PATIENCE_MS))]);
     return answer.ok ? answer : ((await kept()) ?? answer);
   } catch (error) {
     const copy = await kept();

@@ -1,7 +1,7 @@
 // Writing a new todo: Enter adds it, and what the server does not take is kept.
 
-import { fromFields, toWire, zoneWords, dayOf } from './deadline.js';
-import { byId, part, setProblem } from './elements.js';
+import { dayOf, fromFields, fromWire, toFields, toWire, zoneWords } from './deadline.js';
+import { byId, isComposing, part, setProblem } from './elements.js';
 import { forgetTyped, keepTyped } from './remembered.js';
 import { descriptionProblem, titleProblem } from './texts.js';
 import { addOrKeep } from './unsaved.js';
@@ -18,11 +18,12 @@ export function start() {
   part(form, '.zone').textContent = zoneWords;
   keepTyped(title);
   form.addEventListener('submit', (event) => (event.preventDefault(), add()));
-  more.addEventListener('click', () => openDetails(details.hidden));
+  more.addEventListener('click', () => showDetails(details.hidden) && day.focus());
   day.addEventListener('change', fillTime);
-  title.addEventListener('input', () => title.ariaInvalid && check());
+  // once it is right, and not at each key: it would be read aloud each time
+  title.addEventListener('input', () => title.ariaInvalid && !titleProblem(title.value.trim()) && check());
   description.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
     event.preventDefault();
     add();
   });
@@ -31,11 +32,12 @@ export function start() {
   }
 }
 
-/** @param {boolean} open */
-function openDetails(open) {
+/** What is filled in stays in sight: it goes along with the todo. @param {boolean} open */
+function showDetails(open) {
+  open ||= [day, time, description].some((field) => field.value || field.validity.badInput);
   details.hidden = !open;
   more.ariaExpanded = String(open);
-  if (open) day.focus();
+  return open;
 }
 
 async function add() {
@@ -50,9 +52,24 @@ async function add() {
   await addOrKeep(todo);
 }
 
+/** Lets a todo be written anew, unless another one is being written. @param {import('./todos.js').Changes} todo */
+export function takeBack(todo) {
+  const isFree = !title.value.trim() && details.hidden;
+  title.focus();
+  if (!isFree) setProblem(byId('new-problem'), 'Add this one first.', title);
+  else {
+    title.value = todo.title ?? '';
+    title.dispatchEvent(new Event('input'));
+    description.value = todo.description ?? '';
+    const deadline = toFields(fromWire(todo.deadline_at ?? null));
+    [day.value, time.value] = [deadline.day, deadline.time];
+    showDetails(false);
+  }
+  return isFree;
+}
+
 function showMistake() {
   const wrong = /** @type {HTMLElement} */ (part(form, '[aria-invalid]'));
-  if (details.contains(wrong)) openDetails(true);
   wrong.focus();
 }
 
@@ -80,8 +97,7 @@ function check() {
 function clear() {
   forgetTyped(title);
   for (const field of [day, time, description]) field.value = '';
-  details.hidden = true;
-  more.ariaExpanded = 'false';
+  showDetails(false);
 }
 
 /** @param {HTMLElement} suggestion */
@@ -92,8 +108,7 @@ function suggest({ dataset }) {
     due.setDate(due.getDate() + Number(dataset.days));
     day.value = dayOf(due);
     time.value = dataset.time ?? '';
-    details.hidden = false;
-    more.ariaExpanded = 'true';
+    showDetails(true);
   }
   title.focus();
 }

@@ -10,6 +10,8 @@ import { todos } from './todos.js';
 /** @type {Map<Todo[], { act: () => void, close: () => void }>} what is held back, oldest first */
 const held = new Map();
 let isLeaving = false;
+/** Ends when what was asked for is deleted. @type {Promise<unknown>} */
+let deleting = Promise.resolve();
 
 /** @param {Todo[]} gone */
 export function deleteLater(gone) {
@@ -21,10 +23,17 @@ export function deleteLater(gone) {
     onAction: () => {
       held.delete(gone);
       todos.hide(gone, false);
+      notify(`${what} is back.`);
     },
-    onClose: () => deleteNow(gone, what),
+    onClose: () => (deleting = Promise.all([deleting, deleteNow(gone, what)])),
   });
   held.set(gone, notice);
+}
+
+/** Deletes what is held back, for what must not have it any more. */
+export function deleteHeld() {
+  for (const notice of held.values()) notice.close();
+  return deleting;
 }
 
 /** Takes back the last deletion that can be. */

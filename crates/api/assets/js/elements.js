@@ -31,6 +31,9 @@ export function setProblem(place, text, field) {
   else field?.removeAttribute('aria-invalid');
 }
 
+/** Whether a key belongs to an input method; Safari says so of the last one by its code alone. @param {KeyboardEvent} event */
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 /**
  * Puts `children` into `parent` in their order. Those that are right stay untouched, and the one with the
  * focus stays where it is while the others go around it: moving an element takes its focus.

@@ -1,6 +1,7 @@
 // Asking for a calendar.
 
 import { call, server } from './api.js';
+import { deleteHeld } from './deletion.js';
 import { byId, setProblem } from './elements.js';
 import * as feeds from './feeds.js';
 import * as jobList from './job-list.js';
@@ -39,6 +40,7 @@ function chosen() {
 
 async function create() {
   await whileBusy('submit', async () => {
+    await deleteHeld();
     const accepted = await call('POST', 'todos/ical', { body: chosen(), headers: { 'Idempotency-Key': key } });
     const { json } = await call('GET', `todos/ical/${accepted.json.task_id}/status`);
     key = newKey();

@@ -13,13 +13,16 @@ const PATH = 'calendar/feeds';
 let rows = new Map();
 
 export async function load() {
+  const known = new Set(rows.keys());
   try {
     const { json } = await call('GET', PATH);
     byId('subscribe').hidden = false;
     const feeds = /** @type {Feed[]} */ (json);
-    rows = new Map(feeds.map((feed) => [feed.id, rows.get(feed.id) ?? newRow(feed)]));
+    // one that was made since is newer than this answer, and its link is shown this once
+    const newer = [...rows].filter(([id]) => !known.has(id));
+    rows = new Map([...newer, ...feeds.map((feed) => /** @type {const} */ ([feed.id, rows.get(feed.id) ?? newRow(feed)]))]);
   } catch (problem) {
-    if (problem.isPassing) return;
+    if (problem.status !== 404) return;
     byId('subscribe').hidden = true;
     rows = new Map();
   }

@@ -7,6 +7,7 @@ import { forgetTyped, keepTyped } from './remembered.js';
 import { plural, titleProblem } from './texts.js';
 import { TodoRows } from './todo-rows.js';
 import { todos } from './todos.js';
+import { reasonOf } from './unsaved.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
@@ -34,6 +35,7 @@ export function show(day, due) {
 }
 
 async function add() {
+  if (title.readOnly) return;
   const text = title.value.trim();
   const problem = titleProblem(text);
   const isPartial = time.validity.badInput;
@@ -41,14 +43,14 @@ async function add() {
   if (!text || problem) return title.focus();
   setProblem(byId('day-problem'), isPartial ? 'The time is not whole.' : '', time);
   if (isPartial) return time.focus();
-  title.disabled = true;
+  title.readOnly = true;
   try {
     await todos.add({ title: text, deadline_at: toWire(fromFields(shownDay, time.value)) });
     forgetTyped(title);
   } catch (problem) {
-    setProblem(byId('day-problem'), `Not saved. ${problem.message}`, title);
+    setProblem(byId('day-problem'), reasonOf(problem), title);
   } finally {
-    title.disabled = false;
-    title.focus();
+    title.readOnly = false;
+    if (byId('day-form').contains(document.activeElement)) title.focus();
   }
 }

@@ -1,7 +1,7 @@
 // A month of deadlines, which the keyboard walks by day, week, month and year.
 
 import { dayOf, fromWire, markOf } from './deadline.js';
-import { byId, setText } from './elements.js';
+import { arrange, byId, part, setText } from './elements.js';
 import * as monthDay from './month-day.js';
 import { dayWords, isSameMonth, monthWords, plusDays, plusMonths, startOfWeek, weekdayWords, weeksOf, within } from './month-days.js';
 import { replaceWithDay } from './route.js';
@@ -40,7 +40,9 @@ export function show() {
   const shownWeeks = weeksOf(chosen);
   byId('month-weekdays').replaceChildren(...shownWeeks[0].map(weekdayCell));
   const hadFocus = weeks.contains(document.activeElement);
-  weeks.replaceChildren(...shownWeeks.map((week) => row(week.map((day) => dayCell(day, days.get(day) ?? [])))));
+  const rows = shownWeeks.map((week) => row(week.map((day) => dayCell(day, days.get(day) ?? []))));
+  // what is the same stays, with who reads it
+  arrange(weeks, rows.map((row, index) => (row.isEqualNode(weeks.children[index]) ? weeks.children[index] : row)));
   if (hadFocus) focusChosen();
   monthDay.show(chosen, days.get(chosen) ?? []);
 }
@@ -50,11 +52,13 @@ function choose(day, withFocus = false) {
   chosen = within(day);
   replaceWithDay(chosen);
   show();
-  if (withFocus) focusChosen();
+  if (withFocus) focusChosen().scrollIntoView({ block: 'nearest' });
 }
 
 function focusChosen() {
-  /** @type {HTMLElement | null} */ (weeks.querySelector('[tabindex="0"]'))?.focus();
+  const cell = /** @type {HTMLElement} */ (part(weeks, '[tabindex="0"]'));
+  cell.focus({ preventScroll: true });
+  return cell;
 }
 
 /** @param {Todo[]} all @returns {Map<string, Todo[]>} what is due on each day, earliest first */

@@ -4,6 +4,8 @@
 import { byId, fromTemplate, part } from './elements.js';
 
 const SECONDS = 8;
+/** With something to undo: who needs longer to get there must have at least 20 (WCAG 2.2.1). */
+const SECONDS_WITH_ACTION = 20;
 /** Of those with nothing to undo, older ones go when there are more. */
 const AT_ONCE = 3;
 
@@ -45,7 +47,7 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
   };
   const isUsed = () => element.matches(':hover') || element.contains(document.activeElement);
   const notice = { close: () => end(onClose), act: () => end(onAction), isUsed };
-  const wait = () => (timer = setTimeout(notice.close, SECONDS * 1000));
+  const wait = () => (timer = setTimeout(notice.close, (action ? SECONDS_WITH_ACTION : SECONDS) * 1000));
   const hold = () => clearTimeout(timer);
   const release = () => {
     hold();

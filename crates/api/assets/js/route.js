@@ -28,5 +28,9 @@ function isDay(text) {
 
 /** Shows a day in the month without a step in the browser's history. @param {string} day */
 export function replaceWithDay(day) {
-  history.replaceState(null, '', `#/month/${day}`);
+  try {
+    history.replaceState(null, '', `#/month/${day}`);
+  } catch {
+    // browsers allow so many in a while, and a key that is held makes more
+  }
 }

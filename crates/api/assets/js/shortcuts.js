@@ -22,10 +22,10 @@ export function start() {
   singleKeys.addEventListener('change', () => remember('single-keys', singleKeys.checked));
   byId('open-help').addEventListener('click', () => help.showModal());
   byId('close-help').addEventListener('click', () => help.close());
-  help.addEventListener('click', (event) => event.target === help && help.close());
   document.addEventListener('keydown', (event) => {
-    if (!singleKeys.checked || help.open || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-    const action = ACTIONS[event.key.toLowerCase()];
+    if (help.open || event.altKey || isTyping(event.target)) return;
+    const single = () => singleKeys.checked && ACTIONS[event.key.toLowerCase()];
+    const action = event.ctrlKey || event.metaKey ? event.key === 'z' && undoLast : single();
     if (!action) return;
     event.preventDefault();
     action();

@@ -50,7 +50,7 @@ composer.start();
 todosView.start();
 monthView.start();
 exportView.start();
-unsaved.start();
+unsaved.start(composer.takeBack);
 connection.start();
 offline.start();
 

@@ -1,7 +1,7 @@
 // Editing a todo in its row. Enter or leaving it saves, Escape does not, and no title at all deletes.
 
 import { fromFields, toFields, toWire, fromWire, zoneWords } from './deadline.js';
-import { fromTemplate, part, setProblem } from './elements.js';
+import { fromTemplate, isComposing, part, setProblem } from './elements.js';
 import { descriptionProblem, quoted, titleProblem } from './texts.js';
 import { todos } from './todos.js';
 
@@ -28,7 +28,7 @@ export class TodoEditor {
 
   /**
    * @param {Todo} todo
-   * @param {{ onClose: (byKey: boolean) => void, onEmptied: () => void }} handlers
+   * @param {{ onClose: () => void, onEmptied: () => void }} handlers
    */
   constructor(todo, { onClose, onEmptied }) {
     this.#opened = this.#seen = todo;
@@ -47,8 +47,8 @@ export class TodoEditor {
     form.addEventListener('submit', (event) => (event.preventDefault(), this.#save(true)));
     form.addEventListener('keydown', (event) => this.#key(event));
     form.addEventListener('focusout', (event) => this.#left(event));
-    part(form, '.cancel').addEventListener('click', () => this.#close(true));
-    this.theirs.addEventListener('click', () => this.#close(true));
+    part(form, '.cancel').addEventListener('click', () => this.#close());
+    this.theirs.addEventListener('click', () => this.#close());
   }
 
   focus() {
@@ -84,18 +84,18 @@ export class TodoEditor {
   async #save(byKey) {
     if (this.#isSaving || this.#isClosed || (this.#isDisputed && !byKey)) return;
     if (!this.title.value.trim()) {
-      this.#close(byKey);
+      this.#close();
       this.#onEmptied();
       return;
     }
     const changes = this.#changes();
-    if (Object.keys(changes).length === 0 && !this.#isPartial()) return this.#close(byKey);
+    if (Object.keys(changes).length === 0 && !this.#isPartial()) return this.#close();
     if (this.#hasMistake()) return;
     this.#setSaving(true);
     try {
       if (await this.#isAgreed(changes)) {
         await todos.change(this.#seen.id, changes);
-        this.#close(byKey);
+        this.#close();
       }
     } catch (problem) {
       this.#tell(problem.status === 404 ? this.#deletedWords() : `Not saved. ${problem.message}`);
@@ -160,9 +160,9 @@ export class TodoEditor {
 
   /** @param {KeyboardEvent} event */
   #key(event) {
-    const isNewline = event.target === this.description && event.shiftKey;
-    if (event.key === 'Escape') this.#close(true);
-    else if (event.key === 'Enter' && event.target === this.description && !isNewline && !event.isComposing) this.#save(true);
+    if (isComposing(event)) return;
+    if (event.key === 'Escape') this.#close();
+    else if (event.key === 'Enter' && event.target === this.description && !event.shiftKey) this.#save(true);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -179,11 +179,10 @@ export class TodoEditor {
     else this.#save(false);
   }
 
-  /** @param {boolean} byKey */
-  #close(byKey) {
+  #close() {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#onClose(byKey);
+    this.#onClose();
   }
 }
 

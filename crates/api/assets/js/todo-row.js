@@ -58,7 +58,7 @@ export class TodoRow {
   edit() {
     if (this.#editor) return;
     this.#editor = new TodoEditor(this.#todo, {
-      onClose: (byKey) => this.#closeEditor(byKey),
+      onClose: () => this.#closeEditor(),
       onEmptied: () => deleteLater([this.#todo]),
     });
     this.element.classList.add('editing');
@@ -66,14 +66,15 @@ export class TodoRow {
     this.#editor.focus();
   }
 
-  /** @param {boolean} byKey whether the focus stays here */
-  #closeEditor(byKey) {
+  #closeEditor() {
+    // it may take a while until a change is saved: the focus is taken from nobody who went on
+    const hadFocus = this.#editor?.element.contains(document.activeElement);
     this.#editor?.element.remove();
     this.#editor = null;
     this.element.classList.remove('editing');
     // as it may have changed in the meantime, or gone from this list
     todos.dispatchEvent(new Event('change'));
-    if (byKey && this.element.isConnected) /** @type {HTMLElement} */ (part(this.element, '.edit-button')).focus();
+    if (hadFocus && this.element.isConnected) /** @type {HTMLElement} */ (part(this.element, '.edit-button')).focus();
   }
 
   /** @param {boolean} completed */

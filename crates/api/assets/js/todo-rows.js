@@ -1,6 +1,6 @@
 // A list of todos that keeps its rows while the todos change.
 
-import { arrange } from './elements.js';
+import { arrange, byId } from './elements.js';
 import { TodoRow } from './todo-row.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
@@ -44,6 +44,7 @@ export class TodoRows {
   /** A row that left with the focus hands it to the one in its place. @param {number} index */
   #focusNear(index) {
     const row = this.#list.children[Math.min(index, this.#list.children.length - 1)];
-    /** @type {HTMLElement | null} */ (row?.querySelector('.toggle') ?? null)?.focus();
+    const field = row?.classList.contains('editing') ? '.edit' : '.toggle';
+    (/** @type {HTMLElement | null} */ (row?.querySelector(field) ?? null) ?? byId('main')).focus({ preventScroll: !row });
   }
 }

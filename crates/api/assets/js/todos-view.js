@@ -39,7 +39,7 @@ export function start() {
   search.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && search.value) ((search.value = ''), event.preventDefault(), show());
   });
-  byId('more-todos').addEventListener('click', () => ((shownMax += PAGE), show()));
+  byId('more-todos').addEventListener('click', showMore);
   byId('clear-completed').addEventListener('click', () => {
     byId('new-title').focus();
     deleteLater(todos.all.filter(FILTERS.completed));
@@ -68,6 +68,15 @@ export function show(chosen = filter) {
     link.ariaCurrent = isChosen ? 'page' : null;
   }
   showDay(all);
+}
+
+function showMore() {
+  const list = byId('todo-list');
+  const next = list.children.length;
+  shownMax += PAGE;
+  show();
+  // the button may be gone
+  /** @type {HTMLElement | null} */ (list.children[next]?.querySelector('.toggle'))?.focus();
 }
 
 /** @param {number} active */

@@ -91,25 +91,27 @@ class Todos extends EventTarget {
     return change;
   }
 
-  /** @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent */
+  /**
+   * @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent; who gives one tells of it
+   */
   #queue(id, changes, turn) {
     this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
     const previous = this.#lastChange.get(id) ?? Promise.resolve();
-    const change = previous.then(() => turn).then(() => this.#send(id, changes));
+    const change = previous.then(() => turn).then(() => this.#send(id, changes, !turn));
     const settled = change.catch(() => {});
     this.#lastChange.set(id, settled);
     settled.then(() => this.#lastChange.get(id) === settled && this.#lastChange.delete(id));
     return change;
   }
 
-  /** @param {number} id @param {Changes} changes */
-  async #send(id, changes) {
+  /** @param {number} id @param {Changes} changes @param {boolean} isTold */
+  async #send(id, changes, isTold) {
     const settle = () => this.#pending.set(id, (this.#pending.get(id) ?? []).filter((other) => other !== changes));
     try {
       const { json } = await call('PATCH', `todos/${id}`, { body: changes });
       settle();
       this.#byId.set(id, json);
-      this.#written();
+      this.#written(isTold);
     } catch (problem) {
       settle();
       if (problem.status === 404) this.#byId.delete(id);
@@ -128,7 +130,7 @@ class Todos extends EventTarget {
       return { start, change: this.#queue(id, changes, turn) };
     });
     this.#changed();
-    await inTurns(queued, ({ start, change }) => (start(), change));
+    await inTurns(queued, ({ start, change }) => (start(), change)).finally(() => this.#written());
   }
 
   /** Takes todos out of sight, or back into it. @param {Todo[]} todos @param {boolean} hidden */
@@ -154,8 +156,9 @@ class Todos extends EventTarget {
     this.#written();
   }
 
-  #written() {
+  #written(isTold = true) {
     this.#writes += 1;
+    if (!isTold) return;
     this.#changed();
     tabs.postMessage('changed');
   }

@@ -13,8 +13,12 @@ let unsaved = recall('unsaved', []);
 let sending = recall('sending', [], () => sessionStorage);
 /** @type {Map<number, Element>} */
 const rows = new Map();
+/** Puts a todo where it can be mended, if there is room. @type {(todo: import('./todos.js').Changes) => boolean} */
+let takeBack;
 
-export function start() {
+/** @param {typeof takeBack} mend */
+export function start(mend) {
+  takeBack = mend;
   const left = sending;
   keepSending([]);
   keep((others) => [...left, ...others]);
@@ -35,8 +39,8 @@ export async function addOrKeep(todo) {
   }
 }
 
-/** @param {Error} problem */
-const reasonOf = (problem) => `Not saved. ${problem.message}`;
+/** What was not answered may have been done all the same. @param {import('./problem.js').Problem} problem */
+export const reasonOf = ({ status, message }) => `${status ? 'Not saved.' : 'It may not be saved.'} ${message}`;
 
 /** @param {Unsaved[]} now */
 function keepSending(now) {
@@ -63,11 +67,15 @@ function rowOf(one) {
   const row = rows.get(one.key) ?? fromTemplate('unsaved-row');
   rows.set(one.key, row);
   setText(part(row, '.todo-title'), one.todo.title ?? '');
+  setText(part(row, '.todo-description'), one.todo.description ?? '');
   setText(part(row, '.reason'), one.reason);
   const retry = /** @type {HTMLButtonElement} */ (part(row, '.retry'));
+  const mend = /** @type {HTMLButtonElement} */ (part(row, '.mend'));
   const discard = /** @type {HTMLButtonElement} */ (part(row, '.discard'));
   retry.onclick = () => sendAgain(one, retry);
+  mend.onclick = () => takeBack(one.todo) && leave(one);
   discard.onclick = () => leave(one);
+  mend.ariaLabel = `Edit ${one.todo.title}`;
   discard.ariaLabel = `Discard ${one.todo.title}`;
   retry.ariaLabel = `Try again: ${one.todo.title}`;
   return row;
@@ -90,5 +98,5 @@ async function sendAgain(one, button) {
 /** @param {Unsaved} one */
 function leave(one) {
   keep((all) => all.filter(({ key }) => key !== one.key));
-  byId('new-title').focus();
+  if (document.activeElement === document.body) byId('new-title').focus();
 }

@@ -9,6 +9,8 @@ mod docs;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod month;
 #[cfg(test)]
 mod people;

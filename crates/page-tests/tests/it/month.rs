@@ -166,3 +166,50 @@ async fn half_a_time_is_not_taken_for_the_usual_one() {
         .await;
     assert!(service.todos().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_key_that_is_held_walks_on_when_the_browser_keeps_the_address() {
+    let service = Service::start().await;
+    let page = Page::open_at(&service, "#/month/2026-03-10").await;
+    page.run(
+        "history.replaceState = () => { throw new DOMException('too often', 'SecurityError'); }",
+    )
+    .await;
+    page.click("td[data-day='2026-03-10']").await;
+    page.press(Key::Right + Key::Right).await;
+    until_day(&page, "2026-03-12").await;
+    page.until_text("#day-heading", "Thursday 12 March").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_change_leaves_the_other_days_and_the_place_on_the_page_alone() {
+    let service = Service::start().await;
+    let look = Look {
+        height: 400,
+        ..Look::default()
+    };
+    let page = Page::open_as(&service, look, "#/month/2026-03-10").await;
+    page.click("td[data-day='2026-03-10']").await;
+    until_day(&page, "2026-03-10").await;
+    page.run(
+        "window.other = document.querySelector('[data-day=\"2026-03-20\"]'); \
+         scrollTo(0, document.documentElement.scrollHeight); window.place = scrollY;",
+    )
+    .await;
+    assert!(page.value("window.place").await.as_f64().unwrap() > 100.0);
+    service
+        .add(json!({ "title": "New", "deadline_at": "2026-03-10T10:00:00" }))
+        .await;
+    page.run("new BroadcastChannel('taskoverflow').postMessage('changed')")
+        .await;
+    page.until_has("td[data-day='2026-03-10'] .chip", "New")
+        .await;
+    until_day(&page, "2026-03-10").await;
+    assert_eq!(
+        page.value("window.other.isConnected && scrollY === window.place")
+            .await,
+        true
+    );
+}

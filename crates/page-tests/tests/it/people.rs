@@ -153,6 +153,20 @@ async fn single_key_shortcuts_work_and_can_be_switched_off() {
         .unwrap();
     page.press("m").await;
     assert_eq!(page.value(place).await, "#/");
+
+    // a delete is taken back all the same
+    let titles = service.titles().await;
+    page.click(".destroy").await;
+    page.until_has(".notice", "Deleted").await;
+    let undo = page.driver().action_chain().key_down(Key::Control);
+    let undo = undo.send_keys("z").key_up(Key::Control);
+    undo.perform().await.unwrap();
+    page.until_has(".notice", "is back.").await;
+    page.until(&format!(
+        "document.querySelectorAll('#todo-list .todo').length === {}",
+        titles.len()
+    ))
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -164,6 +164,8 @@ async fn the_filter_is_in_the_address_and_follows_what_changes() {
     page.part_of("Two", ".toggle").await.click().await.unwrap();
     page.until_text("#todos-none", "All done. Enjoy the calm.")
         .await;
+    // the row that had it is gone
+    page.until_focused("#main").await;
 
     page.click("[data-filter=completed]").await;
     page.until_titles(&["Two", "One"]).await;

@@ -224,6 +224,11 @@ async fn half_a_deadline_is_never_dropped_without_a_word() {
         .await;
     page.until_focused("#new-date").await;
     page.set("#new-date", "2031-07-01").await;
+    // what goes along stays in sight
+    page.click("#new-more").await;
+    page.until("document.querySelector('#new-more').ariaExpanded === 'true'")
+        .await;
+    page.element("#new-date").await;
     page.set("#new-description", &"x".repeat(121)).await;
     page.click("#new-add").await;
     page.until_text("#new-problem", "The note is 1 character too long; 120 fit.")
@@ -259,6 +264,32 @@ async fn all_are_marked_at_once_and_a_later_word_counts() {
     })
     .await;
     page.until("document.querySelectorAll('.todo.completed').length === 11")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_key_that_is_an_input_methods_ends_no_edit() {
+    let service = Service::start().await;
+    service.add_titles(&["日本"]).await;
+    let page = Page::open(&service).await;
+    page.part_of("日本", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    for keys in [
+        "key: 'Escape', isComposing: true",
+        "key: 'Enter', keyCode: 229",
+    ] {
+        page.run(&format!(
+            "document.querySelector('.edit-description').dispatchEvent(new KeyboardEvent('keydown', {{ {keys}, bubbles: true }}))"
+        ))
+        .await;
+        page.element(".editor").await;
+    }
+    page.press(Key::Escape).await;
+    page.until("document.querySelector('.editor') === null")
         .await;
 }
 

@@ -83,6 +83,35 @@ async fn what_the_server_refuses_is_said_in_its_words_and_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
+async fn what_the_server_refuses_can_be_mended() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    page.click("#new-more").await;
+    page.set("#new-date", "2031-07-01").await;
+    page.set("#new-description", "one\u{b}two").await;
+    page.type_into("#new-title", "From elsewhere").await;
+    page.press(Key::Enter).await;
+    page.until_has(".unsaved .todo-description", "two").await;
+    // nothing that is being written is lost
+    page.type_into("#new-title", "Other").await;
+    page.click(".unsaved .mend").await;
+    page.until_text("#new-problem", "Add this one first.").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["Other"]).await;
+    page.click(".unsaved .mend").await;
+    page.until_focused("#new-title").await;
+    page.until("document.querySelector('#unsaved').hidden")
+        .await;
+    page.set("#new-description", "one, two").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["From elsewhere", "Other"]).await;
+    let todo = &service.todos().await[0];
+    assert_eq!(todo["description"], "one, two");
+    assert_eq!(todo["deadline_at"], "2031-07-01T15:00:00");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn a_server_that_goes_away_costs_nothing_that_was_typed() {
     let mut service = Service::start().await;
     service.add_titles(&["Edit me", "Toggle me"]).await;
@@ -122,7 +151,7 @@ async fn a_server_that_goes_away_costs_nothing_that_was_typed() {
     page.press(Key::Enter).await;
     page.until_has(
         ".unsaved .reason",
-        "Not saved. The server can’t be reached.",
+        "It may not be saved. The server can’t be reached.",
     )
     .await;
     page.until("document.querySelector('#new-title').value === ''")

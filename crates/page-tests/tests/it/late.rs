@@ -1,0 +1,176 @@
+//! Answers that come late, when whoever asked has gone on.
+
+use serde_json::json;
+use thirtyfour::Key;
+
+use crate::support::{Look, Page, Service, eventually};
+
+/// Answers to a method and the end of an address are kept until `window.release()`; `window.kept` counts them.
+fn keep_answers(method: &str, end: &str) -> String {
+    format!(
+        "const real = window.fetch; window.kept = 0; const released = new Promise((go) => (window.release = go)); \
+         window.fetch = async (url, options) => {{ const answer = await real(url, options); \
+         if (options?.method === '{method}' && RegExp('{end}$').test(url)) {{ window.kept += 1; await released; }} return answer; }};"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_save_that_ends_late_takes_the_focus_from_nobody() {
+    let service = Service::start().await;
+    service.add_titles(&["Slow"]).await;
+    let page = Page::open(&service).await;
+    page.run(&keep_answers("PATCH", "todos/[0-9]+")).await;
+    page.part_of("Slow", ".edit-button")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.press("ly" + Key::Enter).await;
+    page.until("window.kept === 1").await;
+    page.click("#new-title").await;
+    page.press("mix").await;
+    page.run("window.release()").await;
+    page.until("document.querySelector('.editor') === null")
+        .await;
+    page.press("er").await;
+    page.until("document.querySelector('#new-title').value === 'mixer'")
+        .await;
+    page.until_titles(&["Slowly"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_day_takes_a_new_todo_once() {
+    let service = Service::start().await;
+    let page = Page::open_at(&service, "#/month/2026-03-10").await;
+    page.run(&keep_answers("POST", "todos")).await;
+    page.type_into("#day-title", "Once").await;
+    page.press(Key::Enter).await;
+    page.until("window.kept === 1").await;
+    page.press(Key::Enter).await;
+    page.click("#day-form .button").await;
+    page.run("window.release()").await;
+    page.until_titles_in("#day-list", &["Once"]).await;
+    // where the next one is written
+    page.click("#day-title").await;
+    page.press("Twice" + Key::Enter).await;
+    page.until_titles_in("#day-list", &["Twice", "Once"]).await;
+    assert_eq!(page.value("window.kept").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_link_of_a_subscription_survives_a_list_that_is_late() {
+    let service = Service::start().await;
+    let page = Page::prepare(&service, Look::default()).await;
+    page.run_at_start(&keep_answers("GET", "calendar/feeds"))
+        .await;
+    page.go("#/export").await;
+    page.until("window.kept === 1").await;
+    // it shows with the list
+    page.run("document.querySelector('#subscribe').hidden = false")
+        .await;
+    page.click("#subscribe").await;
+    page.until("document.querySelector('.feed-url')?.value.endsWith('.ics')")
+        .await;
+    page.run("window.release()").await;
+    page.until("window.kept === 1").await;
+    page.run("window.fetch = () => Promise.resolve(new Response('', { status: 500 })); location.hash = '#/'")
+        .await;
+    page.until("document.querySelector('#export-view').hidden")
+        .await;
+    page.run("location.hash = '#/export'").await;
+    page.until_has(".notice", "Could not list the calendars.")
+        .await;
+    page.until(
+        "!document.querySelector('.feed-links').hidden && !document.querySelector('#feeds').hidden",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn jobs_are_followed_however_many_there_are() {
+    let flags = ["--worker-concurrency=1", "--render-delay=4s"];
+    let mut service = Service::start_with(&[], &flags).await;
+    service.stop_worker();
+    let page = Page::open_at(&service, "#/export").await;
+    for count in 1..=3 {
+        page.click("#export-form [type=submit]").await;
+        page.until(&format!(
+            "document.querySelectorAll('.job[data-status=PENDING]').length === {count}"
+        ))
+        .await;
+    }
+    service.start_worker();
+    // the oldest is first in the queue and last in the list
+    let states = "[...document.querySelectorAll('.job')].map((job) => job.dataset.status)";
+    page.until(&format!("{states}[2] === 'STARTED'")).await;
+    page.until(&format!(
+        "{states}[2] === 'SUCCESS' && {states}[0] !== 'SUCCESS'"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_is_deleted_is_in_no_calendar_that_is_made_after() {
+    let service = Service::start().await;
+    for title in ["Kept", "Deleted"] {
+        service
+            .add(json!({ "title": title, "deadline_at": "2026-03-09T20:00:00" }))
+            .await;
+    }
+    let page = Page::open(&service).await;
+    page.part_of("Deleted", ".destroy")
+        .await
+        .click()
+        .await
+        .unwrap();
+    page.until_titles(&["Kept"]).await;
+    page.click("[data-view=export]").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Done").await;
+    page.until_has(".job .job-details", "1 todo read.").await;
+    assert_eq!(service.titles().await, ["Kept"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn marking_all_is_shown_and_kept_once_and_not_for_each() {
+    let service = Service::start().await;
+    let titles: Vec<String> = (0..30).map(|number| format!("Todo {number}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    service.add_titles(&titles).await;
+    let page = Page::open(&service).await;
+    page.run(
+        "const real = Storage.prototype.setItem; window.writes = 0; \
+         Storage.prototype.setItem = function (name, value) { window.writes += name.endsWith('.todos'); real.call(this, name, value); };",
+    )
+    .await;
+    page.click("#toggle-all").await;
+    eventually("all are completed", async || {
+        let todos = service.todos().await;
+        todos.iter().all(|todo| todo["completed"] == true)
+    })
+    .await;
+    page.until("window.writes === 2").await;
+    page.until_text("#todo-count", "0 items left").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_focus_goes_to_the_first_that_is_shown_more() {
+    let mut service = Service::start().await;
+    service.stop_worker();
+    for _ in 0..12 {
+        service.call("POST", "todos/ical", Some(json!({}))).await;
+    }
+    let page = Page::open_at(&service, "#/export").await;
+    page.element("#more-jobs").await.focus().await.unwrap();
+    page.press(Key::Enter).await;
+    page.until_focused(".job:nth-child(11)").await;
+    page.until("document.querySelector('#more-jobs').hidden")
+        .await;
+}
