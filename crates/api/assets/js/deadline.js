@@ -3,7 +3,7 @@
 const SOON_MS = 24 * 60 * 60 * 1000;
 
 /** The page is in English; of the visitor's locale it takes the English that there is, or the British one. */
-export const LOCALE = navigator.languages.find((language) => language.startsWith('en')) ?? 'en-GB';
+export const LOCALE = navigator.languages.find((language) => /^en(-[A-Z]{2})?$/.test(language)) ?? 'en-GB';
 
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'short' });
 const nearDay = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });

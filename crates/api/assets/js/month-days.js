@@ -69,6 +69,11 @@ export const dayWords = (day) => dayName.format(date(day));
 export const weekdayWords = (day) => ({ long: weekdayLong.format(date(day)), short: weekdayShort.format(date(day)) });
 
 function firstWeekday() {
-  const locale = /** @type {any} */ (new Intl.Locale(navigator.language));
-  return (locale.getWeekInfo?.() ?? locale.weekInfo)?.firstDay ?? 1;
+  try {
+    const locale = /** @type {any} */ (new Intl.Locale(navigator.language));
+    return (locale.getWeekInfo?.() ?? locale.weekInfo).firstDay;
+  } catch {
+    // a language such as C is none to it, and not every browser knows of weeks
+    return 1;
+  }
 }
