@@ -1,6 +1,8 @@
 //! What the page does for a person, in a real browser and over the real processes.
 
 #[cfg(test)]
+mod browsers;
+#[cfg(test)]
 mod budget;
 #[cfg(test)]
 mod deleting;

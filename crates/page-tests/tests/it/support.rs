@@ -7,6 +7,7 @@ pub(crate) mod service;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+pub(crate) use browser::Engine;
 pub(crate) use page::{Look, Page};
 pub(crate) use service::Service;
 

@@ -1,8 +1,9 @@
-//! One driver for all tests, and a browser for each.
+//! Browsers, each driven over WebDriver by the program that its makers have for that.
 
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::{Mutex, OnceLock};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use local_services::keeper::{Keeper, KeptChild};
@@ -10,14 +11,15 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 use thirtyfour::prelude::*;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use thirtyfour::{Capabilities, ChromeCapabilities};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
-use super::{eventually, needed};
+use super::{eventually, needed, target};
 
 /// Browsers at a time: each is several processes that are busy while a page loads.
 const AT_ONCE: usize = 2;
-/// What headless browsers need where no display, no GPU and no network is, and where tests may run as root.
-const ARGUMENTS: [&str; 10] = [
+/// What headless Chromium needs where no display, no GPU and no network is, and where tests may run as root.
+const CHROMIUM_ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -29,36 +31,34 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-dev-shm-usage",
     "--lang=en-GB",
 ];
+/// How the missing programs come to be there.
+const INSTALL: &str = "run .ci/page-tests";
+
+/// Whose browser it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Engine {
+    Chromium,
+    Firefox,
+    /// What Safari is made of.
+    WebKit,
+}
 
 /// A running browser. It has a profile of its own, which goes with it.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
-    /// Where it downloads to.
+    /// Where it downloads to, if it is Chromium.
     pub(crate) downloads: PathBuf,
     _folder: TempDir,
     _permit: SemaphorePermit<'static>,
 }
 
 impl Browser {
-    pub(crate) async fn start() -> Self {
+    pub(crate) async fn start(engine: Engine) -> Self {
         static BROWSERS: Semaphore = Semaphore::const_new(AT_ONCE);
         let permit = BROWSERS.acquire().await.unwrap();
         let folder = TempDir::new().unwrap();
-        let mut capabilities = DesiredCapabilities::chrome();
-        for argument in ARGUMENTS {
-            capabilities.add_arg(argument).unwrap();
-        }
-        let profile = format!(
-            "--user-data-dir={}",
-            folder.path().join("profile").display()
-        );
-        capabilities.add_arg(&profile).unwrap();
-        // what the page goes by; `--lang` is the browser's own
-        let preferences = json!({ "intl.accept_languages": "en-GB" });
-        capabilities
-            .add_experimental_option("prefs", preferences)
-            .unwrap();
-        let driver = WebDriver::new(driver_url().await, capabilities)
+        let capabilities = engine.capabilities(folder.path());
+        let driver = WebDriver::new(engine.driver_url().await, capabilities)
             .await
             .unwrap();
         let downloads = folder.path().join("downloads");
@@ -72,28 +72,117 @@ impl Browser {
     }
 }
 
-async fn driver_url() -> String {
-    static DRIVER: OnceLock<(Mutex<KeptChild>, String)> = OnceLock::new();
-    let (_, url) = DRIVER.get_or_init(|| {
-        let program = needed("/usr/bin/chromedriver".into(), "run .ci/page-tests");
-        let keeper = Keeper {
-            signal: Signal::SIGTERM,
-            grace: Duration::from_secs(5),
-            remove: None,
+impl Engine {
+    fn capabilities(self, folder: &Path) -> Capabilities {
+        match self {
+            Self::Chromium => chromium(folder).into(),
+            Self::Firefox => {
+                let mut capabilities = DesiredCapabilities::firefox();
+                capabilities.set_headless().unwrap();
+                capabilities.into()
+            }
+            Self::WebKit => {
+                let browser = find("/usr/lib", "MiniBrowser");
+                let mut capabilities = Capabilities::new();
+                let options = json!({ "binary": browser, "args": ["--automation"] });
+                capabilities
+                    .set("webkitgtk:browserOptions", options)
+                    .unwrap();
+                capabilities
+            }
+        }
+    }
+
+    /// Where its driver answers. One is enough for all tests.
+    async fn driver_url(self) -> String {
+        static DRIVERS: [OnceLock<(Mutex<KeptChild>, u16)>; 3] = [const { OnceLock::new() }; 3];
+        let display = match self {
+            Self::WebKit => Some(display().await),
+            Self::Chromium | Self::Firefox => None,
         };
-        let port = local_services::free_port(None).unwrap();
-        let mut command = keeper.command(program);
+        let (_, port) = DRIVERS[self as usize].get_or_init(|| {
+            let port = local_services::free_port(None).unwrap();
+            let program = match self {
+                Self::Chromium => "/usr/bin/chromedriver".into(),
+                Self::Firefox => target().join("tools/bin/geckodriver"),
+                Self::WebKit => "/usr/bin/WebKitWebDriver".into(),
+            };
+            let mut command = keeper().command(needed(program, INSTALL));
+            command
+                .arg(format!("--port={port}"))
+                .stdout(Stdio::null())
+                .stderr(Stdio::null());
+            // Firefox does not start for root in a home of somebody else's, as containers of CIs have it
+            command.env("HOME", target().join("page-tests"));
+            if let Some(display) = display {
+                command.env("DISPLAY", display);
+            }
+            (Mutex::new(keeper().spawn(command).unwrap()), port)
+        });
+        let url = format!("http://localhost:{port}");
+        let status = format!("{url}/status");
+        eventually("the driver answers", async || {
+            reqwest::get(&status).await.is_ok()
+        })
+        .await;
+        url
+    }
+}
+
+fn chromium(folder: &Path) -> ChromeCapabilities {
+    let mut capabilities = DesiredCapabilities::chrome();
+    for argument in CHROMIUM_ARGUMENTS {
+        capabilities.add_arg(argument).unwrap();
+    }
+    let profile = format!("--user-data-dir={}", folder.join("profile").display());
+    capabilities.add_arg(&profile).unwrap();
+    // what the page goes by; `--lang` is the browser's own
+    let preferences = json!({ "intl.accept_languages": "en-GB" });
+    capabilities
+        .add_experimental_option("prefs", preferences)
+        .unwrap();
+    capabilities
+}
+
+fn keeper() -> Keeper {
+    Keeper {
+        signal: Signal::SIGTERM,
+        grace: Duration::from_secs(5),
+        remove: None,
+    }
+}
+
+/// A display that nobody sees, for a browser that can't do without.
+async fn display() -> String {
+    static DISPLAY: OnceLock<(Mutex<KeptChild>, TempDir)> = OnceLock::new();
+    let (_, folder) = DISPLAY.get_or_init(|| {
+        let folder = TempDir::new().unwrap();
+        let mut command: Command = keeper().command(needed("/usr/bin/Xvfb".into(), INSTALL));
+        // it takes a number that is free, and says which
         command
-            .arg(format!("--port={port}"))
-            .arg("--log-level=OFF")
-            .stdout(Stdio::null());
-        let child = keeper.spawn(command).unwrap();
-        (Mutex::new(child), format!("http://localhost:{port}"))
+            .args(["-displayfd", "1", "-nolisten", "tcp"])
+            .args(["-screen", "0", "1400x1000x24"])
+            .stdout(File::create(folder.path().join("number")).unwrap())
+            .stderr(Stdio::null());
+        (Mutex::new(keeper().spawn(command).unwrap()), folder)
     });
-    let status = format!("{url}/status");
-    eventually("the driver answers", async || {
-        reqwest::get(&status).await.is_ok()
+    let mut number = String::new();
+    eventually("the display has a number", async || {
+        number = std::fs::read_to_string(folder.path().join("number")).unwrap();
+        number.ends_with('\n')
     })
     .await;
-    url.clone()
+    format!(":{}", number.trim())
+}
+
+/// The file of this name somewhere below a folder: Debian has one for each kind of processor.
+fn find(folder: &str, name: &str) -> PathBuf {
+    let output = Command::new("find")
+        .args([folder, "-name", name, "-type", "f"])
+        .output();
+    let paths = String::from_utf8(output.unwrap().stdout).unwrap();
+    needed(
+        paths.lines().next().unwrap_or(name).to_owned().into(),
+        INSTALL,
+    )
 }

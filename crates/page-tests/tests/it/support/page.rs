@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
 
-use super::browser::Browser;
+use super::browser::{Browser, Engine};
 use super::{Service, eventually, needed, target};
 
 /// How the page is looked at.
@@ -52,10 +52,24 @@ impl Page {
         page
     }
 
-    /// A browser that has not opened the page yet.
+    /// The page in another browser. That can only do what any driver has words for.
+    pub(crate) async fn open_in(engine: Engine, service: &Service) -> Self {
+        let page = Self {
+            browser: Browser::start(engine).await,
+            url: service.url.clone(),
+        };
+        page.driver()
+            .set_window_rect(0, 0, 1280, 900)
+            .await
+            .unwrap();
+        page.go("").await;
+        page
+    }
+
+    /// A Chromium that has not opened the page yet.
     pub(crate) async fn prepare(service: &Service, look: Look) -> Self {
         let page = Self {
-            browser: Browser::start().await,
+            browser: Browser::start(Engine::Chromium).await,
             url: service.url.clone(),
         };
         page.look_as(look).await;
