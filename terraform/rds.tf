@@ -64,7 +64,7 @@ resource "aws_db_instance" "main" {
   # the authority whose certificates the images carry (docker/rds-ca.pem)
   ca_cert_identifier = "rds-ca-rsa2048-g1"
 
-  backup_retention_period         = 7
+  backup_retention_period         = var.database_backup_days
   copy_tags_to_snapshot           = true
   enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
   auto_minor_version_upgrade      = true

@@ -200,6 +200,17 @@ variable "database_multi_az" {
   nullable    = false
 }
 
+variable "database_backup_days" {
+  description = "How many days' backups RDS keeps. An account on AWS's free plan may have one at most. 0: none are made."
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.database_backup_days >= 0 && var.database_backup_days <= 35 && floor(var.database_backup_days) == var.database_backup_days
+    error_message = "A whole number between 0 and 35."
+  }
+}
+
 variable "protect_database" {
   description = "Whether the database can't be destroyed, and leaves a snapshot when it is. Apply false before `terraform destroy`."
   type        = bool

@@ -140,6 +140,11 @@ run "service" {
   }
 
   assert {
+    condition     = aws_db_instance.main[0].backup_retention_period == 7
+    error_message = "A week's backups."
+  }
+
+  assert {
     condition     = keys(aws_vpc_security_group_ingress_rule.database) == ["api", "worker"] && alltrue([for rule in aws_vpc_security_group_ingress_rule.database : rule.cidr_ipv4 == null && rule.from_port == 5432])
     error_message = "Only the tasks reach the database."
   }
@@ -266,5 +271,19 @@ run "a_database_that_may_go" {
   assert {
     condition     = !aws_db_instance.main[0].deletion_protection && aws_db_instance.main[0].skip_final_snapshot
     error_message = "Then destroy leaves nothing."
+  }
+}
+
+run "on_the_free_plan" {
+  command = apply
+
+  variables {
+    image_tag            = "0123abc"
+    database_backup_days = 1
+  }
+
+  assert {
+    condition     = aws_db_instance.main[0].backup_retention_period == 1
+    error_message = "As long as the plan allows."
   }
 }

@@ -234,6 +234,26 @@ run "database_gib_1" {
   expect_failures = [var.database_gib]
 }
 
+run "database_backup_days_1" {
+  command = plan
+
+  variables {
+    database_backup_days = -1
+  }
+
+  expect_failures = [var.database_backup_days]
+}
+
+run "database_backup_days_2" {
+  command = plan
+
+  variables {
+    database_backup_days = 36
+  }
+
+  expect_failures = [var.database_backup_days]
+}
+
 run "password_rotation_days_1" {
   command = plan
 
