@@ -52,7 +52,8 @@ resource "aws_db_instance" "main" {
   # RDS makes the password, keeps it in Secrets Manager and rotates it: Terraform's state never has it
   manage_master_user_password = true
 
-  storage_type          = "gp3"
+  # a Learner Lab allows gp2 alone, up to 100 GiB
+  storage_type          = var.lab_role_name == null ? "gp3" : "gp2"
   storage_encrypted     = true
   allocated_storage     = var.database_gib
   max_allocated_storage = 5 * var.database_gib

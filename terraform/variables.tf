@@ -174,6 +174,11 @@ variable "database_gib" {
     condition     = var.database_gib >= 20 && var.database_gib <= 13000
     error_message = "Between 20 and 13000."
   }
+
+  validation {
+    condition     = var.lab_role_name == null || 5 * var.database_gib <= 100
+    error_message = "A Learner Lab allows 100, which is 20 that grows to five times."
+  }
 }
 
 variable "database_connections" {

@@ -41,6 +41,11 @@ run "lab" {
   }
 
   assert {
+    condition     = aws_db_instance.main[0].storage_type == "gp2" && aws_db_instance.main[0].max_allocated_storage == 100
+    error_message = "The database has the storage that a lab allows."
+  }
+
+  assert {
     condition     = length(aws_appautoscaling_target.task) == 0 && length(aws_appautoscaling_policy.worker) == 0
     error_message = "Scaling needs a role that can't be created."
   }
@@ -57,4 +62,14 @@ run "lab_with_scaling" {
     condition     = length(aws_appautoscaling_target.task) == 2
     error_message = "Scaling can be asked for."
   }
+}
+
+run "a_lab_has_100_gib" {
+  command = plan
+
+  variables {
+    database_gib = 21
+  }
+
+  expect_failures = [var.database_gib]
 }

@@ -140,6 +140,11 @@ run "service" {
   }
 
   assert {
+    condition     = aws_db_instance.main[0].storage_type == "gp3"
+    error_message = "Outside of a lab: the newer storage."
+  }
+
+  assert {
     condition     = aws_db_instance.main[0].backup_retention_period == 7
     error_message = "A week's backups."
   }
