@@ -13,8 +13,6 @@ resource "aws_lb" "main" {
   security_groups            = [aws_security_group.member["alb"].id]
   subnets                    = aws_subnet.public[*].id
   drop_invalid_header_fields = true
-  # longer than any request of the API, live updates included, which send a line more often
-  idle_timeout = 120
 
   # AWS refuses it in subnets that have no way to the internet yet
   depends_on = [aws_route.internet, aws_route_table_association.public]

@@ -105,9 +105,15 @@ def check_tasks(database):
         check(variables["QUEUE_URL"].endswith(f"/{NAME}-ical"), "the queue is Terraform's", variables)
 
 
+def attributes(answer):
+    return {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
+
+
 def check_load_balancer():
     elb = client("elbv2")
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
+    timeouts = attributes(elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"]))
+    check(int(timeouts["idle_timeout.timeout_seconds"]) < 75, "it closes idle connections before the API", timeouts)
     [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "it forwards", listener)
     [group] = elb.describe_target_groups()["TargetGroups"]

@@ -230,6 +230,12 @@ run "service" {
   }
 
   assert {
+    # the API keeps an idle connection for 75 seconds; where nothing is said, the balancer does for 60
+    condition     = coalesce(aws_lb.main[0].idle_timeout, 60) < 75
+    error_message = "The load balancer never sends into a connection that the API is closing."
+  }
+
+  assert {
     condition     = keys(aws_lb_listener_rule.metrics) == ["http"] && one(aws_lb_listener_rule.metrics["http"].action).type == "fixed-response"
     error_message = "Nobody outside reads the metrics."
   }
