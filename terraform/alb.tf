@@ -29,6 +29,13 @@ resource "aws_lb_target_group" "api" {
   # within the task's stopTimeout
   deregistration_delay = 60
 
+  # A browser gets the page and its files, whose paths have the version in them, from one task: during a deployment
+  # another one may not know them.
+  stickiness {
+    type            = "lb_cookie"
+    cookie_duration = 60
+  }
+
   health_check {
     path     = "/readyz"
     matcher  = "200"

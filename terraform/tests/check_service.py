@@ -118,6 +118,8 @@ def check_load_balancer():
     check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "it forwards", listener)
     [group] = elb.describe_target_groups()["TargetGroups"]
     check(group["Port"] == 6400 and group["HealthCheckPath"] == "/readyz", "to the API", group)
+    sticky = attributes(elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"]))
+    check(sticky["stickiness.enabled"] == "true", "a browser stays with a task", sticky)
 
 
 def check_alarms():

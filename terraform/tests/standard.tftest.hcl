@@ -236,6 +236,11 @@ run "service" {
   }
 
   assert {
+    condition     = one(aws_lb_target_group.api[0].stickiness).enabled != false && one(aws_lb_target_group.api[0].stickiness).type == "lb_cookie"
+    error_message = "A browser stays with the version that it has the page of."
+  }
+
+  assert {
     condition     = keys(aws_lb_listener_rule.metrics) == ["http"] && one(aws_lb_listener_rule.metrics["http"].action).type == "fixed-response"
     error_message = "Nobody outside reads the metrics."
   }
