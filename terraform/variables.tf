@@ -30,13 +30,13 @@ variable "credentials_file" {
 }
 
 variable "image_tag" {
-  description = "The images to run, by the tag that docker/push gave them: a git commit. Null makes queues and registries only; going back to null takes the service away, once protect_database = false has been applied."
+  description = "The images to run, by the tag that docker/push gave them: a git commit's first 12 digits. Null makes queues and registries only; going back to null takes the service away, once protect_database = false has been applied."
   type        = string
   default     = null
 
   validation {
-    condition     = var.image_tag == null || can(regex("^[0-9a-f]{7,40}$", var.image_tag))
-    error_message = "The tag is a git commit (7 to 40 hexadecimal digits). A tag that moves, such as latest, cannot be rolled back."
+    condition     = var.image_tag == null || can(regex("^[0-9a-f]{12}$", var.image_tag))
+    error_message = "The tag is a git commit's first 12 digits. A tag that moves, such as latest, cannot be rolled back."
   }
 }
 

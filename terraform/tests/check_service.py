@@ -96,7 +96,7 @@ def check_tasks(database):
         check(container["readonlyRootFilesystem"], "the root is read-only", container)
         check(container["user"] == "65532:65532", "nobody is root", container)
         check(container["stopTimeout"] == 120, "there is time to finish", container)
-        check(container["image"].endswith(":0123abc"), "the commit's image runs", container)
+        check(container["image"].endswith(":0123456789ab"), "the commit's image runs", container)
         [secret] = container["secrets"]
         expected = f"{database['MasterUserSecret']['SecretArn']}:password::"
         check(secret == {"name": "DATABASE_PASSWORD", "valueFrom": expected}, "the password is a secret", secret)

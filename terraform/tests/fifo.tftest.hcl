@@ -26,7 +26,7 @@ run "fifo" {
 
   variables {
     fifo      = true
-    image_tag = "0123abc"
+    image_tag = "0123456789ab"
   }
 
   assert {

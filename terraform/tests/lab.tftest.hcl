@@ -24,7 +24,7 @@ override_resource {
 variables {
   lab_role_name  = "LabRole"
   database_class = "db.t3.micro"
-  image_tag      = "0123abc"
+  image_tag      = "0123456789ab"
 }
 
 run "lab" {

@@ -91,7 +91,7 @@ run "service" {
   command = apply
 
   variables {
-    image_tag   = "0123abc"
+    image_tag   = "0123456789ab"
     alarm_email = "me@example.org"
     queue_users = ["arn:aws:iam::123456789012:user/me"]
   }
@@ -160,7 +160,7 @@ run "service" {
       jsondecode(task.container_definitions)[0].readonlyRootFilesystem
       && jsondecode(task.container_definitions)[0].user == "65532:65532"
       && jsondecode(task.container_definitions)[0].stopTimeout == 120
-      && endswith(jsondecode(task.container_definitions)[0].image, ":0123abc")
+      && endswith(jsondecode(task.container_definitions)[0].image, ":0123456789ab")
       && jsondecode(task.container_definitions)[0].healthCheck.command == ["CMD", "/taskoverflow-${name}", "healthcheck"]
       && jsondecode(task.container_definitions)[0].secrets == [{ name = "DATABASE_PASSWORD", valueFrom = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1:password::" }]
       && !contains(jsondecode(task.container_definitions)[0].environment[*].name, "DATABASE_PASSWORD")
@@ -260,7 +260,7 @@ run "https" {
   command = apply
 
   variables {
-    image_tag       = "0123abc"
+    image_tag       = "0123456789ab"
     certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
     public_url      = "https://todo.example.org"
   }
@@ -280,7 +280,7 @@ run "a_database_that_may_go" {
   command = apply
 
   variables {
-    image_tag        = "0123abc"
+    image_tag        = "0123456789ab"
     protect_database = false
   }
 
@@ -294,7 +294,7 @@ run "on_the_free_plan" {
   command = apply
 
   variables {
-    image_tag            = "0123abc"
+    image_tag            = "0123456789ab"
     database_backup_days = 1
   }
 

@@ -469,7 +469,7 @@ run "image_tag_3" {
   command = plan
 
   variables {
-    image_tag = "0123ab"
+    image_tag = "0123456789a"
   }
 
   expect_failures = [var.image_tag]
@@ -479,7 +479,7 @@ run "image_tag_4" {
   command = plan
 
   variables {
-    image_tag = "0123456789abcdef0123456789abcdef012345678"
+    image_tag = "0123456789abcdef0123456789abcdef01234567"
   }
 
   expect_failures = [var.image_tag]
