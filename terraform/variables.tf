@@ -182,7 +182,7 @@ variable "database_gib" {
 }
 
 variable "database_connections" {
-  description = "The most connections that the database takes. 200 suit a db.t4g.micro; more tasks want more, and a larger class."
+  description = "The most connections that the database takes. 200 suit a db.t4g.micro; more tasks want more, and a larger class. A database that runs takes a new number when it is rebooted: `aws rds reboot-db-instance --db-instance-identifier NAME`."
   type        = number
   default     = 200
 
