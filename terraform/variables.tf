@@ -224,7 +224,7 @@ variable "protect_database" {
 }
 
 variable "password_rotation_days" {
-  description = "How often RDS makes a new password. Tasks that no longer get in are replaced within minutes. 0 leaves RDS's seven days."
+  description = "How often RDS makes a new password. Tasks that no longer get in are replaced within minutes. 0 from the first apply on leaves RDS's seven days; 0 after another number ends the rotation."
   type        = number
   default     = 90
 
