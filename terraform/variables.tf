@@ -270,7 +270,7 @@ variable "backlog_per_worker" {
 }
 
 variable "autoscaling" {
-  description = "Whether tasks are added and taken away by load. Null: yes, but not with a lab role, where its service-linked role can't be created."
+  description = "Whether tasks are added and taken away by load. Null: yes, but not in a lab (with a lab role), where it has to be asked for."
   type        = bool
   default     = null
 }

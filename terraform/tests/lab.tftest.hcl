@@ -47,7 +47,7 @@ run "lab" {
 
   assert {
     condition     = length(aws_appautoscaling_target.task) == 0 && length(aws_appautoscaling_policy.worker) == 0
-    error_message = "Scaling needs a role that can't be created."
+    error_message = "Scaling is off, if it is not asked for."
   }
 }
 
