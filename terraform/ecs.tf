@@ -141,6 +141,8 @@ resource "aws_ecs_service" "task" {
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = each.key == "api" ? 120 : null
+  # so that `apply` says whether the new version runs
+  wait_for_steady_state = true
 
   deployment_circuit_breaker {
     enable   = true
@@ -166,6 +168,12 @@ resource "aws_ecs_service" "task" {
   lifecycle {
     # the scaling's business
     ignore_changes = [desired_count]
+
+    # a service that was rolled back is steady too
+    postcondition {
+      condition     = self.task_definition == aws_ecs_task_definition.task[each.key].arn
+      error_message = "The new version did not get healthy, and was rolled back: see its log, and the service's events in ECS."
+    }
   }
 
   # the way to the internet, so that a task that is destroyed can still give its jobs back

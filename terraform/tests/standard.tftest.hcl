@@ -196,6 +196,11 @@ run "service" {
   }
 
   assert {
+    condition     = alltrue([for service in aws_ecs_service.task : service.wait_for_steady_state])
+    error_message = "What apply ends with, runs."
+  }
+
+  assert {
     condition     = length(aws_ecs_service.task["api"].load_balancer) == 1 && length(aws_ecs_service.task["worker"].load_balancer) == 0
     error_message = "Only the API is behind the load balancer."
   }
