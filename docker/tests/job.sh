@@ -52,9 +52,10 @@ take_calendar() {
 # one_calendar API TITLE: everything, from a todo to its calendar
 one_calendar() {
   local job
-  wait_ready "$1"
-  add_todo "$1" "$2"
-  job=$(start_job "$1")
-  take_calendar "$1" "$job" "$2"
+  # each says so itself: behind `one_calendar … ||`, -e has no effect in here
+  wait_ready "$1" || return
+  add_todo "$1" "$2" || return
+  job=$(start_job "$1") || return
+  take_calendar "$1" "$job" "$2" || return
   echo "job $job: SUCCESS, and its calendar has \"$2\""
 }
