@@ -10,7 +10,7 @@ use nix::sys::signal::kill;
 
 use crate::support::{Ended, Launcher, command, eventually, given_database, run};
 #[cfg(target_os = "linux")]
-use crate::support::{children, pending_signals};
+use crate::support::{children, is_pending, suspend};
 
 const TODO: &str = r#"{"title":"kept","deadline_at":"2026-01-01T00:00:00"}"#;
 
@@ -101,12 +101,11 @@ fn a_worker_that_hears_both_ctrl_cs_at_once_hurries() {
     let data_dir = tempfile::tempdir().unwrap();
     let launcher = given_a_long_job(data_dir.path());
     let worker = children(launcher.pid(), "worker").pop().unwrap();
-    // what is sent to it meanwhile, it gets at once
-    kill(worker, Signal::SIGSTOP).unwrap();
+    suspend(worker);
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         launcher.signal(Signal::SIGINT);
         eventually("the worker has a signal to come", || {
-            pending_signals(worker) & (1 << (signal as i32 - 1)) != 0
+            is_pending(worker, signal)
         });
     }
     kill(worker, Signal::SIGCONT).unwrap();

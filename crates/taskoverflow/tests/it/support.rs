@@ -190,15 +190,27 @@ pub(crate) fn children(parent: i32, role: &str) -> Vec<Pid> {
         .collect()
 }
 
-/// The signals that were sent to a process and have not reached it yet, as bits: the lowest is signal 1.
+/// Stops a process for the time being: what is sent to it meanwhile, it gets when it goes on.
 #[cfg(target_os = "linux")]
-pub(crate) fn pending_signals(process: Pid) -> u64 {
+pub(crate) fn suspend(process: Pid) {
+    kill(process, Signal::SIGSTOP).unwrap();
+    eventually("the process is stopped", || {
+        proc_status(process, "State:").starts_with('T')
+    });
+}
+
+/// Whether a signal was sent to a process and has not reached it yet.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_pending(process: Pid, signal: Signal) -> bool {
+    let pending = u64::from_str_radix(&proc_status(process, "ShdPnd:"), 16).unwrap();
+    pending & (1 << (signal as i32 - 1)) != 0
+}
+
+#[cfg(target_os = "linux")]
+fn proc_status(process: Pid, name: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let pending = status
-        .lines()
-        .find_map(|line| line.strip_prefix("ShdPnd:"))
-        .unwrap();
-    u64::from_str_radix(pending.trim(), 16).unwrap()
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap().trim().to_owned()
 }
 
 /// Waits for another process to do its part.
