@@ -174,3 +174,23 @@ async fn the_focus_goes_to_the_first_that_is_shown_more() {
     page.until("document.querySelector('#more-jobs').hidden")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_a_cancel_is_answered_late_does_not_undo_its_end() {
+    let service = Service::start_with(&[], &["--render-delay=60s"]).await;
+    let page = Page::open_at(&service, "#/export").await;
+    page.run(&keep_answers("DELETE", "ical/[^/]+")).await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Running").await;
+    page.click(".job .cancel").await;
+    page.until_has(".job .badge", "Cancelled").await;
+    assert_eq!(page.value("window.kept").await, 1);
+    page.run("window.release()").await;
+    // a state of the server's that is older: Running, and on its way to its end
+    page.run("return new Promise((go) => setTimeout(go, 200))")
+        .await;
+    page.until_has(".job .badge", "Cancelled").await;
+    page.until("!document.querySelector('.job-details').textContent.includes('It will stop')")
+        .await;
+}
