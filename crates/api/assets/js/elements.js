@@ -14,9 +14,9 @@ export function part(root, selector) {
   return element;
 }
 
-/** A new copy of a template's only element. @param {string} id */
+/** A new copy of a template's only element. @param {string} id @returns {HTMLElement} */
 export function fromTemplate(id) {
-  return /** @type {HTMLTemplateElement} */ (byId(id)).content.firstElementChild.cloneNode(true);
+  return /** @type {any} */ (byId(id)).content.firstElementChild.cloneNode(true);
 }
 
 /** Leaves equal text alone, so that screen readers do not read it again. @param {Element} element @param {string} text */

@@ -21,7 +21,7 @@ export class JobCard {
   constructor(job, onNews) {
     this.#job = job;
     this.#onNews = onNews;
-    this.element = /** @type {HTMLElement} */ (fromTemplate('job-card'));
+    this.element = fromTemplate('job-card');
     this.download = /** @type {HTMLAnchorElement} */ (part(this.element, '.download'));
     this.cancel = /** @type {HTMLButtonElement} */ (part(this.element, '.cancel'));
     this.download.href = urlOf(`todos/ical/${job.task_id}/result`);

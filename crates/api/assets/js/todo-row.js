@@ -19,7 +19,7 @@ export class TodoRow {
   /** @param {Todo} todo */
   constructor(todo) {
     this.#todo = todo;
-    this.element = /** @type {HTMLElement} */ (fromTemplate('todo-row'));
+    this.element = fromTemplate('todo-row');
     this.toggle = /** @type {HTMLInputElement} */ (part(this.element, '.toggle'));
     const title = part(this.element, '.todo-title');
     title.id = `title-${crypto.getRandomValues(new Uint32Array(1))[0]}`;

@@ -44,7 +44,9 @@ class Todos extends EventTarget {
 
   /** Shows what was there at the last visit. */
   recallLast() {
-    const { at, todos } = recall('todos', { at: null, todos: [] });
+    /** @type {{ at: number | null, todos: Todo[] }} */
+    const none = { at: null, todos: [] };
+    const { at, todos } = recall('todos', none);
     if (at === null) return;
     this.asOf = at;
     this.#byId = new Map(todos.map((todo) => [todo.id, todo]));
@@ -126,7 +128,8 @@ class Todos extends EventTarget {
    */
   async changeAll(todos, changes) {
     const queued = todos.map(({ id }) => {
-      const { promise: turn, resolve: start } = Promise.withResolvers();
+      const { promise: turn, resolve } = Promise.withResolvers();
+      const start = () => resolve(undefined);
       return { start, change: this.#queue(id, changes, turn) };
     });
     this.#changed();
