@@ -65,4 +65,5 @@ setInterval(() => document.hidden || show(), MINUTE_MS);
 
 todos.recallLast();
 go(true);
+byId('not-started').remove();
 connection.look();

@@ -194,3 +194,22 @@ async fn what_a_cancel_is_answered_late_does_not_undo_its_end() {
     page.until("!document.querySelector('.job-details').textContent.includes('It will stop')")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_page_that_comes_in_part_says_so() {
+    let service = Service::start().await;
+    let page = Page::prepare(&service, Look::default()).await;
+    page.devtools("Network.enable", json!({})).await;
+    page.devtools("Network.setBlockedURLs", json!({ "urls": ["*/route.js"] }))
+        .await;
+    page.driver().goto(&service.url).await.unwrap();
+    let visible = "getComputedStyle(document.querySelector('#not-started')).visibility";
+    assert_eq!(page.value(visible).await, "hidden", "it may only be slow");
+    page.until_has("#not-started", "Load it again").await;
+    page.devtools("Network.setBlockedURLs", json!({ "urls": [] }))
+        .await;
+    page.go("").await;
+    page.until("document.querySelector('#not-started') === null")
+        .await;
+}
