@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::{Delivery, MAX_BATCH, Subscription};
-use shared_model::database::Pool;
+use shared_model::database::{DatabaseError, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -257,7 +257,10 @@ impl Consumer {
         let grace = 2 * self.visibility;
         let mut answered_at = None;
         while self.handler.abandoned.count() >= self.max_abandoned {
-            if self.handler.pool.ping().await.is_ok() {
+            let Some(answer) = self.ping().await else {
+                return false;
+            };
+            if answer.is_ok() {
                 let answered_at = *answered_at.get_or_insert_with(Instant::now);
                 if answered_at.elapsed() >= grace {
                     return true;
@@ -275,9 +278,10 @@ impl Consumer {
     async fn wait_for_database(&self) -> bool {
         let mut failures = 0;
         while self.health.is_database_in_doubt() {
-            match self.handler.pool.ping().await {
-                Ok(()) => self.health.database_answered(),
-                Err(error) => {
+            match self.ping().await {
+                None => return false,
+                Some(Ok(())) => self.health.database_answered(),
+                Some(Err(error)) => {
                     failures += 1;
                     log::warn!(error:%; "the database does not answer; polling pauses");
                     if !self.pause(Backoff::CALL.after(failures)).await {
@@ -287,6 +291,12 @@ impl Consumer {
             }
         }
         true
+    }
+
+    /// Whether the database answers. `None`: the worker is going down, and waits no longer.
+    async fn ping(&self) -> Option<Result<(), DatabaseError>> {
+        let answer = self.handler.pool.ping();
+        self.shutdown.drain.run_until_cancelled(answer).await
     }
 
     /// `false`: the worker is going down.

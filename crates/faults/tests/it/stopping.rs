@@ -85,6 +85,35 @@ async fn f12_a_worker_told_to_stop_finishes_what_runs_and_holds_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f12_a_second_signal_ends_a_worker_whose_database_stalls() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let leaving = system.start_worker(&[]).await.unwrap();
+    let sqs = leaving.sqs().unwrap();
+    sqs.wait_until("a poll", |calls| !calls.is_empty())
+        .await
+        .unwrap();
+    leaving.database.cut();
+    let id = client.ask().await.unwrap();
+    leaving
+        .wait_for_log("the database does not answer")
+        .await
+        .unwrap();
+    // the next look is never answered
+    leaving.database.heal();
+    leaving.database.stall();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    leaving.signal(Signal::SIGTERM).unwrap();
+    leaving.signal(Signal::SIGINT).unwrap();
+    let ended = leaving.wait(Duration::from_secs(2)).await.unwrap();
+    assert!(ended.success());
+
+    let other = system.start_worker(&[]).await.unwrap();
+    assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    finish(&system, [api, other]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f12_what_runs_too_long_is_given_back_although_the_last_poll_is_open() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
