@@ -1,4 +1,4 @@
-//! What the page does for a person, in a real browser and over the real processes.
+//! What the page does for a person, in real browsers and over the real processes.
 
 #[cfg(test)]
 mod browsers;
