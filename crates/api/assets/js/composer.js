@@ -13,10 +13,13 @@ const details = byId('new-details');
 const day = /** @type {HTMLInputElement} */ (byId('new-date'));
 const time = /** @type {HTMLInputElement} */ (byId('new-time'));
 const description = /** @type {HTMLTextAreaElement} */ (byId('new-description'));
+const fields = [title, day, time, description];
 
 export function start() {
   part(form, '.zone').textContent = zoneWords;
-  keepTyped(title);
+  fields.forEach(keepTyped);
+  fillTime();
+  showDetails(false);
   form.addEventListener('submit', (event) => (event.preventDefault(), add()));
   more.addEventListener('click', () => showDetails(details.hidden) && day.focus());
   day.addEventListener('change', fillTime);
@@ -32,9 +35,12 @@ export function start() {
   }
 }
 
+/** @param {HTMLInputElement | HTMLTextAreaElement} field */
+const isFilled = (field) => field.value.trim() !== '' || field.validity.badInput;
+
 /** What is filled in stays in sight: it goes along with the todo. @param {boolean} open */
 function showDetails(open) {
-  open ||= [day, time, description].some((field) => field.value || field.validity.badInput);
+  open ||= fields.slice(1).some(isFilled);
   details.hidden = !open;
   more.ariaExpanded = String(open);
   return open;
@@ -54,23 +60,23 @@ async function add() {
 
 /** Lets a todo be written anew, unless another one is being written. @param {import('./todos.js').Changes} todo */
 export function takeBack(todo) {
-  const isFree = !title.value.trim() && details.hidden;
+  const isFree = !fields.some(isFilled);
   title.focus();
   if (!isFree) setProblem(byId('new-problem'), 'Add this one first.', title);
   else {
-    title.value = todo.title ?? '';
-    title.dispatchEvent(new Event('input'));
-    description.value = todo.description ?? '';
     const deadline = toFields(fromWire(todo.deadline_at ?? null));
-    [day.value, time.value] = [deadline.day, deadline.time];
+    const values = [todo.title, deadline.day, deadline.time, todo.description];
+    fields.forEach((field, index) => {
+      field.value = values[index] ?? '';
+      field.dispatchEvent(new Event('input'));
+    });
     showDetails(false);
   }
   return isFree;
 }
 
 function showMistake() {
-  const wrong = /** @type {HTMLElement} */ (part(form, '[aria-invalid]'));
-  wrong.focus();
+  /** @type {HTMLElement} */ (part(form, '[aria-invalid]')).focus();
 }
 
 /** A day has the end of its working day as its time, until another is chosen; without a day there is none. */
@@ -95,8 +101,7 @@ function check() {
 }
 
 function clear() {
-  forgetTyped(title);
-  for (const field of [day, time, description]) field.value = '';
+  fields.forEach(forgetTyped);
   showDetails(false);
 }
 

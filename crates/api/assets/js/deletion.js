@@ -9,9 +9,12 @@ import { todos } from './todos.js';
 
 /** @type {Map<Todo[], { act: () => void, close: () => void }>} what is held back, oldest first */
 const held = new Map();
+/** What is on its way to the server. @type {Set<Promise<boolean>>} */
+const underWay = new Set();
 let isLeaving = false;
-/** Ends when what was asked for is deleted. @type {Promise<unknown>} */
-let deleting = Promise.resolve();
+
+/** More than a request may take; of many, the rest is not waited for. */
+const PATIENCE_MS = 25_000;
 
 /** @param {Todo[]} gone */
 export function deleteLater(gone) {
@@ -25,15 +28,20 @@ export function deleteLater(gone) {
       todos.hide(gone, false);
       notify(`${what} is back.`);
     },
-    onClose: () => (deleting = Promise.all([deleting, deleteNow(gone, what)])),
+    onClose: () => {
+      const deleting = deleteNow(gone, what).finally(() => underWay.delete(deleting));
+      underWay.add(deleting);
+    },
   });
   held.set(gone, notice);
 }
 
-/** Deletes what is held back, for what must not have it any more. */
-export function deleteHeld() {
+/** Deletes what is held back, for what must not have it any more. @throws {Error} when it can't be */
+export async function deleteHeld() {
   for (const notice of held.values()) notice.close();
-  return deleting;
+  const late = new Promise((go) => setTimeout(go, PATIENCE_MS, [false]));
+  const deleted = await Promise.race([Promise.all(underWay), late]);
+  if (deleted.includes(false)) throw new Error('Not done: what you deleted is still there. Try again.');
 }
 
 /** Takes back the last deletion that can be. */
@@ -41,14 +49,16 @@ export function undoLast() {
   [...held.values()].at(-1)?.act();
 }
 
-/** @param {Todo[]} gone @param {string} what */
+/** @param {Todo[]} gone @param {string} what @returns {Promise<boolean>} whether it is gone */
 async function deleteNow(gone, what) {
   held.delete(gone);
   try {
     await todos.delete(gone, { keepalive: isLeaving });
+    return true;
   } catch (problem) {
     todos.hide(gone, false);
     notifyProblem(`Could not delete ${what}. ${problem.message}`);
+    return false;
   }
 }
 

@@ -5,6 +5,7 @@ import { deleteHeld } from './deletion.js';
 import { byId, setProblem } from './elements.js';
 import * as feeds from './feeds.js';
 import * as jobList from './job-list.js';
+import { todos } from './todos.js';
 
 const form = /** @type {HTMLFormElement} */ (byId('export-form'));
 const name = /** @type {HTMLInputElement} */ (byId('export-name'));
@@ -15,6 +16,7 @@ let key = newKey();
 export function start() {
   form.addEventListener('submit', (event) => (event.preventDefault(), create()));
   form.addEventListener('change', () => (key = newKey()));
+  todos.addEventListener('written', () => (key = newKey()));
   byId('subscribe').addEventListener('click', subscribe);
   server.addEventListener('back', () => byId('export-view').hidden || setShown(true));
   jobList.start();
@@ -40,7 +42,6 @@ function chosen() {
 
 async function create() {
   await whileBusy('submit', async () => {
-    await deleteHeld();
     const accepted = await call('POST', 'todos/ical', { body: chosen(), headers: { 'Idempotency-Key': key } });
     const { json } = await call('GET', `todos/ical/${accepted.json.task_id}/status`);
     key = newKey();
@@ -58,6 +59,7 @@ async function whileBusy(which, work) {
   button.disabled = true;
   setProblem(byId('export-problem'), '', name);
   try {
+    await deleteHeld();
     await work();
   } catch (problem) {
     const isName = /^name\b/i.test(problem.message);

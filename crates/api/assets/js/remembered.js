@@ -21,14 +21,14 @@ export function remember(name, value, storage = () => localStorage) {
   }
 }
 
-/** Keeps what is being typed into a field for this tab, so that a reload does not lose it. @param {HTMLInputElement} field */
+/** Keeps what is being typed into a field for this tab, so that a reload does not lose it. @param {HTMLInputElement | HTMLTextAreaElement} field */
 export function keepTyped(field) {
   const session = () => sessionStorage;
   field.value ||= recall(`typed.${field.id}`, '', session);
   field.addEventListener('input', () => remember(`typed.${field.id}`, field.value, session));
 }
 
-/** @param {HTMLInputElement} field */
+/** @param {HTMLInputElement | HTMLTextAreaElement} field */
 export function forgetTyped(field) {
   field.value = '';
   remember(`typed.${field.id}`, '', () => sessionStorage);

@@ -17,7 +17,7 @@ const AT_ONCE = 4;
 /** The other tabs of this browser, which hear of each change. */
 const tabs = new BroadcastChannel('taskoverflow');
 
-/** Tells of each change with `change`. */
+/** Tells of each change with `change`, and of each that the server has taken from this page with `written`. */
 class Todos extends EventTarget {
   /** As the server has them. @type {Map<number, Todo>} */ #byId = new Map();
   /** What is on its way there, in its order. @type {Map<number, Changes[]>} */ #pending = new Map();
@@ -94,7 +94,7 @@ class Todos extends EventTarget {
   }
 
   /**
-   * @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent; who gives one tells of it
+   * @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent; who gives one shows its end
    */
   #queue(id, changes, turn) {
     this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
@@ -106,18 +106,18 @@ class Todos extends EventTarget {
     return change;
   }
 
-  /** @param {number} id @param {Changes} changes @param {boolean} isTold */
-  async #send(id, changes, isTold) {
+  /** @param {number} id @param {Changes} changes @param {boolean} isShown */
+  async #send(id, changes, isShown) {
     const settle = () => this.#pending.set(id, (this.#pending.get(id) ?? []).filter((other) => other !== changes));
     try {
       const { json } = await call('PATCH', `todos/${id}`, { body: changes });
       settle();
       this.#byId.set(id, json);
-      this.#written(isTold);
+      this.#written(isShown);
     } catch (problem) {
       settle();
       if (problem.status === 404) this.#byId.delete(id);
-      this.#changed();
+      if (isShown) this.#changed();
       throw problem;
     }
   }
@@ -133,7 +133,7 @@ class Todos extends EventTarget {
       return { start, change: this.#queue(id, changes, turn) };
     });
     this.#changed();
-    await inTurns(queued, ({ start, change }) => (start(), change)).finally(() => this.#written());
+    await inTurns(queued, ({ start, change }) => (start(), change)).finally(() => this.#changed());
   }
 
   /** Takes todos out of sight, or back into it. @param {Todo[]} todos @param {boolean} hidden */
@@ -159,11 +159,11 @@ class Todos extends EventTarget {
     this.#written();
   }
 
-  #written(isTold = true) {
+  #written(isShown = true) {
     this.#writes += 1;
-    if (!isTold) return;
-    this.#changed();
     tabs.postMessage('changed');
+    this.dispatchEvent(new Event('written'));
+    if (isShown) this.#changed();
   }
 
   #changed() {

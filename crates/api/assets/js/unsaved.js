@@ -69,10 +69,9 @@ function rowOf(one) {
   setText(part(row, '.todo-title'), one.todo.title ?? '');
   setText(part(row, '.todo-description'), one.todo.description ?? '');
   setText(part(row, '.reason'), one.reason);
-  const retry = /** @type {HTMLButtonElement} */ (part(row, '.retry'));
-  const mend = /** @type {HTMLButtonElement} */ (part(row, '.mend'));
-  const discard = /** @type {HTMLButtonElement} */ (part(row, '.discard'));
-  retry.onclick = () => sendAgain(one, retry);
+  const buttons = /** @type {HTMLButtonElement[]} */ ([...row.querySelectorAll('button')]);
+  const [retry, mend, discard] = buttons;
+  retry.onclick = () => sendAgain(one, buttons);
   mend.onclick = () => takeBack(one.todo) && leave(one);
   discard.onclick = () => leave(one);
   mend.ariaLabel = `Edit ${one.todo.title}`;
@@ -81,18 +80,18 @@ function rowOf(one) {
   return row;
 }
 
-/** @param {Unsaved} one @param {HTMLButtonElement} button */
-async function sendAgain(one, button) {
-  button.disabled = true;
+/** @param {Unsaved} one @param {HTMLButtonElement[]} buttons */
+async function sendAgain(one, buttons) {
+  for (const button of buttons) button.disabled = true;
   try {
     await todos.add(one.todo);
     leave(one);
   } catch (problem) {
     keep((all) => all.map((other) => (other.key === one.key ? { ...one, reason: reasonOf(problem) } : other)));
   }
-  button.disabled = false;
+  for (const button of buttons) button.disabled = false;
   // a button that is disabled loses the focus
-  if (document.activeElement === document.body) button.focus();
+  if (document.activeElement === document.body) buttons[0].focus();
 }
 
 /** @param {Unsaved} one */

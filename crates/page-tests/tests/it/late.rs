@@ -213,3 +213,81 @@ async fn a_page_that_comes_in_part_says_so() {
     page.until("document.querySelector('#not-started') === null")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_todo_that_is_sent_again_is_not_edited_or_discarded_meanwhile() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    page.run("window.real = window.fetch; window.fetch = () => Promise.resolve(new Response('', { status: 500 }))")
+        .await;
+    page.type_into("#new-title", "Once").await;
+    page.press(Key::Enter).await;
+    page.element(".unsaved .retry").await;
+    page.run("window.fetch = window.real").await;
+    page.run(&keep_answers("POST", "todos")).await;
+    page.click(".unsaved .retry").await;
+    page.until("window.kept === 1").await;
+    let enabled = "document.querySelectorAll('.unsaved button:enabled').length";
+    assert_eq!(page.value(enabled).await, 0);
+    page.run("window.release()").await;
+    page.until_titles(&["Once"]).await;
+    page.until("document.querySelector('#unsaved').hidden")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn no_calendar_is_made_while_what_was_deleted_is_still_there() {
+    let service = Service::start().await;
+    service.add_titles(&["Stays"]).await;
+    let page = Page::open(&service).await;
+    page.run(
+        "const real = window.fetch; window.fetch = (url, options) => options?.method === 'DELETE' \
+         ? Promise.resolve(new Response('', { status: 500 })) : real(url, options);",
+    )
+    .await;
+    page.click(".destroy").await;
+    page.click("[data-view=export]").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has("#export-problem", "what you deleted is still there")
+        .await;
+    page.until_has(".notice", "Could not delete “Stays”.").await;
+    page.click("#export-form [type=submit]").await;
+    page.until_has(".job .badge", "Done").await;
+    assert_eq!(service.titles().await, ["Stays"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_calendar_that_is_asked_for_again_after_a_change_is_another_one() {
+    let mut service = Service::start().await;
+    service.stop_worker();
+    let page = Page::open(&service).await;
+    // the job is made, and its answer is lost
+    page.run("const real = window.fetch; window.lost = 0; window.fetch = async (url, options) => { \
+         const answer = await real(url, options); \
+         if (options?.method === 'POST' && String(url).endsWith('/ical') && window.lost < 2) { window.lost += 1; throw new TypeError('lost'); } \
+         return answer; };")
+        .await;
+    page.click("[data-view=export]").await;
+    for lost in 1..=2 {
+        page.click("#export-form [type=submit]").await;
+        page.until(&format!("window.lost === {lost}")).await;
+        page.until_has("#export-problem", "can’t be reached").await;
+    }
+    let jobs = async || {
+        let jobs = service.call("GET", "todos/ical", None).await;
+        jobs.as_array().unwrap().len()
+    };
+    assert_eq!(jobs().await, 1, "the same request");
+    page.click("[data-view=todos]").await;
+    page.type_into("#new-title", "New").await;
+    page.press(Key::Enter).await;
+    page.until_titles(&["New"]).await;
+    page.click("[data-view=export]").await;
+    page.click("#export-form [type=submit]").await;
+    page.until("document.querySelectorAll('.job').length === 2")
+        .await;
+    assert_eq!(jobs().await, 2);
+}

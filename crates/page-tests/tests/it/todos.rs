@@ -48,6 +48,9 @@ async fn a_deadline_is_entered_in_the_visitors_zone_and_sent_as_utc() {
     page.set(".edit-date", "2031-12-24").await;
     page.click(".save").await;
     page.until_has(".todo-deadline", "24 Dec 2031, 20:30").await;
+    // it shows before it is saved
+    page.until("document.querySelector('.editor') === null")
+        .await;
     page.part_of("Call home", ".edit-button")
         .await
         .click()

@@ -102,7 +102,11 @@ async fn what_the_server_refuses_can_be_mended() {
     page.until_focused("#new-title").await;
     page.until("document.querySelector('#unsaved').hidden")
         .await;
+    page.reload().await;
+    page.until("document.querySelector('#new-title').value === 'From elsewhere' && document.querySelector('#new-date').value === '2031-07-01'")
+        .await;
     page.set("#new-description", "one, two").await;
+    page.element("#new-title").await.focus().await.unwrap();
     page.press(Key::Enter).await;
     page.until_titles(&["From elsewhere", "Other"]).await;
     let todo = &service.todos().await[0];
