@@ -9,8 +9,8 @@ import { todos } from './todos.js';
 
 /** @type {Map<Todo[], { act: () => void, close: () => void }>} what is held back, oldest first */
 const held = new Map();
-/** What is on its way to the server. @type {Set<Promise<boolean>>} */
-const underWay = new Set();
+/** What is on its way to the server. @type {Map<Promise<boolean>, Todo[]>} */
+const underWay = new Map();
 let isLeaving = false;
 
 /** More than a request may take; of many, the rest is not waited for. */
@@ -30,7 +30,7 @@ export function deleteLater(gone) {
     },
     onClose: () => {
       const deleting = deleteNow(gone, what).finally(() => underWay.delete(deleting));
-      underWay.add(deleting);
+      underWay.set(deleting, gone);
     },
   });
   held.set(gone, notice);
@@ -40,7 +40,7 @@ export function deleteLater(gone) {
 export async function deleteHeld() {
   for (const notice of held.values()) notice.close();
   const late = new Promise((go) => setTimeout(go, PATIENCE_MS, [false]));
-  const deleted = await Promise.race([Promise.all(underWay), late]);
+  const deleted = await Promise.race([Promise.all(underWay.keys()), late]);
   if (deleted.includes(false)) throw new Error('Not done: what you deleted is still there. Try again.');
 }
 
@@ -64,6 +64,8 @@ async function deleteNow(gone, what) {
 
 window.addEventListener('pagehide', () => {
   isLeaving = true;
+  // their requests end with the page
+  todos.delete([...underWay.values()].flat(), { keepalive: true }).catch(() => {});
   for (const notice of held.values()) notice.close();
   // the page may come back as it was
   isLeaving = false;

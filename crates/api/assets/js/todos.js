@@ -145,15 +145,19 @@ class Todos extends EventTarget {
     this.#changed();
   }
 
-  /** @param {Todo[]} todos @param {{ keepalive?: boolean }} [options] of the request: it outlives the page */
+  /** Of todos that are hidden. @param {Todo[]} todos @param {{ keepalive?: boolean }} [options] of the request: it outlives the page */
   async delete(todos, options) {
-    const turns = options?.keepalive ? todos.length : AT_ONCE;
-    await inTurns(todos, ({ id }) => this.#delete(id, options), turns);
+    const left = todos.filter(({ id }) => this.#hidden.has(id));
+    const turns = options?.keepalive ? left.length : AT_ONCE;
+    await inTurns(left, ({ id }) => this.#delete(id, options), turns);
   }
 
   /** @param {number} id @param {{ keepalive?: boolean }} [options] */
   async #delete(id, options) {
-    await call('DELETE', `todos/${id}`, options);
+    await call('DELETE', `todos/${id}`, options).catch((problem) => {
+      // gone is gone
+      if (problem.status !== 404) throw problem;
+    });
     this.#byId.delete(id);
     this.#hidden.delete(id);
     this.#written();

@@ -200,3 +200,28 @@ async fn what_was_deleted_on_leaving_cannot_be_undone_on_coming_back() {
     page.until_titles(&["Keep"]).await;
     assert_eq!(page.value("window.deletes").await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn what_is_being_deleted_when_the_page_goes_away_is_deleted() {
+    let service = Service::start().await;
+    for number in 0..12 {
+        service
+            .add(json!({ "title": format!("Done {number}"), "completed": true }))
+            .await;
+    }
+    service.add_titles(&["Open"]).await;
+    let page = Page::open(&service).await;
+    // each request ends with the page, unless it is told to outlive it
+    page.run("const real = window.fetch; window.kept = 0; window.fetch = (url, options) => \
+         options?.method === 'DELETE' && !options.keepalive ? ((window.kept += 1), new Promise(() => {})) : real(url, options);")
+        .await;
+    page.click("#clear-completed").await;
+    page.click(".notice .dismiss").await;
+    page.until("window.kept === 4").await;
+    page.driver().goto("about:blank").await.unwrap();
+    eventually("all are deleted", async || {
+        service.titles().await == ["Open"]
+    })
+    .await;
+}
