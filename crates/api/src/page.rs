@@ -178,10 +178,9 @@ pub(crate) async fn asset(
     let (version, name) = path.into_inner();
     let file = PAGE.files.get(name.as_str());
     let file = file.filter(|_| version == PAGE.version);
-    let mut file = file
-        .ok_or(ApiError::NoSuchRoute)?
-        .answer(&request, FOR_EVER)?;
-    // the path names the version already, and these headers are a tenth of a first visit
-    file.headers_mut().remove(ETAG);
-    Ok(file)
+    let file = file.ok_or(ApiError::NoSuchRoute)?;
+    let mut answer = file.answer(&request, FOR_EVER)?;
+    // the path names the version already, and a first visit has some thirty files
+    answer.headers_mut().remove(ETAG);
+    Ok(answer)
 }

@@ -134,8 +134,8 @@ impl Api {
         self.pool.run(queries).await
     }
 
-    /// Waits until a job has ended, and gives it then, in version `from` or later. `None`: it has not within `wait`, or the
-    /// process is stopping.
+    /// Waits until a job has ended, and gives it then, in version `from` (0: whichever it is) or later. `None`: it has not
+    /// within `wait`, or the process is stopping.
     pub async fn wait_until_ended(&self, id: JobId, from: i64, wait: Duration) -> Option<Job> {
         let mut watching = self.job_watch.watch(id, from);
         let ended = watching.ended(Instant::now() + wait);
