@@ -11,6 +11,10 @@ mod docs;
 #[cfg(test)]
 mod export;
 #[cfg(test)]
+mod exported;
+#[cfg(test)]
+mod job_list;
+#[cfg(test)]
 mod late;
 #[cfg(test)]
 mod month;
@@ -18,6 +22,8 @@ mod month;
 mod people;
 #[cfg(test)]
 mod screenshots;
+#[cfg(test)]
+mod start;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -365,3 +365,26 @@ async fn nothing_can_be_typed_while_an_edit_is_saved() {
     page.run("window.held()").await;
     page.until_titles(&["Slower"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn marking_all_is_shown_and_kept_once_and_not_for_each() {
+    let service = Service::start().await;
+    let titles: Vec<String> = (0..30).map(|number| format!("Todo {number}")).collect();
+    let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+    service.add_titles(&titles).await;
+    let page = Page::open(&service).await;
+    page.run(
+        "const real = Storage.prototype.setItem; window.writes = 0; \
+         Storage.prototype.setItem = function (name, value) { window.writes += name.endsWith('.todos'); real.call(this, name, value); };",
+    )
+    .await;
+    page.click("#toggle-all").await;
+    eventually("all are completed", async || {
+        let todos = service.todos().await;
+        todos.iter().all(|todo| todo["completed"] == true)
+    })
+    .await;
+    page.until("window.writes === 2").await;
+    page.until_text("#todo-count", "0 items left").await;
+}

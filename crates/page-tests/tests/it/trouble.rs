@@ -268,33 +268,6 @@ async fn a_todo_that_was_deleted_elsewhere_leaves_what_was_typed() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_page_opens_without_a_network_and_says_so() {
-    let mut service = Service::start().await;
-    service.add_titles(&["Remembered"]).await;
-    let page = Page::open(&service).await;
-    page.until_titles(&["Remembered"]).await;
-    page.driver()
-        .execute_async(
-            "navigator.serviceWorker.ready.then(arguments[0])",
-            Vec::new(),
-        )
-        .await
-        .unwrap();
-    service.stop_api();
-    page.reload().await;
-    page.until_titles(&["Remembered"]).await;
-    page.until_has("#connection", "You see your todos as of")
-        .await;
-    page.go("#/month").await;
-    page.until("!document.querySelector('#month-view').hidden")
-        .await;
-    service.start_api().await;
-    page.until("document.querySelector('#connection').textContent === ''")
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs chromium"]
 async fn a_reload_before_the_answer_leaves_the_new_todo() {
     let service = Service::start().await;
     let page = Page::open(&service).await;
