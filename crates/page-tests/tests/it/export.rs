@@ -354,7 +354,8 @@ async fn a_job_is_made_and_listed_once_whatever_comes_late_or_fails() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_server_that_was_away_is_asked_for_streams_again() {
-    let service = with_three_todos(&[], &[]).await;
+    // no job ends before it is followed
+    let service = with_three_todos(&[], &["--render-delay=2s"]).await;
     let page = Page::prepare(&service, Look::default()).await;
     // the first stream is refused and so is the first question after it, which comes after the one for the new card
     page.run_at_start("const Real = EventSource; window.streams = 0; \
