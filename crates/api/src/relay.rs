@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::{MAX_BATCH, Published, Publisher, QueueError};
+use shared_model::backoff::Backoff;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
 use shared_model::jobs::outbox;
@@ -22,9 +23,6 @@ use crate::telemetry::{OUTBOX_FAILURES, OUTBOX_PUBLISHED};
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a queue may take over one batch. Less than the lease, so that no other relay sends the batch meanwhile.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
-/// The first and the longest pause while the queue or the database is down.
-const BACKOFF_BASE: Duration = Duration::from_millis(200);
-const BACKOFF_CAP: Duration = Duration::from_secs(30);
 
 /// Publishes what is in the outbox.
 pub struct Relay {
@@ -88,7 +86,12 @@ impl Relay {
                 // a pause is for the queue to recover: a POST must not end it
                 Ok(Step::Partly { .. }) => {
                     failures += 1;
-                    wait(&shutdown, pause(failures), std::future::pending()).await;
+                    wait(
+                        &shutdown,
+                        Backoff::CALL.after(failures),
+                        std::future::pending(),
+                    )
+                    .await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -98,7 +101,12 @@ impl Relay {
                         log::Level::Debug
                     };
                     log::log!(level, error:%; "jobs can't be published now; trying again");
-                    wait(&shutdown, pause(failures), std::future::pending()).await;
+                    wait(
+                        &shutdown,
+                        Backoff::CALL.after(failures),
+                        std::future::pending(),
+                    )
+                    .await;
                 }
             }
         }
@@ -185,37 +193,10 @@ fn recovered(failures: u32) -> u32 {
     0
 }
 
-/// Exponential back-off with full jitter, so that relays that failed together don't come back together:
-/// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>
-fn pause(failures: u32) -> Duration {
-    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
-    BACKOFF_BASE
-        .saturating_mul(doubled)
-        .min(BACKOFF_CAP)
-        .mul_f64(fastrand::f64())
-}
-
 async fn wait(shutdown: &CancellationToken, time: Duration, wake: impl Future<Output = ()>) {
     tokio::select! {
         () = shutdown.cancelled() => {}
         () = tokio::time::sleep(time) => {}
         () = wake => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_and_stay_below_their_cap() {
-        for failures in [1, 2, 10, 100, u32::MAX] {
-            let bound = BACKOFF_BASE
-                .saturating_mul(2_u32.saturating_pow(failures - 1))
-                .min(BACKOFF_CAP);
-            for _ in 0..100 {
-                assert!(pause(failures) <= bound, "{failures}");
-            }
-        }
     }
 }

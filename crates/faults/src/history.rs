@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use shared_model::job::{JobId, JobStatus};
 
@@ -148,16 +148,6 @@ impl History {
             .iter()
             .filter_map(Exchange::accepted)
             .collect()
-    }
-
-    /// The longest that any request took which was answered.
-    pub fn slowest_answer(&self) -> Duration {
-        lock(&self.exchanges)
-            .iter()
-            .filter(|exchange| matches!(exchange.told, Told::Answer { .. }))
-            .map(|exchange| exchange.ended - exchange.began)
-            .max()
-            .unwrap_or_default()
     }
 }
 

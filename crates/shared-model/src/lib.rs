@@ -9,11 +9,13 @@
 //! - [`results`]: the finished calendars
 //! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
 //! - [`logging`], [`settings`]: what both processes do first
+//! - [`mod@backoff`]: how long to wait for what does not answer
 //! - [`healthcheck`]: how an image asks its process how it is
 //!
 //! An item belongs here only if both processes compile it. Nothing here serves HTTP or knows a queue or a calendar's
 //! format.
 
+pub mod backoff;
 pub mod calendar_options;
 pub mod database;
 pub mod healthcheck;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::{Delivery, MAX_BATCH, Subscription};
+use shared_model::backoff::Backoff;
 use shared_model::database::{DatabaseError, Pool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::admin::Health;
-use crate::backoff::Backoff;
 use crate::handler::Handler;
 use crate::heartbeat;
 use crate::held::{Held, Holding, Stop};

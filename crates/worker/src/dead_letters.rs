@@ -5,11 +5,10 @@
 use std::sync::Arc;
 
 use job_queue::{Delivery, Settlement, Subscription};
+use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
 use shared_model::jobs::redrive::{self, GivenUp};
 use tokio_util::sync::CancellationToken;
-
-use crate::backoff::Backoff;
 
 /// Consumes the dead-letter queue of `source`, if it has one, until `stop`.
 pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: CancellationToken) {

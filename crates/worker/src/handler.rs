@@ -9,6 +9,7 @@ use std::time::Duration;
 use diesel::PgConnection;
 use futures_util::FutureExt;
 use job_queue::Delivery;
+use shared_model::backoff::Backoff;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::jobs::claims::{self, Claim, ClaimKey, Claimed};
@@ -17,7 +18,6 @@ use shared_model::results::NewResult;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::held::{Holding, Stop};
 use crate::outcome::Outcome;
 use crate::render::{Render, RenderError};

@@ -16,7 +16,6 @@
 //! claim to.
 
 pub mod admin;
-pub mod backoff;
 pub mod calendar;
 pub mod config;
 pub mod consumer;

@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use job_queue::Subscription;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
 use shared_model::migrations;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, AdminData, Health};
-use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::consumer::{Consumer, ConsumerOptions, Ended, Shutdown};
 use crate::dead_letters;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::{MAX_BATCH, Settlement, Subscription};
+use shared_model::backoff::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::backoff::Backoff;
 use crate::held::Held;
 
 /// How long a settlement waits for others to go with: a batch costs as much as a single one.
