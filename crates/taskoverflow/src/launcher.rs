@@ -40,10 +40,13 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// The port to listen on; ends the process when another has it.
+/// The port to listen on, any if it is 0; ends the process when another has it.
 fn free_port(port: u16) -> anyhow::Result<u16> {
+    if port == 0 {
+        return local_services::free_port(None).context("cannot listen on 127.0.0.1");
+    }
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(listener) => Ok(listener.local_addr()?.port()),
+        Ok(_) => Ok(port),
         Err(error) if error.kind() == ErrorKind::AddrInUse => settings::refuse::<Cli>(&[format!(
             "port {port} is in use: stop what listens on it, or choose another with --port"
         )]),
