@@ -73,8 +73,8 @@ async function loadPage(cursor) {
     if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
   } finally {
     older.disabled = false;
-    // a button that is disabled loses the focus
-    if (cursor && document.activeElement === document.body) ([...cards.values()][known.size]?.element ?? older).focus();
+    // a button that is disabled loses the focus, sooner or later
+    if (cursor && [document.body, older].includes(document.activeElement)) ([...cards.values()][known.size]?.element ?? older).focus();
   }
 }
 
