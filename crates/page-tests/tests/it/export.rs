@@ -21,7 +21,7 @@ async fn with_three_todos(api: &[&'static str], worker: &[&'static str]) -> Serv
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_calendar_is_made_followed_live_and_downloaded() {
-    let service = with_three_todos(&[], &["--render-delay=3s"]).await;
+    let service = with_three_todos(&[], &["--render-delay=8s"]).await;
     let page = Page::open_at(&service, "#/export").await;
     let folder = page.browser.downloads.clone();
     page.devtools(
@@ -111,7 +111,7 @@ async fn a_queued_job_is_cancelled() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_job_that_fails_says_why() {
-    let mut service = with_three_todos(&["--job-expiry=3s", "--sweep-interval=1s"], &[]).await;
+    let mut service = with_three_todos(&["--job-expiry=8s", "--sweep-interval=1s"], &[]).await;
     service.stop_worker();
     let page = Page::open_at(&service, "#/export").await;
     page.click("#export-form [type=submit]").await;
@@ -132,7 +132,7 @@ async fn a_job_that_fails_says_why() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_result_that_has_expired_is_said_in_words() {
-    let service = with_three_todos(&["--job-expiry=3s", "--sweep-interval=1s"], &[]).await;
+    let service = with_three_todos(&["--job-expiry=8s", "--sweep-interval=1s"], &[]).await;
     let page = Page::open_at(&service, "#/export").await;
     page.click("#export-form [type=submit]").await;
     page.until_has(".job .badge", "Done").await;
@@ -201,7 +201,7 @@ async fn without_streams_the_page_asks_and_waits_as_long_as_it_is_told_to() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_server_that_goes_away_while_a_job_runs_is_followed_again() {
-    let mut service = with_three_todos(&[], &["--render-delay=3s"]).await;
+    let mut service = with_three_todos(&[], &["--render-delay=8s"]).await;
     let page = Page::open_at(&service, "#/export").await;
     page.click("#export-form [type=submit]").await;
     page.until_has(".job .badge", "Running").await;
@@ -354,8 +354,7 @@ async fn a_job_is_made_and_listed_once_whatever_comes_late_or_fails() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_server_that_was_away_is_asked_for_streams_again() {
-    // no job ends before it is followed
-    let service = with_three_todos(&[], &["--render-delay=2s"]).await;
+    let mut service = with_three_todos(&[], &[]).await;
     let page = Page::prepare(&service, Look::default()).await;
     // the first stream is refused and so is the first question after it, which comes after the one for the new card
     page.run_at_start("const Real = EventSource; window.streams = 0; \
@@ -365,7 +364,14 @@ async fn a_server_that_was_away_is_asked_for_streams_again() {
         .await;
     page.go("#/export").await;
     for count in 1..=2 {
+        // no job ends before it is followed
+        service.stop_worker();
         page.click("#export-form [type=submit]").await;
+        page.until(&format!(
+            "window.streams === {count} && window.statuses > 1"
+        ))
+        .await;
+        service.start_worker();
         page.until(&format!(
             "document.querySelectorAll('.job[data-status=SUCCESS]').length === {count}"
         ))

@@ -311,13 +311,7 @@ async fn nothing_goes_against_the_policy_of_the_page() {
     page.until_has(".job .badge", "Done").await;
     page.click("#subscribe").await;
     page.until_focused(".feed-url").await;
-    page.driver()
-        .execute_async(
-            "navigator.serviceWorker.ready.then(arguments[0])",
-            Vec::new(),
-        )
-        .await
-        .unwrap();
+    page.wait_until_offline_works().await;
     assert_eq!(page.value("window.against").await, json!([]));
     // and what does is seen here
     page.run(

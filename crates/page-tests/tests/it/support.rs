@@ -12,7 +12,7 @@ pub(crate) use page::{Look, Page};
 pub(crate) use service::Service;
 
 /// Nothing here takes so long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks until it is so. The browser and the processes tell nobody when they are done.
 pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {

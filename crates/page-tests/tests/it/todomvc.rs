@@ -44,6 +44,9 @@ async fn editing_saves_on_enter_and_on_leaving_and_not_on_escape() {
         .await;
     page.press(" and eggs  " + Key::Enter).await;
     page.until_titles(&["Buy milk and eggs"]).await;
+    // shown before it is saved
+    page.until("document.querySelector('.editor') === null")
+        .await;
 
     page.part_of("Buy milk and eggs", ".toggle")
         .await

@@ -216,6 +216,8 @@ async fn two_tabs_that_edit_one_todo_do_not_overwrite_each_other() {
     page.set(".edit-description", "New note").await;
     page.click(".save").await;
     page.until_titles(&["Plan B"]).await;
+    page.until("document.querySelector('.editor') === null")
+        .await;
 
     // the other one is told, what it typed is there, and its fields that it left alone change nothing
     driver.switch_to_window(first).await.unwrap();
@@ -303,6 +305,7 @@ async fn two_tabs_keep_the_unsaved_todos_of_both() {
     let second = windows.iter().find(|window| **window != first).unwrap();
     driver.switch_to_window(second.clone()).await.unwrap();
     page.go("").await;
+    page.wait_until_offline_works().await;
     service.stop_api();
     for (window, title) in [(second, "Of the second"), (&first, "Of the first")] {
         driver.switch_to_window(window.clone()).await.unwrap();
@@ -317,6 +320,9 @@ async fn two_tabs_keep_the_unsaved_todos_of_both() {
     page.reload().await;
     page.until(both).await;
     service.start_api().await;
+    // what is said of the server pushes the list down
+    page.until("document.querySelector('#connection').textContent === ''")
+        .await;
     page.click("[aria-label='Try again: Of the first']").await;
     page.until_titles(&["Of the first"]).await;
     // the other tab does not offer it again

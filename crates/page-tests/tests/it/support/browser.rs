@@ -56,11 +56,7 @@ impl Browser {
     pub(crate) async fn start(engine: Engine) -> Self {
         static BROWSERS: Semaphore = Semaphore::const_new(AT_ONCE);
         let permit = BROWSERS.acquire().await.unwrap();
-        let folder = TempDir::new().unwrap();
-        let capabilities = engine.capabilities(folder.path());
-        let driver = WebDriver::new(engine.driver_url().await, capabilities)
-            .await
-            .unwrap();
+        let (driver, folder) = Self::open(engine).await;
         let downloads = folder.path().join("downloads");
         std::fs::create_dir(&downloads).unwrap();
         Self {
@@ -68,6 +64,22 @@ impl Browser {
             downloads,
             _folder: folder,
             _permit: permit,
+        }
+    }
+
+    /// Now and then a browser does not start in the time that its driver gives it.
+    async fn open(engine: Engine) -> (WebDriver, TempDir) {
+        let url = engine.driver_url().await;
+        let mut starts = 0;
+        loop {
+            starts += 1;
+            let folder = TempDir::new().unwrap();
+            let capabilities = engine.capabilities(folder.path());
+            match WebDriver::new(&url, capabilities).await {
+                Ok(driver) => return (driver, folder),
+                Err(error) if starts < 3 => eprintln!("{engine:?} did not start: {error}"),
+                Err(error) => panic!("{engine:?} does not start: {error}"),
+            }
         }
     }
 }

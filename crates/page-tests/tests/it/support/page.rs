@@ -144,6 +144,13 @@ impl Page {
             .await;
     }
 
+    /// Waits until the browser has what the page needs without its server.
+    pub(crate) async fn wait_until_offline_works(&self) {
+        let script = "navigator.serviceWorker.ready.then(arguments[0])";
+        let ready = self.driver().execute_async(script, Vec::new()).await;
+        ready.unwrap();
+    }
+
     /// The value of an expression in the page.
     pub(crate) async fn value(&self, expression: &str) -> Value {
         let script = format!("return ({expression});");
@@ -279,10 +286,22 @@ impl Page {
         chain.perform().await.unwrap();
     }
 
+    /// The driver's own double click is two single ones on a machine that takes too long for it.
     pub(crate) async fn double_click(&self, element: &WebElement) {
         element.scroll_into_view().await.unwrap();
-        let chain = self.driver().action_chain().double_click_element(element);
-        chain.perform().await.unwrap();
+        let rect = element.rect().await.unwrap();
+        let scrolled = self.value("[scrollX, scrollY]").await;
+        let x = rect.x + rect.width / 2.0 - scrolled[0].as_f64().unwrap();
+        let y = rect.y + rect.height / 2.0 - scrolled[1].as_f64().unwrap();
+        for count in [1, 2] {
+            for kind in ["mousePressed", "mouseReleased"] {
+                self.devtools(
+                    "Input.dispatchMouseEvent",
+                    json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": count }),
+                )
+                .await;
+            }
+        }
     }
 
     /// Whether the element with the focus is of the selector.
@@ -293,6 +312,9 @@ impl Page {
 
     /// Makes sure that axe-core finds nothing wrong with the page as it is now.
     pub(crate) async fn assert_accessible(&self, state: &str) {
+        // what is half faded in has another contrast
+        self.until("document.getAnimations().every((a) => a.playState !== 'running' || a.effect.getComputedTiming().iterations === Infinity)")
+            .await;
         let axe = needed(
             target().join("page-tests/node_modules/axe-core/axe.min.js"),
             "run .ci/page-tests",
