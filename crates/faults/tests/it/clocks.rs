@@ -7,7 +7,7 @@ use faults::process::Process;
 use faults::queue::QueueKind;
 use shared_model::job::JobStatus;
 
-use crate::support::{assert_done, finish, system};
+use crate::support::{UNHURRIED, assert_done, finish, system};
 
 /// Where Debian's `faketime` package puts its library.
 fn faketime() -> String {
@@ -34,7 +34,8 @@ async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none(
                 ("FAKETIME", offset),
                 // only the time of day is wrong on such hosts
                 ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                // longer than the lease, so that a clock could end it
+                // for any of the two clocks a lease of the other is over by far, or not for an hour
+                UNHURRIED,
                 ("RENDER_DELAY", "3s"),
             ];
             let worker = system.start_worker(&settings).await.unwrap();

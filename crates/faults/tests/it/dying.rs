@@ -6,12 +6,12 @@ use faults::poison::Poison;
 use faults::process::Process;
 use faults::queue::QueueKind;
 use faults::sqs_proxy::{Fault, Rule, Stage, action};
-use faults::system::{RECOVERY, System};
+use faults::system::System;
 use faults::waiting::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{assert_done, finish, system};
+use crate::support::{RECOVERED, UNHURRIED, assert_done, finish, system};
 
 /// The claim's statement.
 const CLAIM: &str = "SET status = 'STARTED'";
@@ -100,11 +100,11 @@ async fn survives_over(kind: QueueKind, moment: Moment, attempts: i32) {
     // what the dead worker had sent and the proxy held never arrives
     drop(doomed);
     system.database.cure(Poison::Wait).await.unwrap();
-    let heir = system.start_worker(&[]).await.unwrap();
+    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
     let job = system.database.wait_until_ended(id).await.unwrap();
     assert_done(&job, attempts);
     assert!(
-        killed.elapsed() <= RECOVERY,
+        killed.elapsed() <= RECOVERED,
         "G5: {:?} over {kind:?}",
         killed.elapsed()
     );
@@ -153,16 +153,18 @@ async fn f02_a_worker_paused_past_its_lease_gives_its_job_up() {
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
     sleeper.signal(Signal::SIGSTOP).unwrap();
-    let heir = system.start_worker(&[]).await.unwrap();
+    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
     let taken_over = |job: &shared_model::job::Job| job.attempt == 2;
     let taken = system.database.wait_for(id, "taken over", taken_over);
     taken.await.unwrap();
     sleeper.signal(Signal::SIGCONT).unwrap();
     sleeper.wait_for_log("given up").await.unwrap();
-    assert_eq!(
-        sleeper.counter("worker_claims_lost_total").await.unwrap(),
-        1
-    );
+    eventually("the lost claim is counted", async || {
+        let lost = sleeper.counter("worker_claims_lost_total").await?;
+        Ok((lost == 1).then_some(()))
+    })
+    .await
+    .unwrap();
     system.database.cure(Poison::Wait).await.unwrap();
     assert_done(&system.database.wait_until_ended(id).await.unwrap(), 2);
     finish(&system, [api, sleeper, heir]).await;
@@ -178,7 +180,7 @@ async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted() {
     let id = client.ask().await.unwrap();
     late.database.wait_until_held(1).await.unwrap();
     late.signal(Signal::SIGSTOP).unwrap();
-    let heir = system.start_worker(&[]).await.unwrap();
+    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
     let done = system.database.wait_until_ended(id).await.unwrap();
     assert_done(&done, 2);
     // only now does the first worker's result arrive

@@ -8,7 +8,7 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{finish, system};
+use crate::support::{UNHURRIED, finish, system};
 
 /// One event of a stream.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
     assert_eq!(first.status, JobStatus::Pending);
     drop(stream);
 
-    let worker = system.start_worker(&[]).await.unwrap();
+    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
     system
         .database
         .wait_for_status(id, JobStatus::Started)
@@ -121,7 +121,7 @@ async fn f26_a_stream_survives_the_loss_of_its_notifications() {
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[]).await.unwrap();
+    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
     let id = client.ask().await.unwrap();
     let mut stream = Events::connect(&client, id, None).await;
     let mut event = stream.next().await.unwrap();

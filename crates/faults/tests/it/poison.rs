@@ -9,7 +9,7 @@ use faults::supervisor::Supervised;
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 
-use crate::support::{assert_nothing_in_flight, finish, system};
+use crate::support::{UNHURRIED, assert_nothing_in_flight, finish, system};
 
 /// Makes sure that a poisoned job fails at exactly its last attempt, of `cause`, and that others are done meanwhile.
 async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
@@ -17,9 +17,16 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     system.database.add_todos(20).await.unwrap();
     system.database.poison(poison, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let settings = [("MAX_ATTEMPTS", "3"), ("JOB_TIMEOUT", "1s")];
+    let mut settings = vec![("MAX_ATTEMPTS", "3")];
+    match poison {
+        Poison::Loop => settings.extend([("VISIBILITY_TIMEOUT", "6s"), ("JOB_TIMEOUT", "1s")]),
+        Poison::Panic => settings.push(UNHURRIED),
+        // the worker dies of it, and the next one waits until its lease is over
+        Poison::Abort | Poison::Memory | Poison::Wait => {}
+    }
+    let settings = settings.into_iter();
     let settings = settings.map(|(name, value)| (name, value.to_owned()));
-    let worker = Supervised::start(system.clone(), Role::Worker, settings.to_vec());
+    let worker = Supervised::start(system.clone(), Role::Worker, settings.collect());
     let poisoned = client
         .ask_for(&json!({ "completed": false }))
         .await

