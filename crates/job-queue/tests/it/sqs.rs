@@ -7,7 +7,7 @@ use job_queue::sqs::{SqsPublisher, SqsSubscription};
 use job_queue::{Publisher, QueueError, Subscription, SubscriptionOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Kind, Queue, VISIBILITY, aws_config, id_set, ids};
+use crate::support::{Kind, Queue, aws_config, id_set, ids};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_group_keeps_its_order_also_across_a_retry() {
@@ -87,7 +87,7 @@ async fn an_endpoint_that_does_not_answer_is_unavailable_and_not_waited_for_long
         .build();
     let url: job_queue::QueueUrl = "http://127.0.0.1:1/000000000000/ical".parse().unwrap();
     let options = SubscriptionOptions {
-        visibility: VISIBILITY,
+        visibility: Duration::from_secs(30),
         wait: Duration::from_secs(20),
     };
     let subscription = SqsSubscription::new(&config, url, None, options);

@@ -40,8 +40,17 @@ pub(crate) struct Queue {
     group: Option<GroupId>,
 }
 
-/// Long enough for a slow machine to do a few calls in, short enough to wait for.
-pub(crate) const VISIBILITY: Duration = Duration::from_secs(2);
+/// Longer than any test takes: nothing comes again by itself.
+const LONG: SubscriptionOptions = SubscriptionOptions {
+    visibility: Duration::from_secs(30),
+    wait: Duration::from_secs(20),
+};
+/// Short enough to wait for its end.
+pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(2);
+const BRIEF: SubscriptionOptions = SubscriptionOptions {
+    visibility: BRIEF_VISIBILITY,
+    wait: Duration::from_secs(4),
+};
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -69,7 +78,7 @@ impl Queue {
             _ => Arc::new(SqsPublisher::new(&aws_config(), url.clone(), group.clone())),
         };
         Self {
-            subscription: subscription(&pool, &url, group.as_ref()),
+            subscription: subscription(&pool, &url, group.as_ref(), LONG),
             pool,
             publisher,
             url,
@@ -79,7 +88,12 @@ impl Queue {
 
     /// Another worker's subscription to the same queue.
     pub(crate) fn second_subscription(&self) -> Arc<dyn Subscription> {
-        subscription(&self.pool, &self.url, self.group.as_ref())
+        subscription(&self.pool, &self.url, self.group.as_ref(), LONG)
+    }
+
+    /// One whose deliveries come again after `BRIEF_VISIBILITY`, and that waits for twice as long.
+    pub(crate) fn brief_subscription(&self) -> Arc<dyn Subscription> {
+        subscription(&self.pool, &self.url, self.group.as_ref(), BRIEF)
     }
 
     /// Stores jobs and gives their messages, unpublished.
@@ -113,23 +127,12 @@ impl Queue {
 
     /// Receives once, waiting as the subscription does.
     pub(crate) async fn receive(&self, max: usize) -> Vec<Delivery> {
-        self.subscription
-            .receive(max, &CancellationToken::new())
-            .await
-            .unwrap()
+        receive(self.subscription.as_ref(), max).await
     }
 
     /// Receives until `count` deliveries are there. Each receive waits by itself, and an empty one ends it.
     pub(crate) async fn receive_all(&self, count: usize) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
-        while deliveries.len() < count {
-            let more = self.receive(job_queue::MAX_BATCH).await;
-            if more.is_empty() {
-                break;
-            }
-            deliveries.extend(more);
-        }
-        deliveries
+        receive_all(self.subscription.as_ref(), count).await
     }
 
     /// Ends jobs in the database, as a worker does before it deletes their messages.
@@ -141,6 +144,37 @@ impl Queue {
         });
         ended.await.unwrap();
     }
+}
+
+/// As [`Queue::receive`], by any of its subscriptions.
+pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Delivery> {
+    subscription
+        .receive(max, &CancellationToken::new())
+        .await
+        .unwrap()
+}
+
+/// As [`Queue::receive_all`], by any of its subscriptions.
+pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    while deliveries.len() < count {
+        let more = receive(subscription, job_queue::MAX_BATCH).await;
+        if more.is_empty() {
+            break;
+        }
+        deliveries.extend(more);
+    }
+    deliveries
+}
+
+/// Tries a scenario until the machine is quick enough for it to show something; it gives `false` when it was not.
+pub(crate) async fn once_in_time(scenario: impl AsyncFn() -> bool) {
+    for _ in 0..5 {
+        if scenario().await {
+            return;
+        }
+    }
+    panic!("the machine is too busy");
 }
 
 /// The jobs that deliveries are about.
@@ -156,11 +190,12 @@ pub(crate) fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
     ids(deliveries).into_iter().collect()
 }
 
-fn subscription(pool: &Pool, url: &QueueUrl, group: Option<&GroupId>) -> Arc<dyn Subscription> {
-    let options = SubscriptionOptions {
-        visibility: VISIBILITY,
-        wait: 2 * VISIBILITY,
-    };
+fn subscription(
+    pool: &Pool,
+    url: &QueueUrl,
+    group: Option<&GroupId>,
+    options: SubscriptionOptions,
+) -> Arc<dyn Subscription> {
     match url {
         QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
         url => Arc::new(SqsSubscription::new(
