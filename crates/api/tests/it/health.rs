@@ -1,6 +1,8 @@
+use std::time::Instant;
+
 use futures_util::future::join_all;
 
-use crate::support::{Service, config, database, eventually, lock_todos, send};
+use crate::support::{PATIENCE, Service, config, database, eventually, lock_todos, send};
 
 #[tokio::test]
 async fn the_probes_of_a_ready_process_say_so() {
@@ -116,7 +118,12 @@ async fn the_metrics_count_requests_by_route_and_never_by_path() {
             metrics.text()
         );
     }
-    assert!(!metrics.text().contains("424242"));
+    // a value may hold these digits by chance
+    let mut samples = metrics
+        .text()
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '));
+    assert!(samples.all(|(name, _value)| !name.contains("424242")));
 }
 
 #[tokio::test]
@@ -150,7 +157,9 @@ async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
     let locked = lock_todos(&service).await;
     let blocked = tokio::spawn(service.request("GET", "/api/v1/todos").send());
     eventually("the request waits for the lock", async || {
-        service.count("pg_locks WHERE NOT granted").await == 1
+        let waiting = "pg_locks WHERE NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        service.count(waiting).await == 1
     })
     .await;
     service.stop();
@@ -169,15 +178,18 @@ async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
 #[tokio::test]
 async fn a_burst_of_clients_is_let_in_and_each_gets_its_job() {
     let service = Service::start().await;
+    let deadline = Instant::now() + PATIENCE;
     let post = || async {
         // a connection of its own for each
         let client = reqwest::Client::new();
-        client
-            .post(format!("{}/api/v1/todos/ical", service.url))
-            .send()
-            .await
-            .unwrap()
-            .status()
+        loop {
+            let request = client.post(format!("{}/api/v1/todos/ical", service.url));
+            let status = request.send().await.unwrap().status();
+            // the database is too slow for so many: "try again"
+            if status != 503 || Instant::now() >= deadline {
+                return status;
+            }
+        }
     };
     let statuses = join_all((0..300).map(|_| post())).await;
     assert!(statuses.iter().all(|status| *status == 202), "{statuses:?}");

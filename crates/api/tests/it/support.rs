@@ -72,7 +72,7 @@ pub(crate) async fn lock_todos(service: &Service) -> Locked {
     let (locked, is_locked) = tokio::sync::oneshot::channel();
     let pool = service.pool.clone();
     let holder = tokio::spawn(async move {
-        pool.run(move |connection| {
+        pool.run_long(move |connection| {
             connection.batch_execute("BEGIN; LOCK TABLE todos")?;
             let _ = locked.send(());
             let _ = released.recv();
