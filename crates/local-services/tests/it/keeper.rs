@@ -13,7 +13,7 @@ use crate::support::{Owner, eventually, is_alive};
 fn keeper() -> Keeper {
     Keeper {
         signal: Signal::SIGTERM,
-        grace: Duration::from_millis(300),
+        grace: Duration::from_secs(10),
         remove: None,
     }
 }
@@ -57,7 +57,11 @@ fn a_child_that_ignores_the_signal_is_killed() {
     let mut command = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
     let output = tempfile::NamedTempFile::new().unwrap();
     command.stdout(output.reopen().unwrap());
-    let mut child = keeper().spawn(command).unwrap();
+    let impatient = Keeper {
+        grace: Duration::from_millis(300),
+        ..keeper()
+    };
+    let mut child = impatient.spawn(command).unwrap();
     eventually("the child ignores the signal", || {
         fs::read_to_string(output.path()).unwrap() == "ready\n"
     });
