@@ -80,9 +80,9 @@ async fn an_extended_delivery_stays_hidden(kind: Kind) {
             .iter()
             .map(|delivery| delivery.receipt.clone())
             .collect();
-        // for one and a half visibilities; `None`: an extension came too late
+        // for two visibilities; `None`: an extension came too late
         let keep = async {
-            for _ in 0..6 {
+            for _ in 0..8 {
                 tokio::time::sleep(BRIEF_VISIBILITY / 4).await;
                 let extending = Instant::now();
                 let mut extensions = holder.extend(&receipts).await;
