@@ -61,6 +61,8 @@ function say(words) {
 /** @param {string} cursor */
 async function loadPage(cursor) {
   older.disabled = true;
+  // what is disabled loses the focus, but not at once
+  older.blur();
   const known = new Set(cards.keys());
   try {
     const { json, headers } = await call('GET', `todos/ical?limit=${PAGE}${cursor && `&cursor=${cursor}`}`);
@@ -73,8 +75,7 @@ async function loadPage(cursor) {
     if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
   } finally {
     older.disabled = false;
-    // a button that is disabled loses the focus, sooner or later
-    if (cursor && [document.body, older].includes(document.activeElement)) ([...cards.values()][known.size]?.element ?? older).focus();
+    if (cursor && document.activeElement === document.body) ([...cards.values()][known.size]?.element ?? older).focus();
   }
 }
 

@@ -5,7 +5,6 @@ import * as connection from './connection.js';
 import { byId } from './elements.js';
 import * as exportView from './export-view.js';
 import * as monthView from './month-view.js';
-import * as offline from './offline.js';
 import * as route from './route.js';
 import * as shortcuts from './shortcuts.js';
 import { todos } from './todos.js';
@@ -45,6 +44,16 @@ function go(isFirst) {
   else if (!isFirst) byId('main').focus({ preventScroll: true });
 }
 
+/** Lets the page open without a network. Browsers offer that over https and on localhost only. */
+function keepForOffline() {
+  if (!('serviceWorker' in navigator)) return;
+  const url = new URL('service-worker.js', document.baseURI).href;
+  const { trustedTypes } = /** @type {any} */ (window);
+  const policy = trustedTypes?.createPolicy('service-worker', { createScriptURL: (text) => text });
+  const script = policy ? policy.createScriptURL(url) : url;
+  navigator.serviceWorker.register(script).catch((error) => console.warn('The page will not open offline.', error));
+}
+
 shortcuts.start();
 composer.start();
 todosView.start();
@@ -52,7 +61,7 @@ monthView.start();
 exportView.start();
 unsaved.start(composer.takeBack);
 connection.start();
-offline.start();
+keepForOffline();
 
 byId('skip').addEventListener('click', (event) => {
   // the address stays: it says which view this is

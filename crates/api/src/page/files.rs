@@ -30,7 +30,6 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/month-days.js",
     "js/month-view.js",
     "js/notices.js",
-    "js/offline.js",
     "js/problem.js",
     "js/remembered.js",
     "js/route.js",
