@@ -83,15 +83,9 @@ impl Relay {
                     failures = recovered(failures);
                     wait(&shutdown, LOOK_INTERVAL, self.wake.notified()).await;
                 }
-                // a pause is for the queue to recover: a POST must not end it
                 Ok(Step::Partly { .. }) => {
                     failures += 1;
-                    wait(
-                        &shutdown,
-                        Backoff::CALL.after(failures),
-                        std::future::pending(),
-                    )
-                    .await;
+                    pause(&shutdown, failures).await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -101,12 +95,7 @@ impl Relay {
                         log::Level::Debug
                     };
                     log::log!(level, error:%; "jobs can't be published now; trying again");
-                    wait(
-                        &shutdown,
-                        Backoff::CALL.after(failures),
-                        std::future::pending(),
-                    )
-                    .await;
+                    pause(&shutdown, failures).await;
                 }
             }
         }
@@ -191,6 +180,16 @@ fn recovered(failures: u32) -> u32 {
         log::info!("jobs are published again");
     }
     0
+}
+
+/// For the queue or the database to recover: no job that is accepted meanwhile ends it.
+async fn pause(shutdown: &CancellationToken, failures: u32) {
+    wait(
+        shutdown,
+        Backoff::CALL.after(failures),
+        std::future::pending(),
+    )
+    .await;
 }
 
 async fn wait(shutdown: &CancellationToken, time: Duration, wake: impl Future<Output = ()>) {
