@@ -14,8 +14,8 @@ const STRIDE: u32 = 37;
 
 /// A port of 127.0.0.1 that nobody listens on: the preferred one if it is free.
 ///
-/// The same one is not given twice in a row, unless it is preferred. Another process may take it before it is used, which is
-/// unlikely; who starts a server on it for long has to try again then.
+/// A process is not given the same one twice in a row, unless it is preferred. Another may still take it before it is
+/// used.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_not_used_yet_is_given_to_nobody_else() {
+    fn no_port_is_given_twice_in_a_row() {
         let given: BTreeSet<u16> = (0..100).map(|_| free_port(None).unwrap()).collect();
         assert_eq!(given.len(), 100);
         assert!(given.iter().all(|port| PORTS.contains(port)));

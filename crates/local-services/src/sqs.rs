@@ -61,6 +61,15 @@ impl LocalSqs {
         Self::start_in(&dir, &dir, None)
     }
 
+    /// Lends the program that all tests share to `dir`, so that a start there need not install it.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be had, or `dir` not be written.
+    pub fn lend(dir: &Path) -> Result<(), Error> {
+        venv::lend(&venv::cargo_target()?, dir)
+    }
+
     /// The endpoint of this test process, started by the first caller. `AWS_ENDPOINT_URL_SQS` names one
     /// that runs already.
     ///

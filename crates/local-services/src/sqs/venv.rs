@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,7 +16,7 @@ const WAYS_OUT: &str = "or name an SQS endpoint that runs already in AWS_ENDPOIN
 /// The Python of a virtual environment in `dir` that has ministack. The first caller makes it; others,
 /// in other processes too, wait for him.
 pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
-    let venv = dir.join(REQUIREMENT.replace("==", "-"));
+    let venv = dir.join(name());
     let python = venv.join("bin/python3");
     let finished = venv.join("installed");
     let lock_path = dir.join("ministack.lock");
@@ -55,6 +56,20 @@ pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
     })?;
     fs::write(&finished, "").map_err(io_error(format!("write {}", finished.display())))?;
     Ok(python)
+}
+
+/// Makes the environment of one folder another's too.
+pub(super) fn lend(from: &Path, to: &Path) -> Result<(), Error> {
+    ensure(from)?;
+    let name = name();
+    fs::create_dir_all(to)
+        .and_then(|()| symlink(from.join(&name), to.join(&name)))
+        .map_err(io_error(format!("write to {}", to.display())))
+}
+
+/// The folder's name.
+fn name() -> String {
+    REQUIREMENT.replace("==", "-")
 }
 
 /// Runs a program to its end; what it said if that is a bad one.

@@ -4,11 +4,12 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use local_services::sqs::LocalSqs;
 use nix::sys::signal::Signal;
 #[cfg(target_os = "linux")]
 use nix::sys::signal::kill;
 
-use crate::support::{Ended, Launcher, command, eventually, given_database, lend_ministack, run};
+use crate::support::{Ended, Launcher, command, eventually, given_database, run};
 #[cfg(target_os = "linux")]
 use crate::support::{children, is_pending, suspend};
 
@@ -56,7 +57,7 @@ fn a_dozen_samples_are_added_once() {
 #[test]
 fn calendars_are_made_over_a_local_sqs() {
     let data_dir = tempfile::tempdir().unwrap();
-    lend_ministack(data_dir.path());
+    LocalSqs::lend(&data_dir.path().join("sqs")).unwrap();
     for (queue, shown) in [
         ("sqs", "sqs://ical at http://"),
         ("sqs.fifo", "sqs://ical.fifo at http://"),

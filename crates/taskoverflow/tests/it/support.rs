@@ -1,14 +1,11 @@
 //! A launcher as a process of its own, as a user starts it.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use local_services::http;
-use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,25 +16,6 @@ static EMPTY_DATABASES: TestDatabases = TestDatabases::new(|_| {});
 /// A database that runs already: for tests of something else than the private cluster, which takes its time to be made.
 pub(crate) fn given_database() -> String {
     EMPTY_DATABASES.create()
-}
-
-/// Puts the ministack that all tests share into a data folder, so that the launcher installs none.
-pub(crate) fn lend_ministack(data_dir: &Path) {
-    LocalSqs::shared();
-    // where it was put: Cargo's target folder
-    let target = Path::new(env!("CARGO_BIN_EXE_taskoverflow"))
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
-        .map_or_else(std::env::temp_dir, Path::to_owned);
-    let launchers = data_dir.join("sqs");
-    fs::create_dir(&launchers).unwrap();
-    for entry in fs::read_dir(target).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with("ministack-") {
-            symlink(entry.path(), launchers.join(name)).unwrap();
-        }
-    }
 }
 
 /// The program with a data folder of the test's own. Nothing of the test's environment leads it elsewhere.
