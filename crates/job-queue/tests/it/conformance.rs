@@ -129,9 +129,11 @@ async fn what_is_given_back_is_delivered_at_once_to_another(kind: Kind) {
         []
     );
     let other = queue.second_subscription();
-    // this receive waits shorter than the visibility
+    let given_back = Instant::now();
     let again = receive(other.as_ref(), 1).await;
     assert_eq!(ids(&again), published);
+    // its visibility is three times as long
+    assert!(given_back.elapsed() < Duration::from_secs(10));
 }
 
 async fn what_is_given_back_for_later_rests_so_long(kind: Kind) {
