@@ -135,12 +135,6 @@ impl SqsProxy {
             .collect()
     }
 
-    /// How many calls a rule has struck.
-    pub fn struck(&self) -> usize {
-        let calls = self.shared.calls.borrow();
-        calls.iter().filter(|call| call.fault.is_some()).count()
-    }
-
     /// Waits until the calls so far are as wanted.
     ///
     /// # Errors

@@ -70,8 +70,8 @@ impl Exchange<'_> {
                 self.forward(body).await
             }
             Some(Fault::HoldAnswer) => {
-                let answer = self.forward(body).await;
-                self.healed().await;
+                // the proxy may be healed before there is an answer
+                let (answer, ()) = tokio::join!(self.forward(body), self.healed());
                 answer
             }
             Some(Fault::Delay(delay)) => {

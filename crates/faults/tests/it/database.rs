@@ -183,8 +183,9 @@ async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and
     }
     worker.database.stall();
     eventually("every job is given up", async || {
-        let given_up = worker.logged("the job could not be kept").len();
-        Ok((given_up >= ids.len()).then_some(()))
+        let lines = worker.logged("the job could not be kept");
+        let is_given_up = |id: &JobId| lines.iter().any(|line| line.contains(&id.to_string()));
+        Ok(ids.iter().all(is_given_up).then_some(()))
     })
     .await
     .unwrap();
@@ -192,10 +193,9 @@ async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and
     worker.heal();
     for id in ids {
         let job = system.database.wait_until_ended(id).await.unwrap();
-        assert!(
-            job.status == JobStatus::Success && job.attempt > 1,
-            "{job:?}"
-        );
+        assert_eq!(job.status, JobStatus::Success);
+        // a claim that stood in the stalled connection is made all the same when it flows again
+        assert!([2, 3].contains(&job.attempt), "{job:?}");
     }
     finish(&system, [api, worker]).await;
 }

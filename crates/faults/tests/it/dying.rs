@@ -11,7 +11,7 @@ use faults::waiting::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{RECOVERED, UNHURRIED, assert_done, finish, system};
+use crate::support::{BRIEF, RECOVERED, UNHURRIED, assert_done, finish, system};
 
 /// The claim's statement.
 const CLAIM: &str = "SET status = 'STARTED'";
@@ -91,7 +91,7 @@ async fn survives_over(kind: QueueKind, moment: Moment, attempts: i32) {
     let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let doomed = system.start_worker(&[]).await.unwrap();
+    let doomed = system.start_worker(&[BRIEF]).await.unwrap();
     moment.arm(&system, &doomed).await;
     let id = client.ask().await.unwrap();
     moment.reached(&system, &doomed, id).await;
@@ -148,7 +148,7 @@ async fn f02_a_worker_paused_past_its_lease_gives_its_job_up() {
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let sleeper = system.start_worker(&[]).await.unwrap();
+    let sleeper = system.start_worker(&[BRIEF]).await.unwrap();
     let id = client.ask().await.unwrap();
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
@@ -175,7 +175,7 @@ async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let late = system.start_worker(&[]).await.unwrap();
+    let late = system.start_worker(&[BRIEF]).await.unwrap();
     late.database.hold_request(COMPLETE);
     let id = client.ask().await.unwrap();
     late.database.wait_until_held(1).await.unwrap();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use shared_model::job::{ErrorCode, JobId, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{UNHURRIED, assert_done, finish, system, system_with};
+use crate::support::{BRIEF, UNHURRIED, assert_done, finish, system, system_with};
 
 /// An API whose relay sends nothing to SQS, so that a test can choose the groups.
 const NO_RELAY: (&str, &str) = ("QUEUE_URL", "postgres:");
@@ -62,10 +62,9 @@ async fn f14_a_group_whose_head_crashes_keeps_its_order_and_holds_no_other_up() 
         rest.push(ask_in_group(&system, &client, "a", &free()).await.0);
     }
     // the message of the one that crashes has to come again
-    let settings = [("VISIBILITY_TIMEOUT", "6s")];
     let workers = [
-        system.start_worker(&settings).await.unwrap(),
-        system.start_worker(&settings).await.unwrap(),
+        system.start_worker(&[BRIEF]).await.unwrap(),
+        system.start_worker(&[BRIEF]).await.unwrap(),
     ];
     let started = system.database.wait_for_status(head, JobStatus::Started);
     started.await.unwrap();
@@ -119,10 +118,7 @@ async fn f15_a_head_that_can_not_be_read_goes_to_the_dead_letter_queue_alone() {
     for _ in 0..4 {
         rest.push(ask_in_group(&system, &client, "a", &json!({})).await.0);
     }
-    let worker = system
-        .start_worker(&[("VISIBILITY_TIMEOUT", "6s")])
-        .await
-        .unwrap();
+    let worker = system.start_worker(&[BRIEF]).await.unwrap();
     for id in rest {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }

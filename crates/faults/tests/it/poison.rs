@@ -9,7 +9,7 @@ use faults::supervisor::Supervised;
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 
-use crate::support::{UNHURRIED, assert_nothing_in_flight, finish, system};
+use crate::support::{BRIEF, UNHURRIED, assert_nothing_in_flight, finish, system};
 
 /// Makes sure that a poisoned job fails at exactly its last attempt, of `cause`, and that others are done meanwhile.
 async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
@@ -19,7 +19,7 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     let (api, client) = system.start_api(&[]).await.unwrap();
     let mut settings = vec![("MAX_ATTEMPTS", "3")];
     match poison {
-        Poison::Loop => settings.extend([("VISIBILITY_TIMEOUT", "6s"), ("JOB_TIMEOUT", "1s")]),
+        Poison::Loop => settings.extend([BRIEF, ("JOB_TIMEOUT", "3s")]),
         Poison::Panic => settings.push(UNHURRIED),
         // the worker dies of it, and the next one waits until its lease is over
         Poison::Abort | Poison::Memory | Poison::Wait => {}

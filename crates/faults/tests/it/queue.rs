@@ -8,7 +8,7 @@ use faults::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule, Stage, action
 use faults::system::RECEIVE_WAIT;
 use shared_model::job::JobStatus;
 
-use crate::support::{DOUBLED, EXTENDED, PATIENT, UNHURRIED, assert_done, finish, system};
+use crate::support::{BRIEF, EXTENDED, PATIENT, UNHURRIED, assert_done, finish, system};
 
 /// Long enough to tell pauses that grow from pauses that do not, although each has a random length.
 const STORM: Duration = Duration::from_secs(25);
@@ -18,7 +18,7 @@ async fn f05_an_answer_lost_after_the_queue_did_its_part_costs_no_attempt() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let settings = [DOUBLED, ("RENDER_DELAY", "2s")];
+    let settings = [BRIEF, ("RENDER_DELAY", "2s")];
     let worker = system.start_worker(&settings).await.unwrap();
     let (api_sqs, worker_sqs) = (api.sqs().unwrap(), worker.sqs().unwrap());
     api_sqs.add(Rule::on(action::SEND, Fault::DropAnswer).times(3));
@@ -43,7 +43,13 @@ async fn f06_a_storm_of_errors_slows_the_calls_down_and_loses_nothing() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
-    for sqs in [api.sqs().unwrap(), worker.sqs().unwrap()] {
+    // a queue that answers nobody keeps nobody waiting
+    let api_sqs = api.sqs().unwrap();
+    api_sqs.add(Rule::on(action::SEND, Fault::Hold));
+    let ids = client.ask_many(20).await.unwrap();
+    api_sqs.heal();
+    let began = Instant::now();
+    for sqs in [api_sqs, worker.sqs().unwrap()] {
         for refusal in [
             Refusal::InternalError,
             Refusal::Unavailable,
@@ -53,8 +59,8 @@ async fn f06_a_storm_of_errors_slows_the_calls_down_and_loses_nothing() {
         }
         sqs.add(Rule::always(Fault::Refuse(Refusal::Throttled)));
     }
-    let began = Instant::now();
-    let ids = client.ask_many(20).await.unwrap();
+    let mut ids = ids;
+    ids.extend(client.ask_many(20).await.unwrap());
     tokio::time::sleep_until((began + STORM).into()).await;
     for (process, action) in [(&api, action::SEND), (&worker, action::RECEIVE)] {
         let mut calls = process.sqs().unwrap().calls_of(action);
@@ -121,7 +127,7 @@ async fn f09_a_job_whose_heartbeats_fail_for_good_is_given_up_before_another_beg
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let losing = system
-        .start_worker(&[("VISIBILITY_TIMEOUT", "6s"), ("RENDER_DELAY", "9m")])
+        .start_worker(&[BRIEF, ("RENDER_DELAY", "9m")])
         .await
         .unwrap();
     let refused = Fault::Refuse(Refusal::Unavailable);

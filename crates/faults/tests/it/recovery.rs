@@ -8,7 +8,7 @@ use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{DOUBLED, UNHURRIED, assert_done, finish, operate, system, system_with};
+use crate::support::{BRIEF, UNHURRIED, assert_done, finish, operate, system, system_with};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
@@ -19,8 +19,8 @@ async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
         .unwrap()
         .add(Rule::on(action::SEND, Fault::Repeat(20)));
     let workers = [
-        system.start_worker(&[DOUBLED]).await.unwrap(),
-        system.start_worker(&[DOUBLED]).await.unwrap(),
+        system.start_worker(&[BRIEF]).await.unwrap(),
+        system.start_worker(&[BRIEF]).await.unwrap(),
     ];
     let ids = client.ask_many(3).await.unwrap();
     system.drain().await.unwrap();
@@ -129,7 +129,7 @@ async fn f24_a_purged_queue_is_filled_again() {
     .await
     .unwrap();
     queue.purge().await.unwrap();
-    let worker = system.start_worker(&[DOUBLED]).await.unwrap();
+    let worker = system.start_worker(&[BRIEF]).await.unwrap();
     for id in ids {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
