@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::problem::ApiError;
+use crate::response::problem::ApiError;
 
 /// 160 bits: not to be guessed.
 const SECRET_BYTES: usize = 20;

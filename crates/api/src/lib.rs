@@ -1,54 +1,33 @@
-//! The HTTP API of TaskOverflow, and the relay that publishes its jobs.
+//! The HTTP API of TaskOverflow, and the relay that publishes its jobs to the queue.
 //!
 //! # Layout, in the order a job travels
-//! - [`config`], [`server`], [`preparation`]: the process, from its settings to its end
+//! - [`config`], [`server`]: the process, from its settings to its end
+//! - [`background`]: waiting for the database, the relay to the queue, the sweeper, and news of jobs for clients that wait
 //! - [`observe`]: what every request gets: an id, a line in the log, metrics
-//! - [`routes`]: what can be asked
-//! - [`query`], [`request_headers`], [`json_body`], [`todo_input`], [`deadline`], [`job_request`]: what a client sends, checked
-//! - [`state`]: the one door to the database, shut until the schema is there
-//! - [`todo_store`]: the todos, which only the API writes; jobs are stored by [`shared_model::jobs`]
-//! - [`job_watch`]: tells who waits of their jobs' changes
-//! - [`relay`]: from the outbox to the queue
-//! - [`sweeper`]: what time or a lost message has overtaken
-//! - [`todo_view`], [`job_view`], [`links`], [`cursor`], [`download`], [`stored_calendar`]: what a client gets
-//! - [`feed_store`], [`feed_token`]: calendars that programs subscribe to
-//! - [`problem`]: every error, as `application/problem+json`
-//! - [`page`]: the page in the browser, embedded
-//! - `openapi`, `swagger_ui`: the API's description, and the page to read and try it
+//! - [`routes`]: the calls of the API
+//! - [`request`]: what a client sends, checked
+//! - [`state`]: what all requests share, and their only way to the database
+//! - [`store`]: the todos and the feeds; jobs are stored by [`shared_model::job_store`]
+//! - [`response`]: what a client receives, errors included
+//! - [`feed_token`]: the secret in the URL of a calendar that programs subscribe to
+//! - [`page`]: the page in the browser and Swagger UI, embedded
 //! - [`telemetry`]: the metrics' names
 //!
-//! A 202 means that the job's row is committed. No request waits for the queue, and no error's cause leaves the
-//! process except in its log.
+//! A 202 means that the job's row is committed. No request waits for the queue, and the cause of an internal error
+//! never leaves the process except in its log.
 
+pub mod background;
 pub mod config;
-pub mod cursor;
-pub mod deadline;
-pub mod download;
-pub mod feed_store;
 pub mod feed_token;
-pub mod job_request;
-pub mod job_view;
-pub mod job_watch;
-pub mod json_body;
-pub mod links;
 pub mod observe;
-mod openapi;
 pub mod page;
-pub mod preparation;
-pub mod problem;
-pub mod query;
-pub mod relay;
-pub mod request_headers;
+pub mod request;
+pub mod response;
 pub mod routes;
 pub mod server;
 pub mod state;
-pub mod stored_calendar;
-mod swagger_ui;
-pub mod sweeper;
+pub mod store;
 pub mod telemetry;
-pub mod todo_input;
-pub mod todo_store;
-pub mod todo_view;
 
 pub use config::Config;
 pub use routes::openapi_document;

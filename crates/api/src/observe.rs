@@ -9,7 +9,7 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_
 use actix_web::middleware::Next;
 use uuid::Uuid;
 
-use crate::links::FEED_PREFIX;
+use crate::response::links::FEED_PREFIX;
 use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

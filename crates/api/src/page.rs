@@ -4,7 +4,8 @@
 //! never mixes two versions. The service worker keeps one version whole; that is how the page opens offline.
 
 mod files;
-mod lean;
+mod minify;
+pub(crate) mod swagger_ui;
 mod version;
 
 use std::fmt::Write as _;
@@ -23,8 +24,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use crate::download::{ClientCopies, Coding};
-use crate::problem::ApiError;
+use crate::response::download::{ClientCopies, Coding};
+use crate::response::problem::ApiError;
 use version::PageVersion;
 
 /// Nothing but our own files, no inline scripts or styles, no HTML from text: what a todo says is never markup.

@@ -12,9 +12,9 @@ use actix_web::guard::{Any, Get, Head};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, Route};
 
-use crate::links::API_PREFIX;
 use crate::page;
-use crate::problem::ApiError;
+use crate::response::links::API_PREFIX;
+use crate::response::problem::ApiError;
 
 /// The API's description: OpenAPI 3.1, as JSON.
 pub fn openapi_document() -> String {

@@ -10,20 +10,20 @@ use actix_web::{App, HttpServer};
 use anyhow::Context;
 use job_queue::Publisher;
 use shared_model::database::Pool;
-use shared_model::jobs::outbox::{self, Backlog};
+use shared_model::job_store::outbox::{self, Backlog};
 use shared_model::{logging, settings};
 use tokio::net::TcpSocket;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::relay::Relay;
+use crate::background::startup::{Preparation, RefusedSetting};
+use crate::background::sweeper::Sweeper;
 use crate::config::{Cli, Config};
 use crate::observe::observe;
-use crate::preparation::{Preparation, RefusedSetting};
-use crate::relay::Relay;
 use crate::routes;
 use crate::state::{Api, QueueState, STATEMENT_TIMEOUT};
-use crate::sweeper::Sweeper;
 use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
 
 /// How long open requests may take once the process was told to stop; orchestrators kill after 30 seconds.

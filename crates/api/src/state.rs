@@ -12,10 +12,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::job_watch::JobWatch;
 use crate::config::Config;
-use crate::job_watch::JobWatch;
-use crate::links::Origin;
-use crate::problem::ApiError;
+use crate::response::links::Origin;
+use crate::response::problem::ApiError;
 
 /// How long the database may take for one statement of the API, before it ends it: well over any honest one, and
 /// within a client's patience.

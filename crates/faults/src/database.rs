@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text};
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use shared_model::database::{DatabaseConfig, Pool};
 use shared_model::job::{Job, JobId, JobStatus};
-use shared_model::jobs::accept;
+use shared_model::job_store::requests;
 use shared_model::migrations;
 use uuid::Uuid;
 
@@ -224,7 +224,7 @@ impl Database {
     /// When there is none, or the database does not answer.
     pub async fn job(&self, id: JobId) -> anyhow::Result<Job> {
         let job = self
-            .run(move |connection| Ok(accept::find(connection, id)?))
+            .run(move |connection| Ok(requests::find(connection, id)?))
             .await?;
         job.ok_or_else(|| anyhow::anyhow!("there is no job {id}"))
     }

@@ -5,7 +5,7 @@
 //! - [`mod@todo`]: what a user wrote, and how todos are selected
 //! - [`calendar_options`], [`job`]: what a client asked for, and how it stands
 //! - [`message`]: the reference to a job that a queue carries
-//! - [`jobs`]: the store, and the only place that changes a job's status
+//! - [`job_store`]: the store, and the only place that changes a job's status
 //! - [`results`]: the finished calendars
 //! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
 //! - [`logging`], [`settings`]: what both processes do first
@@ -20,7 +20,7 @@ pub mod calendar_options;
 pub mod database;
 pub mod healthcheck;
 pub mod job;
-pub mod jobs;
+pub mod job_store;
 pub mod listener;
 pub mod logging;
 pub mod message;

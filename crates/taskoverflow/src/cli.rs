@@ -51,7 +51,7 @@ impl Role {
                 Ok(worker::run_process(*config))
             }
             Self::Lint { file } => {
-                let findings = worker::calendar::lint::report(&file, &mut std::io::stdout());
+                let findings = calendar::lint::report(&file, &mut std::io::stdout());
                 Ok(match findings {
                     Ok(0) => ExitCode::SUCCESS,
                     Ok(_) => ExitCode::FAILURE,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use job_queue::{Delivery, Settlement, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
-use shared_model::jobs::redrive::{self, GivenUp};
+use shared_model::job_store::redrive::{self, GivenUp};
 use tokio_util::sync::CancellationToken;
 
 /// Consumes the dead-letter queue of `source`, if it has one, until `stop`.

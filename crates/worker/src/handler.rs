@@ -12,7 +12,7 @@ use job_queue::Delivery;
 use shared_model::backoff::Backoff;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
-use shared_model::jobs::claims::{self, Claim, ClaimKey, Claimed};
+use shared_model::job_store::claims::{self, Claim, ClaimKey, Claimed};
 use shared_model::message::JobMessage;
 use shared_model::results::NewResult;
 use tokio::time::Instant;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use job_queue::{Extension, Subscription};
 use shared_model::database::{DatabaseError, Pool};
-use shared_model::jobs::claims::{self, Beat, ClaimKey, Renewed};
+use shared_model::job_store::claims::{self, Beat, ClaimKey, Renewed};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::held::{Held, Stop};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use job_queue::Receipt;
-use shared_model::jobs::claims::{Beat, ClaimKey};
+use shared_model::job_store::claims::{Beat, ClaimKey};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

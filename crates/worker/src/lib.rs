@@ -6,7 +6,7 @@
 //! - [`consumer`]: polls the queue for as much as there are hands for
 //! - [`held`], [`heartbeat`]: what this worker holds, and how it keeps it
 //! - [`handler`], [`room`]: one delivery from its claim to its outcome, beside others or alone
-//! - [`render`], [`calendar`]: from the todos' rows to the calendar's bytes
+//! - [`render`]: from the todos' rows to the calendar's bytes, with the crate [`calendar`]
 //! - [`outcome`], [`settler`]: how a delivery ends, told to the queue in batches
 //! - [`dead_letters`]: what the queue gave up
 //! - [`operations`]: what a person does about failed jobs
@@ -16,7 +16,6 @@
 //! claim to.
 
 pub mod admin;
-pub mod calendar;
 pub mod config;
 pub mod consumer;
 pub mod dead_letters;

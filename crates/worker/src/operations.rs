@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
-use shared_model::jobs::redrive::{self, FailedJob};
+use shared_model::job_store::redrive::{self, FailedJob};
 use uuid::Uuid;
 
 use crate::config::Config;

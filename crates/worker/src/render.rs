@@ -13,8 +13,8 @@ use shared_model::results::NewResult;
 use shared_model::schema::todos;
 use shared_model::todo::Todo;
 
-use crate::calendar::CalendarWriter;
 use crate::held::SharedHolding;
+use calendar::CalendarWriter;
 
 /// The largest calendar. No program that reads calendars takes more, and a row of Postgres has to hold it.
 pub const MAX_CALENDAR_BYTES: usize = 64 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use actix_web::web::Bytes;
 
 use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
-use super::lean::lean;
+use super::minify::minify;
 use super::{Asset, SCRIPT, content_type, sha256_hex};
 
 /// Stands for the version in the page and in the service worker.
@@ -35,7 +35,7 @@ impl PageVersion {
             .map(|(name, bytes)| (*name, Asset::new(name, as_sent(name, bytes))))
             .collect();
         files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, style_sheet()));
-        let (index, service_worker) = (lean(INDEX), lean(SERVICE_WORKER));
+        let (index, service_worker) = (minify(INDEX), minify(SERVICE_WORKER));
         let version = version(&files, &[&index, &service_worker]);
         let names = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
         let names: Vec<&str> = names.collect();
@@ -54,14 +54,14 @@ impl PageVersion {
 
 fn as_sent(name: &str, bytes: &'static [u8]) -> Bytes {
     match std::str::from_utf8(bytes) {
-        Ok(script) if content_type(name) == SCRIPT => lean(script).into(),
+        Ok(script) if content_type(name) == SCRIPT => minify(script).into(),
         _ => Bytes::from_static(bytes),
     }
 }
 
 fn style_sheet() -> String {
     let styles: Vec<&[u8]> = STYLES.iter().map(|(_, bytes)| *bytes).collect();
-    lean(&String::from_utf8_lossy(&styles.concat()))
+    minify(&String::from_utf8_lossy(&styles.concat()))
 }
 
 /// Of what is sent, not of its sources: what makes the one from the other may change too.

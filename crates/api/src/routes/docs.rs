@@ -7,9 +7,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
 use super::{feeds, health, job_events, job_result, jobs, todos};
+use crate::page::swagger_ui;
 use crate::page::{self, Asset};
-use crate::problem::ApiError;
-use crate::swagger_ui;
+use crate::response::problem::ApiError;
 
 #[derive(Debug, OpenApi)]
 #[openapi(

@@ -14,19 +14,19 @@ use serde::Serialize;
 use shared_model::job::CalendarRequest;
 use uuid::Uuid;
 
-use crate::download::{ClientCopies, Coding, calendar_body};
-use crate::feed_store::{self, Feed, FeedState, Shown};
 use crate::feed_token::FeedToken;
-use crate::job_request;
-use crate::json_body::JsonBody;
-use crate::links::Links;
-use crate::openapi::{
+use crate::request::calendar;
+use crate::request::json_body::JsonBody;
+use crate::request::query::Query;
+use crate::response::download::{ClientCopies, Coding, calendar_body};
+use crate::response::links::Links;
+use crate::response::openapi::{
     self, BadBody, BadInput, CalendarOptions, NotAcceptable, NotFound, ServerFault,
 };
-use crate::problem::ApiError;
-use crate::query::Query;
+use crate::response::problem::ApiError;
+use crate::response::stored_calendar;
 use crate::state::Api;
-use crate::stored_calendar;
+use crate::store::feeds::{self, Feed, FeedState, Shown};
 
 /// How long a program's first request waits for the first calendar.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
@@ -96,11 +96,11 @@ pub(super) async fn create(
     query: Query,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = job_request::read(&query, body.members()?)?;
+    let wanted = calendar::read(&query, body.members()?)?;
     let token = FeedToken::generate(Uuid::now_v7())?;
     let stored = token.clone();
     let feed = api
-        .query(move |connection| Ok(feed_store::insert(connection, &stored, &wanted)?))
+        .query(move |connection| Ok(feeds::insert(connection, &stored, &wanted)?))
         .await?;
     let links = api.origin.links(&request);
     Ok(HttpResponse::Created()
@@ -120,9 +120,7 @@ pub(super) async fn create(
     ),
 )]
 pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
-    let feeds = api
-        .query(|connection| Ok(feed_store::list(connection)?))
-        .await?;
+    let feeds = api.query(|connection| Ok(feeds::list(connection)?)).await?;
     let feeds: Vec<FeedView<'_>> = feeds.iter().map(|feed| FeedView::new(feed, None)).collect();
     Ok(HttpResponse::Ok().json(feeds))
 }
@@ -147,7 +145,7 @@ pub(super) async fn delete(api: Data<Api>, id: Path<String>) -> Result<HttpRespo
         return Err(ApiError::FeedNotFound);
     };
     let is_deleted = api
-        .query(move |connection| Ok(feed_store::delete(connection, id)?))
+        .query(move |connection| Ok(feeds::delete(connection, id)?))
         .await?;
     if is_deleted {
         Ok(HttpResponse::NoContent().finish())
@@ -199,7 +197,7 @@ pub(super) async fn calendar(
 async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
     let (token, expiry_seconds) = (token.clone(), api.job_expiry_seconds);
     let state = api
-        .query(move |connection| Ok(feed_store::refresh(connection, &token, expiry_seconds)?))
+        .query(move |connection| Ok(feeds::refresh(connection, &token, expiry_seconds)?))
         .await?
         .ok_or(ApiError::FeedNotFound)?;
     if state.is_new {

@@ -5,8 +5,8 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::openapi::{self, ProblemDetails};
-use crate::problem::ApiError;
+use crate::response::openapi::{self, ProblemDetails};
+use crate::response::problem::ApiError;
 use crate::state::{Api, Readiness};
 
 #[derive(Serialize, ToSchema)]

@@ -11,11 +11,11 @@ use shared_model::job::Job;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::jobs::{PathId, find};
-use crate::job_view::JobView;
-use crate::job_watch::Watching;
-use crate::links::Links;
-use crate::openapi::{Expired, NotFound, ServerFault};
-use crate::problem::ApiError;
+use crate::background::job_watch::Watching;
+use crate::response::job::JobView;
+use crate::response::links::Links;
+use crate::response::openapi::{Expired, NotFound, ServerFault};
+use crate::response::problem::ApiError;
 use crate::state::Api;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");

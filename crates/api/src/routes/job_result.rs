@@ -9,11 +9,11 @@ use shared_model::job::{JobId, JobStatus};
 use shared_model::results::{self, ResultSummary};
 
 use super::jobs::{PathId, find};
-use crate::download::{ClientCopies, Coding, calendar_body};
-use crate::openapi::{Expired, NotAcceptable, ProblemDetails, ServerFault};
-use crate::problem::ApiError;
+use crate::response::download::{ClientCopies, Coding, calendar_body};
+use crate::response::openapi::{Expired, NotAcceptable, ProblemDetails, ServerFault};
+use crate::response::problem::ApiError;
+use crate::response::stored_calendar;
 use crate::state::Api;
-use crate::stored_calendar;
 
 enum Content {
     /// The client has it.

@@ -9,21 +9,21 @@ use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use diesel::PgConnection;
 use shared_model::job::{Job, JobId, JobStatus};
-use shared_model::jobs::accept::{self, Accepted, Cancelled, JobPosition};
+use shared_model::job_store::requests::{self, Accepted, Cancelled, JobPosition};
 use uuid::Uuid;
 
-use crate::cursor;
-use crate::download::ClientCopies;
-use crate::job_request;
-use crate::job_view::{AcceptedJob, JobView};
-use crate::json_body::JsonBody;
-use crate::openapi::{
+use crate::request::calendar;
+use crate::request::headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
+use crate::request::json_body::JsonBody;
+use crate::request::query::Query;
+use crate::response::cursor;
+use crate::response::download::ClientCopies;
+use crate::response::job::{AcceptedJob, JobView};
+use crate::response::openapi::{
     BadBody, BadInput, CalendarOptions, Expired, NotFound, Page, ProblemDetails, ServerFault,
     TaskStatus,
 };
-use crate::problem::{ApiError, POLL_AFTER_SECONDS};
-use crate::query::Query;
-use crate::request_headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
+use crate::response::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::state::Api;
 
 /// How many jobs are listed where no `limit` is given.
@@ -91,16 +91,16 @@ pub(super) async fn create(
     query: Query,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = job_request::read(&query, body.members()?)?;
-    let key = request_headers::idempotency_key(&request)?;
-    let wait = request_headers::preferred_wait(&request);
+    let wanted = calendar::read(&query, body.members()?)?;
+    let key = headers::idempotency_key(&request)?;
+    let wait = headers::preferred_wait(&request);
     let expiry_seconds = api.job_expiry_seconds;
     let accepted = api
         .query(move |connection| {
             let id = JobId::new();
             Ok(match key {
-                Some(key) => accept::insert_once(connection, id, &key, &wanted, expiry_seconds)?,
-                None => Accepted::New(accept::insert(connection, id, &wanted, expiry_seconds)?),
+                Some(key) => requests::insert_once(connection, id, &key, &wanted, expiry_seconds)?,
+                None => Accepted::New(requests::insert(connection, id, &wanted, expiry_seconds)?),
             })
         })
         .await?;
@@ -173,7 +173,7 @@ pub(super) async fn list(
     // one more tells whether another page follows
     let rows = i64::from(limit) + 1;
     let mut jobs = api
-        .query(move |connection| Ok(accept::list(connection, status, after, rows)?))
+        .query(move |connection| Ok(requests::list(connection, status, after, rows)?))
         .await?;
     let links = api.origin.links(&request);
     let mut response = HttpResponse::Ok();
@@ -268,7 +268,7 @@ pub(super) async fn cancel(
     PathId(id): PathId,
 ) -> Result<HttpResponse, ApiError> {
     let cancelled = api
-        .query(move |connection| Ok(accept::cancel(connection, id)?))
+        .query(move |connection| Ok(requests::cancel(connection, id)?))
         .await?;
     let (status, job) = match cancelled.ok_or(ApiError::JobNotFound)? {
         Cancelled::Already(job) | Cancelled::TooLate(job) if job.expired => {
@@ -291,7 +291,7 @@ fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
 
 /// The job, as long as it is kept.
 pub(super) fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
-    let job = accept::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
+    let job = requests::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
     if job.expired {
         return Err(ApiError::JobExpired);
     }

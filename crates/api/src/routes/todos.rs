@@ -12,15 +12,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use shared_model::todo::{Todo, TodoFilter};
 
-use crate::cursor;
-use crate::json_body::JsonBody;
-use crate::openapi::{self, BadBody, BadInput, NotFound, ServerFault};
-use crate::problem::ApiError;
-use crate::query::Query;
+use crate::request::json_body::JsonBody;
+use crate::request::query::Query;
+use crate::request::todo::{NewTodo, TodoChanges};
+use crate::response::cursor;
+use crate::response::openapi::{self, BadBody, BadInput, NotFound, ServerFault};
+use crate::response::problem::ApiError;
+use crate::response::todo::TodoView;
 use crate::state::Api;
-use crate::todo_input::{NewTodo, TodoChanges};
-use crate::todo_store::{self, TodoPosition};
-use crate::todo_view::TodoView;
+use crate::store::todos::{self, TodoPosition};
 
 /// How many todos are read and held at a time where all are asked for.
 const CHUNK_ROWS: u16 = 1000;
@@ -61,7 +61,7 @@ impl FromRequest for TodoId {
 )]
 pub(super) async fn find(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
     let todo = api
-        .query(move |connection| Ok(todo_store::find(connection, id)?))
+        .query(move |connection| Ok(todos::find(connection, id)?))
         .await?;
     let todo = todo.ok_or(ApiError::TodoNotFound)?;
     Ok(HttpResponse::Ok().json(TodoView::from(&todo)))
@@ -88,7 +88,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let new = NewTodo::read(body.required_members()?)?;
     let todo = api
-        .query(move |connection| Ok(todo_store::insert(connection, &new)?))
+        .query(move |connection| Ok(todos::insert(connection, &new)?))
         .await?;
     let url = api.origin.links(&request).todo(todo.id);
     Ok(HttpResponse::Created()
@@ -121,7 +121,7 @@ pub(super) async fn update(
 ) -> Result<HttpResponse, ApiError> {
     let changes = TodoChanges::read(body.required_members()?)?;
     let todo = api
-        .query(move |connection| Ok(todo_store::update(connection, id, &changes)?))
+        .query(move |connection| Ok(todos::update(connection, id, &changes)?))
         .await?;
     let todo = todo.ok_or(ApiError::TodoNotFound)?;
     Ok(HttpResponse::Ok().json(TodoView::from(&todo)))
@@ -145,7 +145,7 @@ pub(super) async fn update(
 )]
 pub(super) async fn delete(api: Data<Api>, TodoId(id): TodoId) -> Result<HttpResponse, ApiError> {
     let todo = api
-        .query(move |connection| Ok(todo_store::delete(connection, id)?))
+        .query(move |connection| Ok(todos::delete(connection, id)?))
         .await?;
     Ok(match todo {
         Some(todo) => HttpResponse::Ok().json(TodoView::from(&todo)),
@@ -203,7 +203,7 @@ async fn page(
     let TodoFilter { completed, window } = filter;
     // one more tells whether another page follows
     let mut todos = api
-        .query(move |connection| Ok(todo_store::list(connection, &filter, after, limit + 1)?))
+        .query(move |connection| Ok(todos::list(connection, &filter, after, limit + 1)?))
         .await?;
     let mut response = HttpResponse::Ok();
     if todos.len() > usize::from(limit) {
@@ -272,7 +272,7 @@ async fn read_chunk(
     opening: &'static [u8],
 ) -> Result<Chunk, ApiError> {
     api.query(move |connection| {
-        let todos = todo_store::list(connection, &filter, after, CHUNK_ROWS)?;
+        let todos = todos::list(connection, &filter, after, CHUNK_ROWS)?;
         let mut json = Vec::from(opening);
         for todo in &todos {
             if json != b"[" {

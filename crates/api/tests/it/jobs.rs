@@ -12,7 +12,7 @@ fn status_path(id: JobId) -> String {
 }
 
 async fn request_of(service: &Service, id: JobId) -> Value {
-    let find = move |connection: &mut _| shared_model::jobs::accept::find(connection, id);
+    let find = move |connection: &mut _| shared_model::job_store::requests::find(connection, id);
     let job = service.pool.run(find).await.unwrap().unwrap();
     serde_json::to_value(job.request).unwrap()
 }
@@ -247,13 +247,17 @@ async fn a_running_job_is_asked_to_stop() {
     assert_eq!(answer.status, 202);
     assert_eq!(answer.json()["task_status"], "STARTED");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    let beat = shared_model::jobs::claims::Beat {
+    let beat = shared_model::job_store::claims::Beat {
         key: claim.key,
         done: 0,
         total: None,
     };
     let renew = move |connection: &mut _| {
-        shared_model::jobs::claims::renew(connection, &[beat], std::time::Duration::from_mins(1))
+        shared_model::job_store::claims::renew(
+            connection,
+            &[beat],
+            std::time::Duration::from_mins(1),
+        )
     };
     assert!(service.pool.run(renew).await.unwrap()[0].cancel_requested);
 }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use api::relay::{Relay, RelayError, Step};
+use api::background::relay::{Relay, RelayError, Step};
 use api::state::QueueState;
 use job_queue::Publisher;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
-use shared_model::jobs::outbox;
+use shared_model::job_store::outbox;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -145,7 +145,7 @@ async fn a_cancelled_job_is_not_sent() {
     let id = accept(&bench.pool).await;
     bench
         .pool
-        .run(move |connection| shared_model::jobs::accept::cancel(connection, id))
+        .run(move |connection| shared_model::job_store::requests::cancel(connection, id))
         .await
         .unwrap();
     assert_eq!(bench.relay().publish_once().await.unwrap(), Step::Idle);

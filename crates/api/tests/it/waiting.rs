@@ -213,7 +213,7 @@ async fn a_stream_begins_with_the_state_now_and_ends_after_the_end() {
     next_event(&mut stream, &mut unread).await.unwrap();
     service
         .pool
-        .run(move |connection| shared_model::jobs::claims::revoke(connection, claim.key))
+        .run(move |connection| shared_model::job_store::claims::revoke(connection, claim.key))
         .await
         .unwrap();
     let (version, state) = next_event(&mut stream, &mut unread).await.unwrap();

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
+use calendar::CalendarWriter;
 use diesel::deserialize::QueryableByName;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Jsonb, Nullable, Text};
@@ -13,7 +14,6 @@ use shared_model::job::{CalendarRequest, JobStatus};
 use shared_model::schema::todos;
 use shared_model::todo::Todo;
 use uuid::Uuid;
-use worker::calendar::CalendarWriter;
 
 use super::Verdict;
 use crate::database::Database;

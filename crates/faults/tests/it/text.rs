@@ -1,10 +1,10 @@
 //! What hostile clients write.
 
+use calendar::lint::lint;
 use faults::queue::QueueKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 use shared_model::job::JobStatus;
-use worker::calendar::lint::lint;
 
 use crate::support::{finish, system};
 

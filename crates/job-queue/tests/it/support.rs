@@ -14,7 +14,7 @@ use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, JobId};
-use shared_model::jobs::accept;
+use shared_model::job_store::requests;
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 use shared_model::migrations;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ impl Queue {
         let stored = self.pool.run::<_, DatabaseError, _>(move |connection| {
             (0..count)
                 .map(|_| {
-                    accept::insert(connection, JobId::new(), &CalendarRequest::default(), 3600)
+                    requests::insert(connection, JobId::new(), &CalendarRequest::default(), 3600)
                 })
                 .collect::<Result<Vec<_>, _>>()
         });
@@ -140,7 +140,7 @@ impl Queue {
         let ids = ids.to_vec();
         let ended = self.pool.run::<_, DatabaseError, _>(move |connection| {
             ids.iter()
-                .try_for_each(|id| accept::cancel(connection, *id).map(drop))
+                .try_for_each(|id| requests::cancel(connection, *id).map(drop))
         });
         ended.await.unwrap();
     }

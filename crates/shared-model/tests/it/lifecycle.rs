@@ -5,8 +5,8 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, RunQueryDsl};
 use shared_model::job::{ErrorCode, JobError, JobStatus};
-use shared_model::jobs::accept::{self, Cancelled};
-use shared_model::jobs::claims::{self, Beat, ClaimKey, Claimed};
+use shared_model::job_store::claims::{self, Beat, ClaimKey, Claimed};
+use shared_model::job_store::requests::{self, Cancelled};
 use shared_model::results;
 
 use crate::support::{
@@ -202,11 +202,11 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
     let connection = &mut database();
     let waiting = accept(connection);
     assert!(matches!(
-        accept::cancel(connection, waiting).unwrap(),
+        requests::cancel(connection, waiting).unwrap(),
         Some(Cancelled::Revoked(_))
     ));
     assert!(matches!(
-        accept::cancel(connection, waiting).unwrap(),
+        requests::cancel(connection, waiting).unwrap(),
         Some(Cancelled::Already(_))
     ));
     assert!(matches!(try_claim(connection, waiting), Claimed::Void(_)));
@@ -214,7 +214,7 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
     let running = accept(connection);
     let key = claim(connection, running).key;
     assert!(matches!(
-        accept::cancel(connection, running).unwrap(),
+        requests::cancel(connection, running).unwrap(),
         Some(Cancelled::Asked(_))
     ));
     let renewed = claims::renew(
@@ -235,7 +235,7 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
         "REVOKED is for good"
     );
     assert_eq!(
-        accept::cancel(connection, shared_model::job::JobId::new()).unwrap(),
+        requests::cancel(connection, shared_model::job::JobId::new()).unwrap(),
         None
     );
 }
@@ -245,10 +245,10 @@ fn a_finish_that_comes_before_the_cancel_is_seen_wins() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
-    accept::cancel(connection, id).unwrap();
+    requests::cancel(connection, id).unwrap();
     assert!(claims::complete(connection, key, &a_result()).unwrap());
     assert!(matches!(
-        accept::cancel(connection, id).unwrap(),
+        requests::cancel(connection, id).unwrap(),
         Some(Cancelled::TooLate(_))
     ));
     assert_eq!(find(connection, id).status, JobStatus::Success);
@@ -259,13 +259,13 @@ fn a_cancelled_job_whose_worker_died_or_failed_is_revoked_and_not_tried_again() 
     let connection = &mut database();
     let died = accept(connection);
     claim(connection, died);
-    accept::cancel(connection, died).unwrap();
+    requests::cancel(connection, died).unwrap();
     end_lease(connection, died);
     assert_eq!(try_claim(connection, died), Claimed::Revoked);
 
     let failed = accept(connection);
     let key = claim(connection, failed).key;
-    accept::cancel(connection, failed).unwrap();
+    requests::cancel(connection, failed).unwrap();
     assert_eq!(retry(connection, key), Some(JobStatus::Revoked));
     for id in [died, failed] {
         let job = find(connection, id);
@@ -282,16 +282,16 @@ fn the_list_pages_through_jobs_newest_first_and_by_status() {
     let mut seen = Vec::new();
     let mut after = None;
     loop {
-        let page = accept::list(connection, None, after, 3).unwrap();
+        let page = requests::list(connection, None, after, 3).unwrap();
         let Some(last) = page.last() else { break };
-        after = Some(accept::JobPosition {
+        after = Some(requests::JobPosition {
             created_at: last.created_at,
             id: last.id,
         });
         seen.extend(page.iter().map(|job| job.id));
     }
     assert_eq!(seen, ids);
-    let started = accept::list(connection, Some(JobStatus::Started), None, 10).unwrap();
+    let started = requests::list(connection, Some(JobStatus::Started), None, 10).unwrap();
     assert_eq!(
         started.iter().map(|job| job.id).collect::<Vec<_>>(),
         [ids[2]]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use shared_model::job::JobId;
-use shared_model::jobs::{accept, outbox};
+use shared_model::job_store::{outbox, requests};
 
 use crate::support::{accept as accept_job, database, url_of};
 
@@ -59,7 +59,7 @@ fn a_relay_that_died_after_taking_holds_a_job_up_only_for_its_lease() {
 fn a_job_that_was_cancelled_before_it_was_sent_is_not_sent() {
     let connection = &mut database();
     let id = accept_job(connection);
-    accept::cancel(connection, id).unwrap();
+    requests::cancel(connection, id).unwrap();
     assert!(outbox::lease_unpublished(connection, 1).unwrap().is_empty());
     assert_eq!(outbox::backlog(connection).unwrap().jobs, 0);
 }

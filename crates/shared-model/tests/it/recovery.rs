@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use diesel::{PgConnection, RunQueryDsl};
 use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId, JobStatus};
-use shared_model::jobs::accept::{self, Accepted};
-use shared_model::jobs::claims::{self, Claimed};
-use shared_model::jobs::redrive::{self, GivenUp};
-use shared_model::jobs::{outbox, sweeps};
+use shared_model::job_store::claims::{self, Claimed};
+use shared_model::job_store::redrive::{self, GivenUp};
+use shared_model::job_store::requests::{self, Accepted};
+use shared_model::job_store::{outbox, sweeps};
 use shared_model::results;
 use shared_model::todo::TodoFilter;
 
@@ -118,7 +118,7 @@ fn an_expired_job_loses_its_result_first_and_its_row_much_later() {
     assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 0);
     pass(connection, "8 days");
     assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 1);
-    assert_eq!(accept::find(connection, id).unwrap(), None);
+    assert_eq!(requests::find(connection, id).unwrap(), None);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_the_queue_gave_up_fails_unless_a_worker_has_it() {
     let connection = &mut database();
     let (waiting, running, ended) = (accept(connection), accept(connection), accept(connection));
     claim(connection, running);
-    accept::cancel(connection, ended).unwrap();
+    requests::cancel(connection, ended).unwrap();
     assert_eq!(
         redrive::give_up(connection, waiting, 1).unwrap(),
         GivenUp::Failed
@@ -202,7 +202,7 @@ fn one_name_makes_one_job_however_many_ask() {
         let ask = || {
             let connection = &mut crate::support::connect(&url);
             let request = CalendarRequest::default();
-            accept::insert_once(connection, JobId::new(), "k", &request, EXPIRY_SECONDS).unwrap()
+            requests::insert_once(connection, JobId::new(), "k", &request, EXPIRY_SECONDS).unwrap()
         };
         let asking: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
         asking
@@ -229,6 +229,6 @@ fn one_name_makes_one_job_however_many_ask() {
         ..CalendarRequest::default()
     };
     let reused =
-        accept::insert_once(connection, JobId::new(), "k", &other, EXPIRY_SECONDS).unwrap();
+        requests::insert_once(connection, JobId::new(), "k", &other, EXPIRY_SECONDS).unwrap();
     assert_eq!(reused, Accepted::KeyReused);
 }

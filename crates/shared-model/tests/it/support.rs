@@ -5,8 +5,8 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
 use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::jobs::accept;
-use shared_model::jobs::claims::{self, Claim, Claimed};
+use shared_model::job_store::claims::{self, Claim, Claimed};
+use shared_model::job_store::requests;
 use shared_model::migrations;
 use shared_model::results::NewResult;
 
@@ -24,12 +24,12 @@ pub(crate) fn database() -> PgConnection {
 
 pub(crate) fn accept(connection: &mut PgConnection) -> JobId {
     let id = JobId::new();
-    accept::insert(connection, id, &CalendarRequest::default(), EXPIRY_SECONDS).unwrap();
+    requests::insert(connection, id, &CalendarRequest::default(), EXPIRY_SECONDS).unwrap();
     id
 }
 
 pub(crate) fn find(connection: &mut PgConnection, id: JobId) -> Job {
-    accept::find(connection, id).unwrap().unwrap()
+    requests::find(connection, id).unwrap().unwrap()
 }
 
 pub(crate) fn try_claim(connection: &mut PgConnection, id: JobId) -> Claimed {

@@ -7,7 +7,7 @@ use local_services::sqs::LocalSqs;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
-use shared_model::jobs::accept;
+use shared_model::job_store::requests;
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
 use crate::support::{BRIEF, Database, Worker};
@@ -265,7 +265,7 @@ async fn a_running_job_is_cancelled_within_a_heartbeat() {
         .await;
     database
         .pool
-        .run(move |connection| accept::cancel(connection, id))
+        .run(move |connection| requests::cancel(connection, id))
         .await
         .unwrap();
     let asked = std::time::Instant::now();

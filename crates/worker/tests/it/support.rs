@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::jobs::accept;
+use shared_model::job_store::requests;
 use shared_model::{migrations, results};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
@@ -83,7 +83,7 @@ impl Database {
         let id = JobId::new();
         self.pool
             .run::<_, DatabaseError, _>(move |connection| {
-                accept::insert(connection, id, &request, 3600)
+                requests::insert(connection, id, &request, 3600)
             })
             .await
             .unwrap();
@@ -101,7 +101,7 @@ impl Database {
     pub(crate) async fn find(&self, id: JobId) -> Job {
         let job = self
             .pool
-            .run(move |connection| accept::find(connection, id))
+            .run(move |connection| requests::find(connection, id))
             .await;
         job.unwrap().unwrap()
     }
@@ -134,7 +134,7 @@ impl Database {
         GzDecoder::new(content.as_slice())
             .read_to_string(&mut text)
             .unwrap();
-        assert_eq!(worker::calendar::lint::lint(text.as_bytes()), []);
+        assert_eq!(calendar::lint::lint(text.as_bytes()), []);
         Some(text)
     }
 }

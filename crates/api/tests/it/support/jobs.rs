@@ -9,8 +9,8 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId};
-use shared_model::jobs::accept;
-use shared_model::jobs::claims::{self, Beat, Claim, Claimed};
+use shared_model::job_store::claims::{self, Beat, Claim, Claimed};
+use shared_model::job_store::requests;
 use shared_model::results::NewResult;
 use uuid::Uuid;
 
@@ -22,8 +22,9 @@ const MAX_ATTEMPTS: i32 = 5;
 /// Stores a job as the API does.
 pub(crate) async fn accept(pool: &Pool) -> JobId {
     let id = JobId::new();
-    let insert =
-        move |connection: &mut _| accept::insert(connection, id, &CalendarRequest::default(), 3600);
+    let insert = move |connection: &mut _| {
+        requests::insert(connection, id, &CalendarRequest::default(), 3600)
+    };
     pool.run(insert).await.unwrap();
     id
 }

@@ -1,0 +1,6 @@
+//! What runs beside the requests, from the start of the process to its end.
+
+pub mod job_watch;
+pub mod relay;
+pub mod startup;
+pub mod sweeper;

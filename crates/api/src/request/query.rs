@@ -1,0 +1,161 @@
+//! The parameters of a URL's query.
+
+use std::future::{Ready, ready};
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use shared_model::todo::{TodoFilter, WINDOW_MAX_DAYS};
+
+use crate::response::problem::ApiError;
+
+/// How many entries of a list can be asked for at once.
+const PAGE: RangeInclusive<u16> = 1..=1000;
+
+/// The parameters of a URL's query. Unknown ones are ignored, an empty value counts as none, and of a repeated one the
+/// first counts: as the original reads them, and as a form sends them.
+#[derive(Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl FromRequest for Query {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::parse(request.query_string())))
+    }
+}
+
+impl Query {
+    /// Reads the part of a URL after the question mark.
+    pub fn parse(text: &str) -> Self {
+        // every text is a list of pairs
+        web::Query::<Vec<(String, String)>>::from_query(text)
+            .map_or_else(|_| Self::default(), |pairs| Self(pairs.into_inner()))
+    }
+
+    /// A parameter's text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter read as what it should be, which `expected` says, such as "a whole number".
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn value<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
+        let parse = |text: &str| {
+            text.parse()
+                .or(Err(ApiError::invalid(format!("{name} must be {expected}"))))
+        };
+        self.text(name).map(parse).transpose()
+    }
+
+    /// Which todos are meant.
+    ///
+    /// # Errors
+    /// When `completed` or `window` is none.
+    pub fn todo_filter(&self) -> Result<TodoFilter, ApiError> {
+        let completed = self.value("completed", "true or false")?;
+        let window = self.value("window", "a whole number of days")?;
+        Ok(TodoFilter {
+            completed,
+            window: window.map(window_days).transpose()?,
+        })
+    }
+
+    /// How many entries of a list are asked for.
+    ///
+    /// # Errors
+    /// When `limit` is no number, or out of bounds.
+    pub fn limit(&self) -> Result<Option<u16>, ApiError> {
+        let Some(limit) = self.value::<i64>("limit", "a whole number")? else {
+            return Ok(None);
+        };
+        match u16::try_from(limit) {
+            Ok(limit) if PAGE.contains(&limit) => Ok(Some(limit)),
+            _ => Err(ApiError::invalid(format!(
+                "limit must be from {} to {}",
+                PAGE.start(),
+                PAGE.end()
+            ))),
+        }
+    }
+
+    /// After which entry of a list to go on; `cursor` reads its form.
+    ///
+    /// # Errors
+    /// When there is one and it is none.
+    pub fn after<T>(&self, cursor: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text("cursor") else {
+            return Ok(None);
+        };
+        match cursor(text) {
+            Some(position) => Ok(Some(position)),
+            None => Err(ApiError::invalid(
+                "cursor must be one that a Link header gave",
+            )),
+        }
+    }
+}
+
+/// A `window` within its bounds.
+///
+/// # Errors
+/// When it is wider.
+pub fn window_days(days: i64) -> Result<i32, ApiError> {
+    i32::try_from(days)
+        .ok()
+        .filter(|days| (-WINDOW_MAX_DAYS..=WINDOW_MAX_DAYS).contains(days))
+        .ok_or_else(|| {
+            ApiError::invalid(format!(
+                "window must be from -{WINDOW_MAX_DAYS} to {WINDOW_MAX_DAYS} days"
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_counts_and_an_empty_one_is_none() {
+        let query = Query::parse("completed=true&completed=false&limit=&window=%2D5&other=%ff");
+        assert_eq!(
+            query.todo_filter().unwrap(),
+            TodoFilter {
+                completed: Some(true),
+                window: Some(-5)
+            }
+        );
+        assert_eq!(query.limit().unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, words) in [
+            ("completed=True", "completed must be true or false"),
+            ("completed=1", "completed must be true or false"),
+            ("window=abc", "window must be a whole number of days"),
+            ("window=1.5", "window must be a whole number of days"),
+            (
+                "window=99999999999999999999",
+                "window must be a whole number of days",
+            ),
+            ("window=36526", "window must be from -36525 to 36525 days"),
+            (
+                "window=-9999999999",
+                "window must be from -36525 to 36525 days",
+            ),
+        ] {
+            let error = Query::parse(text).todo_filter().unwrap_err();
+            assert_eq!(error.to_string(), words, "{text}");
+        }
+        for limit in ["limit=0", "limit=-1", "limit=1001"] {
+            let error = Query::parse(limit).limit().unwrap_err();
+            assert_eq!(error.to_string(), "limit must be from 1 to 1000", "{limit}");
+        }
+    }
+}

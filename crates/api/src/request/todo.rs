@@ -1,0 +1,269 @@
+//! What a client may write into a todo, checked.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use serde_json::Value;
+use shared_model::schema::todos;
+use shared_model::todo::{DESCRIPTION_MAX_CHARS, TITLE_MAX_CHARS};
+
+use crate::request::deadline;
+use crate::request::json_body::{Members, boolean, text};
+use crate::response::problem::ApiError;
+
+const MEMBERS: [&str; 4] = ["title", "description", "completed", "deadline_at"];
+
+/// A todo to be stored.
+#[derive(Debug, PartialEq, Eq, Insertable)]
+#[diesel(table_name = todos, treat_none_as_default_value = false)]
+pub struct NewTodo {
+    /// See [`shared_model::todo::Todo`].
+    pub title: String,
+    /// See [`shared_model::todo::Todo`].
+    pub description: Option<String>,
+    /// See [`shared_model::todo::Todo`].
+    pub completed: bool,
+    /// See [`shared_model::todo::Todo`].
+    pub deadline_at: Option<NaiveDateTime>,
+}
+
+impl NewTodo {
+    /// Reads the members of a new todo.
+    ///
+    /// # Errors
+    /// When one is unknown, the title is missing, or one is not what it should be; looked for in this order.
+    pub fn read(mut members: Members) -> Result<Self, ApiError> {
+        members.allow_only(&MEMBERS)?;
+        Ok(Self {
+            title: title(members.take("title").ok_or(ApiError::MissingTitle)?)?,
+            description: members.take("description").map_or(Ok(None), description)?,
+            completed: members.take("completed").map_or(Ok(false), completed)?,
+            deadline_at: members.take("deadline_at").map_or(Ok(None), deadline_at)?,
+        })
+    }
+}
+
+/// What changes in a todo; `None` stays as it is.
+#[derive(Debug, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = todos)]
+pub struct TodoChanges {
+    /// See [`shared_model::todo::Todo`].
+    pub title: Option<String>,
+    /// See [`shared_model::todo::Todo`].
+    pub description: Option<Option<String>>,
+    /// See [`shared_model::todo::Todo`].
+    pub completed: Option<bool>,
+    /// See [`shared_model::todo::Todo`].
+    pub deadline_at: Option<Option<NaiveDateTime>>,
+}
+
+impl TodoChanges {
+    /// Reads the members that change.
+    ///
+    /// # Errors
+    /// When one is unknown or not what it should be.
+    pub fn read(mut members: Members) -> Result<Self, ApiError> {
+        members.allow_only(&MEMBERS)?;
+        Ok(Self {
+            title: members.take("title").map(title).transpose()?,
+            description: members.take("description").map(description).transpose()?,
+            completed: members.take("completed").map(completed).transpose()?,
+            deadline_at: members.take("deadline_at").map(deadline_at).transpose()?,
+        })
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            title,
+            description,
+            completed,
+            deadline_at,
+        } = self;
+        title.is_none() && description.is_none() && completed.is_none() && deadline_at.is_none()
+    }
+}
+
+fn title(value: Value) -> Result<String, ApiError> {
+    let title = printable("title", value)?;
+    let trimmed = title.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > TITLE_MAX_CHARS {
+        return Err(ApiError::invalid(format!(
+            "title must have 1 to {TITLE_MAX_CHARS} characters"
+        )));
+    }
+    Ok(trimmed.to_owned())
+}
+
+fn description(value: Value) -> Result<Option<String>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let description = printable("description", value)?;
+    if description.chars().count() > DESCRIPTION_MAX_CHARS {
+        return Err(ApiError::invalid(format!(
+            "description must have at most {DESCRIPTION_MAX_CHARS} characters"
+        )));
+    }
+    Ok(Some(description))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as its siblings")]
+fn completed(value: Value) -> Result<bool, ApiError> {
+    boolean("completed", &value)
+}
+
+fn deadline_at(value: Value) -> Result<Option<NaiveDateTime>, ApiError> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    match deadline::parse(&text("deadline_at", value)?) {
+        Some(deadline) => Ok(Some(deadline)),
+        None => Err(ApiError::invalid(
+            "deadline_at must be a time such as 2023-02-27T09:30:00, 2023-02-27T09:30:00Z or 2023-02-27, or null",
+        )),
+    }
+}
+
+/// Text without control characters, which Postgres or a calendar could not hold; TAB and newline may stay.
+fn printable(name: &str, value: Value) -> Result<String, ApiError> {
+    let text = text(name, value)?;
+    match text
+        .chars()
+        .find(|c| c.is_control() && !matches!(c, '\t' | '\n'))
+    {
+        Some(control) => Err(ApiError::invalid(format!(
+            "{name} must not contain the control character U+{:04X}",
+            u32::from(control)
+        ))),
+        None => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn new_todo(members: Value) -> Result<NewTodo, String> {
+        NewTodo::read(Members::from(members)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_title_alone_makes_a_todo() {
+        let todo = new_todo(json!({"title": " \tPay the rent\n "})).unwrap();
+        assert_eq!(todo.title, "Pay the rent");
+        assert_eq!(
+            (todo.description, todo.completed, todo.deadline_at),
+            (None, false, None)
+        );
+    }
+
+    #[test]
+    fn unknown_members_are_looked_for_before_a_missing_title() {
+        for member in ["id", "colour", "created_at", "Title"] {
+            let error = NewTodo::read(Members::from(json!({ member: 1 }))).unwrap_err();
+            assert!(
+                matches!(error, ApiError::ExtraFields { member: found } if found == member),
+                "{member}"
+            );
+        }
+        assert!(matches!(
+            NewTodo::read(Members::from(json!({"completed": 7}))),
+            Err(ApiError::MissingTitle)
+        ));
+    }
+
+    #[test]
+    fn texts_are_counted_in_characters() {
+        let longest = "\u{1f468}".repeat(TITLE_MAX_CHARS);
+        assert_eq!(
+            new_todo(json!({"title": format!(" {longest} ")}))
+                .unwrap()
+                .title,
+            longest
+        );
+        for title in [format!("{longest}x"), String::new(), "\u{a0} ".into()] {
+            assert_eq!(
+                new_todo(json!({ "title": title })).unwrap_err(),
+                "title must have 1 to 80 characters"
+            );
+        }
+        let longest = "é".repeat(DESCRIPTION_MAX_CHARS);
+        assert!(new_todo(json!({"title": "x", "description": longest})).is_ok());
+        let error =
+            new_todo(json!({"title": "x", "description": format!("{longest}x")})).unwrap_err();
+        assert_eq!(error, "description must have at most 120 characters");
+    }
+
+    #[test]
+    fn a_control_character_is_refused_by_name_wherever_it_stands() {
+        for (control, name) in [
+            ("\0", "U+0000"),
+            ("\r", "U+000D"),
+            ("\u{1b}", "U+001B"),
+            ("\u{7f}", "U+007F"),
+            ("\u{85}", "U+0085"),
+        ] {
+            for text in [
+                format!("{control}a"),
+                format!("a{control}b"),
+                format!("a{control}"),
+            ] {
+                let error = new_todo(json!({ "title": text })).unwrap_err();
+                assert_eq!(
+                    error,
+                    format!("title must not contain the control character {name}")
+                );
+                let error = new_todo(json!({ "title": "a", "description": text })).unwrap_err();
+                assert_eq!(
+                    error,
+                    format!("description must not contain the control character {name}")
+                );
+            }
+        }
+        assert!(new_todo(json!({"title": "a\tb\nc", "description": "\t\n"})).is_ok());
+    }
+
+    #[test]
+    fn a_member_of_the_wrong_type_is_named() {
+        for (member, value, words) in [
+            ("title", json!(null), "title must be text"),
+            ("title", json!(7), "title must be text"),
+            ("title", json!(["x"]), "title must be text"),
+            ("description", json!({}), "description must be text"),
+            ("completed", json!(null), "completed must be true or false"),
+            ("completed", json!(1), "completed must be true or false"),
+            (
+                "completed",
+                json!("true"),
+                "completed must be true or false",
+            ),
+            (
+                "deadline_at",
+                json!(1_677_456_000),
+                "deadline_at must be text",
+            ),
+            ("deadline_at", json!(false), "deadline_at must be text"),
+        ] {
+            let mut members = json!({"title": "x"});
+            members[member] = value;
+            assert_eq!(new_todo(members.clone()).unwrap_err(), words);
+            let error = TodoChanges::read(Members::from(members)).unwrap_err();
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn null_clears_what_may_be_empty_and_a_member_left_out_stays() {
+        let changes = TodoChanges::read(Members::from(
+            json!({"description": null, "deadline_at": null}),
+        ))
+        .unwrap();
+        assert_eq!(changes.description, Some(None));
+        assert_eq!(changes.deadline_at, Some(None));
+        assert_eq!((&changes.title, changes.completed), (&None, None));
+        assert!(!changes.is_empty());
+        assert!(TodoChanges::read(Members::default()).unwrap().is_empty());
+    }
+}

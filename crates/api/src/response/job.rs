@@ -1,0 +1,78 @@
+//! A job as a client sees it.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared_model::job::{Job, JobError, JobId, JobStatus};
+use utoipa::ToSchema;
+
+use crate::response::links::Links;
+use crate::response::openapi::{JobFailure, TaskStatus};
+
+/// What a client is told of a job it just asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedJob {
+    #[schema(value_type = Uuid)]
+    task_id: JobId,
+    /// Where to ask how it stands.
+    pub task_url: String,
+    #[schema(value_type = TaskStatus)]
+    task_status: JobStatus,
+}
+
+impl AcceptedJob {
+    /// For who follows `links`.
+    pub fn new(job: &Job, links: &Links) -> Self {
+        Self {
+            task_id: job.id,
+            task_url: links.job_status(job.id),
+            task_status: job.status,
+        }
+    }
+}
+
+/// How a job stands. The first three members are the original's.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
+pub struct JobView<'a> {
+    #[schema(value_type = Uuid)]
+    task_id: JobId,
+    #[schema(value_type = TaskStatus)]
+    task_status: JobStatus,
+    result_url: String,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    attempt: i32,
+    progress: Progress,
+    #[schema(value_type = Option<JobFailure>)]
+    error: Option<&'a JobError>,
+    expires_at: DateTime<Utc>,
+}
+
+/// In todos.
+#[derive(Debug, Serialize, ToSchema)]
+struct Progress {
+    done: i32,
+    total: Option<i32>,
+}
+
+impl<'a> JobView<'a> {
+    /// For who follows `links`.
+    pub fn new(job: &'a Job, links: &Links) -> Self {
+        Self {
+            task_id: job.id,
+            task_status: job.status,
+            result_url: links.job_result(job.id),
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+            attempt: job.attempt,
+            progress: Progress {
+                done: job.progress_done,
+                total: job.progress_total,
+            },
+            error: job.error.as_ref(),
+            expires_at: job.expires_at,
+        }
+    }
+}
