@@ -1,25 +1,29 @@
-//! Asking a running process how it is, from its own image: which has no shell and no other HTTP client.
+//! The `healthcheck` command: it asks the running process how it is. An image needs it because it has neither a shell
+//! nor another HTTP client.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// For both questions together. A process whose database is away takes up to six seconds to say so; Docker waits for a
-/// health check for eight (docker/Dockerfile), ECS for ten (terraform/ecs.tf).
-const PATIENCE: Duration = Duration::from_secs(7);
-/// An answer is a line of JSON; a stranger on the port may say anything.
-const MAX_ANSWER: u64 = 64 * 1024;
+use ureq::Agent;
+use ureq::http::StatusCode;
 
-/// Whether the process that listens on `listening` is alive and can work: 0 when both `/livez` and `/readyz` say so,
-/// else 1, with the answer on stderr, which `docker inspect` and ECS keep.
-pub fn run_process(listening: SocketAddr) -> ExitCode {
-    let here = reachable(listening);
-    let until = Instant::now() + PATIENCE;
-    let asked = ["/livez", "/readyz"].into_iter().try_for_each(|path| {
-        ask(here, path, until).map_err(|problem| format!("{here}{path}: {problem}"))
+/// For both requests together. A process needs up to six seconds to report that its database does not answer; Docker
+/// stops a health check after eight seconds (docker/Dockerfile), ECS after ten (terraform/ecs.tf).
+const TIMEOUT: Duration = Duration::from_secs(7);
+/// The response is one line of JSON, but another program may have taken the port.
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
+
+/// Asks the process that listens on `listen_addr` for `/livez` and `/readyz`. Exits with 0 if both return 200, and with
+/// 1 otherwise. It prints the reason to stderr, which `docker inspect` and ECS keep.
+pub fn run_process(listen_addr: SocketAddr) -> ExitCode {
+    let addr = local_addr(listen_addr);
+    let deadline = Instant::now() + TIMEOUT;
+    let checked = ["/livez", "/readyz"].into_iter().try_for_each(|path| {
+        let url = format!("http://{addr}{path}");
+        check(&url, deadline).map_err(|problem| format!("{url}: {problem}"))
     });
-    match asked {
+    match checked {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("{problem}");
@@ -28,52 +32,51 @@ pub fn run_process(listening: SocketAddr) -> ExitCode {
     }
 }
 
-/// "All addresses" is where to listen, not where to call.
-fn reachable(listening: SocketAddr) -> SocketAddr {
-    let ip = match listening.ip() {
+/// Replaces an unspecified address, which can only be listened on, with the loopback address.
+fn local_addr(listen_addr: SocketAddr) -> SocketAddr {
+    let ip = match listen_addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    SocketAddr::new(ip, listening.port())
+    SocketAddr::new(ip, listen_addr.port())
 }
 
-fn ask(addr: SocketAddr, path: &str, until: Instant) -> Result<(), String> {
-    let answer = request(addr, path, until).map_err(|error| match error.kind() {
-        // as which of the two the system reports it differs
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("no answer within {PATIENCE:?}")
-        }
-        _ => error.to_string(),
+fn check(url: &str, deadline: Instant) -> Result<(), String> {
+    let (status, body) = get(url, deadline).map_err(|error| match error {
+        ureq::Error::Timeout(_) => format!("no answer within {TIMEOUT:?}"),
+        error => error.to_string(),
     })?;
-    let answer = String::from_utf8_lossy(&answer);
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status_line = head.lines().next().unwrap_or("");
-    if status_line.split(' ').nth(1) == Some("200") {
+    if status == StatusCode::OK {
         Ok(())
     } else {
-        Err(format!("{status_line} {body}"))
+        Err(format!("{status}: {body}"))
     }
 }
 
-fn request(addr: SocketAddr, path: &str, until: Instant) -> io::Result<Vec<u8>> {
-    // none at all would mean for ever
-    let left = until
-        .saturating_duration_since(Instant::now())
-        .max(Duration::from_millis(1));
-    let mut stream = TcpStream::connect_timeout(&addr, left)?;
-    stream.set_read_timeout(Some(left))?;
-    stream.set_write_timeout(Some(left))?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
-    Ok(answer)
+fn get(url: &str, deadline: Instant) -> Result<(StatusCode, String), ureq::Error> {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(remaining))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // a proxy from the environment can't reach this machine's own addresses
+        .proxy(None)
+        .build()
+        .into();
+    let mut response = agent.get(url).call()?;
+    let body = response
+        .body_mut()
+        .with_config()
+        .limit(MAX_RESPONSE_BYTES)
+        .lossy_utf8(true)
+        .read_to_string()?;
+    Ok((response.status(), body))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
     use super::*;
@@ -95,25 +98,25 @@ mod tests {
         addr
     }
 
-    const FINE: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+    const HEALTHY: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
     const NOT_READY: &str = "HTTP/1.1 503 Service Unavailable\r\n\r\n{\"queue\":\"no such queue\"}";
 
     #[test]
-    fn a_process_is_well_when_it_lives_and_is_ready() {
-        let addr = serve(vec![FINE, FINE]);
+    fn a_process_that_is_alive_and_ready_is_healthy() {
+        let addr = serve(vec![HEALTHY, HEALTHY]);
         assert_eq!(run_process(addr), ExitCode::SUCCESS);
     }
 
     #[test]
-    fn a_process_that_is_not_ready_is_not_well() {
-        let addr = serve(vec![FINE, NOT_READY]);
+    fn a_process_that_is_not_ready_is_unhealthy() {
+        let addr = serve(vec![HEALTHY, NOT_READY]);
         assert_eq!(run_process(addr), ExitCode::FAILURE);
     }
 
     #[test]
-    fn the_reason_is_told() {
-        let until = Instant::now() + PATIENCE;
-        let problem = ask(serve(vec![NOT_READY]), "/readyz", until).unwrap_err();
+    fn the_reason_is_the_status_and_the_body() {
+        let url = format!("http://{}/readyz", serve(vec![NOT_READY]));
+        let problem = check(&url, Instant::now() + TIMEOUT).unwrap_err();
         assert!(
             problem.contains("503") && problem.contains("no such queue"),
             "{problem}"
@@ -121,15 +124,15 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_told_in_words() {
+    fn a_process_that_does_not_answer_in_time_is_reported() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = silent.local_addr().unwrap();
-        let problem = ask(addr, "/livez", Instant::now()).unwrap_err();
+        let url = format!("http://{}/livez", silent.local_addr().unwrap());
+        let problem = check(&url, Instant::now()).unwrap_err();
         assert!(problem.contains("no answer within 7s"), "{problem}");
     }
 
     #[test]
-    fn nobody_listening_is_a_failure() {
+    fn a_port_that_nobody_listens_on_is_unhealthy() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         drop(listener);
@@ -137,12 +140,12 @@ mod tests {
     }
 
     #[test]
-    fn all_addresses_are_asked_at_the_local_one() {
+    fn a_process_that_listens_on_all_addresses_is_asked_at_the_loopback_address() {
         let all: SocketAddr = "0.0.0.0:6400".parse().unwrap();
-        assert_eq!(reachable(all).to_string(), "127.0.0.1:6400");
+        assert_eq!(local_addr(all).to_string(), "127.0.0.1:6400");
         let all: SocketAddr = "[::]:6400".parse().unwrap();
-        assert_eq!(reachable(all).to_string(), "[::1]:6400");
+        assert_eq!(local_addr(all).to_string(), "[::1]:6400");
         let one: SocketAddr = "10.0.0.1:6400".parse().unwrap();
-        assert_eq!(reachable(one), one);
+        assert_eq!(local_addr(one), one);
     }
 }
