@@ -1,4 +1,5 @@
-# An unencrypted topic: alarms hold no data of anybody, and CloudWatch can't write to one that has AWS's own key.
+# The topic is not encrypted: CloudWatch can't publish to a topic that uses an AWS managed key, and alarms contain no
+# personal data.
 resource "aws_sns_topic" "alarms" {
   count = var.alarm_email == null ? 0 : 1
 
@@ -14,20 +15,21 @@ resource "aws_sns_topic_subscription" "alarms" {
 }
 
 locals {
-  told = aws_sns_topic.alarms[*].arn
+  alarm_topics = aws_sns_topic.alarms[*].arn
 }
 
-# The worker takes dead letters and ends their jobs. Those that it can't read it leaves, hidden for five minutes at a
-# time: so both counts together say whether there are any.
+# The worker receives messages from the dead-letter queue, ends their jobs and deletes them. It leaves those that it can't
+# read in the queue, where each receive hides them for five minutes. So only the sum of visible and hidden messages shows
+# whether there are any.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Messages that no worker can read lie in the dead-letter queue. Look at one, repair its sender, delete it."
+  alarm_description   = "The dead-letter queue contains messages that no worker can read. Inspect one, fix its sender, and delete it."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 2
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
 
   dynamic "metric_query" {
     for_each = { visible = "ApproximateNumberOfMessagesVisible", hidden = "ApproximateNumberOfMessagesNotVisible" }
@@ -53,13 +55,13 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   alarm_name          = "${var.name}-oldest-message"
-  alarm_description   = "Jobs take too long: no worker runs, none reaches the database, or there are too few."
+  alarm_description   = "Jobs take too long: no worker is running, the workers cannot reach the database, or there are too few of them."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.oldest_message_seconds
   evaluation_periods  = 3
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
 
   namespace   = "AWS/SQS"
   metric_name = "ApproximateAgeOfOldestMessage"
@@ -72,13 +74,13 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
   count = local.stage
 
   alarm_name          = "${var.name}-server-errors"
-  alarm_description   = "The API, or the load balancer in its place, answers with 5xx. See the API's log."
+  alarm_description   = "The API, or the load balancer on its behalf, returns 5xx responses. Check the API's log."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 5
   evaluation_periods  = 2
   treat_missing_data  = "notBreaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
 
   dynamic "metric_query" {
     for_each = { api = "HTTPCode_Target_5XX_Count", balancer = "HTTPCode_ELB_5XX_Count" }
@@ -97,7 +99,7 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
   metric_query {
     id    = "all"
     label = "5xx"
-    # neither is reported in a minute without any
+    # Neither metric has a value for a minute without errors.
     expression  = "FILL(api, 0) + FILL(balancer, 0)"
     return_data = true
   }
@@ -107,13 +109,13 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
   count = local.stage
 
   alarm_name          = "${var.name}-no-worker"
-  alarm_description   = "No worker runs: jobs are taken but not done. See the worker's log and the service's events."
+  alarm_description   = "No worker is running: jobs are accepted but not done. Check the worker's log and the events of the ECS service."
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = 3
   treat_missing_data  = "breaching"
-  alarm_actions       = local.told
-  ok_actions          = local.told
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
 
   namespace   = "ECS/ContainerInsights"
   metric_name = "RunningTaskCount"
@@ -123,9 +125,9 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
 }
 
 locals {
-  # title => how a minute is summed up, and one array a line
+  # Title => the statistic, and one array for each line of the chart.
   charts = local.running ? {
-    "Jobs that wait, that are worked on" = ["Maximum", [
+    "Waiting jobs and jobs in flight" = ["Maximum", [
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.jobs.name],
       ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.jobs.name],
     ]]

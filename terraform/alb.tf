@@ -1,7 +1,7 @@
 locals {
   api_port = 6400
   https    = var.certificate_arn != null
-  # Said to the API, which then believes no header of a client about it.
+  # The API builds its links from this address, not from the headers of a request.
   public_url = local.running ? coalesce(var.public_url, "${local.https ? "https" : "http"}://${aws_lb.main[0].dns_name}") : null
 }
 
@@ -14,7 +14,7 @@ resource "aws_lb" "main" {
   subnets                    = aws_subnet.public[*].id
   drop_invalid_header_fields = true
 
-  # AWS refuses it in subnets that have no way to the internet yet
+  # AWS rejects an internet-facing load balancer in subnets without a route to the internet.
   depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
@@ -26,11 +26,11 @@ resource "aws_lb_target_group" "api" {
   target_type = "ip"
   protocol    = "HTTP"
   port        = local.api_port
-  # within the task's stopTimeout
+  # Must be shorter than the task's stopTimeout.
   deregistration_delay = 60
 
-  # A browser gets the page and its files, whose paths have the version in them, from one task: during a deployment
-  # another one may not know them.
+  # A browser loads the page and its files from the same task. The paths of the files contain the version, so during a
+  # deployment a task with another version would not have them.
   stickiness {
     type            = "lb_cookie"
     cookie_duration = 60
@@ -41,8 +41,8 @@ resource "aws_lb_target_group" "api" {
     matcher  = "200"
     interval = 15
     timeout  = 5
-    # A task that can't work for 150 seconds is replaced: a bad deployment is rolled back, and a database that fails over
-    # does not take the API with it.
+    # A task is replaced only if it is not ready for 150 seconds. This is short enough to roll back a bad deployment, and
+    # long enough for a database failover.
     healthy_threshold   = 2
     unhealthy_threshold = 10
   }
@@ -85,7 +85,7 @@ resource "aws_lb_listener" "https" {
   }
 }
 
-# What Prometheus reads is nobody's business out there.
+# The metrics for Prometheus are not public.
 resource "aws_lb_listener_rule" "metrics" {
   for_each = local.running ? merge({ http = aws_lb_listener.http[0].arn }, local.https ? { https = aws_lb_listener.https[0].arn } : {}) : {}
 

@@ -66,7 +66,7 @@ resource "aws_appautoscaling_policy" "worker" {
 
       metrics {
         id          = "backlog_per_worker"
-        label       = "Waiting jobs a worker"
+        label       = "Waiting jobs per worker"
         expression  = "waiting / workers"
         return_data = true
       }

@@ -3,7 +3,7 @@ resource "aws_ecr_repository" "image" {
 
   name                 = "${var.name}/${each.key}"
   image_tag_mutability = "IMMUTABLE"
-  # every image can be built again from its commit
+  # Every image can be rebuilt from its commit.
   force_delete = true
 
   image_scanning_configuration {
@@ -22,7 +22,7 @@ resource "aws_ecr_lifecycle_policy" "image" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "enough to roll back to"
+      description  = "Keep the last 20 images for rollbacks."
       selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 20 }
       action       = { type = "expire" }
     }]

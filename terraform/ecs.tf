@@ -1,17 +1,18 @@
 locals {
-  # A worker's pool is ten jobs' and two for its own statements; an API's is by this setting, and one listens.
+  # A worker needs a connection for each of its ten jobs and two for its own statements. The API needs its pool and one
+  # connection that listens for notifications.
   worker_connections = 12
   api_pool           = 8
   api_connections    = local.api_pool + 1
 
-  # Both processes'. No secret is here: the password comes from Secrets Manager when a task starts.
+  # For both services. The password is not here: ECS reads it from Secrets Manager when a task starts.
   database_environment = local.running ? {
     DATABASE_HOST    = aws_db_instance.main[0].address
     DATABASE_PORT    = "5432"
     DATABASE_NAME    = aws_db_instance.main[0].db_name
     DATABASE_USER    = aws_db_instance.main[0].username
     DATABASE_SSLMODE = "verify-full"
-    # read by libpq; the image has RDS's certificate authorities there
+    # Read by libpq. The images contain the certificate authorities of RDS at this path.
     PGSSLROOTCERT = "/etc/ssl/certs/rds-ca.pem"
   } : {}
 
@@ -40,7 +41,7 @@ locals {
         DATABASE_POOL      = tostring(local.worker_connections)
         RECEIVE_WAIT       = "20s"
         VISIBILITY_TIMEOUT = "30s"
-        # less than stopTimeout, so that what is not finished is given back in time
+        # Shorter than stopTimeout, so that unfinished jobs are released before the task is killed.
         DRAIN_TIMEOUT = "100s"
       })
     }
@@ -52,7 +53,7 @@ resource "aws_ecs_cluster" "main" {
 
   name = var.name
 
-  # RunningTaskCount, which the workers are scaled by, is one of its metrics
+  # Provides RunningTaskCount, which the scaling of the workers needs.
   setting {
     name  = "containerInsights"
     value = "enabled"
@@ -98,7 +99,7 @@ resource "aws_ecs_task_definition" "task" {
       valueFrom = "${local.database_secret}:password::"
     }]
 
-    # A task that can't work for five minutes is replaced, and comes back with the database's current password.
+    # A task that is unhealthy for five minutes is replaced; the new one starts with the current database password.
     healthCheck = {
       command     = ["CMD", "/taskoverflow-${each.key}", "healthcheck"]
       interval    = 30
@@ -106,7 +107,7 @@ resource "aws_ecs_task_definition" "task" {
       retries     = 10
       startPeriod = 60
     }
-    # Fargate's longest
+    # The maximum on Fargate.
     stopTimeout = 120
 
     logConfiguration = {
@@ -115,14 +116,14 @@ resource "aws_ecs_task_definition" "task" {
         awslogs-group         = aws_cloudwatch_log_group.task[each.key].name
         awslogs-region        = var.region
         awslogs-stream-prefix = each.key
-        # a slow log never holds up a job
+        # A slow log service never delays a job.
         mode              = "non-blocking"
         "max-buffer-size" = "4m"
       }
     }
   }])
 
-  # a task that starts before its role has rights would fail and count against the deployment
+  # A task that starts before its role has permissions fails and counts against the deployment.
   depends_on = [aws_iam_role_policy.task]
 }
 
@@ -141,7 +142,7 @@ resource "aws_ecs_service" "task" {
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
   health_check_grace_period_seconds  = each.key == "api" ? 120 : null
-  # so that `apply` says whether the new version runs
+  # `apply` reports whether the new version runs.
   wait_for_steady_state = true
 
   deployment_circuit_breaker {
@@ -152,7 +153,7 @@ resource "aws_ecs_service" "task" {
   network_configuration {
     subnets         = aws_subnet.public[*].id
     security_groups = [aws_security_group.member[each.key].id]
-    # to reach AWS without a NAT gateway; nobody gets in (network.tf)
+    # To reach AWS without a NAT gateway. The security groups block access from outside (network.tf).
     assign_public_ip = true
   }
 
@@ -166,16 +167,16 @@ resource "aws_ecs_service" "task" {
   }
 
   lifecycle {
-    # the scaling's business
+    # Autoscaling changes it.
     ignore_changes = [desired_count]
 
-    # a service that was rolled back is steady too
+    # A service that was rolled back also reaches a steady state.
     postcondition {
       condition     = self.task_definition == aws_ecs_task_definition.task[each.key].arn
-      error_message = "The new version did not get healthy, and was rolled back: see its log, and the service's events in ECS."
+      error_message = "The new version did not become healthy and was rolled back. Check its log and the events of the ECS service."
     }
   }
 
-  # the way to the internet, so that a task that is destroyed can still give its jobs back
+  # The route to the internet must exist until the tasks have stopped: a worker that stops releases its jobs.
   depends_on = [aws_lb_listener.http, aws_lb_listener.https, aws_route.internet, aws_route_table_association.public]
 }

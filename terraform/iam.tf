@@ -1,9 +1,10 @@
-# A role each, with the least it needs; or one that exists, where roles can't be created (var.lab_role_name).
+# A role for each service with the permissions that it needs, or one existing role for all if roles can't be created
+# (var.lab_role_name).
 
 locals {
   roles = local.running && var.lab_role_name == null ? toset(["api", "worker", "execution"]) : toset([])
 
-  # Put together, not looked up: in a Learner Lab even reading roles may be refused.
+  # Composed instead of looked up, because a Learner Lab may not even allow reading roles.
   role_arns = {
     for role in ["api", "worker", "execution"] :
     role => "${local.aws}:iam::${local.account}:role/${coalesce(var.lab_role_name, "${var.name}-${role}")}"
@@ -24,16 +25,16 @@ locals {
         Resource = aws_sqs_queue.jobs.arn
       },
       {
-        # ends the jobs whose messages the queue gave up
+        # To end the jobs of dead-lettered messages.
         Effect   = "Allow"
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
         Resource = aws_sqs_queue.dead_letters.arn
       },
     ]
-    # What ECS itself does to start a task.
+    # For ECS itself, to start a task.
     execution = [
       {
-        # has no resource to be restricted to
+        # This action does not support resource-level permissions.
         Effect   = "Allow"
         Action   = ["ecr:GetAuthorizationToken"]
         Resource = "*"

@@ -1,5 +1,6 @@
-# Two zones. Tasks have public addresses, so that they reach AWS without a NAT gateway (which costs more than all the
-# rest); their security groups let nobody in but the load balancer. The database has no way to or from the internet.
+# Two availability zones. Tasks have public addresses, so that they reach AWS without a NAT gateway, which would cost more
+# than anything else here. Their security groups allow only the load balancer to connect. The database subnets have no
+# route to or from the internet.
 
 data "aws_availability_zones" "available" {
   count = local.stage
@@ -23,7 +24,7 @@ resource "aws_vpc" "main" {
   tags                 = { Name = var.name }
 }
 
-# AWS's default group lets all its members talk; nobody is to be in it.
+# The default security group allows traffic between its members. This removes its rules, and nothing uses it.
 resource "aws_default_security_group" "none" {
   count = local.stage
 
@@ -77,9 +78,10 @@ resource "aws_route_table_association" "public" {
   route_table_id = aws_route_table.public[0].id
 }
 
-# --- who may talk to whom: internet → load balancer → api → database ← worker; api and worker → AWS over HTTPS
+# --- allowed connections: internet → load balancer → API → database ← worker; API and worker → AWS over HTTPS
 
 locals {
+  # Changing a description would replace the group.
   groups = local.running ? {
     alb      = "The load balancer"
     api      = "The API's tasks"
@@ -118,7 +120,7 @@ resource "aws_vpc_security_group_ingress_rule" "alb" {
 resource "aws_vpc_security_group_egress_rule" "alb" {
   count = local.stage
 
-  description                  = "To the API alone"
+  description                  = "To the API only"
   security_group_id            = aws_security_group.member["alb"].id
   referenced_security_group_id = aws_security_group.member["api"].id
   ip_protocol                  = "tcp"
@@ -129,7 +131,7 @@ resource "aws_vpc_security_group_egress_rule" "alb" {
 resource "aws_vpc_security_group_ingress_rule" "api" {
   count = local.stage
 
-  description                  = "From the load balancer alone"
+  description                  = "From the load balancer only"
   security_group_id            = aws_security_group.member["api"].id
   referenced_security_group_id = aws_security_group.member["alb"].id
   ip_protocol                  = "tcp"
@@ -162,7 +164,7 @@ resource "aws_vpc_security_group_egress_rule" "database" {
 resource "aws_vpc_security_group_ingress_rule" "database" {
   for_each = local.running ? toset(["api", "worker"]) : toset([])
 
-  description                  = "From the tasks alone"
+  description                  = "From the tasks only"
   security_group_id            = aws_security_group.member["database"].id
   referenced_security_group_id = aws_security_group.member[each.key].id
   ip_protocol                  = "tcp"

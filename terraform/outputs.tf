@@ -1,25 +1,25 @@
 output "queue_url" {
-  description = "The queue, as QUEUE_URL of both processes."
+  description = "The URL of the job queue, for QUEUE_URL of the API and the worker."
   value       = aws_sqs_queue.jobs.url
 }
 
 output "dead_letter_queue_url" {
-  description = "Where messages go that no worker can use."
+  description = "The URL of the dead-letter queue."
   value       = aws_sqs_queue.dead_letters.url
 }
 
 output "repository_urls" {
-  description = "Where docker/push puts the images."
+  description = "The registry repositories that docker/push pushes images to."
   value       = { for name, repository in aws_ecr_repository.image : name => repository.repository_url }
 }
 
 output "region" {
-  description = "The region of everything."
+  description = "The region of all resources."
   value       = var.region
 }
 
 output "exports" {
-  description = "For a shell: eval \"$(terraform output -raw exports)\"."
+  description = "Shell commands that set AWS_REGION and QUEUE_URL: eval \"$(terraform output -raw exports)\"."
   value       = <<-EOT
     export AWS_REGION=${var.region}
     export QUEUE_URL=${aws_sqs_queue.jobs.url}
@@ -27,16 +27,16 @@ output "exports" {
 }
 
 output "api_url" {
-  description = "The API's address, once it runs."
+  description = "The URL of the API; null until the service runs."
   value       = local.public_url
 }
 
 output "load_balancer" {
-  description = "What a domain's CNAME points at."
+  description = "The host name of the load balancer, for a CNAME record of your domain."
   value       = one(aws_lb.main[*].dns_name)
 }
 
 output "database_host" {
-  description = "The database, which only the tasks reach."
+  description = "The host name of the database, which only the tasks can reach."
   value       = one(aws_db_instance.main[*].address)
 }

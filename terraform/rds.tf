@@ -11,7 +11,7 @@ resource "aws_db_parameter_group" "main" {
   name_prefix = "${var.name}-"
   family      = "postgres17"
 
-  # refuses a connection without TLS
+  # Rejects connections without TLS.
   parameter {
     name  = "rds.force_ssl"
     value = "1"
@@ -49,10 +49,10 @@ resource "aws_db_instance" "main" {
 
   db_name  = "taskoverflow"
   username = "taskoverflow"
-  # RDS makes the password, keeps it in Secrets Manager and rotates it: Terraform's state never has it
+  # RDS creates the password, stores it in Secrets Manager and rotates it. It is never in Terraform's state.
   manage_master_user_password = true
 
-  # a Learner Lab allows gp2 alone, up to 100 GiB
+  # A Learner Lab allows only gp2, up to 100 GiB.
   storage_type          = var.lab_role_name == null ? "gp3" : "gp2"
   storage_encrypted     = true
   allocated_storage     = var.database_gib
@@ -62,7 +62,7 @@ resource "aws_db_instance" "main" {
   vpc_security_group_ids = [aws_security_group.member["database"].id]
   publicly_accessible    = false
   parameter_group_name   = aws_db_parameter_group.main[0].name
-  # the authority whose certificates the images carry (docker/rds-ca.pem)
+  # One of the certificate authorities in the images (docker/rds-ca.pem).
   ca_cert_identifier = "rds-ca-rsa2048-g1"
 
   backup_retention_period         = var.database_backup_days
@@ -77,7 +77,7 @@ resource "aws_db_instance" "main" {
 }
 
 locals {
-  # A database that was made halfway has none yet, and must not stand in the way of `destroy`.
+  # A partly created database has no secret yet. `destroy` must still work.
   database_secret = try(aws_db_instance.main[0].master_user_secret[0].secret_arn, "none-yet")
 }
 

@@ -1,7 +1,7 @@
 locals {
   suffix = var.fifo ? ".fifo" : ""
 
-  # What uses a queue, as opposed to looking after it: an account's administrators can still repair it.
+  # Actions that use a queue. Actions that administer it are not listed, so that administrators of the account keep access.
   queue_use = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
 
   tls_only = {
@@ -11,7 +11,8 @@ locals {
     Action    = "sqs:*"
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }
-  # Once the service runs, it alone uses the queue, whatever else the account's users are allowed.
+  # Once the service runs, only its roles and var.queue_users may use the queues, whatever their own policies allow other
+  # users of the account.
   tasks_only = {
     Sid       = "TasksOnly"
     Effect    = "Deny"
@@ -25,13 +26,13 @@ locals {
 resource "aws_sqs_queue" "jobs" {
   name = "${var.name}-ical${local.suffix}"
 
-  # FIFO in its high-throughput mode: each job is its own message group.
+  # High-throughput mode, which suits this queue because each job is its own message group.
   fifo_queue            = var.fifo
   deduplication_scope   = var.fifo ? "messageGroup" : null
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
 
   receive_wait_time_seconds = 20
-  # each receive of the worker says its own; this is for who looks by hand
+  # The worker sets its own timeout with each receive. This one applies to people who inspect the queue.
   visibility_timeout_seconds = 30
   message_retention_seconds  = 4 * 24 * 3600
   sqs_managed_sse_enabled    = true
@@ -50,7 +51,7 @@ resource "aws_sqs_queue" "dead_letters" {
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
 
   receive_wait_time_seconds = 20
-  # longer than the queue's, because a standard queue's dead letters keep their age
+  # Longer than the retention of the job queue, because messages of a standard queue keep their age in the dead-letter queue.
   message_retention_seconds = 14 * 24 * 3600
   sqs_managed_sse_enabled   = true
 }

@@ -1,5 +1,5 @@
 terraform {
-  # variables that are checked against each other
+  # The first version in which the validation of a variable can refer to other variables.
   required_version = ">= 1.9"
 
   required_providers {
@@ -12,7 +12,7 @@ terraform {
 
 provider "aws" {
   region = var.region
-  # The environment (AWS_PROFILE, AWS_ACCESS_KEY_ID …) counts where there is no such file.
+  # Without this file, the provider uses the environment (AWS_PROFILE, AWS_ACCESS_KEY_ID, …).
   shared_credentials_files = try(fileexists(var.credentials_file), false) ? [var.credentials_file] : null
 
   default_tags {
@@ -25,7 +25,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  # Queues and registries alone are made until there are images to run.
+  # Until there are images to run, only the queues and the registries are created.
   running = var.image_tag != null
   stage   = local.running ? 1 : 0
   account = data.aws_caller_identity.current.account_id

@@ -20,7 +20,6 @@ override_resource {
   }
 }
 
-
 run "fifo" {
   command = apply
 
@@ -31,7 +30,7 @@ run "fifo" {
 
   assert {
     condition     = aws_sqs_queue.jobs.name == "taskoverflow-ical.fifo" && aws_sqs_queue.dead_letters.name == "taskoverflow-ical-dead-letters.fifo"
-    error_message = "SQS wants the suffix, and a dead-letter queue of the same type."
+    error_message = "The names of both queues must end in .fifo, because SQS requires the suffix and a dead-letter queue of the same type."
   }
 
   assert {
@@ -39,11 +38,11 @@ run "fifo" {
       for queue in [aws_sqs_queue.jobs, aws_sqs_queue.dead_letters] :
       queue.fifo_queue && queue.deduplication_scope == "messageGroup" && queue.fifo_throughput_limit == "perMessageGroupId"
     ])
-    error_message = "High throughput, because every job is a group."
+    error_message = "Both queues must use high-throughput FIFO, because every job is a message group."
   }
 
   assert {
     condition     = aws_sqs_queue.jobs.content_based_deduplication != true
-    error_message = "The publisher says what a duplicate is; equal jobs are none."
+    error_message = "Content-based deduplication must be off: the publisher sets the deduplication IDs, and jobs with equal content are not duplicates."
   }
 }

@@ -20,7 +20,6 @@ override_resource {
   }
 }
 
-
 variables {
   lab_role_name  = "LabRole"
   database_class = "db.t3.micro"
@@ -32,22 +31,22 @@ run "lab" {
 
   assert {
     condition     = length(aws_iam_role.task) == 0 && length(aws_iam_role_policy.task) == 0
-    error_message = "No role is created."
+    error_message = "No role must be created."
   }
 
   assert {
     condition     = alltrue([for task in aws_ecs_task_definition.task : task.task_role_arn == "arn:aws:iam::123456789012:role/LabRole" && task.execution_role_arn == task.task_role_arn])
-    error_message = "Every task has the lab's role."
+    error_message = "Every task must use the lab's role."
   }
 
   assert {
     condition     = aws_db_instance.main[0].storage_type == "gp2" && aws_db_instance.main[0].max_allocated_storage == 100
-    error_message = "The database has the storage that a lab allows."
+    error_message = "The database must use storage that a lab allows."
   }
 
   assert {
     condition     = length(aws_appautoscaling_target.task) == 0 && length(aws_appautoscaling_policy.worker) == 0
-    error_message = "Scaling is off, if it is not asked for."
+    error_message = "Autoscaling must be off by default in a lab."
   }
 }
 
@@ -60,11 +59,11 @@ run "lab_with_scaling" {
 
   assert {
     condition     = length(aws_appautoscaling_target.task) == 2
-    error_message = "Scaling can be asked for."
+    error_message = "autoscaling = true must turn it on in a lab."
   }
 }
 
-run "a_lab_has_100_gib" {
+run "a_lab_allows_100_gib" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# A standard queue: first the queue and the registries alone, then the service.
+# A standard queue: first only the queues and the registries, then the service.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -20,28 +20,27 @@ override_resource {
   }
 }
 
-
-run "queues_come_first_and_alone" {
+run "without_images_only_queues_and_registries" {
   command = apply
 
   assert {
     condition     = length(aws_vpc.main) == 0 && length(aws_db_instance.main) == 0 && length(aws_ecs_service.task) == 0 && length(aws_iam_role.task) == 0
-    error_message = "Without images there is nothing to run."
+    error_message = "Without images, no part of the service must be created."
   }
 
   assert {
     condition     = output.queue_url == aws_sqs_queue.jobs.url && keys(output.repository_urls) == ["api", "worker"] && output.api_url == null
-    error_message = "The next step needs the queue and the repositories."
+    error_message = "The outputs must contain the queue and the repositories, which the next step needs, and no API address."
   }
 
   assert {
     condition     = strcontains(output.exports, "export QUEUE_URL=https://sqs.us-east-1.amazonaws.com/123456789012/taskoverflow-ical\n") && strcontains(output.exports, "export AWS_REGION=us-east-1\n")
-    error_message = "A shell needs the queue and the region."
+    error_message = "The exports must set the queue and the region."
   }
 
   assert {
     condition     = length(jsondecode(aws_sqs_queue_policy.jobs.policy).Statement) == 1
-    error_message = "Until the service runs, the account's own users use the queue."
+    error_message = "Until the service runs, users of the account must be able to use the queue."
   }
 }
 
@@ -50,27 +49,27 @@ run "queues" {
 
   assert {
     condition     = aws_sqs_queue.jobs.name == "taskoverflow-ical" && aws_sqs_queue.dead_letters.name == "taskoverflow-ical-dead-letters"
-    error_message = "The queues' names."
+    error_message = "The queues have the wrong names."
   }
 
   assert {
     condition     = alltrue([for queue in [aws_sqs_queue.jobs, aws_sqs_queue.dead_letters] : !queue.fifo_queue && queue.sqs_managed_sse_enabled && queue.receive_wait_time_seconds == 20])
-    error_message = "Standard, encrypted, polled long."
+    error_message = "Both must be standard queues with encryption and long polling."
   }
 
   assert {
     condition     = jsondecode(aws_sqs_queue.jobs.redrive_policy) == { deadLetterTargetArn = aws_sqs_queue.dead_letters.arn, maxReceiveCount = 10 }
-    error_message = "What is received ten times is a dead letter."
+    error_message = "A message must become a dead letter after ten receives."
   }
 
   assert {
     condition     = aws_sqs_queue.dead_letters.message_retention_seconds == 1209600 && aws_sqs_queue.jobs.message_retention_seconds < 1209600
-    error_message = "Dead letters keep their age, so they must be kept longer."
+    error_message = "Dead letters must be kept longer than other messages, because they keep their age."
   }
 
   assert {
     condition     = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters[0].redrive_allow_policy).sourceQueueArns == [aws_sqs_queue.jobs.arn]
-    error_message = "Only this queue's messages become dead letters here."
+    error_message = "Only the job queue must be able to use the dead-letter queue."
   }
 
   assert {
@@ -78,12 +77,12 @@ run "queues" {
       for policy in [aws_sqs_queue_policy.jobs.policy, aws_sqs_queue_policy.dead_letters.policy] :
       jsondecode(policy).Statement[0].Effect == "Deny" && jsondecode(policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
     ])
-    error_message = "TLS only."
+    error_message = "Both queues must reject requests without TLS."
   }
 
   assert {
     condition     = alltrue([for repository in aws_ecr_repository.image : repository.image_tag_mutability == "IMMUTABLE" && repository.image_scanning_configuration[0].scan_on_push])
-    error_message = "A tag stays what it was, and images are scanned."
+    error_message = "Tags must be immutable and images must be scanned."
   }
 }
 
@@ -98,7 +97,7 @@ run "service" {
 
   assert {
     condition     = keys(aws_ecs_service.task) == ["api", "worker"] && keys(aws_iam_role.task) == ["api", "execution", "worker"]
-    error_message = "Two services, a role each, and one for ECS."
+    error_message = "There must be two services, a role for each, and one for ECS."
   }
 
   assert {
@@ -108,12 +107,12 @@ run "service" {
         "arn:aws:iam::123456789012:role/taskoverflow-api", "arn:aws:iam::123456789012:role/taskoverflow-worker", "arn:aws:iam::123456789012:user/me",
       ]
     ])
-    error_message = "The tasks alone use the queues, and who is named."
+    error_message = "Only the tasks and queue_users must be able to use the queues."
   }
 
   assert {
     condition     = jsondecode(aws_iam_role_policy.task["api"].policy).Statement == [{ Effect = "Allow", Action = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"], Resource = aws_sqs_queue.jobs.arn }]
-    error_message = "The API sends to one queue, and no more."
+    error_message = "The API must only be able to send to the job queue."
   }
 
   assert {
@@ -122,12 +121,12 @@ run "service" {
       && !contains(flatten(jsondecode(aws_iam_role_policy.task["worker"].policy).Statement[*].Action), "sqs:SendMessage")
       && contains(jsondecode(aws_iam_role_policy.task["worker"].policy).Statement[1].Action, "sqs:DeleteMessage")
     )
-    error_message = "The worker receives from both queues, and never sends."
+    error_message = "The worker must be able to receive from both queues and delete dead letters, but not to send."
   }
 
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.task["execution"].policy).Statement : statement.Action if statement.Resource == "*"] == [["ecr:GetAuthorizationToken"]]
-    error_message = "Only the registry's token has no resource."
+    error_message = "Only the action for the registry token must apply to all resources."
   }
 
   assert {
@@ -136,22 +135,22 @@ run "service" {
       && aws_db_instance.main[0].password == null && aws_db_instance.main[0].deletion_protection
       && contains([for parameter in aws_db_parameter_group.main[0].parameter : "${parameter.name}=${parameter.value}"], "rds.force_ssl=1")
     )
-    error_message = "The database is private, encrypted at rest and on the way, protected, and its password is not in the state."
+    error_message = "The database must be private, encrypted at rest and in transit, and protected from deletion, and its password must not be in the state."
   }
 
   assert {
     condition     = aws_db_instance.main[0].storage_type == "gp3"
-    error_message = "Outside of a lab: the newer storage."
+    error_message = "Outside a lab, the database must use gp3 storage."
   }
 
   assert {
     condition     = aws_db_instance.main[0].backup_retention_period == 7
-    error_message = "A week's backups."
+    error_message = "Backups must be kept for seven days by default."
   }
 
   assert {
     condition     = keys(aws_vpc_security_group_ingress_rule.database) == ["api", "worker"] && alltrue([for rule in aws_vpc_security_group_ingress_rule.database : rule.cidr_ipv4 == null && rule.from_port == 5432])
-    error_message = "Only the tasks reach the database."
+    error_message = "Only the tasks must be able to reach the database."
   }
 
   assert {
@@ -165,7 +164,7 @@ run "service" {
       && jsondecode(task.container_definitions)[0].secrets == [{ name = "DATABASE_PASSWORD", valueFrom = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1:password::" }]
       && !contains(jsondecode(task.container_definitions)[0].environment[*].name, "DATABASE_PASSWORD")
     ])
-    error_message = "Read-only, not root, the commit's image, its own health check, its password from Secrets Manager."
+    error_message = "Containers must have a read-only file system, a user other than root, the image of the commit, their own health check, and the password from Secrets Manager."
   }
 
   assert {
@@ -174,17 +173,17 @@ run "service" {
       { for variable in jsondecode(task.container_definitions)[0].environment : variable.name => variable.value if startswith(variable.name, "PGSSL") || endswith(variable.name, "SSLMODE") }
       == { DATABASE_SSLMODE = "verify-full", PGSSLROOTCERT = "/etc/ssl/certs/rds-ca.pem" }
     ])
-    error_message = "The database's certificate is verified."
+    error_message = "The services must verify the database's certificate."
   }
 
   assert {
     condition     = contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment, { name = "PUBLIC_URL", value = "http://taskoverflow-1.us-east-1.elb.amazonaws.com" }) && output.api_url == "http://taskoverflow-1.us-east-1.elb.amazonaws.com"
-    error_message = "Answers name the load balancer."
+    error_message = "Links in API responses must use the address of the load balancer."
   }
 
   assert {
     condition     = tonumber(trimsuffix(one([for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment : variable.value if variable.name == "DRAIN_TIMEOUT"]), "s")) < 120
-    error_message = "A worker gives its jobs back before it is killed."
+    error_message = "A worker must release its jobs before it is killed."
   }
 
   assert {
@@ -192,17 +191,17 @@ run "service" {
       for service in aws_ecs_service.task :
       service.deployment_circuit_breaker[0].enable && service.deployment_circuit_breaker[0].rollback && service.availability_zone_rebalancing == "ENABLED"
     ])
-    error_message = "A bad deployment is rolled back."
+    error_message = "A failed deployment must be rolled back."
   }
 
   assert {
     condition     = alltrue([for service in aws_ecs_service.task : service.wait_for_steady_state])
-    error_message = "What apply ends with, runs."
+    error_message = "apply must wait until the services run."
   }
 
   assert {
     condition     = length(aws_ecs_service.task["api"].load_balancer) == 1 && length(aws_ecs_service.task["worker"].load_balancer) == 0
-    error_message = "Only the API is behind the load balancer."
+    error_message = "Only the API must be behind the load balancer."
   }
 
   assert {
@@ -210,12 +209,12 @@ run "service" {
       aws_appautoscaling_target.task["worker"].min_capacity == 1
       && one([for metric in one(one(aws_appautoscaling_policy.worker[0].target_tracking_scaling_policy_configuration).customized_metric_specification).metrics : metric.expression if metric.return_data]) == "waiting / workers"
     )
-    error_message = "Workers follow the backlog of each, and one is always there."
+    error_message = "Workers must be scaled by the backlog per worker, with at least one worker."
   }
 
   assert {
     condition     = toset([for query in aws_cloudwatch_metric_alarm.dead_letters.metric_query : query.expression == null ? one(query.metric).metric_name : query.expression]) == toset(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "visible + hidden"])
-    error_message = "Dead letters that the worker hides count too."
+    error_message = "The alarm must count visible and hidden dead letters."
   }
 
   assert {
@@ -223,7 +222,7 @@ run "service" {
       for alarm in [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message, aws_cloudwatch_metric_alarm.server_errors[0], aws_cloudwatch_metric_alarm.no_worker[0]] :
       length(alarm.alarm_actions) == 1
     ])
-    error_message = "Every alarm is told."
+    error_message = "Every alarm must send a notification."
   }
 
   assert {
@@ -231,33 +230,33 @@ run "service" {
       contains([for parameter in aws_db_parameter_group.main[0].parameter : "${parameter.name}=${parameter.value}"], "max_connections=200")
       && { for name, task in aws_ecs_task_definition.task : name => one([for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "DATABASE_POOL"]) } == { api = "8", worker = "12" }
     )
-    error_message = "The database has a connection for every task."
+    error_message = "The database must have enough connections for all tasks."
   }
 
   assert {
-    # the API keeps an idle connection for 75 seconds; where nothing is said, the balancer does for 60
+    # The API keeps an idle connection for 75 seconds. The default of a load balancer is 60.
     condition     = coalesce(aws_lb.main[0].idle_timeout, 60) < 75
-    error_message = "The load balancer never sends into a connection that the API is closing."
+    error_message = "The load balancer must close idle connections before the API does."
   }
 
   assert {
     condition     = one(aws_lb_target_group.api[0].stickiness).enabled != false && one(aws_lb_target_group.api[0].stickiness).type == "lb_cookie"
-    error_message = "A browser stays with the version that it has the page of."
+    error_message = "A browser must stay with the task that served the page, because the page belongs to one version."
   }
 
   assert {
     condition     = keys(aws_lb_listener_rule.metrics) == ["http"] && one(aws_lb_listener_rule.metrics["http"].action).type == "fixed-response"
-    error_message = "Nobody outside reads the metrics."
+    error_message = "The metrics must not be public."
   }
 
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 8
-    error_message = "The dashboard has a chart each."
+    error_message = "The dashboard must have all eight charts."
   }
 
   assert {
     condition     = length(aws_lb_listener.https) == 0 && aws_lb_listener.http[0].default_action[0].type == "forward"
-    error_message = "Without a certificate: HTTP."
+    error_message = "Without a certificate, the load balancer must serve HTTP."
   }
 }
 
@@ -272,16 +271,16 @@ run "https" {
 
   assert {
     condition     = aws_lb_listener.http[0].default_action[0].type == "redirect" && aws_lb_listener.https[0].ssl_policy == "ELBSecurityPolicy-TLS13-1-2-2021-06"
-    error_message = "HTTP redirects to HTTPS."
+    error_message = "HTTP must redirect to HTTPS with a modern TLS policy."
   }
 
   assert {
     condition     = output.api_url == "https://todo.example.org" && length(aws_vpc_security_group_ingress_rule.alb) == 2 && length(aws_lb_listener_rule.metrics) == 2
-    error_message = "Answers name the given address."
+    error_message = "Links must use public_url, and both ports must be open with hidden metrics."
   }
 }
 
-run "a_database_that_may_go" {
+run "an_unprotected_database" {
   command = apply
 
   variables {
@@ -291,11 +290,11 @@ run "a_database_that_may_go" {
 
   assert {
     condition     = !aws_db_instance.main[0].deletion_protection && aws_db_instance.main[0].skip_final_snapshot
-    error_message = "Then destroy leaves nothing."
+    error_message = "destroy must be able to delete the database without a snapshot."
   }
 }
 
-run "on_the_free_plan" {
+run "backups_on_the_free_plan" {
   command = apply
 
   variables {
@@ -305,6 +304,6 @@ run "on_the_free_plan" {
 
   assert {
     condition     = aws_db_instance.main[0].backup_retention_period == 1
-    error_message = "As long as the plan allows."
+    error_message = "Backups must be kept for one day, which the free plan allows."
   }
 }

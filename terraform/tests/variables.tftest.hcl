@@ -1,10 +1,10 @@
-# Every variable refuses what would fail later, or worse, not fail.
+# Every variable rejects values that would fail later, or that would not fail but be wrong.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-run "region_1" {
+run "region_rejects_a_city" {
   command = plan
 
   variables {
@@ -14,7 +14,7 @@ run "region_1" {
   expect_failures = [var.region]
 }
 
-run "region_2" {
+run "region_rejects_a_missing_number" {
   command = plan
 
   variables {
@@ -24,7 +24,7 @@ run "region_2" {
   expect_failures = [var.region]
 }
 
-run "name_1" {
+run "name_rejects_one_upper_case_letter" {
   command = plan
 
   variables {
@@ -34,7 +34,7 @@ run "name_1" {
   expect_failures = [var.name]
 }
 
-run "name_2" {
+run "name_rejects_underscores" {
   command = plan
 
   variables {
@@ -44,7 +44,7 @@ run "name_2" {
   expect_failures = [var.name]
 }
 
-run "name_3" {
+run "name_rejects_more_than_20_characters" {
   command = plan
 
   variables {
@@ -54,7 +54,7 @@ run "name_3" {
   expect_failures = [var.name]
 }
 
-run "name_4" {
+run "name_rejects_two_hyphens_in_a_row" {
   command = plan
 
   variables {
@@ -64,7 +64,7 @@ run "name_4" {
   expect_failures = [var.name]
 }
 
-run "image_tag_1" {
+run "image_tag_rejects_latest" {
   command = plan
 
   variables {
@@ -74,7 +74,7 @@ run "image_tag_1" {
   expect_failures = [var.image_tag]
 }
 
-run "image_tag_2" {
+run "image_tag_rejects_a_version" {
   command = plan
 
   variables {
@@ -84,7 +84,7 @@ run "image_tag_2" {
   expect_failures = [var.image_tag]
 }
 
-run "cpu_architecture_1" {
+run "cpu_architecture_rejects_dockers_names" {
   command = plan
 
   variables {
@@ -94,7 +94,7 @@ run "cpu_architecture_1" {
   expect_failures = [var.cpu_architecture]
 }
 
-run "lab_role_name_1" {
+run "lab_role_name_rejects_an_arn" {
   command = plan
 
   variables {
@@ -104,7 +104,7 @@ run "lab_role_name_1" {
   expect_failures = [var.lab_role_name]
 }
 
-run "max_receive_count_1" {
+run "max_receive_count_rejects_4" {
   command = plan
 
   variables {
@@ -114,7 +114,7 @@ run "max_receive_count_1" {
   expect_failures = [var.max_receive_count]
 }
 
-run "max_receive_count_2" {
+run "max_receive_count_rejects_1001" {
   command = plan
 
   variables {
@@ -124,7 +124,7 @@ run "max_receive_count_2" {
   expect_failures = [var.max_receive_count]
 }
 
-run "queue_users_1" {
+run "queue_users_rejects_a_plain_name" {
   command = plan
 
   variables {
@@ -134,7 +134,7 @@ run "queue_users_1" {
   expect_failures = [var.queue_users]
 }
 
-run "vpc_cidr_1" {
+run "vpc_cidr_rejects_a_single_address" {
   command = plan
 
   variables {
@@ -144,7 +144,7 @@ run "vpc_cidr_1" {
   expect_failures = [var.vpc_cidr]
 }
 
-run "vpc_cidr_2" {
+run "vpc_cidr_rejects_a_range_that_is_too_large" {
   command = plan
 
   variables {
@@ -154,7 +154,7 @@ run "vpc_cidr_2" {
   expect_failures = [var.vpc_cidr]
 }
 
-run "vpc_cidr_3" {
+run "vpc_cidr_rejects_a_range_that_is_too_small" {
   command = plan
 
   variables {
@@ -164,7 +164,7 @@ run "vpc_cidr_3" {
   expect_failures = [var.vpc_cidr]
 }
 
-run "allowed_cidrs_1" {
+run "allowed_cidrs_rejects_an_empty_list" {
   command = plan
 
   variables {
@@ -174,7 +174,7 @@ run "allowed_cidrs_1" {
   expect_failures = [var.allowed_cidrs]
 }
 
-run "allowed_cidrs_2" {
+run "allowed_cidrs_rejects_a_word" {
   command = plan
 
   variables {
@@ -184,7 +184,7 @@ run "allowed_cidrs_2" {
   expect_failures = [var.allowed_cidrs]
 }
 
-run "certificate_arn_1" {
+run "certificate_arn_rejects_a_certificate_of_iam" {
   command = plan
 
   variables {
@@ -194,7 +194,7 @@ run "certificate_arn_1" {
   expect_failures = [var.certificate_arn]
 }
 
-run "public_url_1" {
+run "public_url_rejects_a_missing_scheme" {
   command = plan
 
   variables {
@@ -204,7 +204,7 @@ run "public_url_1" {
   expect_failures = [var.public_url]
 }
 
-run "public_url_2" {
+run "public_url_rejects_a_path" {
   command = plan
 
   variables {
@@ -214,7 +214,7 @@ run "public_url_2" {
   expect_failures = [var.public_url]
 }
 
-run "database_class_1" {
+run "database_class_rejects_a_missing_prefix" {
   command = plan
 
   variables {
@@ -224,7 +224,7 @@ run "database_class_1" {
   expect_failures = [var.database_class]
 }
 
-run "database_gib_1" {
+run "database_gib_rejects_19" {
   command = plan
 
   variables {
@@ -234,7 +234,7 @@ run "database_gib_1" {
   expect_failures = [var.database_gib]
 }
 
-run "database_backup_days_1" {
+run "database_backup_days_rejects_a_negative_number" {
   command = plan
 
   variables {
@@ -244,7 +244,7 @@ run "database_backup_days_1" {
   expect_failures = [var.database_backup_days]
 }
 
-run "database_backup_days_2" {
+run "database_backup_days_rejects_36" {
   command = plan
 
   variables {
@@ -254,7 +254,7 @@ run "database_backup_days_2" {
   expect_failures = [var.database_backup_days]
 }
 
-run "password_rotation_days_1" {
+run "password_rotation_days_rejects_a_negative_number" {
   command = plan
 
   variables {
@@ -264,7 +264,7 @@ run "password_rotation_days_1" {
   expect_failures = [var.password_rotation_days]
 }
 
-run "password_rotation_days_2" {
+run "password_rotation_days_rejects_366" {
   command = plan
 
   variables {
@@ -274,7 +274,7 @@ run "password_rotation_days_2" {
   expect_failures = [var.password_rotation_days]
 }
 
-run "api_count_1" {
+run "api_count_rejects_a_minimum_of_0" {
   command = plan
 
   variables {
@@ -284,7 +284,7 @@ run "api_count_1" {
   expect_failures = [var.api_count]
 }
 
-run "api_count_2" {
+run "api_count_rejects_a_minimum_above_the_maximum" {
   command = plan
 
   variables {
@@ -294,7 +294,7 @@ run "api_count_2" {
   expect_failures = [var.api_count]
 }
 
-run "worker_count_1" {
+run "worker_count_rejects_a_minimum_of_0" {
   command = plan
 
   variables {
@@ -304,7 +304,7 @@ run "worker_count_1" {
   expect_failures = [var.worker_count]
 }
 
-run "worker_count_2" {
+run "worker_count_rejects_a_minimum_above_the_maximum" {
   command = plan
 
   variables {
@@ -314,7 +314,7 @@ run "worker_count_2" {
   expect_failures = [var.worker_count]
 }
 
-run "worker_count_3" {
+run "worker_count_rejects_a_maximum_of_51" {
   command = plan
 
   variables {
@@ -324,7 +324,7 @@ run "worker_count_3" {
   expect_failures = [var.worker_count]
 }
 
-run "backlog_per_worker_1" {
+run "backlog_per_worker_rejects_0" {
   command = plan
 
   variables {
@@ -334,7 +334,7 @@ run "backlog_per_worker_1" {
   expect_failures = [var.backlog_per_worker]
 }
 
-run "task_size_1" {
+run "task_size_rejects_too_much_memory" {
   command = plan
 
   variables {
@@ -344,7 +344,7 @@ run "task_size_1" {
   expect_failures = [var.task_size]
 }
 
-run "task_size_2" {
+run "task_size_rejects_an_unknown_cpu_size" {
   command = plan
 
   variables {
@@ -354,7 +354,7 @@ run "task_size_2" {
   expect_failures = [var.task_size]
 }
 
-run "log_days_1" {
+run "log_days_rejects_31" {
   command = plan
 
   variables {
@@ -364,7 +364,7 @@ run "log_days_1" {
   expect_failures = [var.log_days]
 }
 
-run "alarm_email_1" {
+run "alarm_email_rejects_a_plain_name" {
   command = plan
 
   variables {
@@ -374,7 +374,7 @@ run "alarm_email_1" {
   expect_failures = [var.alarm_email]
 }
 
-run "oldest_message_seconds_1" {
+run "oldest_message_seconds_rejects_30" {
   command = plan
 
   variables {
@@ -384,7 +384,7 @@ run "oldest_message_seconds_1" {
   expect_failures = [var.oldest_message_seconds]
 }
 
-run "region_3" {
+run "region_rejects_china" {
   command = plan
 
   variables {
@@ -394,7 +394,7 @@ run "region_3" {
   expect_failures = [var.region]
 }
 
-run "region_4" {
+run "region_rejects_govcloud" {
   command = plan
 
   variables {
@@ -404,7 +404,7 @@ run "region_4" {
   expect_failures = [var.region]
 }
 
-run "queue_users_2" {
+run "queue_users_rejects_a_session" {
   command = plan
 
   variables {
@@ -414,7 +414,7 @@ run "queue_users_2" {
   expect_failures = [var.queue_users]
 }
 
-run "certificate_arn_2" {
+run "certificate_arn_requires_public_url" {
   command = plan
 
   variables {
@@ -424,7 +424,7 @@ run "certificate_arn_2" {
   expect_failures = [var.certificate_arn]
 }
 
-run "database_gib_2" {
+run "database_gib_rejects_13001" {
   command = plan
 
   variables {
@@ -434,7 +434,7 @@ run "database_gib_2" {
   expect_failures = [var.database_gib]
 }
 
-run "database_connections_1" {
+run "database_connections_rejects_5001" {
   command = plan
 
   variables {
@@ -444,7 +444,7 @@ run "database_connections_1" {
   expect_failures = [var.database_connections]
 }
 
-run "database_connections_2" {
+run "database_connections_rejects_too_few_for_the_tasks" {
   command = plan
 
   variables {
@@ -454,7 +454,7 @@ run "database_connections_2" {
   expect_failures = [var.database_connections]
 }
 
-run "api_count_3" {
+run "api_count_rejects_a_maximum_of_51" {
   command = plan
 
   variables {
@@ -465,7 +465,7 @@ run "api_count_3" {
   expect_failures = [var.api_count]
 }
 
-run "image_tag_3" {
+run "image_tag_rejects_11_digits" {
   command = plan
 
   variables {
@@ -475,7 +475,7 @@ run "image_tag_3" {
   expect_failures = [var.image_tag]
 }
 
-run "image_tag_4" {
+run "image_tag_rejects_a_full_commit_id" {
   command = plan
 
   variables {

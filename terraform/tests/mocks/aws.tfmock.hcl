@@ -1,4 +1,4 @@
-# What AWS would answer, where the provider or the code looks at its form.
+# Values in the format of AWS, for attributes whose format the provider or the configuration checks.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
