@@ -18,9 +18,9 @@ locals {
   alarm_topics = aws_sns_topic.alarms[*].arn
 }
 
-# The worker receives messages from the dead-letter queue, ends their jobs and deletes them. It leaves those that it can't
-# read in the queue, where each receive hides them for five minutes. So only the sum of visible and hidden messages shows
-# whether there are any.
+# The worker receives messages from the dead-letter queue, ends their jobs and deletes them. It leaves those that it
+# can't read in the queue, where each receive hides them for five minutes. So only the sum of visible and hidden
+# messages shows whether there are any.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name}-dead-letters"
   alarm_description   = "The dead-letter queue contains messages that no worker can read. Inspect one, fix its sender, and delete it."

@@ -41,8 +41,8 @@ resource "aws_lb_target_group" "api" {
     matcher  = "200"
     interval = 15
     timeout  = 5
-    # A task is replaced only if it is not ready for 150 seconds. This is short enough to roll back a bad deployment, and
-    # long enough for a database failover.
+    # A task is replaced only if it is not ready for 150 seconds. This is short enough to roll back a bad deployment,
+    # and long enough for a database failover.
     healthy_threshold   = 2
     unhealthy_threshold = 10
   }

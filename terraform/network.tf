@@ -1,6 +1,6 @@
-# Two availability zones. Tasks have public addresses, so that they reach AWS without a NAT gateway, which would cost more
-# than anything else here. Their security groups allow only the load balancer to connect. The database subnets have no
-# route to or from the internet.
+# Two availability zones. Tasks have public addresses, so that they reach AWS without a NAT gateway, which would cost
+# more than anything else here. Their security groups allow only the load balancer to connect. The database subnets have
+# no route to or from the internet.
 
 data "aws_availability_zones" "available" {
   count = local.stage

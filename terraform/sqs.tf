@@ -1,7 +1,8 @@
 locals {
   suffix = var.fifo ? ".fifo" : ""
 
-  # Actions that use a queue. Actions that administer it are not listed, so that administrators of the account keep access.
+  # Actions that use a queue. Actions that administer it are not listed, so that administrators of the account keep
+  # access.
   queue_use = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
 
   tls_only = {
@@ -11,8 +12,8 @@ locals {
     Action    = "sqs:*"
     Condition = { Bool = { "aws:SecureTransport" = "false" } }
   }
-  # Once the service runs, only its roles and var.queue_users may use the queues, whatever their own policies allow other
-  # users of the account.
+  # Once the service runs, only its roles and var.queue_users may use the queues, whatever their own policies allow
+  # other users of the account.
   tasks_only = {
     Sid       = "TasksOnly"
     Effect    = "Deny"
@@ -51,7 +52,8 @@ resource "aws_sqs_queue" "dead_letters" {
   fifo_throughput_limit = var.fifo ? "perMessageGroupId" : null
 
   receive_wait_time_seconds = 20
-  # Longer than the retention of the job queue, because messages of a standard queue keep their age in the dead-letter queue.
+  # Longer than the retention of the job queue, because messages of a standard queue keep their age in the dead-letter
+  # queue.
   message_retention_seconds = 14 * 24 * 3600
   sqs_managed_sse_enabled   = true
 }

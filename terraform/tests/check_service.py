@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""check_service.py ENDPOINT service|queues NAME: what Terraform made, as AWS's API tells it."""
+"""check_service.py ENDPOINT service|queues NAME: checks through the AWS API what Terraform created."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ def check(holds, claim, *seen):
     global checks
     checks += 1
     if not holds:
-        sys.exit(f"check_service.py: {claim}; but: {seen}")
+        sys.exit(f"check_service.py: not true: {claim}; found: {seen}")
 
 
 def attributes_of(queue):
@@ -34,19 +34,19 @@ def check_queues():
     dead = attributes_of(f"{NAME}-ical-dead-letters{SUFFIX}")
     redrive = json.loads(jobs["RedrivePolicy"])
     check(redrive["deadLetterTargetArn"] == dead["QueueArn"], "dead letters go to the dead-letter queue", redrive)
-    check(int(redrive["maxReceiveCount"]) == 10, "after ten receives", redrive)
+    check(int(redrive["maxReceiveCount"]) == 10, "a message becomes a dead letter after ten receives", redrive)
     check(dead["MessageRetentionPeriod"] == str(14 * 24 * 3600), "dead letters are kept 14 days", dead)
     for queue in (jobs, dead):
-        check(queue["ReceiveMessageWaitTimeSeconds"] == "20", "polls are long", queue)
+        check(queue["ReceiveMessageWaitTimeSeconds"] == "20", "receives are long polls", queue)
         tls = json.loads(queue["Policy"])["Statement"][0]
-        refuses = tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        check(refuses, "only TLS", tls)
+        rejects = tls["Effect"] == "Deny" and tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        check(rejects, "the queue rejects requests without TLS", tls)
     if FIFO:
         for queue in (jobs, dead):
-            check(queue["FifoQueue"] == "true", "both are FIFO", queue)
-            check(queue["DeduplicationScope"] == "messageGroup", "each group has its duplicates", queue)
+            check(queue["FifoQueue"] == "true", "both queues are FIFO queues", queue)
+            check(queue["DeduplicationScope"] == "messageGroup", "deduplication is per message group", queue)
         allow = json.loads(dead["RedriveAllowPolicy"])
-        check(allow["sourceQueueArns"] == [jobs["QueueArn"]], "only this queue's dead letters", allow)
+        check(allow["sourceQueueArns"] == [jobs["QueueArn"]], "only the job queue may use the dead-letter queue", allow)
     return jobs["QueueArn"], dead["QueueArn"]
 
 
@@ -54,8 +54,8 @@ def check_repositories():
     found = {r["repositoryName"]: r for r in client("ecr").describe_repositories()["repositories"]}
     for image in ("api", "worker"):
         repository = found.get(f"{NAME}/{image}")
-        check(repository and repository["imageTagMutability"] == "IMMUTABLE", f"{image}: tags don't move", found)
-        check(repository["imageScanningConfiguration"]["scanOnPush"], f"{image}: is scanned", repository)
+        check(repository and repository["imageTagMutability"] == "IMMUTABLE", f"tags of {image} are immutable", found)
+        check(repository["imageScanningConfiguration"]["scanOnPush"], f"images of {image} are scanned", repository)
 
 
 def check_roles(jobs, dead):
@@ -67,10 +67,10 @@ def check_roles(jobs, dead):
     def resources(role):
         return {s["Resource"] for s in policy(role)}
 
-    check(resources("api") == {jobs}, "the API reaches one queue", policy("api"))
-    check(resources("worker") == {jobs, dead}, "the worker reaches both", policy("worker"))
+    check(resources("api") == {jobs}, "the API may use only the job queue", policy("api"))
+    check(resources("worker") == {jobs, dead}, "the worker may use both queues", policy("worker"))
     actions = {action for s in policy("worker") for action in s["Action"]}
-    check("sqs:SendMessage" not in actions, "the worker never sends", actions)
+    check("sqs:SendMessage" not in actions, "the worker may not send", actions)
 
 
 def check_database():
@@ -82,53 +82,53 @@ def check_database():
     [rule] = groups[f"{NAME}-database"]["IpPermissions"]
     let_in = {pair["GroupId"] for pair in rule["UserIdGroupPairs"]}
     tasks = {groups[f"{NAME}-{task}"]["GroupId"] for task in ("api", "worker")}
-    check(let_in == tasks and not rule["IpRanges"], "the tasks alone reach the database", rule)
+    check(let_in == tasks and not rule["IpRanges"], "only the tasks can connect to the database", rule)
     return database
 
 
 def check_tasks(database):
     ecs = client("ecs")
     services = ecs.describe_services(cluster=NAME, services=["api", "worker"])["services"]
-    check(len(services) == 2, "two services", services)
+    check(len(services) == 2, "there are two services", services)
     for service in services:
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
         [container] = task["containerDefinitions"]
-        check(container["readonlyRootFilesystem"], "the root is read-only", container)
-        check(container["user"] == "65532:65532", "nobody is root", container)
-        check(container["stopTimeout"] == 120, "there is time to finish", container)
-        check(container["image"].endswith(":0123456789ab"), "the commit's image runs", container)
+        check(container["readonlyRootFilesystem"], "the root file system is read-only", container)
+        check(container["user"] == "65532:65532", "the container does not run as root", container)
+        check(container["stopTimeout"] == 120, "a task has 120 seconds to stop", container)
+        check(container["image"].endswith(":0123456789ab"), "the image has the tag of the commit", container)
         [secret] = container["secrets"]
         expected = f"{database['MasterUserSecret']['SecretArn']}:password::"
-        check(secret == {"name": "DATABASE_PASSWORD", "valueFrom": expected}, "the password is a secret", secret)
+        check(secret == {"name": "DATABASE_PASSWORD", "valueFrom": expected}, "the password comes from Secrets Manager", secret)
         variables = {v["name"]: v["value"] for v in container["environment"]}
         check(variables["DATABASE_SSLMODE"] == "verify-full", "the database's certificate is verified", variables)
-        check(variables["QUEUE_URL"].endswith(f"/{NAME}-ical"), "the queue is Terraform's", variables)
+        check(variables["QUEUE_URL"].endswith(f"/{NAME}-ical"), "the services use the queue that Terraform created", variables)
 
 
-def attributes(answer):
-    return {attribute["Key"]: attribute["Value"] for attribute in answer["Attributes"]}
+def attributes(response):
+    return {attribute["Key"]: attribute["Value"] for attribute in response["Attributes"]}
 
 
 def check_load_balancer():
     elb = client("elbv2")
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
     timeouts = attributes(elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"]))
-    check(int(timeouts["idle_timeout.timeout_seconds"]) < 75, "it closes idle connections before the API", timeouts)
+    check(int(timeouts["idle_timeout.timeout_seconds"]) < 75, "the load balancer closes idle connections before the API does", timeouts)
     [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-    check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "it forwards", listener)
+    check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "the load balancer forwards HTTP", listener)
     [group] = elb.describe_target_groups()["TargetGroups"]
-    check(group["Port"] == 6400 and group["HealthCheckPath"] == "/readyz", "to the API", group)
+    check(group["Port"] == 6400 and group["HealthCheckPath"] == "/readyz", "the load balancer forwards to the API", group)
     sticky = attributes(elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"]))
-    check(sticky["stickiness.enabled"] == "true", "a browser stays with a task", sticky)
+    check(sticky["stickiness.enabled"] == "true", "a browser stays with one task", sticky)
 
 
 def check_alarms():
     alarms = {a["AlarmName"]: a for a in client("cloudwatch").describe_alarms()["MetricAlarms"]}
     expected = {f"{NAME}-{alarm}" for alarm in ("dead-letters", "oldest-message", "server-errors", "no-worker")}
-    check(set(alarms) == expected, "four alarms", set(alarms))
-    check(all(a["AlarmActions"] for a in alarms.values()), "somebody is told of each", alarms)
+    check(set(alarms) == expected, "there are four alarms", set(alarms))
+    check(all(a["AlarmActions"] for a in alarms.values()), "each alarm sends a notification", alarms)
     topics = client("sns").list_subscriptions()["Subscriptions"]
-    check([t["Endpoint"] for t in topics] == ["me@example.org"], "by mail", topics)
+    check([t["Endpoint"] for t in topics] == ["me@example.org"], "notifications are sent by e-mail", topics)
 
 
 jobs_arn, dead_arn = check_queues()
@@ -138,4 +138,4 @@ if STAGE == "service":
     check_tasks(check_database())
     check_load_balancer()
     check_alarms()
-print(f"what Terraform made is as it should be: {checks} checks")
+print(f"all {checks} checks of the created resources passed")
