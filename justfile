@@ -1,5 +1,5 @@
-# The commands of daily work. `just` lists them; install it with `cargo install just`. CI does not need it: the recipes call
-# the same scripts in .ci/ that CI calls, so that each command is defined once.
+# The commands of daily work. `just` lists them; install it with `cargo install just`. CI does not need it: the recipes
+# call the same scripts in .ci/ that CI calls, so that each command is defined once.
 
 set positional-arguments
 
