@@ -26,5 +26,6 @@ pub use error::QueueError;
 pub use publisher::{MAX_BATCH, Published, Publisher};
 pub use queue_url::QueueUrl;
 pub use subscription::{
-    Delivery, Extension, Receipt, Settlement, Subscription, SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Release, Settlement, Subscription,
+    SubscriptionOptions,
 };

@@ -4,6 +4,7 @@
 //! `not_before` says when it is delivered next, and a delivery moves that by the visibility. So there is nothing to
 //! delete, and no way to lose a job that has not ended.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use diesel::RunQueryDsl;
 use diesel::deserialize::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Double, Integer, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Timestamptz};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
 use shared_model::listener::{self, JOB_DUE};
@@ -25,8 +26,7 @@ use uuid::Uuid;
 use crate::error::QueueError;
 use crate::publisher::{Published, Publisher};
 use crate::subscription::{
-    Delivery, Extension, Receipt, ReceiptKind, Settlement, SettlementKind, Subscription,
-    SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Release, Subscription, SubscriptionOptions,
 };
 
 /// How often a waiting worker looks by itself: for retries that became due, and for a notification that got lost.
@@ -116,49 +116,105 @@ impl PostgresSubscription {
             .bind::<BigInt, _>(max)
             .load(connection)?)
         });
-        let deliveries = rows.await?.into_iter().map(|row| Delivery {
-            message: Ok(JobMessage {
-                v: MESSAGE_VERSION,
-                job_id: JobId(row.id),
-                generation: row.generation,
-                enqueued_at: row.enqueued_at,
-            }),
-            message_id: format!("{}:{}", row.id, row.delivery),
-            receive_count: u32::try_from(row.delivery).unwrap_or(u32::MAX),
-            group: None,
-            receipt: Receipt(ReceiptKind::Postgres {
+        let deliveries = rows.await?.into_iter().map(|row| {
+            let receipt = DeliveryKey {
                 id: row.id,
                 delivery: row.delivery,
-            }),
+            }
+            .to_receipt();
+            Delivery {
+                message: Ok(JobMessage {
+                    v: MESSAGE_VERSION,
+                    job_id: JobId(row.id),
+                    generation: row.generation,
+                    enqueued_at: row.enqueued_at,
+                }),
+                message_id: receipt.as_str().to_owned(),
+                receive_count: u32::try_from(row.delivery).unwrap_or(u32::MAX),
+                group: None,
+                receipt,
+            }
         });
         Ok(deliveries.collect())
     }
 
-    /// Sets when each is delivered next, and gives the ids of those that are still this worker's.
+    /// Sets when each job is delivered next, counted from now. Returns one outcome per receipt, in the same order.
     async fn postpone(
         &self,
-        receipts: Vec<(Uuid, i64, Duration)>,
-    ) -> Result<Vec<Uuid>, QueueError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = diesel::sql_types::Uuid)]
-            id: Uuid,
+        receipts: impl Iterator<Item = (&Receipt, Duration)>,
+    ) -> Vec<BatchOutcome> {
+        let (keys, delays): (Vec<_>, Vec<_>) = receipts
+            .map(|(receipt, delay)| (DeliveryKey::of(receipt), delay.as_secs_f64()))
+            .unzip();
+        match self.set_not_before(keys.clone(), delays).await {
+            Ok(current) => keys
+                .iter()
+                .map(|key| match key {
+                    Some(key) if current.contains(key) => BatchOutcome::Done,
+                    _ => BatchOutcome::Lost,
+                })
+                .collect(),
+            Err(error) => vec![BatchOutcome::Failed(error.to_string()); keys.len()],
         }
-        let rows = self.pool.run::<Vec<Row>, DatabaseError, _>(move |connection| {
-            let ids: Vec<Uuid> = receipts.iter().map(|(id, _, _)| *id).collect();
-            let deliveries: Vec<i64> = receipts.iter().map(|(_, delivery, _)| *delivery).collect();
-            let delays: Vec<f64> = receipts.iter().map(|(_, _, delay)| delay.as_secs_f64()).collect();
+    }
+
+    /// Returns the deliveries that still belong to this worker; the others remain unchanged.
+    async fn set_not_before(
+        &self,
+        keys: Vec<Option<DeliveryKey>>,
+        delays: Vec<f64>,
+    ) -> Result<HashSet<DeliveryKey>, DatabaseError> {
+        let rows = self.pool.run::<Vec<DeliveryKey>, DatabaseError, _>(move |connection| {
+            // NULL matches no row
+            let ids: Vec<Option<Uuid>> = keys.iter().map(|key| key.map(|key| key.id)).collect();
+            let deliveries: Vec<Option<i64>> =
+                keys.iter().map(|key| key.map(|key| key.delivery)).collect();
             Ok(diesel::sql_query(
                 "UPDATE calendar_jobs AS job SET not_before = now() + make_interval(secs => mine.delay)
                  FROM unnest($1, $2, $3) AS mine (id, delivery, delay)
-                 WHERE job.id = mine.id AND job.delivery = mine.delivery RETURNING job.id",
+                 WHERE job.id = mine.id AND job.delivery = mine.delivery RETURNING job.id, job.delivery",
             )
-            .bind::<Array<diesel::sql_types::Uuid>, _>(ids)
-            .bind::<Array<BigInt>, _>(deliveries)
+            .bind::<Array<Nullable<diesel::sql_types::Uuid>>, _>(ids)
+            .bind::<Array<Nullable<BigInt>>, _>(deliveries)
             .bind::<Array<Double>, _>(delays)
             .load(connection)?)
         });
-        Ok(rows.await?.into_iter().map(|row| row.id).collect())
+        Ok(rows.await?.into_iter().collect())
+    }
+
+    /// Another worker may be waiting for a job that is due now.
+    async fn wake_others(&self) {
+        let wake = self
+            .pool
+            .run::<_, DatabaseError, _>(|connection| Ok(listener::notify(connection, JOB_DUE)?));
+        if let Err(error) = wake.await {
+            log::debug!(error:%; "could not notify other workers; they look for due jobs at intervals");
+        }
+    }
+}
+
+/// What a receipt of this queue stands for: a job, and the count of its deliveries. The next delivery has another count,
+/// so an older receipt no longer matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, QueryableByName)]
+struct DeliveryKey {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    delivery: i64,
+}
+
+impl DeliveryKey {
+    fn to_receipt(self) -> Receipt {
+        Receipt::new(format!("{}:{}", self.id, self.delivery))
+    }
+
+    /// Returns `None` for a receipt of another kind of queue.
+    fn of(receipt: &Receipt) -> Option<Self> {
+        let (id, delivery) = receipt.as_str().split_once(':')?;
+        Some(Self {
+            id: id.parse().ok()?,
+            delivery: delivery.parse().ok()?,
+        })
     }
 }
 
@@ -184,59 +240,35 @@ impl Subscription for PostgresSubscription {
         }
     }
 
-    async fn extend(&self, receipts: &[Receipt]) -> Vec<Extension> {
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
         let visibility = self.options.visibility;
-        let mine = receipts.iter().filter_map(|receipt| match receipt.0 {
-            ReceiptKind::Postgres { id, delivery } => Some((id, delivery, visibility)),
-            ReceiptKind::Sqs(_) => None,
-        });
-        match self.postpone(mine.collect()).await {
-            Ok(kept) => receipts
-                .iter()
-                .map(|receipt| match receipt.0 {
-                    ReceiptKind::Postgres { id, .. } if kept.contains(&id) => Extension::Extended,
-                    _ => Extension::Lost,
-                })
-                .collect(),
-            Err(error) => receipts
-                .iter()
-                .map(|_| Extension::Failed(error.to_string()))
-                .collect(),
-        }
+        self.postpone(receipts.iter().map(|receipt| (receipt, visibility)))
+            .await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Settlement> {
-        let released = settlements.iter().filter_map(|settlement| {
-            match (&settlement.receipt.0, settlement.kind) {
-                (ReceiptKind::Postgres { id, delivery }, SettlementKind::Release(delay)) => {
-                    Some((*id, *delivery, delay))
-                }
-                // the job's end took it out of the queue
-                (_, SettlementKind::Delete) | (ReceiptKind::Sqs(_), _) => None,
-            }
-        });
-        let released: Vec<_> = released.collect();
-        if released.is_empty() {
+    async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        // ending the job removed it from the queue
+        vec![BatchOutcome::Done; deletions.len()]
+    }
+
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        if releases.is_empty() {
             return Vec::new();
         }
-        let due_now = released.iter().any(|(_, _, delay)| delay.is_zero());
-        match self.postpone(released).await {
-            Ok(_) if due_now => {
-                // another worker may be waiting for just these
-                let wake = self.pool.run::<_, DatabaseError, _>(|connection| {
-                    Ok(listener::notify(connection, JOB_DUE)?)
-                });
-                if let Err(error) = wake.await {
-                    log::debug!(error:%; "could not wake other workers; they look by themselves");
-                }
-                Vec::new()
-            }
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                log::warn!(error:%; "could not give deliveries back");
-                settlements
-            }
+        let outcomes = self
+            .postpone(
+                releases
+                    .iter()
+                    .map(|release| (&release.receipt, release.delay)),
+            )
+            .await;
+        let is_due_now = |(release, outcome): (&Release, &BatchOutcome)| {
+            release.delay.is_zero() && *outcome == BatchOutcome::Done
+        };
+        if releases.iter().zip(&outcomes).any(is_due_now) {
+            self.wake_others().await;
         }
+        outcomes
     }
 
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
@@ -246,5 +278,21 @@ impl Subscription for PostgresSubscription {
     async fn warnings(&self, _max_attempts: u32) -> Result<Vec<String>, QueueError> {
         self.pool.ping().await?;
         Ok(Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_names_the_delivery_it_was_made_for() {
+        let key = DeliveryKey {
+            id: Uuid::from_u128(7),
+            delivery: 3,
+        };
+        assert_eq!(DeliveryKey::of(&key.to_receipt()), Some(key));
+        let of_sqs = Receipt::new("AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a");
+        assert_eq!(DeliveryKey::of(&of_sqs), None);
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_model::message::{JobMessage, MessageError};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::error::QueueError;
 
@@ -35,11 +34,20 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
         stop: &CancellationToken,
     ) -> Result<Vec<Delivery>, QueueError>;
 
-    /// Hides these deliveries from other workers for the whole visibility from now. One answer each, in order.
-    async fn extend(&self, receipts: &[Receipt]) -> Vec<Extension>;
+    /// Hides these deliveries from other workers for the whole visibility timeout, counted from now.
+    ///
+    /// Returns one outcome per receipt, in the same order.
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome>;
 
-    /// Settles deliveries, and gives back those settlements that are worth another try.
-    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Settlement>;
+    /// Deletes messages, so that they are never delivered again.
+    ///
+    /// Returns one outcome per deletion, in the same order.
+    async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome>;
+
+    /// Returns messages to the queue, each to be delivered again after its delay.
+    ///
+    /// Returns one outcome per release, in the same order.
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome>;
 
     /// The queue that takes what was received too often here, if this one has one.
     ///
@@ -54,76 +62,82 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError>;
 }
 
-/// One receipt of a message: its payload, and the right to settle it, which is used up by settling.
+/// A message that was received, with the right to settle it. Settling consumes the delivery, so settling it twice does
+/// not compile.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The job that it is about, or why the body can't be read.
+    /// The job that the message refers to, or why its body cannot be read.
     pub message: Result<JobMessage, MessageError>,
-    /// The queue's name for the message, for the log. Not an identity: a redriven message has a new one.
+    /// The queue's id of the message, for the log. It is not an identity: a redriven message has a new id.
     pub message_id: String,
-    /// How often the message has been received, this time included.
+    /// How often the message has been received, including this time.
     pub receive_count: u32,
-    /// On a FIFO queue, the group within which order counts.
+    /// On a FIFO queue, the message group, within which order is preserved.
     pub group: Option<String>,
-    /// What names this delivery to the queue.
+    /// Identifies this delivery to the queue.
     pub receipt: Receipt,
 }
 
 impl Delivery {
-    /// Done with: never deliver it again.
-    pub fn delete(self) -> Settlement {
-        Settlement {
+    /// Settles the delivery by deleting its message.
+    pub fn delete(self) -> Deletion {
+        Deletion {
             receipt: self.receipt,
-            kind: SettlementKind::Delete,
         }
     }
 
-    /// Not done with: deliver it again after `delay`.
-    pub fn release(self, delay: Duration) -> Settlement {
-        Settlement {
+    /// Settles the delivery by returning its message to the queue, to be delivered again after `delay`.
+    pub fn release(self, delay: Duration) -> Release {
+        Release {
             receipt: self.receipt,
-            kind: SettlementKind::Release(delay),
+            delay,
         }
     }
 }
 
-/// What names a delivery to its queue.
+/// Identifies a delivery to its queue. Only the backend that created a receipt can interpret it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Receipt(pub(crate) ReceiptKind);
+pub struct Receipt(String);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum ReceiptKind {
-    Sqs(String),
-    Postgres { id: Uuid, delivery: i64 },
+impl Receipt {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
-/// What became of extending a delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Extension {
-    /// It is hidden for the whole visibility from now.
-    Extended,
-    /// It belongs to this worker no longer, and can't be extended.
-    Lost,
-    /// The queue did not answer; it may still be extended.
-    Failed(String),
-}
-
-/// A delivery's end, still to be told to the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settlement {
+/// A delivery that was settled by deleting its message. The queue does not know yet.
+#[derive(Debug)]
+pub struct Deletion {
     pub(crate) receipt: Receipt,
-    pub(crate) kind: SettlementKind,
 }
 
-impl Settlement {
-    /// Whether the delivery is done with.
-    pub fn is_delete(&self) -> bool {
-        self.kind == SettlementKind::Delete
-    }
+/// A delivery that was settled by returning its message to the queue. The queue does not know yet.
+#[derive(Debug)]
+pub struct Release {
+    pub(crate) receipt: Receipt,
+    pub(crate) delay: Duration,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SettlementKind {
-    Delete,
-    Release(Duration),
+/// How a delivery was settled.
+#[derive(Debug)]
+pub enum Settlement {
+    /// Its message is deleted.
+    Delete(Deletion),
+    /// Its message is delivered again later.
+    Release(Release),
+}
+
+/// The queue's answer for one receipt of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BatchOutcome {
+    /// The queue did it.
+    Done,
+    /// The delivery no longer belongs to this worker. Another attempt would not help.
+    Lost,
+    /// The queue did not do it, for this reason. Another attempt may succeed.
+    Failed(String),
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use job_queue::{Delivery, Settlement, Subscription};
+use job_queue::{BatchOutcome, Deletion, Delivery, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
 use shared_model::job_store::redrive::{self, GivenUp};
@@ -47,7 +47,7 @@ async fn settle_all(
     pool: &Pool,
     deliveries: Vec<Delivery>,
 ) -> bool {
-    let mut settlements: Vec<Settlement> = Vec::new();
+    let mut deletions: Vec<Deletion> = Vec::new();
     let mut answered = true;
     for delivery in deliveries {
         let message = match &delivery.message {
@@ -64,9 +64,9 @@ async fn settle_all(
             Ok(GivenUp::Failed) => {
                 log::error!("job.id":% = id; "the job failed: the queue gave it up");
                 metrics::counter!("worker_dead_letters_failed_total").increment(1);
-                settlements.push(delivery.delete());
+                deletions.push(delivery.delete());
             }
-            Ok(GivenUp::Void) => settlements.push(delivery.delete()),
+            Ok(GivenUp::Void) => deletions.push(delivery.delete()),
             // looked at again when its visibility ends
             Ok(GivenUp::Running) => {}
             Err(error) => {
@@ -75,8 +75,15 @@ async fn settle_all(
             }
         }
     }
-    // what is left comes again, and finds its job ended
-    answered & dead_letters.settle(settlements).await.is_empty()
+    let outcomes = dead_letters.delete(&deletions).await;
+    for outcome in &outcomes {
+        if let BatchOutcome::Failed(error) = outcome {
+            // the message is delivered again, and its job found ended
+            log::warn!(error; "could not delete a message from the dead-letter queue");
+            answered = false;
+        }
+    }
+    answered
 }
 
 async fn pause(failures: u32, stop: &CancellationToken) -> bool {

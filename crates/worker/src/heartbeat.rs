@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{Extension, Subscription};
+use job_queue::{BatchOutcome, Subscription};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job_store::claims::{self, Beat, ClaimKey, Renewed};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
@@ -68,14 +68,14 @@ async fn extend_visibility(
     // counted from before the call: the queue's clock starts somewhere within it
     let until = Instant::now() + visibility;
     let mut extended = true;
-    for (entry, extension) in entries.iter().zip(subscription.extend(&receipts).await) {
-        match extension {
-            Extension::Extended => entry.hidden_until(until),
-            Extension::Lost => {
+    for (entry, outcome) in entries.iter().zip(subscription.extend(&receipts).await) {
+        match outcome {
+            BatchOutcome::Done => entry.hidden_until(until),
+            BatchOutcome::Lost => {
                 metrics::counter!("worker_deliveries_lost_total").increment(1);
                 entry.stop(Stop::Lost);
             }
-            Extension::Failed(error) => {
+            BatchOutcome::Failed(error) => {
                 log::warn!(error; "could not extend a delivery; trying again before its visibility ends");
                 extended = false;
             }

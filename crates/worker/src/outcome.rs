@@ -35,11 +35,14 @@ pub enum Outcome {
 impl Outcome {
     /// What the queue is told. `None`: nothing; the delivery shows up again when its visibility ends.
     pub fn settlement(self, delivery: Delivery) -> Option<Settlement> {
+        let release = |delivery: Delivery, delay| Settlement::Release(delivery.release(delay));
         match self {
-            Self::Succeeded | Self::Failed | Self::Revoked | Self::Void => Some(delivery.delete()),
-            Self::Retry(delay) | Self::Leased(delay) => Some(delivery.release(delay)),
-            Self::Undone => Some(delivery.release(CLAIM_RETRY_DELAY)),
-            Self::GivenBack => Some(delivery.release(Duration::ZERO)),
+            Self::Succeeded | Self::Failed | Self::Revoked | Self::Void => {
+                Some(Settlement::Delete(delivery.delete()))
+            }
+            Self::Retry(delay) | Self::Leased(delay) => Some(release(delivery, delay)),
+            Self::Undone => Some(release(delivery, CLAIM_RETRY_DELAY)),
+            Self::GivenBack => Some(release(delivery, Duration::ZERO)),
             // the queue counts the receipts of the one and moves it to the dead-letter queue; whoever has the other settles it
             Self::Unreadable | Self::Lost => None,
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{MAX_BATCH, Settlement, Subscription};
+use job_queue::{BatchOutcome, MAX_BATCH, Settlement, Subscription};
 use shared_model::backoff::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -12,8 +12,9 @@ use crate::held::Held;
 
 /// How long a settlement waits for others to go with: a batch costs as much as a single one.
 const LINGER: Duration = Duration::from_millis(20);
-/// After so many tries a settlement is let go. The delivery then comes once more, and finds its job ended.
-const MAX_TRIES: u32 = 4;
+/// Attempts per settlement. After the last one, the queue delivers the message once more, and the worker finds that its
+/// job has ended.
+const MAX_ATTEMPTS: u32 = 4;
 
 /// Takes settlements. Clones share the way to the queue.
 #[derive(Debug, Clone)]
@@ -59,22 +60,49 @@ async fn settle_all(
     }
 }
 
-async fn settle_batch(subscription: &dyn Subscription, held: &Held, mut batch: Vec<Settlement>) {
-    for tries in 1..=MAX_TRIES {
-        let (deleted, released): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(Settlement::is_delete);
-        batch = subscription.settle(deleted).await;
-        if !released.is_empty() {
-            let _gate = held.extension_gate().await;
-            batch.extend(subscription.settle(released).await);
-        }
-        if batch.is_empty() {
-            return;
-        }
-        if tries < MAX_TRIES {
-            tokio::time::sleep(Backoff::CALL.after(tries)).await;
+async fn settle_batch(subscription: &dyn Subscription, held: &Held, batch: Vec<Settlement>) {
+    let (mut deletions, mut releases) = (Vec::new(), Vec::new());
+    for settlement in batch {
+        match settlement {
+            Settlement::Delete(deletion) => deletions.push(deletion),
+            Settlement::Release(release) => releases.push(release),
         }
     }
-    metrics::counter!("worker_settlements_failed_total").increment(batch.len() as u64);
-    log::warn!("queue.settlements" = batch.len(); "gave up telling the queue; these deliveries will come once more");
+    for attempt in 1..=MAX_ATTEMPTS {
+        let outcomes = subscription.delete(&deletions).await;
+        deletions = failed(deletions, outcomes, "delete");
+        if !releases.is_empty() {
+            let _gate = held.extension_gate().await;
+            let outcomes = subscription.release(&releases).await;
+            releases = failed(releases, outcomes, "release");
+        }
+        if deletions.is_empty() && releases.is_empty() {
+            return;
+        }
+        if attempt < MAX_ATTEMPTS {
+            tokio::time::sleep(Backoff::CALL.after(attempt)).await;
+        }
+    }
+    let unsettled = deletions.len() + releases.len();
+    metrics::counter!("worker_settlements_failed_total").increment(unsettled as u64);
+    log::warn!("queue.settlements" = unsettled; "gave up settling; the queue will deliver these messages once more");
+}
+
+/// Returns the settlements that are worth another attempt.
+fn failed<T>(settlements: Vec<T>, outcomes: Vec<BatchOutcome>, verb: &str) -> Vec<T> {
+    settlements
+        .into_iter()
+        .zip(outcomes)
+        .filter_map(|(settlement, outcome)| match outcome {
+            BatchOutcome::Done => None,
+            BatchOutcome::Lost => {
+                log::debug!("could not {verb} a delivery: it no longer belongs to this worker");
+                None
+            }
+            BatchOutcome::Failed(error) => {
+                log::warn!(error; "could not {verb} a delivery");
+                Some(settlement)
+            }
+        })
+        .collect()
 }

@@ -22,8 +22,7 @@ use crate::error::QueueError;
 use crate::publisher::MAX_BATCH;
 use crate::queue_url::QueueUrl;
 use crate::subscription::{
-    Delivery, Extension, Receipt, ReceiptKind, Settlement, SettlementKind, Subscription,
-    SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Release, Subscription, SubscriptionOptions,
 };
 
 /// How much longer than its wait a poll may take: then it is dead, and a new one is made.
@@ -77,15 +76,24 @@ impl SqsSubscription {
         Ok(answer.attributes.unwrap_or_default())
     }
 
-    /// Hides deliveries for so long from now; one answer each, in order. At most ten.
-    async fn hide(&self, receipts: &[(&str, Duration)]) -> Vec<Extension> {
+    /// Hides each delivery for its duration, counted from now. Returns one outcome each, in order.
+    async fn hide_all(&self, receipts: Vec<(&Receipt, Duration)>) -> Vec<BatchOutcome> {
+        let mut outcomes = Vec::with_capacity(receipts.len());
+        for batch in receipts.chunks(MAX_BATCH) {
+            outcomes.extend(self.hide_batch(batch).await);
+        }
+        outcomes
+    }
+
+    /// As `hide_all`, for at most ten.
+    async fn hide_batch(&self, receipts: &[(&Receipt, Duration)]) -> Vec<BatchOutcome> {
         let entries = receipts
             .iter()
             .enumerate()
-            .map(|(index, (handle, visibility))| {
+            .map(|(index, (receipt, visibility))| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(index.to_string())
-                    .receipt_handle(*handle)
+                    .receipt_handle(receipt.as_str())
                     .visibility_timeout(whole_seconds((*visibility).min(MAX_VISIBILITY)))
                     .build()
             });
@@ -119,12 +127,12 @@ impl SqsSubscription {
         outcomes(receipts.len(), answer.await)
     }
 
-    /// Deletes deliveries; one answer each, in order. At most ten.
-    async fn delete(&self, handles: &[&str]) -> Vec<Extension> {
-        let entries = handles.iter().enumerate().map(|(index, handle)| {
+    /// Deletes at most ten messages. Returns one outcome each, in order.
+    async fn delete_batch(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        let entries = deletions.iter().enumerate().map(|(index, deletion)| {
             DeleteMessageBatchRequestEntry::builder()
                 .id(index.to_string())
-                .receipt_handle(*handle)
+                .receipt_handle(deletion.receipt.as_str())
                 .build()
         });
         let answer = async {
@@ -150,7 +158,7 @@ impl SqsSubscription {
                 answer.failed,
             ))
         };
-        outcomes(handles.len(), answer.await)
+        outcomes(deletions.len(), answer.await)
     }
 }
 
@@ -189,41 +197,25 @@ impl Subscription for SqsSubscription {
             .collect())
     }
 
-    async fn extend(&self, receipts: &[Receipt]) -> Vec<Extension> {
-        let mut extensions = Vec::with_capacity(receipts.len());
-        for batch in receipts.chunks(MAX_BATCH) {
-            let batch: Vec<_> = batch
-                .iter()
-                .map(|receipt| (handle(receipt), self.options.visibility))
-                .collect();
-            extensions.extend(self.hide(&batch).await);
-        }
-        extensions
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
+        let visibility = self.options.visibility;
+        let receipts = receipts.iter().map(|receipt| (receipt, visibility));
+        self.hide_all(receipts.collect()).await
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Vec<Settlement> {
-        let (deleted, released): (Vec<_>, Vec<_>) = settlements
-            .into_iter()
-            .partition(|settlement| settlement.kind == SettlementKind::Delete);
-        let mut again = Vec::new();
-        for batch in deleted.chunks(MAX_BATCH) {
-            let handles: Vec<_> = batch
-                .iter()
-                .map(|settlement| handle(&settlement.receipt))
-                .collect();
-            collect_failed(batch, self.delete(&handles).await, "delete", &mut again);
+    async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        let mut outcomes = Vec::with_capacity(deletions.len());
+        for batch in deletions.chunks(MAX_BATCH) {
+            outcomes.extend(self.delete_batch(batch).await);
         }
-        for batch in released.chunks(MAX_BATCH) {
-            let delays: Vec<_> = batch
-                .iter()
-                .map(|settlement| match settlement.kind {
-                    SettlementKind::Release(delay) => (handle(&settlement.receipt), delay),
-                    SettlementKind::Delete => (handle(&settlement.receipt), Duration::ZERO),
-                })
-                .collect();
-            collect_failed(batch, self.hide(&delays).await, "give back", &mut again);
-        }
-        again
+        outcomes
+    }
+
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        let receipts = releases
+            .iter()
+            .map(|release| (&release.receipt, release.delay));
+        self.hide_all(receipts.collect()).await
     }
 
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
@@ -312,15 +304,7 @@ fn delivery(message: Message) -> Delivery {
             .unwrap_or(1),
         group: attribute(MessageSystemAttributeName::MessageGroupId).cloned(),
         message_id: message.message_id.unwrap_or_default(),
-        receipt: Receipt(ReceiptKind::Sqs(message.receipt_handle.unwrap_or_default())),
-    }
-}
-
-fn handle(receipt: &Receipt) -> &str {
-    match &receipt.0 {
-        ReceiptKind::Sqs(handle) => handle,
-        // never: receipts come from the subscription that settles them; SQS refuses an empty handle
-        ReceiptKind::Postgres { .. } => "",
+        receipt: Receipt::new(message.receipt_handle.unwrap_or_default()),
     }
 }
 
@@ -349,46 +333,26 @@ fn one_try_within(bound: Duration) -> aws_sdk_sqs::config::Builder {
 type BatchAnswer = (HashSet<String>, Vec<BatchResultErrorEntry>);
 
 /// Matches a batch's answer to its entries. What stands in neither list counts as failed.
-fn outcomes(count: usize, answer: Result<BatchAnswer, QueueError>) -> Vec<Extension> {
+fn outcomes(count: usize, answer: Result<BatchAnswer, QueueError>) -> Vec<BatchOutcome> {
     let (done, failed) = match answer {
         Ok(answer) => answer,
-        Err(error) => return vec![Extension::Failed(error.to_string()); count],
+        Err(error) => return vec![BatchOutcome::Failed(error.to_string()); count],
     };
     let outcome = |index: usize| {
         let id = index.to_string();
         if done.contains(&id) {
-            return Extension::Extended;
+            return BatchOutcome::Done;
         }
         match failed.iter().find(|entry| entry.id == id) {
             // the handle is old, the message deleted or visible again, or its 12 hours are over
-            Some(entry) if entry.sender_fault => Extension::Lost,
+            Some(entry) if entry.sender_fault => BatchOutcome::Lost,
             Some(entry) => {
-                Extension::Failed(entry.message.clone().unwrap_or_else(|| entry.code.clone()))
+                BatchOutcome::Failed(entry.message.clone().unwrap_or_else(|| entry.code.clone()))
             }
-            None => Extension::Failed("the answer does not name it".to_owned()),
+            None => BatchOutcome::Failed("the answer does not name it".to_owned()),
         }
     };
     (0..count).map(outcome).collect()
-}
-
-fn collect_failed(
-    batch: &[Settlement],
-    outcomes: Vec<Extension>,
-    verb: &str,
-    again: &mut Vec<Settlement>,
-) {
-    for (settlement, outcome) in batch.iter().zip(outcomes) {
-        match outcome {
-            Extension::Extended => {}
-            Extension::Lost => {
-                log::debug!("could not {verb} a delivery that is this worker's no longer");
-            }
-            Extension::Failed(error) => {
-                log::warn!(error; "could not {verb} a delivery");
-                again.push(settlement.clone());
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -412,10 +376,13 @@ mod tests {
                 .unwrap(),
         ];
         let outcomes = outcomes(4, Ok((HashSet::from(["0".to_owned()]), failed)));
-        assert_eq!(outcomes[0], Extension::Extended);
-        assert_eq!(outcomes[1], Extension::Lost);
-        assert_eq!(outcomes[2], Extension::Failed("InternalError".to_owned()));
-        assert!(matches!(outcomes[3], Extension::Failed(_)));
+        assert_eq!(outcomes[0], BatchOutcome::Done);
+        assert_eq!(outcomes[1], BatchOutcome::Lost);
+        assert_eq!(
+            outcomes[2],
+            BatchOutcome::Failed("InternalError".to_owned())
+        );
+        assert!(matches!(outcomes[3], BatchOutcome::Failed(_)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use job_queue::Extension;
+use job_queue::BatchOutcome;
 use shared_model::job::JobId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,7 @@ async fn an_extended_delivery_stays_hidden(kind: Kind) {
                 let mut extensions = holder.extend(&receipts).await;
                 while extensions
                     .iter()
-                    .any(|extension| matches!(extension, Extension::Failed(_)))
+                    .any(|extension| matches!(extension, BatchOutcome::Failed(_)))
                     && hidden_since.elapsed() < BRIEF_VISIBILITY
                 {
                     extensions = holder.extend(&receipts).await;
@@ -96,7 +96,7 @@ async fn an_extended_delivery_stays_hidden(kind: Kind) {
                 if hidden_since.elapsed() >= BRIEF_VISIBILITY {
                     return None;
                 }
-                assert_eq!(extensions, vec![Extension::Extended; 2]);
+                assert_eq!(extensions, vec![BatchOutcome::Done; 2]);
                 hidden_since = extending;
             }
             Some(Instant::now())
@@ -124,9 +124,9 @@ async fn what_is_given_back_is_delivered_at_once_to_another(kind: Kind) {
     assert_eq!(
         queue
             .subscription
-            .settle(vec![delivery.release(Duration::ZERO)])
+            .release(&[delivery.release(Duration::ZERO)])
             .await,
-        []
+        [BatchOutcome::Done]
     );
     let other = queue.second_subscription();
     let given_back = Instant::now();
@@ -144,9 +144,9 @@ async fn what_is_given_back_for_later_rests_so_long(kind: Kind) {
     assert_eq!(
         queue
             .subscription
-            .settle(vec![delivery.release(Duration::from_secs(3))])
+            .release(&[delivery.release(Duration::from_secs(3))])
             .await,
-        []
+        [BatchOutcome::Done]
     );
     let again = queue.receive(1).await;
     assert_eq!(ids(&again), published);
@@ -165,16 +165,16 @@ async fn what_is_settled_with_its_job_ended_never_comes_again(kind: Kind) {
         let began = Instant::now();
         let deliveries = receive_all(brief.as_ref(), 12).await;
         queue.end_jobs(&published).await;
-        let settlements = deliveries
+        let deletions: Vec<_> = deliveries
             .into_iter()
             .map(job_queue::Delivery::delete)
             .collect();
-        let unsettled = brief.settle(settlements).await;
+        let outcomes = brief.delete(&deletions).await;
         // some may have come again before they were settled
         if began.elapsed() >= BRIEF_VISIBILITY {
             return false;
         }
-        assert_eq!(unsettled, []);
+        assert_eq!(outcomes, vec![BatchOutcome::Done; 12]);
         // waits for two visibilities
         assert_eq!(ids(&receive(brief.as_ref(), 10).await), []);
         true
@@ -192,15 +192,18 @@ async fn a_delivery_that_came_again_can_not_be_kept_by_its_first_holder(kind: Ki
         .subscription
         .extend(std::slice::from_ref(&second.receipt))
         .await;
-    assert_eq!(kept_by_second, [Extension::Extended]);
+    assert_eq!(kept_by_second, [BatchOutcome::Done]);
     // SQS may answer that a standard queue's old handle was extended; what counts is that giving it back takes nothing
     // from the second holder where the queue is ours to say so
     if kind == Kind::Postgres {
         assert_eq!(
             brief.extend(std::slice::from_ref(&first.receipt)).await,
-            [Extension::Lost]
+            [BatchOutcome::Lost]
         );
-        assert_eq!(brief.settle(vec![first.release(Duration::ZERO)]).await, []);
+        assert_eq!(
+            brief.release(&[first.release(Duration::ZERO)]).await,
+            [BatchOutcome::Lost]
+        );
         let stop = CancellationToken::new();
         stop.cancel();
         assert!(

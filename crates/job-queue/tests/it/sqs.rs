@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
-use job_queue::{Publisher, QueueError, Subscription, SubscriptionOptions};
+use job_queue::{BatchOutcome, Publisher, QueueError, Subscription, SubscriptionOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Kind, Queue, aws_config, id_set, ids};
@@ -19,18 +19,21 @@ async fn one_group_keeps_its_order_also_across_a_retry() {
     let head = head.into_iter().next().unwrap();
     queue
         .subscription
-        .settle(vec![head.release(Duration::from_secs(1))])
+        .release(&[head.release(Duration::from_secs(1))])
         .await;
     let mut order = Vec::new();
     while order.len() < 5 {
         let deliveries = queue.receive(10).await;
         assert!(!deliveries.is_empty(), "only {} came", order.len());
         order.extend(ids(&deliveries));
-        let settlements = deliveries
+        let deletions: Vec<_> = deliveries
             .into_iter()
             .map(job_queue::Delivery::delete)
             .collect();
-        assert_eq!(queue.subscription.settle(settlements).await, []);
+        assert_eq!(
+            queue.subscription.delete(&deletions).await,
+            vec![BatchOutcome::Done; deletions.len()]
+        );
     }
     assert_eq!(order, published);
 }
@@ -55,7 +58,7 @@ async fn a_new_generation_of_a_job_is_not_taken_for_a_repeat() {
     let mut messages = queue.jobs(1).await;
     queue.publisher.publish(&messages).await.unwrap();
     let first = queue.receive(1).await.pop().unwrap();
-    queue.subscription.settle(vec![first.delete()]).await;
+    queue.subscription.delete(&[first.delete()]).await;
     messages[0].generation = 2;
     queue.publisher.publish(&messages).await.unwrap();
     let second = queue.receive(1).await;
