@@ -9,7 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 
-use crate::response::links::PublicUrl;
+use crate::public_url::PublicUrl;
 
 /// The port of the original's clients.
 const DEFAULT_BIND_ADDR: SocketAddr =

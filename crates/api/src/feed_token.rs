@@ -1,18 +1,17 @@
-//! What a feed's URL holds: the feed's id, and a secret that only its subscriber knows.
+//! The token in a feed's URL: the feed's id, and a secret that only the subscriber knows.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::response::problem::ApiError;
-
-/// 160 bits: not to be guessed.
+/// 160 bits, which nobody can guess.
 const SECRET_BYTES: usize = 20;
+/// A UUID without hyphens.
 const ID_CHARS: usize = 32;
 
-/// The token in a feed's URL. Written with its secret by `Display` alone.
+/// The token in a feed's URL. Only `Display` shows the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FeedToken {
     /// The feed.
@@ -20,23 +19,26 @@ pub struct FeedToken {
     secret: String,
 }
 
+/// The operating system provides no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("no random bytes: {0}")]
+pub struct NoRandomness(getrandom::Error);
+
 impl FeedToken {
-    /// A new one for a feed.
+    /// Generates a token for the feed `id`.
     ///
     /// # Errors
-    /// When the operating system gives no random bytes.
-    pub fn generate(id: Uuid) -> Result<Self, ApiError> {
+    /// Returns an error if the operating system provides no random bytes.
+    pub fn generate(id: Uuid) -> Result<Self, NoRandomness> {
         let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| ApiError::NoRandomness(error.to_string()))?;
-        let mut secret = String::with_capacity(2 * SECRET_BYTES);
-        for byte in bytes {
-            // writing to a String can't fail
-            let _ = write!(secret, "{byte:02x}");
-        }
-        Ok(Self { id, secret })
+        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
+        Ok(Self {
+            id,
+            secret: hex::encode(bytes),
+        })
     }
 
-    /// Reads one from a URL. `None`: it can't be a feed's.
+    /// Parses the token of a URL. Returns `None` if no feed can have this token.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.split_at_checked(ID_CHARS)?;
         let is_secret = secret.len() == 2 * SECRET_BYTES && secret.is_ascii();
@@ -46,12 +48,12 @@ impl FeedToken {
         })
     }
 
-    /// What is stored of it.
+    /// Returns the hash of the secret. Only the hash is stored.
     pub fn secret_sha256(&self) -> Vec<u8> {
         Sha256::digest(&self.secret).to_vec()
     }
 
-    /// Whether it is the one of which that was stored. Takes as long for a wrong one as for the right one.
+    /// Returns whether `secret_sha256` is the hash of this token's secret, in constant time.
     pub fn matches(&self, secret_sha256: &[u8]) -> bool {
         self.secret_sha256().ct_eq(secret_sha256).into()
     }
@@ -76,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_back_and_matches_only_its_own_hash() {
+    fn a_token_survives_a_round_trip_and_matches_only_its_own_hash() {
         let token = FeedToken::generate(Uuid::now_v7()).unwrap();
         let other = FeedToken::generate(token.id).unwrap();
         assert_eq!(FeedToken::parse(&token.to_string()), Some(token.clone()));
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_not_read() {
+    fn a_malformed_token_is_refused() {
         let good = FeedToken::generate(Uuid::now_v7()).unwrap().to_string();
         let short = &good[..71];
         for text in [

@@ -21,6 +21,8 @@ pub mod config;
 pub mod feed_token;
 pub mod observe;
 pub mod page;
+pub mod public_url;
+pub mod readiness;
 pub mod request;
 pub mod response;
 pub mod routes;

@@ -8,7 +8,6 @@ mod minify;
 pub(crate) mod swagger_ui;
 mod version;
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
@@ -128,12 +127,7 @@ pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> H
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        // writing to a String can't fail
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    hex::encode(Sha256::digest(bytes))
 }
 
 fn content_type(name: &str) -> &'static str {

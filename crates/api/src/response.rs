@@ -2,8 +2,10 @@
 
 pub mod cursor;
 pub mod download;
+pub mod feed;
 pub mod job;
 pub mod links;
+pub mod list_page;
 pub(crate) mod openapi;
 pub mod problem;
 pub mod stored_calendar;

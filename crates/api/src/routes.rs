@@ -1,11 +1,16 @@
 //! What can be asked.
 
+mod calendar_download;
 mod docs;
+mod feed_calendar;
 mod feeds;
 mod health;
 mod job_events;
+mod job_list;
 mod job_result;
 mod jobs;
+mod path;
+mod todo_list;
 mod todos;
 
 use actix_web::guard::{Any, Get, Head};
@@ -32,7 +37,9 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
         .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
-        .service(resource("/calendar/{token}.ics", "GET, HEAD").route(get().to(feeds::calendar)))
+        .service(
+            resource("/calendar/{token}.ics", "GET, HEAD").route(get().to(feed_calendar::calendar)),
+        )
         .service(web::scope(API_PREFIX).configure(configure_api))
         .default_service(web::to(no_such_route));
 }
@@ -43,13 +50,13 @@ fn configure_api(config: &mut ServiceConfig) {
         .service(resource("/health", "GET, HEAD").route(get().to(health::health)))
         .service(
             resource("/todos", "GET, HEAD, POST")
-                .route(get().to(todos::list))
+                .route(get().to(todo_list::list))
                 .route(web::post().to(todos::create)),
         )
         // before /todos/{id}, which it would be taken for
         .service(
             resource("/todos/ical", "GET, HEAD, POST")
-                .route(get().to(jobs::list))
+                .route(get().to(job_list::list))
                 .route(web::post().to(jobs::create)),
         )
         .service(

@@ -22,8 +22,9 @@ use crate::background::startup::{Preparation, RefusedSetting};
 use crate::background::sweeper::Sweeper;
 use crate::config::{Cli, Config};
 use crate::observe::observe;
+use crate::readiness::QueueState;
 use crate::routes;
-use crate::state::{Api, QueueState, STATEMENT_TIMEOUT};
+use crate::state::{Api, STATEMENT_TIMEOUT};
 use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
 
 /// How long open requests may take once the process was told to stop; orchestrators kill after 30 seconds.
@@ -234,10 +235,7 @@ async fn measure(api: &Api) {
     loop {
         api.metrics.run_upkeep();
         // a database that is away has its own signs
-        if let Ok(backlog) = api
-            .query(|connection| Ok(outbox::backlog(connection)?))
-            .await
-        {
+        if let Ok(backlog) = api.query(outbox::backlog).await {
             let Backlog {
                 jobs,
                 oldest_age_seconds,

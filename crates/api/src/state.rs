@@ -1,11 +1,10 @@
-//! What the requests share, and their one door to the database.
+//! The state that all requests share, and their only access to the database.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use diesel::PgConnection;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde::Serialize;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{Job, JobId};
 use tokio::sync::{Notify, watch};
@@ -14,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background::job_watch::JobWatch;
 use crate::config::Config;
-use crate::response::links::Origin;
-use crate::response::problem::ApiError;
+use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
+use crate::request::origin::Origin;
 
 /// How long the database may take for one statement of the API, before it ends it: well over any honest one, and
 /// within a client's patience.
@@ -42,54 +41,15 @@ pub struct Api {
     pub metrics: PrometheusHandle,
 }
 
-/// How the relay last found the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum QueueState {
-    /// It has not been asked yet.
-    Unknown,
-    /// It took the last batch.
-    Reachable,
-    /// It did not take the last batch.
-    Unreachable,
-}
-
-/// Whether the process can serve, part by part. Jobs are accepted whatever the queue's state.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Readiness {
-    /// Whether the database answers.
-    pub database: DatabaseState,
-    /// Whether the schema is up to date.
-    pub migrations: MigrationState,
-    /// How the relay last found the queue; as information only.
-    pub queue: QueueState,
-}
-
-impl Readiness {
-    /// Whether requests can be served.
-    pub fn is_ready(&self) -> bool {
-        self.database == DatabaseState::Reachable && self.migrations == MigrationState::Done
-    }
-}
-
-/// Whether the database answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatabaseState {
-    /// It does.
-    Reachable,
-    /// It does not, or all connections are busy.
-    Unreachable,
-}
-
-/// Whether the schema is up to date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MigrationState {
-    /// It is.
-    Done,
-    /// It is not, or that is not known yet.
-    Pending,
+/// A query could not be run, or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The process has just started: the database schema may not be up to date yet.
+    #[error("the service is starting")]
+    Starting,
+    /// The database did not respond, or refused a statement.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
 }
 
 impl Api {
@@ -113,25 +73,25 @@ impl Api {
         }
     }
 
-    /// Opens the door: the schema is there.
+    /// Lets queries run from now on, because the database schema is up to date.
     pub fn start(&self) {
         self.started.get_or_init(|| ());
     }
 
-    /// Runs queries where they may block.
+    /// Runs `queries` on a thread that may block.
     ///
     /// # Errors
-    /// `Starting` before the schema is there, `Database` when no connection is to be had in time; else what `queries`
-    /// gave.
-    pub async fn query<T, F>(&self, queries: F) -> Result<T, ApiError>
+    /// Returns `Starting` before [`start`](Self::start), and `Database` if no connection becomes free in time or
+    /// `queries` fails.
+    pub async fn query<T, F>(&self, queries: F) -> Result<T, QueryError>
     where
-        F: FnOnce(&mut PgConnection) -> Result<T, ApiError> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, DatabaseError> + Send + 'static,
         T: Send + 'static,
     {
         if self.started.get().is_none() {
-            return Err(ApiError::Starting);
+            return Err(QueryError::Starting);
         }
-        self.pool.run(queries).await
+        Ok(self.pool.run(queries).await?)
     }
 
     /// Waits until a job has ended, and gives it then, in version `from` (0: whichever it is) or later. `None`: it has not

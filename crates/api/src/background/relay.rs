@@ -15,7 +15,7 @@ use shared_model::message::JobMessage;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::state::QueueState;
+use crate::readiness::QueueState;
 use crate::telemetry::{OUTBOX_FAILURES, OUTBOX_PUBLISHED};
 
 /// How often an idle relay looks by itself: for what another API accepted and then died over, and for what the sweeps

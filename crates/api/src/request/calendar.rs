@@ -9,9 +9,9 @@ use shared_model::calendar_options::{
 use shared_model::job::CalendarRequest;
 use shared_model::todo::TodoFilter;
 
-use crate::request::json_body::{Members, boolean, text};
+use crate::request::input_error::InputError;
+use crate::request::members::{Members, boolean, text};
 use crate::request::query::{Query, window_days};
-use crate::response::problem::ApiError;
 
 const MEMBERS: [&str; 5] = ["completed", "window", "component", "alarm", "name"];
 
@@ -29,7 +29,7 @@ struct Given {
 ///
 /// # Errors
 /// When a member of the body is unknown, an option is not what it should be, or the two contradict.
-pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, ApiError> {
+pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, InputError> {
     let query = Given::in_query(query)?;
     let body = body.map_or_else(|| Ok(Given::default()), Given::in_body)?;
     Ok(CalendarRequest {
@@ -46,7 +46,7 @@ pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, Api
 }
 
 impl Given {
-    fn in_query(query: &Query) -> Result<Self, ApiError> {
+    fn in_query(query: &Query) -> Result<Self, InputError> {
         let TodoFilter { completed, window } = query.todo_filter()?;
         Ok(Self {
             completed,
@@ -57,7 +57,7 @@ impl Given {
         })
     }
 
-    fn in_body(mut members: Members) -> Result<Self, ApiError> {
+    fn in_body(mut members: Members) -> Result<Self, InputError> {
         members.allow_only(&MEMBERS)?;
         let mut take = |name| members.take(name).filter(|value| !value.is_null());
         let completed = take("completed").map(|value| boolean("completed", &value));
@@ -74,29 +74,29 @@ impl Given {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map")]
-fn window(value: Value) -> Result<i32, ApiError> {
+fn window(value: Value) -> Result<i32, InputError> {
     match value.as_i64() {
         Some(days) => window_days(days),
-        None => Err(ApiError::invalid("window must be a whole number of days")),
+        None => Err(InputError::invalid("window must be a whole number of days")),
     }
 }
 
 fn parse<T: FromStr<Err = OptionError>>(
     name: &str,
     text: Option<&str>,
-) -> Result<Option<T>, ApiError> {
+) -> Result<Option<T>, InputError> {
     text.map(str::parse)
         .transpose()
-        .map_err(|error| ApiError::invalid(format!("{name} {error}")))
+        .map_err(|error| InputError::invalid(format!("{name} {error}")))
 }
 
 fn agreed<T: PartialEq>(
     name: &str,
     query: Option<T>,
     body: Option<T>,
-) -> Result<Option<T>, ApiError> {
+) -> Result<Option<T>, InputError> {
     match (query, body) {
-        (Some(query), Some(body)) if query != body => Err(ApiError::invalid(format!(
+        (Some(query), Some(body)) if query != body => Err(InputError::invalid(format!(
             "{name} is given in the query and in the body, and not alike"
         ))),
         (query, body) => Ok(query.or(body)),

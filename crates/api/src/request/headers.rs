@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
 
-use crate::response::problem::ApiError;
+use crate::request::input_error::InputError;
 
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -25,7 +25,7 @@ const MAX_WAIT_SECONDS: u64 = 20;
 ///
 /// # Errors
 /// When it is given twice, empty, too long, or holds anything but printable ASCII.
-pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, InputError> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
     let Some(value) = values.next() else {
         return Ok(None);
@@ -42,7 +42,7 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError
     if fits && values.next().is_none() {
         Ok(Some(key.to_owned()))
     } else {
-        Err(ApiError::invalid(
+        Err(InputError::invalid(
             "Idempotency-Key must be given once and have 1 to 255 printable ASCII characters without spaces",
         ))
     }
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    fn key(value: &str) -> Result<Option<String>, ApiError> {
+    fn key(value: &str) -> Result<Option<String>, InputError> {
         let request = TestRequest::default().insert_header((IDEMPOTENCY_KEY, value));
         idempotency_key(&request.to_http_request())
     }

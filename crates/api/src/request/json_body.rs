@@ -9,9 +9,9 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::TryStreamExt;
 use futures_util::future::LocalBoxFuture;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::response::problem::ApiError;
+use crate::request::members::Members;
 
 /// The longest body, in bytes. A todo of the longest texts, every character escaped, needs a tenth of it.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -19,13 +19,30 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long a body may take: a phone sends the longest in a second.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A request's body of at most [`MAX_BODY_BYTES`], and JSON by its type if it is not empty.
+/// A request body was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The body is longer than this many bytes.
+    #[error("the body is longer than {0} bytes")]
+    TooLarge(usize),
+    /// The body did not arrive in time.
+    #[error("the body did not come in time")]
+    TooSlow,
+    /// The request's headers say that the body is compressed or is not JSON.
+    #[error("the body must be JSON, uncompressed, with Content-Type: application/json")]
+    UnsupportedType,
+    /// The body can't be read or is not a JSON object. The text says why.
+    #[error("{0}")]
+    Malformed(String),
+}
+
+/// The body of a request: at most [`MAX_BODY_BYTES`] long, and JSON according to its headers if it is not empty.
 #[derive(Debug)]
 pub struct JsonBody(Bytes);
 
 impl FromRequest for JsonBody {
-    type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+    type Error = BodyError;
+    type Future = LocalBoxFuture<'static, Result<Self, BodyError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = is_json(request);
@@ -33,11 +50,11 @@ impl FromRequest for JsonBody {
         Box::pin(async move {
             let body = tokio::time::timeout(READ_TIMEOUT, read(payload))
                 .await
-                .unwrap_or(Err(ApiError::BodyTooSlow))?;
+                .unwrap_or(Err(BodyError::TooSlow))?;
             if body.is_empty() || is_json {
                 Ok(Self(body))
             } else {
-                Err(ApiError::UnsupportedType)
+                Err(BodyError::UnsupportedType)
             }
         })
     }
@@ -48,14 +65,18 @@ impl JsonBody {
     ///
     /// # Errors
     /// When the body is no JSON object.
-    pub fn members(self) -> Result<Option<Members>, ApiError> {
+    pub fn members(self) -> Result<Option<Members>, BodyError> {
         if self.0.is_empty() {
             return Ok(None);
         }
         match serde_json::from_slice(&self.0) {
             Ok(Value::Object(members)) => Ok(Some(Members(members))),
-            Ok(_) => Err(ApiError::invalid("the body must be a JSON object")),
-            Err(error) => Err(ApiError::invalid(format!("the body is not JSON: {error}"))),
+            Ok(_) => Err(BodyError::Malformed(
+                "the body must be a JSON object".into(),
+            )),
+            Err(error) => Err(BodyError::Malformed(format!(
+                "the body is not JSON: {error}"
+            ))),
         }
     }
 
@@ -63,8 +84,8 @@ impl JsonBody {
     ///
     /// # Errors
     /// When there is no body, or it is no JSON object.
-    pub fn required_members(self) -> Result<Members, ApiError> {
-        self.members()?.ok_or(ApiError::Invalid(
+    pub fn required_members(self) -> Result<Members, BodyError> {
+        self.members()?.ok_or(BodyError::Malformed(
             "the body must be a JSON object, and is empty".into(),
         ))
     }
@@ -83,77 +104,17 @@ fn is_json(request: &HttpRequest) -> bool {
     is_json && !encoded
 }
 
-async fn read(mut payload: Payload) -> Result<Bytes, ApiError> {
+async fn read(mut payload: Payload) -> Result<Bytes, BodyError> {
     let unreadable =
-        |error: PayloadError| ApiError::invalid(format!("the body can't be read: {error}"));
+        |error: PayloadError| BodyError::Malformed(format!("the body can't be read: {error}"));
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.try_next().await.map_err(unreadable)? {
         if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(ApiError::BodyTooLarge(MAX_BODY_BYTES));
+            return Err(BodyError::TooLarge(MAX_BODY_BYTES));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
-}
-
-/// The members of an object, taken one by one. A member that is null is there; of a repeated one the last counts.
-#[derive(Debug, Default)]
-pub struct Members(Map<String, Value>);
-
-#[cfg(test)]
-impl From<Value> for Members {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Object(members) => Self(members),
-            other => panic!("{other} is no object"),
-        }
-    }
-}
-
-impl Members {
-    /// Makes sure that there is nothing beside `known`.
-    ///
-    /// # Errors
-    /// When there is, with the first such name.
-    pub fn allow_only(&self, known: &[&str]) -> Result<(), ApiError> {
-        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(member) => Err(ApiError::ExtraFields {
-                member: member.chars().take(80).collect(),
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether nothing is left.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Takes a member.
-    pub fn take(&mut self, name: &str) -> Option<Value> {
-        self.0.remove(name)
-    }
-}
-
-/// Reads the member `name` as true or false.
-///
-/// # Errors
-/// When it is something else.
-pub fn boolean(name: &str, value: &Value) -> Result<bool, ApiError> {
-    value
-        .as_bool()
-        .ok_or_else(|| ApiError::invalid(format!("{name} must be true or false")))
-}
-
-/// Reads the member `name` as text.
-///
-/// # Errors
-/// When it is something else.
-pub fn text(name: &str, value: Value) -> Result<String, ApiError> {
-    match value {
-        Value::String(text) => Ok(text),
-        _ => Err(ApiError::invalid(format!("{name} must be text"))),
-    }
 }
 
 #[cfg(test)]
@@ -206,7 +167,7 @@ mod tests {
         };
         let request = actix_web::test::TestRequest::default().to_http_request();
         let body = JsonBody::from_request(&request, &mut payload).await;
-        assert!(matches!(body, Err(ApiError::BodyTooSlow)), "{body:?}");
+        assert!(matches!(body, Err(BodyError::TooSlow)), "{body:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The parameters of a URL's query.
 
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use shared_model::todo::{TodoFilter, WINDOW_MAX_DAYS};
 
-use crate::response::problem::ApiError;
+use crate::request::input_error::InputError;
 
 /// How many entries of a list can be asked for at once.
 const PAGE: RangeInclusive<u16> = 1..=1000;
@@ -19,8 +20,8 @@ const PAGE: RangeInclusive<u16> = 1..=1000;
 pub struct Query(Vec<(String, String)>);
 
 impl FromRequest for Query {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(Self::parse(request.query_string())))
@@ -45,10 +46,11 @@ impl Query {
     ///
     /// # Errors
     /// When it is something else.
-    pub fn value<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ApiError> {
+    pub fn value<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, InputError> {
         let parse = |text: &str| {
-            text.parse()
-                .or(Err(ApiError::invalid(format!("{name} must be {expected}"))))
+            text.parse().or(Err(InputError::invalid(format!(
+                "{name} must be {expected}"
+            ))))
         };
         self.text(name).map(parse).transpose()
     }
@@ -57,7 +59,7 @@ impl Query {
     ///
     /// # Errors
     /// When `completed` or `window` is none.
-    pub fn todo_filter(&self) -> Result<TodoFilter, ApiError> {
+    pub fn todo_filter(&self) -> Result<TodoFilter, InputError> {
         let completed = self.value("completed", "true or false")?;
         let window = self.value("window", "a whole number of days")?;
         Ok(TodoFilter {
@@ -70,13 +72,13 @@ impl Query {
     ///
     /// # Errors
     /// When `limit` is no number, or out of bounds.
-    pub fn limit(&self) -> Result<Option<u16>, ApiError> {
+    pub fn limit(&self) -> Result<Option<u16>, InputError> {
         let Some(limit) = self.value::<i64>("limit", "a whole number")? else {
             return Ok(None);
         };
         match u16::try_from(limit) {
             Ok(limit) if PAGE.contains(&limit) => Ok(Some(limit)),
-            _ => Err(ApiError::invalid(format!(
+            _ => Err(InputError::invalid(format!(
                 "limit must be from {} to {}",
                 PAGE.start(),
                 PAGE.end()
@@ -88,13 +90,16 @@ impl Query {
     ///
     /// # Errors
     /// When there is one and it is none.
-    pub fn after<T>(&self, cursor: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, ApiError> {
+    pub fn after<T>(
+        &self,
+        cursor: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, InputError> {
         let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
         match cursor(text) {
             Some(position) => Ok(Some(position)),
-            None => Err(ApiError::invalid(
+            None => Err(InputError::invalid(
                 "cursor must be one that a Link header gave",
             )),
         }
@@ -105,12 +110,12 @@ impl Query {
 ///
 /// # Errors
 /// When it is wider.
-pub fn window_days(days: i64) -> Result<i32, ApiError> {
+pub fn window_days(days: i64) -> Result<i32, InputError> {
     i32::try_from(days)
         .ok()
         .filter(|days| (-WINDOW_MAX_DAYS..=WINDOW_MAX_DAYS).contains(days))
         .ok_or_else(|| {
-            ApiError::invalid(format!(
+            InputError::invalid(format!(
                 "window must be from -{WINDOW_MAX_DAYS} to {WINDOW_MAX_DAYS} days"
             ))
         })

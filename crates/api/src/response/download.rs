@@ -1,6 +1,5 @@
 //! A result on its way to a client: in which coding, under which `ETag`, and how long.
 
-use std::fmt::Write;
 use std::io;
 
 use actix_web::body::SizedStream;
@@ -12,8 +11,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{Stream, TryStreamExt, stream};
 use shared_model::results::ResultSummary;
 
-use crate::response::problem::ApiError;
-use crate::response::stored_calendar;
+use crate::response::stored_calendar::{self, ReadError};
 
 /// How the bytes of a result are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,13 +22,18 @@ pub enum Coding {
     Identity,
 }
 
+/// The client accepts neither of the codings.
+#[derive(Debug, thiserror::Error)]
+#[error("the client accepts neither gzip nor identity encoding")]
+pub struct NotAcceptable;
+
 impl Coding {
     /// The one that the client likes best; gzipped of two that it likes alike, as it is stored so
     /// (<https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3>).
     ///
     /// # Errors
     /// When the client refuses both.
-    pub fn negotiate(request: &HttpRequest) -> Result<Self, ApiError> {
+    pub fn negotiate(request: &HttpRequest) -> Result<Self, NotAcceptable> {
         let AcceptEncoding(accepted) =
             AcceptEncoding::parse(request).unwrap_or(AcceptEncoding(Vec::new()));
         let quality_of = |coding: &Encoding| {
@@ -46,7 +49,7 @@ impl Coding {
         if gzip > Quality::ZERO && identity.is_none_or(|identity| gzip >= identity) {
             Ok(Self::Gzip)
         } else if identity == Some(Quality::ZERO) {
-            Err(ApiError::NotAcceptable)
+            Err(NotAcceptable)
         } else {
             Ok(Self::Identity)
         }
@@ -58,12 +61,7 @@ impl Coding {
             Self::Gzip => &result.gzip_sha256,
             Self::Identity => &result.sha256,
         };
-        let mut hex = String::with_capacity(2 * sha256.len());
-        for byte in sha256 {
-            // writing to a String can't fail
-            let _ = write!(hex, "{byte:02x}");
-        }
-        EntityTag::new_strong(hex)
+        EntityTag::new_strong(hex::encode(sha256))
     }
 }
 
@@ -93,7 +91,7 @@ pub fn calendar_body(
     response: &mut HttpResponseBuilder,
     coding: Coding,
     result: &ResultSummary,
-    parts: Option<impl Stream<Item = Result<Bytes, ApiError>> + 'static>,
+    parts: Option<impl Stream<Item = Result<Bytes, ReadError>> + 'static>,
 ) -> HttpResponse {
     response.content_type("text/calendar; charset=utf-8");
     let length = match coding {

@@ -6,7 +6,7 @@ use shared_model::job::{Job, JobError, JobId, JobStatus};
 use utoipa::ToSchema;
 
 use crate::response::links::Links;
-use crate::response::openapi::{JobFailure, TaskStatus};
+use crate::response::openapi::schemas::{JobFailure, TaskStatus};
 
 /// What a client is told of a job it just asked for.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,34 +1,30 @@
-//! Every error a client can get, as `application/problem+json` (RFC 9457) with the original's `error` member.
+//! Every error that a client can receive.
+
+mod body;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
-use actix_web::{HttpResponse, ResponseError};
-use serde::Serialize;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
-use crate::state::Readiness;
+use crate::feed_token::NoRandomness;
+use crate::readiness::Readiness;
+use crate::request::input_error::InputError;
+use crate::request::json_body::BodyError;
+use crate::response::download::NotAcceptable;
+use crate::state::QueryError;
 
-/// When to ask again for a job that has not ended.
+/// The `Retry-After` of a job that has not ended.
 pub const POLL_AFTER_SECONDS: u32 = 1;
-/// When to ask again while the database is away or not ready: restarts take a few seconds.
-const UNAVAILABLE_FOR_SECONDS: u32 = 5;
 
 /// Why a request gets no answer of its own.
 #[derive(Debug)]
 pub enum ApiError {
-    /// A member that is not known here.
-    ExtraFields {
-        /// Its name.
-        member: String,
-    },
-    /// A new todo without a title.
-    MissingTitle,
-    /// Something that is not what it should be. The text names it and says what it should be.
-    Invalid(Cow<'static, str>),
+    /// A query, a header or a JSON object holds an invalid value.
+    Input(InputError),
+    /// The body was refused.
+    Body(BodyError),
     /// No todo has that id.
     TodoNotFound,
     /// No job has that id.
@@ -50,8 +46,8 @@ pub enum ApiError {
     FeedNotFound,
     /// The feed's first calendar is not finished yet.
     FeedNotReady,
-    /// The operating system gives no random bytes.
-    NoRandomness(String),
+    /// The operating system provides no random bytes.
+    NoRandomness(NoRandomness),
     /// The `Idempotency-Key` came with another request before.
     KeyReused,
     /// Nothing is at that path.
@@ -60,12 +56,6 @@ pub enum ApiError {
     MethodNotAllowed(&'static str),
     /// Neither of the codings that there are is acceptable to the client.
     NotAcceptable,
-    /// The body is longer than this many bytes.
-    BodyTooLarge(usize),
-    /// The body did not come in time.
-    BodyTooSlow,
-    /// The body is no JSON.
-    UnsupportedType,
     /// The schema is not there yet: the process has just started.
     Starting,
     /// The process can't serve now; this is what is missing.
@@ -74,9 +64,43 @@ pub enum ApiError {
     Database(DatabaseError),
 }
 
-impl From<DatabaseError> for ApiError {
-    fn from(error: DatabaseError) -> Self {
-        Self::Database(error)
+impl From<InputError> for ApiError {
+    fn from(error: InputError) -> Self {
+        Self::Input(error)
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error)
+    }
+}
+
+/// For [`JsonBody`](crate::request::json_body::JsonBody) as an extractor.
+impl From<BodyError> for actix_web::Error {
+    fn from(error: BodyError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<NoRandomness> for ApiError {
+    fn from(error: NoRandomness) -> Self {
+        Self::NoRandomness(error)
+    }
+}
+
+impl From<NotAcceptable> for ApiError {
+    fn from(NotAcceptable: NotAcceptable) -> Self {
+        Self::NotAcceptable
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Starting => Self::Starting,
+            QueryError::Database(error) => Self::Database(error),
+        }
     }
 }
 
@@ -85,7 +109,7 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => error.fmt(f),
-            Self::NoRandomness(error) => f.write_str(error),
+            Self::NoRandomness(error) => error.fmt(f),
             _ => f.write_str(&self.detail()),
         }
     }
@@ -94,16 +118,11 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl ApiError {
-    /// Something that is not what it should be: `text` names it and says what it should be.
-    pub fn invalid(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::Invalid(text.into())
-    }
-
     /// The original's text, where it has one.
     fn original(&self) -> Option<&'static str> {
         Some(match self {
-            Self::ExtraFields { .. } => "extra fields",
-            Self::MissingTitle => "missing title",
+            Self::Input(InputError::UnknownMember { .. }) => "extra fields",
+            Self::Input(InputError::MissingTitle) => "missing title",
             Self::TodoNotFound => "Todo not found",
             Self::JobNotFound => "Task not found",
             Self::JobNotFinished(_) => "Task not finished",
@@ -114,7 +133,8 @@ impl ApiError {
             Self::NoResult { .. } => "Task failed",
             Self::JobEnded(_) => "Task already finished",
             Self::JobExpired => "Task expired",
-            Self::Invalid(_)
+            Self::Input(InputError::Invalid(_))
+            | Self::Body(_)
             | Self::FeedNotFound
             | Self::FeedNotReady
             | Self::NoRandomness(_)
@@ -122,9 +142,6 @@ impl ApiError {
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAcceptable
-            | Self::BodyTooLarge(_)
-            | Self::BodyTooSlow
-            | Self::UnsupportedType
             | Self::Starting
             | Self::NotReady(_)
             | Self::Database(_) => return None,
@@ -134,9 +151,8 @@ impl ApiError {
     /// A sentence for the client. Constant where the fault is ours.
     fn detail(&self) -> Cow<'_, str> {
         match self {
-            Self::ExtraFields { member } => format!("there is no member {member:?} here").into(),
-            Self::MissingTitle => "a todo needs a title".into(),
-            Self::Invalid(detail) => detail.as_ref().into(),
+            Self::Input(error) => error.to_string().into(),
+            Self::Body(error) => error.to_string().into(),
             Self::TodoNotFound => "no todo has this id".into(),
             Self::JobNotFound => "no job has this id".into(),
             Self::JobNotFinished(status) => format!("the job is {status}; ask again").into(),
@@ -155,11 +171,6 @@ impl ApiError {
             Self::NoSuchRoute => "there is nothing at this path".into(),
             Self::MethodNotAllowed(allowed) => format!("the methods here are {allowed}").into(),
             Self::NotAcceptable => "the result can be sent gzipped or as it is".into(),
-            Self::BodyTooLarge(limit) => format!("the body is longer than {limit} bytes").into(),
-            Self::BodyTooSlow => "the body did not come in time".into(),
-            Self::UnsupportedType => {
-                "the body must be JSON, uncompressed, with Content-Type: application/json".into()
-            }
             Self::Starting => "the service is starting; try again".into(),
             Self::NotReady(_) => "the service is not ready; try again".into(),
             Self::Database(DatabaseError::Unavailable(_)) => {
@@ -169,150 +180,5 @@ impl ApiError {
                 "the service failed; its log knows the cause by the request's id".into()
             }
         }
-    }
-
-    fn retry_after_seconds(&self) -> Option<u32> {
-        match self {
-            Self::JobNotFinished(_) => Some(POLL_AFTER_SECONDS),
-            Self::Starting
-            | Self::NotReady(_)
-            | Self::FeedNotReady
-            | Self::Database(DatabaseError::Unavailable(_)) => Some(UNAVAILABLE_FOR_SECONDS),
-            _ => None,
-        }
-    }
-
-    fn extension(&self) -> Extension<'_> {
-        match self {
-            Self::JobNotFinished(status) | Self::JobEnded(status) => Extension {
-                task_status: Some(*status),
-                ..Extension::default()
-            },
-            Self::NoResult { status, cause } => Extension {
-                task_status: Some(*status),
-                task_error: cause.as_ref(),
-                ..Extension::default()
-            },
-            Self::NotReady(readiness) => Extension {
-                readiness: Some(readiness),
-                ..Extension::default()
-            },
-            _ => Extension::default(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    error: &'a str,
-    #[serde(flatten)]
-    extension: Extension<'a>,
-}
-
-/// What a program can act on beside the status.
-#[derive(Default, Serialize)]
-struct Extension<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_status: Option<JobStatus>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task_error: Option<&'a JobError>,
-    #[serde(flatten)]
-    readiness: Option<&'a Readiness>,
-}
-
-impl ResponseError for ApiError {
-    fn status_code(&self) -> StatusCode {
-        match self {
-            Self::ExtraFields { .. } | Self::MissingTitle | Self::Invalid(_) => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::TodoNotFound
-            | Self::FeedNotFound
-            | Self::JobNotFound
-            | Self::JobNotFinished(_)
-            | Self::NoSuchRoute => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::NoResult { .. } | Self::JobEnded(_) => StatusCode::CONFLICT,
-            Self::JobExpired => StatusCode::GONE,
-            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Starting
-            | Self::NotReady(_)
-            | Self::FeedNotReady
-            | Self::Database(DatabaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(DatabaseError::Query(_)) | Self::NoRandomness(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-        }
-    }
-
-    fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        let detail = self.detail();
-        let problem = Problem {
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: &detail,
-            error: self.original().unwrap_or(&detail),
-            extension: self.extension(),
-        };
-        let mut response = HttpResponse::build(status);
-        response.insert_header((CACHE_CONTROL, "no-store"));
-        if let Some(seconds) = self.retry_after_seconds() {
-            response.insert_header((RETRY_AFTER, seconds));
-        }
-        if let Self::MethodNotAllowed(allowed) = self {
-            response.insert_header((ALLOW, *allowed));
-        }
-        if let Self::BodyTooLarge(_) | Self::BodyTooSlow = self {
-            // what is left of the body is not waited for
-            response.force_close();
-        }
-        response
-            .content_type("application/problem+json")
-            .json(problem)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use actix_web::body::MessageBody;
-
-    use super::*;
-
-    fn body(error: &ApiError) -> String {
-        let body = error.error_response().into_body();
-        String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap()
-    }
-
-    #[test]
-    fn a_problem_keeps_the_originals_error_member() {
-        let error = ApiError::ExtraFields {
-            member: "colour".into(),
-        };
-        assert_eq!(
-            body(&error),
-            r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"there is no member \"colour\" here","error":"extra fields"}"#
-        );
-    }
-
-    #[test]
-    fn a_fault_of_ours_is_in_the_log_and_not_in_the_answer() {
-        let cause = "the database is not available: host db-7.internal";
-        let error = ApiError::Database(DatabaseError::Unavailable("host db-7.internal".into()));
-        assert_eq!(error.to_string(), cause);
-        assert!(!body(&error).contains("db-7"), "{}", body(&error));
-        assert_eq!(
-            error.error_response().headers().get(RETRY_AFTER).unwrap(),
-            "5"
-        );
     }
 }

@@ -5,15 +5,12 @@ use std::io::{self, Write};
 use std::mem;
 
 use actix_web::web::{Bytes, Data};
-use diesel::PgConnection;
 use flate2::write::GzDecoder;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
-use shared_model::database::DatabaseError;
 use shared_model::job::JobId;
 use shared_model::results;
 
-use crate::response::problem::ApiError;
-use crate::state::Api;
+use crate::state::{Api, QueryError};
 
 /// How much is read at a time, gzipped: some thousand todos, so most calendars are read in one query.
 const PART_BYTES: i32 = 256 * 1024;
@@ -21,26 +18,30 @@ const PART_BYTES: i32 = 256 * 1024;
 /// a millisecond of a thread that others wait for.
 const STEP_BYTES: usize = 8 * 1024;
 
-/// The first part of a job's gzipped calendar; `None` if there is no calendar. It is read before the answer begins, so
-/// that whatever is wrong can still be said.
-///
-/// # Errors
-/// When the database does not answer.
-pub fn first_part(
-    connection: &mut PgConnection,
-    id: JobId,
-) -> Result<Option<Bytes>, DatabaseError> {
-    Ok(results::part(connection, id, 0, PART_BYTES)?.map(Bytes::from))
+/// A stored calendar could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The query for the next part failed.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The job expired while its calendar was being sent.
+    #[error("the job has expired; its result is kept no longer")]
+    Expired,
 }
 
-/// All `length` bytes of a job's gzipped calendar, of which `first` is read already. If the database goes away or the
-/// job expires meanwhile, they break off.
-pub fn gzipped(
+/// Opens the gzipped calendar of a job, which is `length` bytes long. Returns `None` if there is no calendar. This reads
+/// the first part, so that an error can still become the response; a later error ends the stream early.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub async fn open(
     api: Data<Api>,
     id: JobId,
-    first: Bytes,
     length: i32,
-) -> impl Stream<Item = Result<Bytes, ApiError>> {
+) -> Result<Option<impl Stream<Item = Result<Bytes, ReadError>>>, QueryError> {
+    let Some(first) = read_part(&api, id, 0).await? else {
+        return Ok(None);
+    };
     let offset = i32::try_from(first.len()).unwrap_or(i32::MAX);
     let others = stream::try_unfold(offset, move |offset| {
         let api = api.clone();
@@ -48,21 +49,27 @@ pub fn gzipped(
             if offset >= length {
                 return Ok(None);
             }
-            let part = api
-                .query(move |connection| Ok(results::part(connection, id, offset, PART_BYTES)?))
+            let part = read_part(&api, id, offset)
                 .await?
                 .filter(|part| !part.is_empty())
-                .ok_or(ApiError::JobExpired)?;
+                .ok_or(ReadError::Expired)?;
             let read = i32::try_from(part.len()).unwrap_or(i32::MAX);
-            Ok(Some((Bytes::from(part), offset.saturating_add(read))))
+            Ok(Some((part, offset.saturating_add(read))))
         }
     });
-    stream::iter([Ok(first)]).chain(others)
+    Ok(Some(stream::iter([Ok(first)]).chain(others)))
+}
+
+async fn read_part(api: &Api, id: JobId, offset: i32) -> Result<Option<Bytes>, QueryError> {
+    let part = api
+        .query(move |connection| results::part(connection, id, offset, PART_BYTES))
+        .await?;
+    Ok(part.map(Bytes::from))
 }
 
 /// What gzipped `parts` are when they are decompressed. What is damaged breaks off.
 pub fn decompressed(
-    parts: impl Stream<Item = Result<Bytes, ApiError>>,
+    parts: impl Stream<Item = Result<Bytes, ReadError>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {
     let state = (
         Box::pin(parts),

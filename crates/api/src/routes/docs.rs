@@ -6,20 +6,25 @@ use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 use utoipa::OpenApi;
 
-use super::{feeds, health, job_events, job_result, jobs, todos};
+use super::{
+    feed_calendar, feeds, health, job_events, job_list, job_result, jobs, todo_list, todos,
+};
 use crate::page::swagger_ui;
 use crate::page::{self, Asset};
+use crate::response::openapi::problems::ProblemDetails;
 use crate::response::problem::ApiError;
 
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(title = "TaskOverflow", description = "Todos, and calendars of them that are made in the background."),
     paths(
-        todos::list, todos::create, todos::find, todos::update, todos::delete,
-        jobs::create, jobs::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
-        feeds::create, feeds::list, feeds::delete, feeds::calendar,
+        todo_list::list, todos::create, todos::find, todos::update, todos::delete,
+        jobs::create, job_list::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
+        feeds::create, feeds::list, feeds::delete, feed_calendar::calendar,
         health::health, health::livez, health::readyz, health::metrics,
     ),
+    // the problem responses refer to it, and only the bodies of paths are collected
+    components(schemas(ProblemDetails)),
     tags(
         (name = "Todos"),
         (name = "Calendar jobs", description = "A calendar is asked for, made by a worker, and fetched."),

@@ -5,9 +5,11 @@ use actix_web::web::{Data, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::response::openapi::{self, ProblemDetails};
+use crate::readiness::Readiness;
+use crate::response::openapi::problems::NotReady;
+use crate::response::openapi::schemas;
 use crate::response::problem::ApiError;
-use crate::state::{Api, Readiness};
+use crate::state::Api;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
@@ -59,13 +61,8 @@ pub(super) struct Ready {
     tag = "Health",
     summary = "Whether requests can be served, part by part",
     responses(
-        (status = 200, description = "They can", body = openapi::Readiness),
-        (
-            status = 503,
-            description = "They can not",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
+        (status = 200, description = "They can", body = schemas::Readiness),
+        NotReady,
     ),
 )]
 pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {

@@ -10,11 +10,13 @@ use futures_util::{Stream, StreamExt, stream};
 use shared_model::job::Job;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-use super::jobs::{PathId, find};
+use super::jobs::find;
+use super::path::JobPath;
 use crate::background::job_watch::Watching;
+use crate::request::openapi;
 use crate::response::job::JobView;
 use crate::response::links::Links;
-use crate::response::openapi::{Expired, NotFound, ServerFault};
+use crate::response::openapi::problems::{Expired, NotFound, ServerFault};
 use crate::response::problem::ApiError;
 use crate::state::Api;
 
@@ -33,7 +35,7 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
     tag = "Calendar jobs",
     summary = "How a job stands, now and at each change, until it has ended",
     params(
-        ("id" = Uuid, Path),
+        openapi::JobPath,
         ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last: it is not sent again"),
     ),
     responses(
@@ -47,9 +49,9 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 pub(super) async fn events(
     request: HttpRequest,
     api: Data<Api>,
-    PathId(id): PathId,
+    JobPath(id): JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let job = api.query(move |connection| find(connection, id)).await?;
+    let job = find(&api, id).await?;
     let seen = request.headers().get(LAST_EVENT_ID);
     let seen: Option<i64> = seen.and_then(|version| version.to_str().ok()?.parse().ok());
     let is_seen = seen == Some(job.version);
@@ -57,7 +59,7 @@ pub(super) async fn events(
     if is_seen && job.status.is_terminal() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    let links = api.origin.links(&request);
+    let links = Links::new(&api.origin, &request);
     let first = if is_seen {
         COMMENT
     } else {

@@ -1,28 +1,22 @@
-//! A job's calendar.
+//! The result of a calendar job.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, VARY};
-use actix_web::http::{Method, StatusCode};
-use actix_web::web::{Bytes, Data};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use diesel::PgConnection;
 use shared_model::job::{JobId, JobStatus};
+use shared_model::job_store::requests;
 use shared_model::results::{self, ResultSummary};
 
-use super::jobs::{PathId, find};
-use crate::response::download::{ClientCopies, Coding, calendar_body};
-use crate::response::openapi::{Expired, NotAcceptable, ProblemDetails, ServerFault};
+use super::calendar_download::CalendarDownload;
+use super::jobs::existing;
+use super::path::JobPath;
+use crate::request::openapi;
+use crate::response::download::Coding;
+use crate::response::openapi::problems::{
+    Expired, NoResult, NotAcceptable, NotFinished, ServerFault,
+};
+use crate::response::openapi::schemas::NotModified;
 use crate::response::problem::ApiError;
-use crate::response::stored_calendar;
 use crate::state::Api;
-
-enum Content {
-    /// The client has it.
-    Known,
-    /// The client asks for the headers only.
-    NotWanted,
-    /// The first part of it.
-    Begun(Bytes),
-}
 
 #[utoipa::path(
     get,
@@ -31,8 +25,8 @@ enum Content {
     tag = "Calendar jobs",
     summary = "The calendar",
     params(
-        ("id" = Uuid, Path),
-        ("If-None-Match" = Option<String>, Header),
+        openapi::JobPath,
+        openapi::IfNoneMatch,
     ),
     responses(
         (
@@ -42,19 +36,9 @@ enum Content {
             content_type = "text/calendar",
             headers(("ETag" = String)),
         ),
-        (status = 304, description = "As If-None-Match has it"),
-        (
-            status = 404,
-            description = "Not finished, or no such job",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
-        (
-            status = 409,
-            description = "There will be none",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
+        NotModified,
+        NotFinished,
+        NoResult,
         NotAcceptable,
         Expired,
         ServerFault,
@@ -63,51 +47,35 @@ enum Content {
 pub(super) async fn result(
     request: HttpRequest,
     api: Data<Api>,
-    PathId(id): PathId,
+    JobPath(id): JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let coding = Coding::negotiate(&request)?;
-    let copies = ClientCopies::of(&request);
-    let only_headers = request.method() == Method::HEAD;
-    let (result, etag, content) = api
-        .query(move |connection| {
-            let result = find_result(connection, id)?;
-            let etag = coding.etag(&result);
-            let content = if copies.include(&etag) {
-                Content::Known
-            } else if only_headers {
-                Content::NotWanted
-            } else {
-                let first = stored_calendar::first_part(connection, id)?;
-                Content::Begun(first.ok_or(ApiError::JobExpired)?)
-            };
-            Ok((result, etag, content))
-        })
-        .await?;
-
-    let mut response = HttpResponse::Ok();
-    response
-        .insert_header((ETAG, etag))
-        .insert_header((VARY, "Accept-Encoding"))
-        .insert_header((CACHE_CONTROL, "private, no-cache"));
-    if let Content::Known = content {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
-    }
-    response.insert_header((
-        CONTENT_DISPOSITION,
-        "attachment; filename=\"taskoverflow.ics\"",
-    ));
-    let parts = match content {
-        Content::Begun(first) => Some(stored_calendar::gzipped(api, id, first, result.gzip_length)),
-        Content::Known | Content::NotWanted => None,
+    let download = CalendarDownload {
+        job_id: id,
+        result: find_result(&api, id).await?,
+        coding,
+        cache_control: "private, no-cache",
+        content_disposition: "attachment; filename=\"taskoverflow.ics\"",
+        last_modified: None,
     };
-    Ok(calendar_body(&mut response, coding, &result, parts))
+    download.respond(&request, api, ApiError::JobExpired).await
 }
 
-fn find_result(connection: &mut PgConnection, id: JobId) -> Result<ResultSummary, ApiError> {
-    let job = find(connection, id)?;
+async fn find_result(api: &Api, id: JobId) -> Result<ResultSummary, ApiError> {
+    let (job, result) = api
+        .query(move |connection| {
+            let job = requests::find(connection, id)?;
+            let result = match &job {
+                Some(job) if job.status == JobStatus::Success => results::summary(connection, id)?,
+                _ => None,
+            };
+            Ok((job, result))
+        })
+        .await?;
+    let job = existing(job)?;
     match job.status {
-        // a result goes only when its job expires, which may be now
-        JobStatus::Success => results::summary(connection, id)?.ok_or(ApiError::JobExpired),
+        // only the expiry of its job deletes a result, and that may have happened just now
+        JobStatus::Success => result.ok_or(ApiError::JobExpired),
         JobStatus::Pending | JobStatus::Started | JobStatus::Retry => {
             Err(ApiError::JobNotFinished(job.status))
         }

@@ -1,47 +1,26 @@
-//! The calendar jobs.
+//! The calendar jobs, one by one.
 
-use std::future::{Ready, ready};
-
-use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ETAG, EntityTag, LINK, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{ETAG, EntityTag, LOCATION, RETRY_AFTER};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
-use diesel::PgConnection;
-use shared_model::job::{Job, JobId, JobStatus};
-use shared_model::job_store::requests::{self, Accepted, Cancelled, JobPosition};
-use uuid::Uuid;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use shared_model::job::{Job, JobId};
+use shared_model::job_store::requests::{self, Accepted, Cancelled};
 
-use crate::request::calendar;
+use super::path::JobPath;
 use crate::request::headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::request::json_body::JsonBody;
 use crate::request::query::Query;
-use crate::response::cursor;
+use crate::request::{calendar, openapi};
 use crate::response::download::ClientCopies;
 use crate::response::job::{AcceptedJob, JobView};
-use crate::response::openapi::{
-    BadBody, BadInput, CalendarOptions, Expired, NotFound, Page, ProblemDetails, ServerFault,
-    TaskStatus,
+use crate::response::links::Links;
+use crate::response::openapi::problems::{
+    BadBody, BadInput, Ended, Expired, KeyReused, NotFound, ServerFault,
 };
+use crate::response::openapi::schemas::NotModified;
 use crate::response::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::state::Api;
-
-/// How many jobs are listed where no `limit` is given.
-const DEFAULT_PAGE: u16 = 100;
-
-/// The id in the path. What is no UUID is no job.
-pub(super) struct PathId(pub(super) JobId);
-
-impl FromRequest for PathId {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = request.match_info().get("id").unwrap_or_default();
-        let id = Uuid::try_parse(id).map(|id| Self(JobId(id)));
-        ready(id.or(Err(ApiError::JobNotFound)))
-    }
-}
 
 #[utoipa::path(
     post,
@@ -50,7 +29,7 @@ impl FromRequest for PathId {
     tag = "Calendar jobs",
     summary = "Ask for a calendar",
     params(
-        CalendarOptions,
+        openapi::CalendarOptions,
         (
             "Idempotency-Key" = Option<String>,
             Header,
@@ -65,7 +44,7 @@ impl FromRequest for PathId {
             description = "wait=N: answer when the job has ended, or after N seconds",
         ),
     ),
-    request_body(content = Option<CalendarOptions>),
+    request_body(content = Option<openapi::CalendarOptions>),
     responses(
         (status = 200, description = "Ended in time, as preferred", body = JobView),
         (
@@ -76,12 +55,7 @@ impl FromRequest for PathId {
         ),
         BadInput,
         BadBody,
-        (
-            status = 422,
-            description = "The key was used for another request",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
+        KeyReused,
         ServerFault,
     ),
 )]
@@ -111,7 +85,7 @@ pub(super) async fn create(
     };
     api.job_accepted.notify_one();
 
-    let links = api.origin.links(&request);
+    let links = Links::new(&api.origin, &request);
     let mut response = HttpResponse::Accepted();
     if is_replayed {
         response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
@@ -134,75 +108,13 @@ pub(super) async fn create(
 
 #[utoipa::path(
     get,
-    path = "/api/v1/todos/ical",
-    operation_id = "list_jobs",
-    tag = "Calendar jobs",
-    summary = "Jobs, newest first",
-    params(
-        ("status" = Option<TaskStatus>, Query),
-        Page,
-    ),
-    responses(
-        (
-            status = 200,
-            description = "Done",
-            body = [JobView],
-            headers(("Link" = String, description = "The next page")),
-        ),
-        BadInput,
-        ServerFault,
-    ),
-)]
-pub(super) async fn list(
-    request: HttpRequest,
-    api: Data<Api>,
-    query: Query,
-) -> Result<HttpResponse, ApiError> {
-    let status: Option<JobStatus> = query.value(
-        "status",
-        "one of PENDING, STARTED, RETRY, SUCCESS, FAILURE and REVOKED",
-    )?;
-    let after = query.after(|cursor| {
-        let (created_at, id) = cursor::decode(cursor)?;
-        Some(JobPosition {
-            created_at,
-            id: JobId(id),
-        })
-    })?;
-    let limit = query.limit()?.unwrap_or(DEFAULT_PAGE);
-    // one more tells whether another page follows
-    let rows = i64::from(limit) + 1;
-    let mut jobs = api
-        .query(move |connection| Ok(requests::list(connection, status, after, rows)?))
-        .await?;
-    let links = api.origin.links(&request);
-    let mut response = HttpResponse::Ok();
-    if jobs.len() > usize::from(limit) {
-        jobs.pop();
-        let parameters = [
-            ("status", status.map(|status| status.to_string())),
-            ("limit", Some(limit.to_string())),
-            (
-                "cursor",
-                jobs.last()
-                    .map(|last| cursor::encode(last.created_at, last.id)),
-            ),
-        ];
-        response.insert_header((LINK, links.next_page("/todos/ical", &parameters)));
-    }
-    let jobs: Vec<JobView<'_>> = jobs.iter().map(|job| JobView::new(job, &links)).collect();
-    Ok(response.json(jobs))
-}
-
-#[utoipa::path(
-    get,
     path = "/api/v1/todos/ical/{id}/status",
     operation_id = "job_status",
     tag = "Calendar jobs",
     summary = "How a job stands",
     params(
-        ("id" = Uuid, Path),
-        ("If-None-Match" = Option<String>, Header),
+        openapi::JobPath,
+        openapi::IfNoneMatch,
     ),
     responses(
         (
@@ -211,7 +123,7 @@ pub(super) async fn list(
             body = JobView,
             headers(("ETag" = String), ("Retry-After" = u32, description = "Until the job has ended")),
         ),
-        (status = 304, description = "As If-None-Match has it"),
+        NotModified,
         NotFound,
         Expired,
         ServerFault,
@@ -220,9 +132,9 @@ pub(super) async fn list(
 pub(super) async fn status(
     request: HttpRequest,
     api: Data<Api>,
-    PathId(id): PathId,
+    JobPath(id): JobPath,
 ) -> Result<HttpResponse, ApiError> {
-    let job = api.query(move |connection| find(connection, id)).await?;
+    let job = find(&api, id).await?;
     let etag = EntityTag::new_strong(job.version.to_string());
     let is_known = ClientCopies::of(&request).include(&etag);
     let mut response = HttpResponse::build(if is_known {
@@ -235,7 +147,7 @@ pub(super) async fn status(
     Ok(if is_known {
         response.finish()
     } else {
-        response.json(JobView::new(&job, &api.origin.links(&request)))
+        response.json(JobView::new(&job, &Links::new(&api.origin, &request)))
     })
 }
 
@@ -246,18 +158,13 @@ pub(super) async fn status(
     tag = "Calendar jobs",
     summary = "Cancel a job",
     params(
-        ("id" = Uuid, Path),
+        openapi::JobPath,
     ),
     responses(
         (status = 200, description = "Cancelled", body = JobView),
         (status = 202, description = "Asked of its worker", body = JobView),
         NotFound,
-        (
-            status = 409,
-            description = "The job has ended",
-            body = ProblemDetails,
-            content_type = "application/problem+json",
-        ),
+        Ended,
         Expired,
         ServerFault,
     ),
@@ -265,10 +172,10 @@ pub(super) async fn status(
 pub(super) async fn cancel(
     request: HttpRequest,
     api: Data<Api>,
-    PathId(id): PathId,
+    JobPath(id): JobPath,
 ) -> Result<HttpResponse, ApiError> {
     let cancelled = api
-        .query(move |connection| Ok(requests::cancel(connection, id)?))
+        .query(move |connection| requests::cancel(connection, id))
         .await?;
     let (status, job) = match cancelled.ok_or(ApiError::JobNotFound)? {
         Cancelled::Already(job) | Cancelled::TooLate(job) if job.expired => {
@@ -280,7 +187,7 @@ pub(super) async fn cancel(
     };
     let mut response = HttpResponse::build(status);
     ask_again_until_ended(&mut response, &job);
-    Ok(response.json(JobView::new(&job, &api.origin.links(&request))))
+    Ok(response.json(JobView::new(&job, &Links::new(&api.origin, &request))))
 }
 
 fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
@@ -289,9 +196,23 @@ fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
     }
 }
 
-/// The job, as long as it is kept.
-pub(super) fn find(connection: &mut PgConnection, id: JobId) -> Result<Job, ApiError> {
-    let job = requests::find(connection, id)?.ok_or(ApiError::JobNotFound)?;
+/// Finds the job `id`.
+///
+/// # Errors
+/// Returns an error if the job does not exist or has expired, or if the query fails.
+pub(super) async fn find(api: &Api, id: JobId) -> Result<Job, ApiError> {
+    let job = api
+        .query(move |connection| requests::find(connection, id))
+        .await?;
+    existing(job)
+}
+
+/// Checks that a job was found and has not expired.
+///
+/// # Errors
+/// Returns an error if it was not found or has expired.
+pub(super) fn existing(job: Option<Job>) -> Result<Job, ApiError> {
+    let job = job.ok_or(ApiError::JobNotFound)?;
     if job.expired {
         return Err(ApiError::JobExpired);
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use api::background::relay::{Relay, RelayError, Step};
-use api::state::QueueState;
+use api::readiness::QueueState;
 use job_queue::Publisher;
 use shared_model::database::Pool;
 use shared_model::job::JobId;

@@ -1,0 +1,92 @@
+//! OpenAPI schemas of response bodies, for types of [`shared_model`], which knows nothing of HTTP, and for bodies that are
+//! built from several types. All other schemas are derived on the views themselves.
+#![expect(dead_code, reason = "schemas: read by derives, never constructed")]
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use shared_model::job::JobStatus;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+use uuid::Uuid;
+
+use crate::request::openapi::CalendarOptions;
+use crate::response::todo::TodoView;
+
+/// The todo that was deleted; an empty object where there was none.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum DeletedTodo {
+    Todo(TodoView<'static>),
+    Nothing(Nothing),
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// A calendar that programs subscribe to.
+#[derive(Debug, ToSchema)]
+pub(crate) struct Feed {
+    id: Uuid,
+    name: String,
+    request: CalendarOptions,
+    created_at: DateTime<Utc>,
+    /// Given once, when it is made: nobody can read it from what is stored.
+    #[schema(nullable = false, example = "https://todo.example.org/calendar/….ics")]
+    url: Option<String>,
+    #[schema(nullable = false, example = "webcal://todo.example.org/calendar/….ics")]
+    webcal_url: Option<String>,
+}
+
+/// [`JobStatus`] as a schema.
+#[derive(Debug)]
+pub(crate) struct TaskStatus;
+
+impl PartialSchema for TaskStatus {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The state of a job, by the original's names."))
+            .enum_values(Some(JobStatus::ALL.map(JobStatus::name)))
+            .into()
+    }
+}
+
+impl ToSchema for TaskStatus {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("TaskStatus")
+    }
+}
+
+/// Why a job failed.
+#[derive(Debug, ToSchema)]
+pub(crate) struct JobFailure {
+    #[schema(example = "attempts_exhausted")]
+    code: String,
+    /// A sentence for a person.
+    detail: String,
+    /// What the last attempt failed of.
+    cause: Option<String>,
+}
+
+/// Whether requests can be served, part by part.
+#[derive(Debug, ToSchema)]
+pub(crate) struct Readiness {
+    #[schema(example = "ready")]
+    status: String,
+    #[schema(example = "reachable")]
+    database: String,
+    #[schema(example = "done")]
+    migrations: String,
+    /// As information only: unknown, reachable or unreachable.
+    #[schema(example = "reachable")]
+    queue: String,
+}
+
+/// As If-None-Match has it
+#[derive(Debug, IntoResponses)]
+#[response(status = 304)]
+pub(crate) struct NotModified;

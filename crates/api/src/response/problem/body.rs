@@ -1,0 +1,187 @@
+//! [`ApiError`] as a response: `application/problem+json` (RFC 9457) with the original's `error` member.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use shared_model::database::DatabaseError;
+use shared_model::job::{JobError, JobStatus};
+
+use super::{ApiError, POLL_AFTER_SECONDS};
+use crate::readiness::Readiness;
+use crate::request::json_body::BodyError;
+
+/// The `Retry-After` while the database is unavailable: a restart takes a few seconds.
+const UNAVAILABLE_FOR_SECONDS: u32 = 5;
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    error: &'a str,
+    #[serde(flatten)]
+    extension: Extension<'a>,
+}
+
+/// What a program can act on beside the status.
+#[derive(Default, Serialize)]
+struct Extension<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_status: Option<JobStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_error: Option<&'a JobError>,
+    #[serde(flatten)]
+    readiness: Option<&'a Readiness>,
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Input(_) | Self::Body(BodyError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            Self::TodoNotFound
+            | Self::FeedNotFound
+            | Self::JobNotFound
+            | Self::JobNotFinished(_)
+            | Self::NoSuchRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NoResult { .. } | Self::JobEnded(_) => StatusCode::CONFLICT,
+            Self::JobExpired => StatusCode::GONE,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyError::UnsupportedType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Starting
+            | Self::NotReady(_)
+            | Self::FeedNotReady
+            | Self::Database(DatabaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(DatabaseError::Query(_)) | Self::NoRandomness(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        let detail = self.detail();
+        let problem = Problem {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: &detail,
+            error: self.original().unwrap_or(&detail),
+            extension: self.extension(),
+        };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(seconds) = self.retry_after_seconds() {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if let Self::MethodNotAllowed(allowed) = self {
+            response.insert_header((ALLOW, *allowed));
+        }
+        if let Self::Body(BodyError::TooLarge(_) | BodyError::TooSlow) = self {
+            // do not wait for the rest of the body
+            response.force_close();
+        }
+        response
+            .content_type("application/problem+json")
+            .json(problem)
+    }
+}
+
+impl ApiError {
+    fn retry_after_seconds(&self) -> Option<u32> {
+        match self {
+            Self::JobNotFinished(_) => Some(POLL_AFTER_SECONDS),
+            Self::Starting
+            | Self::NotReady(_)
+            | Self::FeedNotReady
+            | Self::Database(DatabaseError::Unavailable(_)) => Some(UNAVAILABLE_FOR_SECONDS),
+            Self::Input(_)
+            | Self::Body(_)
+            | Self::TodoNotFound
+            | Self::JobNotFound
+            | Self::NoResult { .. }
+            | Self::JobEnded(_)
+            | Self::JobExpired
+            | Self::FeedNotFound
+            | Self::NoRandomness(_)
+            | Self::KeyReused
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed(_)
+            | Self::NotAcceptable
+            | Self::Database(DatabaseError::Query(_)) => None,
+        }
+    }
+
+    fn extension(&self) -> Extension<'_> {
+        match self {
+            Self::JobNotFinished(status) | Self::JobEnded(status) => Extension {
+                task_status: Some(*status),
+                ..Extension::default()
+            },
+            Self::NoResult { status, cause } => Extension {
+                task_status: Some(*status),
+                task_error: cause.as_ref(),
+                ..Extension::default()
+            },
+            Self::NotReady(readiness) => Extension {
+                readiness: Some(readiness),
+                ..Extension::default()
+            },
+            Self::Input(_)
+            | Self::Body(_)
+            | Self::TodoNotFound
+            | Self::JobNotFound
+            | Self::JobExpired
+            | Self::FeedNotFound
+            | Self::FeedNotReady
+            | Self::NoRandomness(_)
+            | Self::KeyReused
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed(_)
+            | Self::NotAcceptable
+            | Self::Starting
+            | Self::Database(_) => Extension::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::MessageBody;
+
+    use super::*;
+    use crate::request::input_error::InputError;
+
+    fn body(error: &ApiError) -> String {
+        let body = error.error_response().into_body();
+        String::from_utf8(body.try_into_bytes().unwrap().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_problem_keeps_the_originals_error_member() {
+        let error = ApiError::Input(InputError::UnknownMember {
+            member: "colour".into(),
+        });
+        assert_eq!(
+            body(&error),
+            r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"there is no member \"colour\" here","error":"extra fields"}"#
+        );
+    }
+
+    #[test]
+    fn a_fault_of_ours_is_in_the_log_and_not_in_the_answer() {
+        let cause = "the database is not available: host db-7.internal";
+        let error = ApiError::Database(DatabaseError::Unavailable("host db-7.internal".into()));
+        assert_eq!(error.to_string(), cause);
+        assert!(!body(&error).contains("db-7"), "{}", body(&error));
+        assert_eq!(
+            error.error_response().headers().get(RETRY_AFTER).unwrap(),
+            "5"
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! The ids in paths. A malformed id gets the same response as an unknown one.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use shared_model::job::JobId;
+use uuid::Uuid;
+
+use crate::response::problem::ApiError;
+
+/// A todo's id. A number that is too large for an id becomes 0, which no todo has.
+pub(super) struct TodoPath(pub(super) i32);
+
+impl FromRequest for TodoPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = id(request);
+        let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        ready(if is_number {
+            Ok(Self(id.parse().unwrap_or(0)))
+        } else {
+            Err(ApiError::TodoNotFound)
+        })
+    }
+}
+
+/// A job's id.
+pub(super) struct JobPath(pub(super) JobId);
+
+impl FromRequest for JobPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = Uuid::try_parse(id(request));
+        ready(id.map(|id| Self(JobId(id))).or(Err(ApiError::JobNotFound)))
+    }
+}
+
+/// A feed's id.
+pub(super) struct FeedPath(pub(super) Uuid);
+
+impl FromRequest for FeedPath {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = Uuid::try_parse(id(request));
+        ready(id.map(Self).or(Err(ApiError::FeedNotFound)))
+    }
+}
+
+fn id(request: &HttpRequest) -> &str {
+    request.match_info().get("id").unwrap_or_default()
+}
