@@ -1,7 +1,7 @@
 //! The parts of a calendar that are the same for every todo, in the types of the `icalendar` crate.
 //!
-//! What differs from todo to todo goes straight to the wire: an `Event` for each, a map of owned texts, takes ten times
-//! as long to make as its lines take to write (`benches/calendar.rs`).
+//! The parts that differ between todos are written directly: building an `Event`, which is a map of owned strings, takes
+//! ten times as long as writing its lines (`benches/calendar.rs`).
 
 use icalendar::{
     Alarm, Calendar, Component, Event, EventLike, EventStatus, Property, Related, Todo, TodoStatus,
@@ -9,12 +9,12 @@ use icalendar::{
 };
 use shared_model::calendar_options::{AlarmTrigger, CalendarOptions};
 
-/// What a calendar is called that was not given a name.
+/// The name of a calendar whose options set none.
 const DEFAULT_NAME: &str = "TaskOverflow";
-/// How often a calendar program should ask again.
+/// How often a calendar program should fetch the calendar again.
 const REFRESH_INTERVAL: &str = "PT1H";
 
-pub(super) fn container(options: &CalendarOptions) -> Calendar {
+pub(crate) fn container(options: &CalendarOptions) -> Calendar {
     let name = options
         .name
         .as_ref()
@@ -37,8 +37,8 @@ pub(super) fn container(options: &CalendarOptions) -> Calendar {
         .done()
 }
 
-/// What an event says of its todo's being done. TRANSP: the time is free again.
-pub(super) fn done_event() -> Event {
+/// The properties that show an event's todo as done. TRANSP marks the time as free again.
+pub(crate) fn done_event() -> Event {
     Event::new()
         .status(EventStatus::Confirmed)
         .add_property("TRANSP", "TRANSPARENT")
@@ -46,11 +46,11 @@ pub(super) fn done_event() -> Event {
         .done()
 }
 
-pub(super) fn open_todo() -> Todo {
+pub(crate) fn open_todo() -> Todo {
     Todo::new().status(TodoStatus::NeedsAction).done()
 }
 
-pub(super) fn done_todo() -> Todo {
+pub(crate) fn done_todo() -> Todo {
     Todo::new()
         .status(TodoStatus::Completed)
         .percent_complete(100)
@@ -58,7 +58,7 @@ pub(super) fn done_todo() -> Todo {
 }
 
 /// An alarm without its DESCRIPTION, which is the todo's title.
-pub(super) fn alarm(trigger: &AlarmTrigger, related: Option<Related>) -> Alarm {
+pub(crate) fn alarm(trigger: &AlarmTrigger, related: Option<Related>) -> Alarm {
     let mut property = Property::new("TRIGGER", trigger.as_str());
     if let Some(related) = related {
         property.append_parameter(related);

@@ -1,81 +1,46 @@
-//! Writes todos, one by one, as the components of one calendar.
+//! Writes todos, one at a time, as the components of one calendar.
 
 use std::io;
 
-use icalendar::Related;
 use shared_model::calendar_options::{CalendarOptions, Component};
 use shared_model::todo::Todo;
 
+use self::components::{ComponentWriter, Stamps};
 use crate::model;
-use crate::wire::{Lines, Stamp};
+use crate::wire::Lines;
 
-/// How much is gathered before it is handed on.
+mod components;
+
+/// How many bytes are collected before they are passed on.
 const FLUSH_BYTES: usize = 16 * 1024;
 
-/// What became of the todos.
+/// How many components a calendar has, and how many todos it leaves out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Components written: events and to-dos.
+    /// Components written: VEVENTs and VTODOs.
     pub events: u64,
-    /// Todos left out.
+    /// Todos without any component.
     pub skipped: u64,
 }
 
-/// Writes a calendar, todo by todo, holding no more than a few of them.
+/// Writes a calendar todo by todo, and holds only a few of them in memory.
 ///
-/// A UID belongs to one component for good, whatever other components a calendar holds, so that importing again
-/// replaces instead of adding: `<id>@<host>` is the event of a todo and `<id>-todo@<host>` its to-do.
+/// A UID always means the same component, whatever else the calendar contains, so that a repeated import replaces
+/// components instead of adding them: a todo's event is `<id>@<host>`, its to-do `<id>-todo@<host>`.
 #[derive(Debug)]
 pub struct CalendarWriter<W> {
     out: W,
     lines: Lines,
-    prepared: Prepared,
+    components: ComponentWriter,
     component: Component,
     counts: Counts,
 }
 
-/// What is written again and again, as lines.
-#[derive(Debug)]
-struct Prepared {
-    event_uid_suffix: String,
-    todo_uid_suffix: String,
-    done_event: Lines,
-    open_todo: Lines,
-    done_todo: Lines,
-    event_alarm: Option<Lines>,
-    todo_alarm: Option<Lines>,
-}
-
-impl Prepared {
-    fn new(options: &CalendarOptions, host: &str) -> Self {
-        let alarm = |related| {
-            let trigger = options.alarm.as_ref()?;
-            Some(lines_of(&model::alarm(trigger, related)))
-        };
-        Self {
-            event_uid_suffix: format!("@{host}"),
-            todo_uid_suffix: format!("-todo@{host}"),
-            done_event: lines_of(&model::done_event()),
-            open_todo: lines_of(&model::open_todo()),
-            done_todo: lines_of(&model::done_todo()),
-            event_alarm: alarm(None),
-            // RFC 5545 §3.8.6.3: what has a DUE and no DTSTART is reminded of in relation to its end.
-            todo_alarm: alarm(Some(Related::End)),
-        }
-    }
-}
-
-fn lines_of(component: &impl icalendar::Component) -> Lines {
-    let mut lines = Lines::default();
-    lines.properties(component);
-    lines
-}
-
 impl<W: io::Write> CalendarWriter<W> {
-    /// Begins a calendar. `host` is the right half of every UID.
+    /// Begins a calendar. `host` is the part of every UID after the `@`.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn begin(out: W, options: &CalendarOptions, host: &str) -> io::Result<Self> {
         let mut lines = Lines::default();
         lines.begin("VCALENDAR");
@@ -86,29 +51,32 @@ impl<W: io::Write> CalendarWriter<W> {
         Ok(Self {
             out,
             lines,
-            prepared: Prepared::new(options, host),
+            components: ComponentWriter::new(options, host),
             component: options.component,
             counts: Counts::default(),
         })
     }
 
-    /// Writes a todo's components: none, one or two. A todo that cannot be told in a calendar is counted as skipped.
+    /// Writes the components of a todo, of which there are none, one or two. A todo without any counts as skipped.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn push(&mut self, todo: &Todo) -> io::Result<()> {
-        let written_before = self.counts.events;
+        let before = self.counts.events;
         if let Some(stamps) = Stamps::of(todo) {
             if matches!(self.component, Component::Event | Component::Both)
                 && let Some(deadline) = stamps.deadline
             {
-                self.write_event(todo, &stamps, deadline);
+                self.components
+                    .write_event(&mut self.lines, todo, &stamps, deadline);
+                self.counts.events += 1;
             }
             if matches!(self.component, Component::Todo | Component::Both) {
-                self.write_todo(todo, &stamps);
+                self.components.write_todo(&mut self.lines, todo, &stamps);
+                self.counts.events += 1;
             }
         }
-        if self.counts.events == written_before {
+        if self.counts.events == before {
             self.counts.skipped += 1;
         }
         if self.lines.as_bytes().len() >= FLUSH_BYTES {
@@ -117,56 +85,14 @@ impl<W: io::Write> CalendarWriter<W> {
         Ok(())
     }
 
-    /// Ends the calendar and gives back what it was written to.
+    /// Ends the calendar. Returns the output that was passed to [`begin`](Self::begin), and the counts.
     ///
     /// # Errors
-    /// Those of `out`.
+    /// Returns the errors of `out`.
     pub fn finish(mut self) -> io::Result<(W, Counts)> {
         self.lines.end("VCALENDAR");
         self.flush()?;
         Ok((self.out, self.counts))
-    }
-
-    fn write_event(&mut self, todo: &Todo, stamps: &Stamps, deadline: Stamp) {
-        let Self {
-            lines, prepared, ..
-        } = self;
-        lines.begin("VEVENT");
-        lines.uid(todo.id, &prepared.event_uid_suffix);
-        write_common(lines, todo, stamps);
-        lines.stamp("DTSTART", deadline);
-        if todo.completed {
-            lines.append(&prepared.done_event);
-        } else if let Some(fixed) = &prepared.event_alarm {
-            write_alarm(lines, fixed, &todo.title);
-        }
-        lines.end("VEVENT");
-        self.counts.events += 1;
-    }
-
-    fn write_todo(&mut self, todo: &Todo, stamps: &Stamps) {
-        let Self {
-            lines, prepared, ..
-        } = self;
-        lines.begin("VTODO");
-        lines.uid(todo.id, &prepared.todo_uid_suffix);
-        write_common(lines, todo, stamps);
-        if let Some(deadline) = stamps.deadline {
-            lines.stamp("DUE", deadline);
-        }
-        if todo.completed {
-            lines.append(&prepared.done_todo);
-            lines.stamp("COMPLETED", stamps.updated);
-        } else {
-            lines.append(&prepared.open_todo);
-            if stamps.deadline.is_some()
-                && let Some(fixed) = &prepared.todo_alarm
-            {
-                write_alarm(lines, fixed, &todo.title);
-            }
-        }
-        lines.end("VTODO");
-        self.counts.events += 1;
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -174,41 +100,4 @@ impl<W: io::Write> CalendarWriter<W> {
         self.lines.clear();
         Ok(())
     }
-}
-
-/// A todo's times on the wire.
-struct Stamps {
-    created: Stamp,
-    updated: Stamp,
-    deadline: Option<Stamp>,
-}
-
-impl Stamps {
-    /// A deadline that has no form on the wire is none.
-    fn of(todo: &Todo) -> Option<Self> {
-        Some(Self {
-            created: Stamp::new(todo.created_at)?,
-            updated: Stamp::new(todo.updated_at)?,
-            deadline: todo.deadline_at.and_then(Stamp::new),
-        })
-    }
-}
-
-/// What an event and a to-do have in common.
-fn write_common(lines: &mut Lines, todo: &Todo, stamps: &Stamps) {
-    lines.stamp("DTSTAMP", stamps.updated);
-    lines.stamp("LAST-MODIFIED", stamps.updated);
-    lines.stamp("CREATED", stamps.created);
-    lines.integer("SEQUENCE", todo.revision);
-    lines.text("SUMMARY", &todo.title);
-    if let Some(description) = todo.description.as_deref().filter(|text| !text.is_empty()) {
-        lines.text("DESCRIPTION", description);
-    }
-}
-
-fn write_alarm(lines: &mut Lines, fixed: &Lines, title: &str) {
-    lines.begin("VALARM");
-    lines.append(fixed);
-    lines.text("DESCRIPTION", title);
-    lines.end("VALARM");
 }
