@@ -1,10 +1,11 @@
-//! One component: which properties it has, and what it lacks.
+//! Which properties a component has, and which it must have.
 
+use super::content_line::ContentLine;
+use super::finding::{Findings, Rule};
 use super::kind::Kind;
-use super::value::{ContentLine, Moment};
-use super::{Findings, Rule};
+use super::moment::Moment;
 
-/// What a component may have once (RFC 5545 §3.6); NAME may come once a language.
+/// The properties that a component may have only once (RFC 5545 §3.6). NAME is not one: there may be one per language.
 const SINGLE: [&str; 31] = [
     "ACTION",
     "CALSCALE",
@@ -39,27 +40,28 @@ const SINGLE: [&str; 31] = [
     "VERSION",
 ];
 
-/// A component between its BEGIN and its END.
+/// A component whose END has not been read yet.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenComponent {
     pub(super) kind: Kind,
     pub(super) name: String,
     pub(super) line: usize,
     pub(super) uid: Option<String>,
     pub(super) recurrence_id: String,
-    /// Which of [`SINGLE`] it has, a bit each.
+    /// Which properties of [`SINGLE`] it has, one bit each.
     seen: u64,
     start: Option<Moment>,
     /// The DTEND or DUE.
     end: Option<(usize, Moment)>,
-    /// Whether it is an alarm that shows something.
+    /// Whether it is an alarm with the ACTION DISPLAY.
     displays: bool,
-    /// The line of the first alarm in it that counts from the start, and of the first that counts from the end.
+    /// The line of the first alarm in it that is relative to the start.
     alarm_from_start: Option<usize>,
+    /// The line of the first alarm in it that is relative to the end.
     alarm_from_end: Option<usize>,
 }
 
-impl Open {
+impl OpenComponent {
     pub(super) fn new(kind: Kind, name: &str, line: usize) -> Self {
         Self {
             kind,
@@ -76,16 +78,16 @@ impl Open {
         }
     }
 
-    /// Whether it has one of [`SINGLE`].
+    /// Whether it has this property, which must be one of [`SINGLE`].
     pub(super) fn has(&self, name: &str) -> bool {
         self.seen & bit(name) != 0
     }
 
-    pub(super) fn has_no_end(&self, findings: &mut Findings) {
+    pub(super) fn report_missing_end(&self, findings: &mut Findings) {
         findings.add(
             self.line,
             Rule::Nesting,
-            format!("{} has no END", self.name),
+            format!("BEGIN:{} has no matching END", self.name),
         );
     }
 
@@ -110,27 +112,27 @@ impl Open {
             && let Some(statuses) = self.kind.statuses()
             && !statuses.contains(&line.value)
         {
-            let detail = format!("{} cannot be {}", self.name, line.value);
+            let detail = format!("{} can't have the status {}", self.name, line.value);
             findings.add(number, Rule::Status, detail);
         }
     }
 
     fn count(&mut self, number: usize, line: &ContentLine<'_>, findings: &mut Findings) {
-        // A calendar's description comes once a language (RFC 7986 §5.2), a journal's as often as one likes.
+        // A calendar may have a description per language (RFC 7986 §5.2), a journal any number of them.
         let may_repeat =
             line.is("DESCRIPTION") && matches!(self.kind, Kind::Calendar | Kind::Journal);
         if self.kind != Kind::Other && !may_repeat && self.has(line.name) {
-            let detail = format!("{} has a second {}", self.name, line.name);
+            let detail = format!("{} has more than one {}", self.name, line.name);
             findings.add(number, Rule::RepeatedProperty, detail);
         }
         self.seen |= bit(line.name);
         if self.kind == Kind::Alarm && line.is_one_of(&["DTSTAMP", "UID"]) {
-            let detail = format!("an alarm has no {}", line.name);
+            let detail = format!("an alarm must not have a {}", line.name);
             findings.add(number, Rule::AlarmProperty, detail);
         }
     }
 
-    /// Notes what an alarm in it counts from, by the alarm's TRIGGER.
+    /// Records what an alarm in this component is relative to.
     pub(super) fn alarm(&mut self, number: usize, trigger: &ContentLine<'_>) {
         let is = |name, value: &str| {
             let parameter = trigger.parameter(name);
@@ -146,18 +148,18 @@ impl Open {
         }
     }
 
-    /// At its END. `has_method`: whether the calendar is a message between calendar programs.
+    /// Checks the component at its END. `has_method`: whether the calendar is a message between calendar programs.
     pub(super) fn check_complete(&self, has_method: bool, findings: &mut Findings) {
-        let mut lacking: Vec<&str> = self.kind.required().to_vec();
-        // In a message (RFC 5546) an event may leave its start out.
+        let mut missing: Vec<&str> = self.kind.required().to_vec();
+        // In a message (RFC 5546) an event may omit its start.
         if self.kind == Kind::Event && !has_method {
-            lacking.push("DTSTART");
+            missing.push("DTSTART");
         }
         if self.displays {
-            lacking.push("DESCRIPTION");
+            missing.push("DESCRIPTION");
         }
-        lacking.retain(|name| !self.has(name));
-        for name in lacking {
+        missing.retain(|name| !self.has(name));
+        for name in missing {
             findings.add(
                 self.line,
                 Rule::MissingProperty,
@@ -168,7 +170,7 @@ impl Open {
             && start.form == end.form
             && end.at <= start.at
         {
-            let detail = format!("{} does not end after its start", self.name);
+            let detail = format!("{} does not end after it starts", self.name);
             findings.add(*number, Rule::Span, detail);
         }
         self.check_alarms(findings);
@@ -182,7 +184,10 @@ impl Open {
             (self.alarm_from_end, has_end, "end"),
         ] {
             if let Some(number) = alarm.filter(|_| !has_anchor) {
-                let detail = format!("{} has no {anchor} for its alarm to count from", self.name);
+                let detail = format!(
+                    "the alarm is relative to the {anchor} of {}, which has none",
+                    self.name
+                );
                 findings.add(number, Rule::AlarmTrigger, detail);
             }
         }

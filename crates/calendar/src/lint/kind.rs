@@ -1,6 +1,6 @@
-//! What RFC 5545 §3.6 says of each kind of component.
+//! The kinds of components, and what RFC 5545 §3.6 requires of each.
 
-/// A component's kind, as far as the rules tell kinds apart.
+/// The kind of a component, as far as the rules differ between kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Calendar,
@@ -10,7 +10,7 @@ pub(super) enum Kind {
     FreeBusy,
     Timezone,
     Alarm,
-    /// Not known here, or not worth a rule: parts of a time zone, extensions.
+    /// A component without rules of its own: a part of a time zone, or an extension.
     Other,
 }
 
@@ -39,7 +39,8 @@ impl Kind {
         }
     }
 
-    /// What it must have, a VEVENT's DTSTART and an alarm's DESCRIPTION apart.
+    /// The properties that every such component must have. Whether an event needs a DTSTART, and an alarm a DESCRIPTION,
+    /// depends on more than the kind.
     pub(super) fn required(self) -> &'static [&'static str] {
         match self {
             Self::Calendar => &["VERSION", "PRODID"],
@@ -50,6 +51,7 @@ impl Kind {
         }
     }
 
+    /// The values that its STATUS may have, if there is a rule.
     pub(super) fn statuses(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Event => Some(&["TENTATIVE", "CONFIRMED", "CANCELLED"]),

@@ -1,12 +1,12 @@
-//! From bytes to unfolded lines.
+//! Splits a file's bytes into unfolded lines.
 
 use std::borrow::Cow;
 use std::str;
 
-use super::{Findings, Rule};
+use super::finding::{Findings, Rule};
 use crate::wire::LINE_MAX_OCTETS;
 
-/// Reads a file line by line and joins what was folded.
+/// Reads a file line by line and joins folded lines.
 pub(super) struct Unfold<'a> {
     rest: &'a [u8],
     number: usize,
@@ -28,12 +28,12 @@ impl<'a> Unfold<'a> {
         Self { rest, number: 0 }
     }
 
-    /// The number of the line read last.
+    /// Returns the number of the line that was read last.
     pub(super) fn number(&self) -> usize {
         self.number
     }
 
-    /// The next line, unfolded, and the number it begins at.
+    /// Returns the next line, unfolded, and the number of its first physical line.
     pub(super) fn next(&mut self, findings: &mut Findings) -> Option<(usize, Cow<'a, str>)> {
         let first = self.physical(findings)?;
         let number = self.number;
@@ -42,7 +42,7 @@ impl<'a> Unfold<'a> {
         let mut escaping = ends_escaping(first, false);
         while let Some((b' ' | b'\t', _)) = self.rest.split_first() {
             if escaping {
-                findings.add(self.number, Rule::FoldInEscape, "the fold cuts an escape");
+                findings.add(self.number, Rule::FoldInEscape, "the fold splits an escape");
             }
             let (_, part) = self.physical(findings)?.split_first()?;
             escaping = ends_escaping(part, escaping);
@@ -54,15 +54,15 @@ impl<'a> Unfold<'a> {
         let (line, valid) = decode(line);
         match broken {
             Some(number) if valid => {
-                findings.add(number, Rule::FoldInCharacter, "a fold cuts a character");
+                findings.add(number, Rule::FoldInCharacter, "a fold splits a character");
             }
-            Some(number) => findings.add(number, Rule::Utf8, "the line is not UTF-8"),
+            Some(number) => findings.add(number, Rule::Utf8, "the line is not valid UTF-8"),
             None => {}
         }
         Some((number, line))
     }
 
-    /// The next line of the file, without its break.
+    /// Returns the next physical line, without its line break.
     fn physical(&mut self, findings: &mut Findings) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
             return None;
@@ -76,13 +76,17 @@ impl<'a> Unfold<'a> {
         let content = if let Some(content) = line.strip_suffix(b"\r\n") {
             content
         } else if let Some(content) = line.strip_suffix(b"\n") {
-            findings.add(self.number, Rule::LineEnding, "the line ends in LF alone");
+            findings.add(
+                self.number,
+                Rule::LineEnding,
+                "the line ends with LF instead of CRLF",
+            );
             content
         } else {
             findings.add(
                 self.number,
                 Rule::LastLineEnding,
-                "the last line does not end in CRLF",
+                "the last line does not end with CRLF",
             );
             line
         };
@@ -90,7 +94,10 @@ impl<'a> Unfold<'a> {
             findings.add(
                 self.number,
                 Rule::LineLength,
-                format!("the line has {} octets", content.len()),
+                format!(
+                    "the line has {} octets; the maximum is {LINE_MAX_OCTETS}",
+                    content.len()
+                ),
             );
         }
         if let Some(byte) = content
@@ -100,20 +107,21 @@ impl<'a> Unfold<'a> {
             findings.add(
                 self.number,
                 Rule::ControlCharacter,
-                format!("the line has a byte {byte:#04x}"),
+                format!("the line contains the control character {byte:#04x}"),
             );
         }
         Some(content)
     }
 }
 
-/// Whether the first half of an escape ends the line; `escaping` says whether it begins with the second half of one.
+/// Whether the line ends within an escape. `escaping`: whether it begins within one.
 fn ends_escaping(line: &[u8], escaping: bool) -> bool {
     let backslashes = line.iter().rev().take_while(|byte| **byte == b'\\').count();
     let carried = usize::from(escaping && backslashes == line.len());
     (backslashes + carried) % 2 == 1
 }
 
+/// Returns the text, and whether the bytes were valid UTF-8.
 fn decode(line: Cow<'_, [u8]>) -> (Cow<'_, str>, bool) {
     match line {
         Cow::Borrowed(bytes) => {

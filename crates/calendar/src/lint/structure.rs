@@ -1,22 +1,24 @@
-//! How components nest, and what must be unique in a calendar.
+//! How components nest, and what must be unique within a calendar.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use super::component::Open;
+use super::component::OpenComponent;
+use super::content_line::ContentLine;
+use super::finding::{Findings, Rule};
 use super::kind::Kind;
-use super::value::{self, ContentLine};
-use super::{Findings, Rule};
+use super::value;
 
-/// Components that an END is looked for in. Three levels are what there is; the bound keeps a hostile file from taking
-/// quadratic time.
+/// How many open components are searched for the one that an END belongs to. Valid files have three levels; the bound
+/// prevents a hostile file from taking quadratic time.
 const MAX_DEPTH: usize = 16;
 
-/// What has been read of a file.
+/// The state of a file that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Structure {
-    open: Vec<Open>,
-    /// The calendar's UIDs with their RECURRENCE-ID.
+    /// The components that have begun and not ended, outermost first.
+    open: Vec<OpenComponent>,
+    /// The line of each component of the calendar, by its UID and RECURRENCE-ID.
     uids: HashMap<(String, String), usize>,
     zones_used: Vec<(usize, String)>,
     zones_defined: HashSet<String>,
@@ -25,7 +27,7 @@ pub(super) struct Structure {
 impl Structure {
     pub(super) fn line(&mut self, number: usize, line: &str, findings: &mut Findings) {
         let Some(line) = ContentLine::parse(line) else {
-            let detail = "the line is not a name, parameters and a value";
+            let detail = "the line does not have the form NAME;PARAMETERS:VALUE";
             return findings.add(number, Rule::ContentLine, detail);
         };
         if line.is("BEGIN") {
@@ -37,13 +39,13 @@ impl Structure {
         }
     }
 
-    /// The end of the file, at its last line.
+    /// Ends the file. `number` is its last line.
     pub(super) fn end(mut self, number: usize, findings: &mut Findings) {
         if number == 0 {
             findings.add(1, Rule::Nesting, "the file is empty");
         }
         while let Some(open) = self.open.pop() {
-            open.has_no_end(findings);
+            open.report_missing_end(findings);
         }
     }
 
@@ -51,11 +53,13 @@ impl Structure {
         let kind = Kind::of(name);
         let parent = self.open.last();
         if !kind.may_be_in(parent.map(|parent| parent.kind)) {
-            let place = parent.map_or("the file itself", |parent| parent.name.as_str());
-            let detail = format!("{name} cannot be in {place}");
+            let detail = match parent {
+                Some(parent) => format!("{name} is not allowed in {}", parent.name),
+                None => format!("{name} is not allowed at the top level"),
+            };
             findings.add(number, Rule::Nesting, detail);
         }
-        self.open.push(Open::new(kind, name, number));
+        self.open.push(OpenComponent::new(kind, name, number));
     }
 
     fn property(&mut self, number: usize, line: &ContentLine<'_>, findings: &mut Findings) {
@@ -64,7 +68,7 @@ impl Structure {
             self.zones_used.push((number, zone.to_owned()));
         }
         let Some((open, parents)) = self.open.split_last_mut() else {
-            let detail = format!("{} is in no component", line.name);
+            let detail = format!("{} is outside of any component", line.name);
             return findings.add(number, Rule::Nesting, detail);
         };
         open.property(number, line, findings);
@@ -81,17 +85,18 @@ impl Structure {
     fn end_component(&mut self, number: usize, name: &str, findings: &mut Findings) {
         let mut innermost = self.open.iter().rev().take(MAX_DEPTH);
         if !innermost.any(|open| open.name.eq_ignore_ascii_case(name)) {
-            return findings.add(number, Rule::Nesting, format!("END:{name} closes nothing"));
+            let detail = format!("END:{name} has no matching BEGIN");
+            return findings.add(number, Rule::Nesting, detail);
         }
         while let Some(open) = self.open.pop() {
             if open.name.eq_ignore_ascii_case(name) {
                 return self.close(open, findings);
             }
-            open.has_no_end(findings);
+            open.report_missing_end(findings);
         }
     }
 
-    fn close(&mut self, open: Open, findings: &mut Findings) {
+    fn close(&mut self, open: OpenComponent, findings: &mut Findings) {
         let calendar = self.open.first();
         let has_method = calendar.is_some_and(|calendar| calendar.has("METHOD"));
         open.check_complete(has_method, findings);
@@ -107,7 +112,7 @@ impl Structure {
                 }
                 Entry::Occupied(used) => {
                     let ((uid, _), first) = (used.key(), used.get());
-                    let detail = format!("{uid} is the UID of the component in line {first} too");
+                    let detail = format!("the component in line {first} already has the UID {uid}");
                     findings.add(open.line, Rule::RepeatedUid, detail);
                 }
             }
@@ -117,7 +122,7 @@ impl Structure {
     fn end_calendar(&mut self, findings: &mut Findings) {
         for (number, zone) in self.zones_used.drain(..) {
             if !self.zones_defined.contains(&zone) {
-                let detail = format!("{zone} has no VTIMEZONE");
+                let detail = format!("the time zone {zone} has no VTIMEZONE");
                 findings.add(number, Rule::MissingTimezone, detail);
             }
         }
