@@ -1,11 +1,12 @@
-//! How fast todos become a calendar: `cargo bench -p calendar --bench calendar`.
+//! Measures how fast todos are written as a calendar: `cargo bench -p calendar --bench calendar`.
 //!
-//! The goals: at least five times as fast as the `icalendar` crate's own `to_string`, at least a quarter as fast as
-//! one `write!` an event of fields that are text already, and time in proportion to the text.
+//! The writer should be at least five times as fast as the `icalendar` crate's own `to_string`, and at least a quarter
+//! as fast as a single `write!` per event with prepared fields. Its time should be proportional to the length of the
+//! text.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a benchmark that cannot go on has nothing better to do"
+    reason = "a benchmark may stop when it can't continue"
 )]
 
 use std::fmt::Write as _;
@@ -31,28 +32,28 @@ fn main() {
     divan::main();
 }
 
-/// The writer of this crate, from todos.
+/// This crate's writer, starting from todos.
 #[divan::bench]
 fn our_writer(bencher: Bencher) {
     let todos = todos();
     events(bencher).bench(|| render(black_box(&todos)));
 }
 
-/// One `write!` an event, every field in the form it has on the wire: the least that could be done.
+/// A single `write!` per event, with every field already escaped and folded: the lower bound.
 #[divan::bench]
 fn plain_write(bencher: Bencher) {
     let prepared = prepared();
     events(bencher).bench(|| plain(black_box(&prepared)));
 }
 
-/// The writer of the `icalendar` crate, its model made beforehand.
+/// The `icalendar` crate's writer, with its model built in advance.
 #[divan::bench]
 fn crate_to_string(bencher: Bencher) {
     let calendar: Calendar = todos().iter().map(model).collect();
     events(bencher).bench(|| black_box(&calendar).to_string());
 }
 
-/// The writer of the `icalendar` crate, from todos.
+/// The `icalendar` crate's writer, starting from todos.
 #[divan::bench]
 fn crate_model_and_to_string(bencher: Bencher) {
     let todos = todos();
@@ -65,7 +66,8 @@ fn crate_model_and_to_string(bencher: Bencher) {
     });
 }
 
-/// The making of the `icalendar` crate's model alone: why it holds only what todos have in common.
+/// Building the `icalendar` crate's model only. Its cost is the reason why this crate models only what is the same for
+/// every todo.
 #[divan::bench]
 fn crate_model(bencher: Bencher) {
     let todos = todos();
@@ -73,7 +75,7 @@ fn crate_model(bencher: Bencher) {
         .bench(|| black_box_drop(black_box(&todos).iter().map(model).collect::<Calendar>()));
 }
 
-/// Bytes a second have to stay the same, however long the text.
+/// The throughput in bytes should not depend on the length of the text.
 #[divan::bench(args = [4, 40, 400])]
 fn one_text_of_kilobytes(bencher: Bencher, kilobytes: usize) {
     let text = "Größe, 老虎; \\next\n".repeat(kilobytes * 1000 / 22);
@@ -94,7 +96,7 @@ fn todos() -> Vec<Todo> {
     (1..=TODOS).map(todo).collect()
 }
 
-/// Every kind of todo that is common: with and without a description, done and open, of plain and of other text.
+/// A mixture of common todos: with and without a description, done and open, with ASCII and other text.
 fn todo(id: i32) -> Todo {
     let day = NaiveDate::from_ymd_opt(2026, 2, 27)
         .unwrap()
@@ -160,7 +162,7 @@ fn model(todo: &Todo) -> Event {
     event
 }
 
-/// A todo's fields as they are on the wire.
+/// A todo's fields, escaped and folded.
 struct PreparedEvent {
     id: i32,
     updated: String,

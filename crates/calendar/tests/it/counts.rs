@@ -36,7 +36,7 @@ fn counts(todos: &[Todo], component: Component) -> Counts {
 }
 
 #[test]
-fn a_todo_without_a_deadline_is_left_out_of_events_and_of_nothing_else() {
+fn a_todo_without_a_deadline_is_left_out_only_if_there_are_only_events() {
     let todos = [
         todo(1),
         Todo {
@@ -68,19 +68,19 @@ fn a_todo_without_a_deadline_is_left_out_of_events_and_of_nothing_else() {
 }
 
 #[test]
-fn a_year_that_no_calendar_can_tell_costs_its_deadline_or_its_todo_and_never_the_calendar() {
+fn a_year_after_9999_drops_that_deadline_or_todo_but_not_the_calendar() {
     let year_10000 = NaiveDate::from_ymd_opt(10_000, 1, 1)
         .unwrap()
         .and_hms_opt(0, 0, 0);
-    let far = Todo {
+    let without_deadline = Todo {
         deadline_at: year_10000,
         ..todo(1)
     };
-    let untold = Todo {
+    let left_out = Todo {
         created_at: year_10000.unwrap(),
         ..todo(2)
     };
-    let todos = [far, untold, todo(3)];
+    let todos = [without_deadline, left_out, todo(3)];
     assert_eq!(
         counts(&todos, Component::Event),
         Counts {
@@ -98,13 +98,13 @@ fn a_year_that_no_calendar_can_tell_costs_its_deadline_or_its_todo_and_never_the
 }
 
 #[test]
-fn a_calendar_of_no_todos_is_whole() {
+fn a_calendar_without_todos_is_complete() {
     let (bytes, counts) = render(&[], &CalendarOptions::default());
     assert_eq!(counts, Counts::default());
     assert!(bytes.ends_with(b"X-PUBLISHED-TTL:PT1H\r\nEND:VCALENDAR\r\n"));
 }
 
-/// Remembers the largest piece it was given.
+/// An output that records the size of the largest piece written to it.
 #[derive(Default)]
 struct Pieces {
     bytes: Vec<u8>,
@@ -123,7 +123,7 @@ impl Write for Pieces {
 }
 
 #[test]
-fn a_hundred_thousand_todos_are_handed_on_in_small_pieces() {
+fn a_hundred_thousand_todos_are_written_in_small_pieces() {
     let options = CalendarOptions::default();
     let mut calendar = CalendarWriter::begin(Pieces::default(), &options, HOST).unwrap();
     for id in 1..=100_000 {
@@ -143,12 +143,12 @@ fn a_hundred_thousand_todos_are_handed_on_in_small_pieces() {
             skipped: 10_000
         }
     );
-    assert!(out.largest < 20 * 1024, "{} bytes at once", out.largest);
+    assert!(out.largest < 20 * 1024, "a piece of {} bytes", out.largest);
     assert_eq!(lint::lint(&out.bytes), []);
 }
 
 #[test]
-fn a_writer_that_fails_is_heard_of() {
+fn an_error_of_the_output_is_returned() {
     struct Full;
     impl Write for Full {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

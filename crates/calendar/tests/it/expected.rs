@@ -1,4 +1,4 @@
-//! What a reader has to find in a calendar, after `docs/calendar.md` and not after the writer.
+//! The expected contents of a calendar, implemented from `docs/calendar.md` and independently of the writer.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use shared_model::todo::Todo;
 
 use crate::rendering::HOST;
 
-/// A component as a reader gives it.
+/// A component as a reader returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Read {
     pub(crate) kind: String,
-    /// Unfolded and unescaped, under the name with its parameters.
+    /// Unfolded and unescaped values by name. The name includes the parameters.
     pub(crate) properties: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) components: Vec<Read>,
@@ -35,7 +35,7 @@ impl Read {
         self.properties.insert(name.to_owned(), value.into());
     }
 
-    /// The same with only the properties that `keep` chooses, at every level.
+    /// Keeps only the properties that `keep` accepts, at every level.
     pub(crate) fn only(mut self, keep: &dyn Fn(&str) -> bool) -> Self {
         self.properties.retain(|name, _| keep(name));
         self.components = self
@@ -46,7 +46,7 @@ impl Read {
         self
     }
 
-    /// The same with another name for a property, at every level.
+    /// Renames a property at every level.
     pub(crate) fn rename(mut self, from: &str, to: &str) -> Self {
         if let Some(value) = self.properties.remove(from) {
             self.properties.insert(to.to_owned(), value);
@@ -161,7 +161,7 @@ fn stamp(at: NaiveDateTime) -> String {
     at.format("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// What is left of a text in a calendar.
+/// The text that a reader returns for `text`.
 pub(crate) fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars()

@@ -1,4 +1,4 @@
-//! Todos and options, the odd ones above all.
+//! Random todos and options, unusual ones above all.
 
 use chrono::{DateTime, NaiveDateTime};
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ use proptest::sample::select;
 use shared_model::calendar_options::{CalendarOptions, Component, NAME_MAX_CHARS};
 use shared_model::todo::{DESCRIPTION_MAX_CHARS, TITLE_MAX_CHARS, Todo};
 
-/// What has broken one calendar program or another.
+/// Texts that have broken some calendar program.
 pub(crate) const ODD: [&str; 44] = [
     ",",
     ";",
@@ -56,7 +56,7 @@ pub(crate) const ODD: [&str; 44] = [
     "\u{fffd}",
 ];
 
-/// Any text, also what the API would refuse.
+/// Any text, including text that the API rejects.
 fn text(max_chars: usize) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         6 => select(ODD.as_slice()).prop_map(str::to_owned),
@@ -73,7 +73,7 @@ fn title() -> impl Strategy<Value = String> {
 }
 
 fn moment() -> impl Strategy<Value = NaiveDateTime> {
-    // The years 1970 to 2100 mostly, and 1 to 9999.
+    // mostly in the years 1970 to 2100, sometimes in 1 to 9999
     prop_oneof![4 => 0..4_102_444_800_i64, 1 => -62_135_596_800..253_402_300_800_i64]
         .prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap().naive_utc())
 }

@@ -1,4 +1,5 @@
-//! The bytes for each option, one file each in `golden/`. To write them anew, and then to read the diff:
+//! The exact bytes for each option, in one file per test in `golden/`. After a deliberate change, rewrite the files and
+//! review the diff:
 //!
 //! ```sh
 //! UPDATE_GOLDEN=1 cargo test -p calendar --test it golden
@@ -14,12 +15,12 @@ use shared_model::todo::Todo;
 use crate::rendering::render;
 
 #[test]
-fn without_options_there_is_an_event_for_each_deadline() {
+fn by_default_each_todo_with_a_deadline_becomes_an_event() {
     check("event.ics", &todos(), &CalendarOptions::default());
 }
 
 #[test]
-fn component_todo_gives_a_to_do_for_each_todo() {
+fn component_todo_writes_a_to_do_for_each_todo() {
     check(
         "todo.ics",
         &todos(),
@@ -31,7 +32,7 @@ fn component_todo_gives_a_to_do_for_each_todo() {
 }
 
 #[test]
-fn component_both_gives_events_and_to_dos_with_uids_of_their_own() {
+fn component_both_writes_events_and_to_dos_with_different_uids() {
     check(
         "both.ics",
         &todos(),
@@ -43,7 +44,7 @@ fn component_both_gives_events_and_to_dos_with_uids_of_their_own() {
 }
 
 #[test]
-fn an_alarm_reminds_of_what_is_open_and_due() {
+fn open_todos_with_a_deadline_get_an_alarm() {
     let alarm = Some("-PT15M".parse().unwrap());
     check(
         "alarm.ics",
@@ -57,7 +58,7 @@ fn an_alarm_reminds_of_what_is_open_and_due() {
 }
 
 #[test]
-fn a_name_is_text_like_any_other() {
+fn the_name_of_a_calendar_is_escaped() {
     let name = Some("Work, home; C:\\new 老虎".parse().unwrap());
     check(
         "name.ics",
@@ -70,11 +71,11 @@ fn a_name_is_text_like_any_other() {
 }
 
 #[test]
-fn no_todos_give_a_calendar_of_nothing() {
+fn without_todos_the_calendar_has_no_components() {
     check("none.ics", &[], &CalendarOptions::default());
 }
 
-/// Open and done, due and not, and every kind of text that is hard.
+/// Open and done todos, with and without a deadline, and every kind of difficult text.
 fn todos() -> Vec<Todo> {
     let family = "👩‍👩‍👧‍👦".chars().cycle().take(80).collect::<String>();
     [
@@ -112,7 +113,7 @@ fn check(name: &str, todos: &[Todo], options: &CalendarOptions) {
         .join(name);
     #[expect(
         clippy::disallowed_methods,
-        reason = "a wish of whoever runs the tests, not a setting"
+        reason = "it controls the test run and is not a setting of the service"
     )]
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &wire).unwrap();
@@ -121,7 +122,7 @@ fn check(name: &str, todos: &[Todo], options: &CalendarOptions) {
     assert_eq!(
         String::from_utf8(wire).unwrap(),
         String::from_utf8(golden).unwrap(),
-        "{} differs; with UPDATE_GOLDEN=1 it is written anew",
+        "{} differs; UPDATE_GOLDEN=1 rewrites it",
         path.display()
     );
 }

@@ -1,11 +1,11 @@
-//! Calendars as a whole: their bytes, and what other programs read in them.
+//! Complete calendars: their bytes, and what other programs read in them.
 //!
-//! - `golden`: the bytes for each option, kept in `golden/`
-//! - `counts`: none, one and a hundred thousand todos, and those that are left out
-//! - `parsers`: two parsers in Rust find the same text again, whatever it was
-//! - `readers`: two readers in Python find every field again
-//! - `generate`: todos and options to try it with
-//! - `expected`: what has to be found, told a second time and without the writer
+//! - `golden`: the exact bytes for each option, stored in `golden/`
+//! - `counts`: zero, one and a hundred thousand todos, and those that are left out
+//! - `parsers`: two Rust parsers read every text back unchanged
+//! - `readers`: two Python readers read every field back unchanged
+//! - `generate`: random todos and options
+//! - `expected`: the expected contents, implemented independently of the writer
 
 #[cfg(test)]
 mod counts;

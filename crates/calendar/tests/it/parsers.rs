@@ -8,7 +8,7 @@ use crate::generate;
 use crate::rendering::render;
 
 proptest! {
-    // The same calendars every time. A failure is shown in its smallest form; a regression gets a test with a name.
+    // The seed is fixed, so every run tests the same calendars. A regression gets a named test of its own.
     #![proptest_config(ProptestConfig {
         rng_seed: RngSeed::Fixed(1),
         failure_persistence: None,
@@ -16,7 +16,7 @@ proptest! {
     })]
 
     #[test]
-    fn two_parsers_find_the_text_again_whatever_it_was(
+    fn two_rust_parsers_read_any_text_back_unchanged(
         todos in generate::todos(),
         options in generate::options(),
     ) {
@@ -28,7 +28,7 @@ proptest! {
     }
 }
 
-/// Without NAME, which that parser does not unescape.
+/// Leaves out NAME, which that parser does not unescape.
 fn read_by_icalendar(wire: &str) -> Read {
     let unfolded = parser::unfold(wire);
     let calendar = parser::read_calendar(&unfolded).unwrap();
@@ -72,7 +72,7 @@ fn icalendar_property(property: &Property<'_>) -> (String, String) {
     (name, property.val.as_str().to_owned())
 }
 
-/// Whether calcard gives a property as text; dates, numbers and words of a list have types of their own there.
+/// Whether calcard returns a property as text. It has separate types for dates, numbers and enumerations.
 fn is_text_to_calcard(name: &str) -> bool {
     matches!(
         name,

@@ -1,5 +1,5 @@
-"""Reads every calendar of a folder with two readers and prints what they found, as JSON:
-{file: {reader: {kind, properties: {name with parameters: text}, components}}}, components by their UID."""
+"""Reads every calendar in a folder with two readers and prints what they found, as JSON:
+{file: {reader: {kind, properties: {name with parameters: text}, components}}}, components sorted by their UID."""
 
 import json
 import pathlib
@@ -16,7 +16,7 @@ def unescape(text):
     return re.sub(r"\\(.)", lambda escape: "\n" if escape[1] in "nN" else escape[1], text)
 
 
-# ics.py 0.7.3 unescapes in several passes, and so reads an escaped backslash before an n as a line break.
+# ics.py 0.7.3 unescapes in several passes, so it reads an escaped backslash before an n as a line break.
 for parser in alarm_parser, event_parser, todo_parser:
     parser.unescape_string = unescape
 
@@ -43,7 +43,7 @@ def icalendar_text(value):
     if isinstance(value, icalendar.vText):
         return str(value)
     text = value.to_ical().decode()
-    # A property whose type it does not know, such as NAME, it leaves as it is on the wire.
+    # Properties whose type it does not know, such as NAME, are not unescaped.
     return unescape(text) if isinstance(value, icalendar.vUnknown) else text
 
 
@@ -100,7 +100,7 @@ def given(fields):
 
 
 def rest(lines):
-    """What ics.py keeps as it was."""
+    """The properties that ics.py does not interpret."""
     properties = {}
     for line in lines:
         assert not isinstance(line, Container), line

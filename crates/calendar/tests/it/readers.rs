@@ -13,15 +13,15 @@ const CALENDARS: usize = 300;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/read_calendars.py");
 
 #[test]
-fn two_readers_in_python_find_every_field_again() {
+fn two_python_readers_read_every_field_back_unchanged() {
     let folder = tempfile::tempdir().unwrap();
-    // The same calendars every time.
+    // The runner is deterministic, so every run tests the same calendars.
     let mut runner = TestRunner::deterministic();
     let strategy = (generate::todos(), generate::options());
     let mut expected = BTreeMap::new();
     for number in 0..CALENDARS {
         let (mut todos, options) = strategy.new_tree(&mut runner).unwrap().current();
-        // ics.py loses a folded line of nothing but white space.
+        // ics.py drops a continuation line that consists of white space only.
         for description in todos
             .iter_mut()
             .filter_map(|todo| todo.description.as_mut())
@@ -58,7 +58,7 @@ fn two_readers_in_python_find_every_field_again() {
             expected,
             "icalendar of\n{wire}"
         );
-        // It drops the parameters of a trigger.
+        // ics.py drops the parameters of a trigger.
         let expected = expected.rename("TRIGGER;RELATED=END", "TRIGGER");
         assert_eq!(readers.remove("ics").unwrap(), expected, "ics of\n{wire}");
     }

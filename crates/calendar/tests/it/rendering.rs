@@ -4,7 +4,7 @@ use shared_model::todo::Todo;
 
 pub(crate) const HOST: &str = "taskoverflow.example";
 
-/// A calendar without findings.
+/// Renders a calendar and asserts that the lint finds nothing in it.
 pub(crate) fn render(todos: &[Todo], options: &CalendarOptions) -> (Vec<u8>, Counts) {
     let mut calendar = CalendarWriter::begin(Vec::new(), options, HOST).unwrap();
     for todo in todos {

@@ -1,13 +1,13 @@
-//! A Python that has the readers, made once under cargo's target folder.
+//! A Python environment with the readers, created once in cargo's target folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Exact versions, so that a reader's next release cannot break a build.
+/// Pins exact versions, so that a reader's next release can't break a build.
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/requirements.txt");
 
-/// The Python to run. The first caller makes it; others, in other processes too, wait for that.
+/// Returns the interpreter's path. The first caller creates the environment; all others, also in other processes, wait.
 pub(crate) fn python() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(folder).unwrap();
@@ -37,21 +37,21 @@ pub(crate) fn python() -> PathBuf {
             "--requirement",
             REQUIREMENTS,
         ]),
-        "the readers come from the Python package index (PyPI) or from the index that pip is set up for",
+        "the readers come from the Python package index (PyPI), or from the index that pip is configured to use",
     );
     fs::write(&installed, requirements).unwrap();
     python
 }
 
-fn run(command: &mut Command, way_out: &str) {
+fn run(command: &mut Command, hint: &str) {
     let output = command
         .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}; {way_out}"));
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; {hint}"));
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8_lossy(&printed);
     assert!(
         output.status.success(),
-        "{command:?}: {}; {way_out}\n{said}",
+        "{command:?}: {}; {hint}\n{printed}",
         output.status
     );
 }
