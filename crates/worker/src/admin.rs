@@ -1,4 +1,4 @@
-//! The worker's small HTTP endpoint, for who runs it: `/livez`, `/readyz`, `/metrics`.
+//! The worker's HTTP endpoint for operators: `/livez`, `/readyz` and `/metrics`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use shared_model::database::Pool;
 use tokio::time::Instant;
 
-/// How the worker is. Clones share it.
+/// The state of the worker. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Health {
     inner: Arc<Inner>,
@@ -20,7 +20,7 @@ pub struct Health {
 
 #[derive(Debug)]
 struct Inner {
-    /// A poll that takes longer than this has died silently.
+    /// A poll that takes longer than this is considered dead.
     longest_poll: Duration,
     state: Mutex<State>,
     database_in_doubt: AtomicBool,
@@ -41,7 +41,7 @@ enum QueueState {
 }
 
 impl Health {
-    /// Of a worker whose polls may take `longest_poll`.
+    /// Creates the state of a worker whose polls may take up to `longest_poll`.
     pub fn new(longest_poll: Duration) -> Self {
         let inner = Inner {
             longest_poll,
@@ -53,12 +53,12 @@ impl Health {
         }
     }
 
-    /// A poll is under way.
+    /// Records that a poll has begun.
     pub fn poll_began(&self) {
         self.state(|state| state.poll_since = Some(Instant::now()));
     }
 
-    /// The queue answered.
+    /// Records that the queue answered the poll.
     pub fn poll_ended(&self) {
         self.state(|state| {
             if matches!(state.queue, QueueState::Fails(_)) {
@@ -71,12 +71,12 @@ impl Health {
         });
     }
 
-    /// The queue did not answer or refused. Logs it once for each new reason.
+    /// Records that the queue did not answer the poll, or refused it. Logs each new reason once.
     pub fn poll_failed(&self, error: &str) {
         self.state(|state| {
             let failed = QueueState::Fails(error.to_owned());
             if state.queue != failed {
-                log::error!(error; "could not poll the queue; trying on, less and less often");
+                log::error!(error; "could not poll the queue; trying again with a growing backoff");
             }
             *state = State {
                 poll_since: None,
@@ -85,17 +85,17 @@ impl Health {
         });
     }
 
-    /// A query failed, so the database is to be looked at before the next poll.
+    /// Records that a query failed, so that the next poll waits until the database answers.
     pub fn database_failed(&self) {
         self.inner.database_in_doubt.store(true, Ordering::Relaxed);
     }
 
-    /// The database answers again.
+    /// Records that the database answers again.
     pub fn database_answered(&self) {
         self.inner.database_in_doubt.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the database failed and has not answered since.
+    /// Returns whether a query has failed and the database has not answered since.
     pub fn is_database_in_doubt(&self) -> bool {
         self.inner.database_in_doubt.load(Ordering::Relaxed)
     }
@@ -112,8 +112,8 @@ impl Health {
         self.state(|state| state.queue.clone())
     }
 
-    fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        look(
+    fn state<T>(&self, access: impl FnOnce(&mut State) -> T) -> T {
+        access(
             &mut self
                 .inner
                 .state
@@ -123,21 +123,21 @@ impl Health {
     }
 }
 
-/// What the endpoint answers from.
+/// What the endpoint's answers are made of.
 #[derive(Debug, Clone)]
 pub struct AdminData {
-    /// How the worker is.
+    /// The state of the worker.
     pub health: Health,
-    /// The way to the database.
+    /// The connections to the database.
     pub pool: Pool,
     /// The process's metrics.
     pub metrics: PrometheusHandle,
 }
 
-/// Binds the endpoint; it serves once awaited or spawned.
+/// Binds the endpoint, and returns its server and its address. The server answers once it is awaited or spawned.
 ///
 /// # Errors
-/// When the address can't be bound.
+/// Returns an error if the address can't be bound.
 pub fn bind(addr: SocketAddr, data: AdminData) -> std::io::Result<(Server, SocketAddr)> {
     let server = HttpServer::new(move || {
         App::new()
@@ -153,7 +153,7 @@ pub fn bind(addr: SocketAddr, data: AdminData) -> std::io::Result<(Server, Socke
     Ok((server.run(), bound))
 }
 
-/// Whether polls go on: a worker whose poll died is to be started again.
+/// Reports whether polling continues. A worker whose poll has died needs a restart.
 async fn livez(data: web::Data<AdminData>) -> HttpResponse {
     if data.health.is_alive() {
         HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
@@ -162,7 +162,7 @@ async fn livez(data: web::Data<AdminData>) -> HttpResponse {
     }
 }
 
-/// Whether it can do its work: the database and the queue both answer.
+/// Reports whether the worker can run jobs: both the database and the queue answer.
 async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
     let database = match data.pool.ping().await {
         Ok(()) => "ok".to_owned(),

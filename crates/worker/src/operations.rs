@@ -1,4 +1,4 @@
-//! What a person does about failed jobs: look at them, and bring them back.
+//! What an operator can do about failed jobs: list them, and retry them.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -14,23 +14,23 @@ use crate::config::Config;
 
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Does one thing and ends.
+/// A command that does one thing and exits.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Operation {
-    /// Bring failed jobs back to PENDING, with all their attempts before them
+    /// Set failed jobs back to PENDING, with all their attempts
     Redrive {
-        /// The jobs' ids
+        /// Ids of the jobs
         #[arg(value_name = "JOB", required_unless_present = "all")]
         jobs: Vec<Uuid>,
-        /// Every failed job that has not expired
+        /// All failed jobs that have not expired
         #[arg(long, conflicts_with = "jobs")]
         all: bool,
     },
-    /// List the failed jobs, the latest first, with the reason of each
+    /// List the failed jobs and their errors, latest first
     DeadLetters,
 }
 
-/// Runs an operation, and says how the process is to end: 0, or 1 when it did not do all that was asked.
+/// Runs an operation. The exit code is 0 if it did everything that was asked, otherwise 1.
 pub fn run_process(operation: Operation, config: &Config) -> ExitCode {
     shared_model::logging::init(&config.log);
     let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);
@@ -41,29 +41,29 @@ pub fn run_process(operation: Operation, config: &Config) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            log::error!(error:% = format!("{error:#}"); "nothing was done");
+            log::error!(error:% = format!("{error:#}"); "the command failed");
             ExitCode::FAILURE
         }
     }
 }
 
-/// `false`: not every job that was named could be brought back.
+/// Returns `false` if one of the given jobs is not a failed job.
 async fn run(operation: Operation, pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> {
     match operation {
         Operation::Redrive { jobs, all } => {
             let ids: Vec<JobId> = jobs.into_iter().map(JobId).collect();
             let named = (!all).then(|| ids.clone());
-            let back = pool
+            let redriven = pool
                 .run(move |connection| redrive::redrive(connection, named.as_deref()))
                 .await?;
-            for id in &back {
+            for id in &redriven {
                 writeln!(out, "{id} PENDING")?;
             }
-            let left: Vec<_> = ids.iter().filter(|id| !back.contains(id)).collect();
-            for id in &left {
+            let not_found: Vec<_> = ids.iter().filter(|id| !redriven.contains(id)).collect();
+            for id in &not_found {
                 writeln!(out, "{id} not found among the failed jobs")?;
             }
-            Ok(left.is_empty())
+            Ok(not_found.is_empty())
         }
         Operation::DeadLetters => {
             for FailedJob {
