@@ -9,7 +9,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use shared_model::job::CalendarRequest;
 use shared_model::results::NewResult;
 use shared_model::schema::todos;
-use worker::held::SharedHolding;
+use worker::in_flight::RenderControl;
 use worker::render::RenderError;
 
 /// What a poisoned todo does to the render of each calendar that it goes into.
@@ -66,11 +66,11 @@ pub fn render(
     connection: &mut PgConnection,
     request: &CalendarRequest,
     host: &str,
-    holding: &SharedHolding,
+    control: &RenderControl,
 ) -> Result<NewResult, RenderError> {
     while let Some(poison) = find(connection, request)? {
         match poison {
-            Poison::Wait if holding.is_stopped() => return Err(RenderError::Stopped),
+            Poison::Wait if control.is_stopped() => return Err(RenderError::Stopped),
             Poison::Wait => pause(),
             #[expect(clippy::panic, reason = "on purpose")]
             Poison::Panic => panic!("a todo says so"),
@@ -81,7 +81,7 @@ pub fn render(
             },
         }
     }
-    worker::render::render(connection, request, host, holding)
+    worker::render::render(connection, request, host, control)
 }
 
 fn find(

@@ -1,6 +1,7 @@
-//! What the queue gave up: each such job ends in FAILURE, so that nobody waits for it for ever.
+//! Consumes the dead-letter queue: each job whose message landed there ends in FAILURE, so that no client waits for it
+//! forever.
 //!
-//! A message that can't be read stays where it is, for a person to look at.
+//! A message that can't be read stays there for an operator to look at.
 
 use std::sync::Arc;
 
@@ -10,14 +11,16 @@ use shared_model::database::Pool;
 use shared_model::job_store::redrive::{self, GivenUp};
 use tokio_util::sync::CancellationToken;
 
-/// Consumes the dead-letter queue of `source`, if it has one, until `stop`.
+use crate::telemetry;
+
+/// Consumes the dead-letter queue of `source`, if there is one, until `stop` is cancelled.
 pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: CancellationToken) {
     let mut failures = 0;
     let dead_letters = loop {
         match source.dead_letters().await {
             Ok(Some(dead_letters)) => break dead_letters,
             Ok(None) => return,
-            // the worker's own polls say why
+            // The polls of the source fail too, and log the reason.
             Err(_) => failures += 1,
         }
         if !pause(failures, &stop).await {
@@ -30,7 +33,7 @@ pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: Cancellati
         let settled = match received {
             Ok(deliveries) => settle_all(dead_letters.as_ref(), &pool, deliveries).await,
             Err(error) => {
-                log::warn!(error:%; "could not look at the dead-letter queue");
+                log::warn!(error:%; "could not poll the dead-letter queue");
                 false
             }
         };
@@ -41,7 +44,7 @@ pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: Cancellati
     }
 }
 
-/// `false`: something did not answer.
+/// Returns `false` if the database or the queue did not answer.
 async fn settle_all(
     dead_letters: &dyn Subscription,
     pool: &Pool,
@@ -54,7 +57,7 @@ async fn settle_all(
             Ok(message) => message,
             Err(error) => {
                 log::error!("queue.message_id" = delivery.message_id, error:%; "a message in the dead-letter queue can't be read; it stays there");
-                metrics::counter!("worker_dead_letters_unreadable_total").increment(1);
+                metrics::counter!(telemetry::DEAD_LETTERS_UNREADABLE).increment(1);
                 continue;
             }
         };
@@ -62,23 +65,22 @@ async fn settle_all(
         let given_up = pool.run(move |connection| redrive::give_up(connection, id, generation));
         match given_up.await {
             Ok(GivenUp::Failed) => {
-                log::error!("job.id":% = id; "the job failed: the queue gave it up");
-                metrics::counter!("worker_dead_letters_failed_total").increment(1);
+                log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");
+                metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
                 deletions.push(delivery.delete());
             }
             Ok(GivenUp::Void) => deletions.push(delivery.delete()),
-            // looked at again when its visibility ends
+            // The message is delivered again after its visibility timeout.
             Ok(GivenUp::Running) => {}
             Err(error) => {
-                log::warn!("job.id":% = id, error:%; "could not end a job that the queue gave up");
+                log::warn!("job.id":% = id, error:%; "could not end the job of a dead letter");
                 answered = false;
             }
         }
     }
-    let outcomes = dead_letters.delete(&deletions).await;
-    for outcome in &outcomes {
+    for outcome in dead_letters.delete(&deletions).await {
         if let BatchOutcome::Failed(error) = outcome {
-            // the message is delivered again, and its job found ended
+            // The message is delivered again. Its job has ended by then, so it is only deleted.
             log::warn!(error; "could not delete a message from the dead-letter queue");
             answered = false;
         }
@@ -86,6 +88,7 @@ async fn settle_all(
     answered
 }
 
+/// Returns `false` if `stop` was cancelled.
 async fn pause(failures: u32, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(Backoff::CALL.after(failures)) => true,

@@ -1,6 +1,7 @@
-//! Keeps what is held: the queue's visibility, the job's claim, and a watch that stops what could not be kept.
+//! Keeps deliveries and claims of this worker valid while it works on them.
 //!
-//! The three run apart, so that a call that hangs delays no other, and least of all the watch.
+//! Three loops run at the same time: one extends visibility timeouts, one renews claims, and one stops the attempts that
+//! could not be kept. They are separate so that a call that hangs delays none of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,22 +12,24 @@ use shared_model::database::{DatabaseError, Pool};
 use shared_model::job_store::claims::{self, Beat, ClaimKey, Renewed};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
-use crate::held::{Held, Stop};
+use crate::in_flight::{InFlight, StopReason};
+use crate::telemetry;
 
-/// How often a claim is renewed at most: a client who cancels a running job waits so long, and its progress is as old.
+/// The longest interval between two renewals of a claim. A client who cancels a running job waits up to this long, and the
+/// progress that clients see is up to this old.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Runs until it is dropped.
+/// Keeps everything in flight valid. Runs until it is dropped.
 pub async fn keep(
-    held: Held,
+    in_flight: InFlight,
     subscription: Arc<dyn Subscription>,
     pool: Pool,
     visibility: Duration,
 ) {
     let extending = async {
         loop {
-            let extended = extend_visibility(&held, subscription.as_ref(), visibility).await;
-            // one that failed is tried again while the visibility still holds
+            let extended = extend_visibility(&in_flight, subscription.as_ref(), visibility).await;
+            // A failed extension is tried again soon, while the visibility timeout still lasts.
             let pause = visibility / if extended { 4 } else { 12 };
             tokio::time::sleep(pause).await;
         }
@@ -35,17 +38,17 @@ pub async fn keep(
         let mut ticks = every(CLAIM_INTERVAL.min(visibility / 6));
         loop {
             ticks.tick().await;
-            renew_claims(&held, &pool, visibility).await;
+            renew_claims(&in_flight, &pool, visibility).await;
         }
     };
-    let watching = async {
+    let stopping = async {
         let mut ticks = every(visibility / 20);
         loop {
             ticks.tick().await;
-            held.stop_overdue(visibility / 10);
+            in_flight.stop_overdue(visibility / 10);
         }
     };
-    tokio::join!(extending, renewing, watching);
+    tokio::join!(extending, renewing, stopping);
 }
 
 fn every(period: Duration) -> Interval {
@@ -54,29 +57,29 @@ fn every(period: Duration) -> Interval {
     ticks
 }
 
-/// `false`: some could not be extended, and may be yet.
+/// Returns `false` if some deliveries could not be extended but still may be.
 async fn extend_visibility(
-    held: &Held,
+    in_flight: &InFlight,
     subscription: &dyn Subscription,
     visibility: Duration,
 ) -> bool {
-    let _gate = held.extension_gate().await;
-    let (entries, receipts): (Vec<_>, Vec<_>) = held.receipts().into_iter().unzip();
+    let _lock = in_flight.extension_lock().await;
+    let (entries, receipts): (Vec<_>, Vec<_>) = in_flight.receipts().into_iter().unzip();
     if receipts.is_empty() {
         return true;
     }
-    // counted from before the call: the queue's clock starts somewhere within it
+    // The queue counts from some moment during the call. Counting from before the call is on the safe side.
     let until = Instant::now() + visibility;
     let mut extended = true;
     for (entry, outcome) in entries.iter().zip(subscription.extend(&receipts).await) {
         match outcome {
-            BatchOutcome::Done => entry.hidden_until(until),
+            BatchOutcome::Done => entry.set_hidden_until(until),
             BatchOutcome::Lost => {
-                metrics::counter!("worker_deliveries_lost_total").increment(1);
-                entry.stop(Stop::Lost);
+                metrics::counter!(telemetry::DELIVERIES_LOST).increment(1);
+                entry.stop(StopReason::Lost);
             }
             BatchOutcome::Failed(error) => {
-                log::warn!(error; "could not extend a delivery; trying again before its visibility ends");
+                log::warn!(error; "could not extend a delivery; trying again before its visibility timeout ends");
                 extended = false;
             }
         }
@@ -84,15 +87,15 @@ async fn extend_visibility(
     extended
 }
 
-async fn renew_claims(held: &Held, pool: &Pool, lease: Duration) {
-    let (entries, beats): (Vec<_>, Vec<Beat>) = held.beats().into_iter().unzip();
-    if beats.is_empty() {
+async fn renew_claims(in_flight: &InFlight, pool: &Pool, lease: Duration) {
+    let (entries, renewals): (Vec<_>, Vec<Beat>) = in_flight.renewals().into_iter().unzip();
+    if renewals.is_empty() {
         return;
     }
     let until = Instant::now() + lease;
-    let keys: Vec<ClaimKey> = beats.iter().map(|beat| beat.key).collect();
+    let keys: Vec<ClaimKey> = renewals.iter().map(|renewal| renewal.key).collect();
     let renewed: Result<Vec<Renewed>, DatabaseError> = pool
-        .run(move |connection| claims::renew(connection, &beats, lease))
+        .run(move |connection| claims::renew(connection, &renewals, lease))
         .await;
     let renewed: HashMap<ClaimKey, Renewed> = match renewed {
         Ok(renewed) => renewed
@@ -100,7 +103,7 @@ async fn renew_claims(held: &Held, pool: &Pool, lease: Duration) {
             .map(|renewed| (renewed.key, renewed))
             .collect(),
         Err(error) => {
-            log::warn!(error:%; "could not renew claims; trying again before they end");
+            log::warn!(error:%; "could not renew claims; trying again before their leases end");
             return;
         }
     };
@@ -109,12 +112,10 @@ async fn renew_claims(held: &Held, pool: &Pool, lease: Duration) {
             Some(Renewed {
                 cancel_requested: true,
                 ..
-            }) => entry.stop(Stop::Cancelled),
-            Some(_) => entry.claimed_until(until),
-            None => {
-                // settled a moment ago, or taken over
-                entry.stop(Stop::Lost);
-            }
+            }) => entry.stop(StopReason::Cancelled),
+            Some(_) => entry.set_claimed_until(until),
+            // The attempt has just ended, or another worker has claimed the job.
+            None => entry.stop(StopReason::Lost),
         }
     }
 }

@@ -1,19 +1,20 @@
-//! The worker: takes deliveries from a queue, renders the calendars that they ask for, and stores them.
+//! The worker: receives deliveries from a queue, renders the calendars of their jobs, and stores them.
 //!
 //! # Layout, in the order a job travels
 //! - [`config`]: the settings of the process
-//! - [`process`]: start, the signals, the end
-//! - [`consumer`]: polls the queue for as much as there are hands for
-//! - [`held`], [`heartbeat`]: what this worker holds, and how it keeps it
-//! - [`handler`], [`room`]: one delivery from its claim to its outcome, beside others or alone
-//! - [`render`]: from the todos' rows to the calendar's bytes, with the crate [`calendar`]
-//! - [`outcome`], [`settler`]: how a delivery ends, told to the queue in batches
-//! - [`dead_letters`]: what the queue gave up
-//! - [`operations`]: what a person does about failed jobs
-//! - [`admin`]: `/livez`, `/readyz`, `/metrics`
+//! - [`process`]: startup, signals and shutdown
+//! - [`consumer`]: polls the queue for as many deliveries as there are free slots
+//! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and what keeps them from other workers
+//! - [`handler`]: one delivery, from the claim on its job to its outcome
+//! - [`isolation`]: which attempts may run at the same time
+//! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
+//! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
+//! - [`dead_letters`]: ends the jobs whose messages landed in the dead-letter queue
+//! - [`operations`]: what an operator can do about failed jobs
+//! - [`admin`], [`telemetry`]: `/livez`, `/readyz` and `/metrics`, and the metrics themselves
 //!
-//! It never settles a delivery before the database has the job's new state, and never writes to a job that it has no
-//! claim to.
+//! The worker never settles a delivery before the database has stored the job's new state, and never writes to a job
+//! that it has not claimed.
 
 pub mod admin;
 pub mod config;
@@ -21,12 +22,13 @@ pub mod consumer;
 pub mod dead_letters;
 pub mod handler;
 pub mod heartbeat;
-pub mod held;
+pub mod in_flight;
+pub mod isolation;
 pub mod operations;
 pub mod outcome;
 pub mod process;
 pub mod render;
-pub mod room;
 pub mod settler;
+pub mod telemetry;
 
 pub use process::{run_process, run_process_with};

@@ -1,13 +1,13 @@
-//! How a delivery ends. The only place that maps outcomes to what the queue is told.
+//! How a delivery ends. No other module decides how an outcome is settled.
 
 use std::time::Duration;
 
 use job_queue::{Delivery, Settlement};
 
-/// How long a delivery rests whose job could not even be claimed.
-const CLAIM_RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long a message stays hidden after the database did not answer.
+const UNKNOWN_RELEASE_DELAY: Duration = Duration::from_secs(5);
 
-/// What became of a delivery.
+/// How a delivery ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The job has a result.
@@ -16,59 +16,63 @@ pub enum Outcome {
     Failed,
     /// The job was cancelled.
     Revoked,
-    /// There was nothing to do: the job had ended, is gone, or has a newer message.
-    Void,
-    /// The attempt failed; another may begin after so long.
+    /// The message needs no work any more: its job has ended, no longer exists, or has a newer generation.
+    Stale,
+    /// The attempt failed. Another one may begin after this delay.
     Retry(Duration),
-    /// Another worker has the job for so long.
+    /// Another worker has claimed the job. This is how long its lease still lasts.
     Leased(Duration),
-    /// The database did not answer, so nothing is known to have been done.
-    Undone,
-    /// The body can't be read.
+    /// The database did not answer, so the state of the job is unknown.
+    Unknown,
+    /// The message can't be read.
     Unreadable,
-    /// The job is another worker's by now.
+    /// The delivery or the job now belongs to another worker.
     Lost,
-    /// It was never begun.
-    GivenBack,
+    /// The worker is shutting down, or an earlier message of the ordered group has to come first.
+    NotStarted,
 }
 
 impl Outcome {
-    /// What the queue is told. `None`: nothing; the delivery shows up again when its visibility ends.
+    /// Settles the delivery. Returns `None` if the queue should not be asked for anything; the message then becomes
+    /// visible again after its visibility timeout.
     pub fn settlement(self, delivery: Delivery) -> Option<Settlement> {
         let release = |delivery: Delivery, delay| Settlement::Release(delivery.release(delay));
         match self {
-            Self::Succeeded | Self::Failed | Self::Revoked | Self::Void => {
+            Self::Succeeded | Self::Failed | Self::Revoked | Self::Stale => {
                 Some(Settlement::Delete(delivery.delete()))
             }
             Self::Retry(delay) | Self::Leased(delay) => Some(release(delivery, delay)),
-            Self::Undone => Some(release(delivery, CLAIM_RETRY_DELAY)),
-            Self::GivenBack => Some(release(delivery, Duration::ZERO)),
-            // the queue counts the receipts of the one and moves it to the dead-letter queue; whoever has the other settles it
+            Self::Unknown => Some(release(delivery, UNKNOWN_RELEASE_DELAY)),
+            Self::NotStarted => Some(release(delivery, Duration::ZERO)),
+            // The queue moves an unreadable message to the dead-letter queue after some receives. A lost delivery is
+            // settled by the worker that has it now.
             Self::Unreadable | Self::Lost => None,
         }
     }
 
-    /// Whether the next message of an ordered group may begin.
+    /// Returns whether the next message of an ordered group may begin.
     pub fn lets_the_next_begin(self) -> bool {
         match self {
-            Self::Succeeded | Self::Failed | Self::Revoked | Self::Void | Self::Unreadable => true,
-            Self::Retry(_) | Self::Leased(_) | Self::Undone | Self::Lost | Self::GivenBack => false,
+            Self::Succeeded | Self::Failed | Self::Revoked | Self::Stale | Self::Unreadable => true,
+            Self::Retry(_) | Self::Leased(_) | Self::Unknown | Self::Lost | Self::NotStarted => {
+                false
+            }
         }
     }
 
-    /// The label of its metric.
+    /// Returns the value of the metric's label `outcome`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
             Self::Failed => "failed",
             Self::Revoked => "revoked",
-            Self::Void => "void",
+            Self::Stale => "void",
             Self::Retry(_) => "retry",
             Self::Leased(_) => "leased",
-            Self::Undone => "undone",
+            Self::Unknown => "undone",
             Self::Unreadable => "unreadable",
             Self::Lost => "lost",
-            Self::GivenBack => "given_back",
+            Self::NotStarted => "given_back",
         }
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use job_queue::Subscription;
-use metrics_exporter_prometheus::PrometheusBuilder;
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
 use shared_model::migrations;
@@ -14,11 +13,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, AdminData, Health};
 use crate::config::Config;
-use crate::consumer::{Consumer, ConsumerOptions, Ended, Shutdown};
+use crate::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE, Shutdown};
 use crate::dead_letters;
-use crate::handler::{Abandoned, Handler};
+use crate::handler::{AbandonedRenders, Handler};
+use crate::isolation::IsolationGate;
 use crate::render::{self, Render};
-use crate::room::Room;
+use crate::telemetry;
 
 /// The code of a process that was started with settings that can't work.
 const EXIT_USAGE: u8 = 2;
@@ -65,9 +65,7 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
 /// When it can't start.
 pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
-    let metrics = PrometheusBuilder::new()
-        .install_recorder()
-        .context("can't record metrics")?;
+    let metrics = telemetry::install()?;
     let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);
     let health = Health::new(config.receive_wait + POLL_GRACE);
     let data = AdminData {
@@ -100,7 +98,7 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
             .queue
             .connect_subscription(&pool, config.subscription_options())
             .await;
-        tokio::spawn(warn_of_misfits(
+        tokio::spawn(warn_of_incompatibilities(
             Arc::clone(&subscription),
             config.max_attempts.get(),
         ));
@@ -149,14 +147,15 @@ fn consumer(
         max_attempts: i32::try_from(config.max_attempts.get()).unwrap_or(i32::MAX),
         render_delay: config.render_delay,
         render,
-        room: Room::default(),
+        isolation: IsolationGate::default(),
         drain: shutdown.drain.clone(),
-        abandoned: Abandoned::default(),
+        abandoned: AbandonedRenders::default(),
     };
     let options = ConsumerOptions {
         concurrency: config.worker_concurrency.get(),
         visibility: config.visibility_timeout,
         drain_timeout: config.drain_timeout,
+        stop_grace: STOP_GRACE,
         max_abandoned: config.spare_connections(),
     };
     Consumer::new(subscription, pool, handler, options, shutdown, health)
@@ -179,7 +178,7 @@ async fn wait_for_migrations(pool: &Pool) {
     }
 }
 
-async fn warn_of_misfits(subscription: Arc<dyn Subscription>, max_attempts: u32) {
+async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_attempts: u32) {
     for failures in 1.. {
         match subscription.warnings(max_attempts).await {
             Ok(warnings) => {

@@ -1,7 +1,8 @@
-//! From the todos' rows to a calendar, in one snapshot of the database and in bounded memory.
+//! Reads todos and writes them as a calendar, in one snapshot of the database and in bounded memory.
 
 use std::io::{self, BufWriter, Write};
 
+use calendar::CalendarWriter;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use flate2::Compression;
@@ -11,26 +12,27 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, ErrorCode, JobError};
 use shared_model::results::NewResult;
 use shared_model::schema::todos;
-use shared_model::todo::Todo;
+use shared_model::todo::{Todo, TodoFilter};
 
-use crate::held::SharedHolding;
-use calendar::CalendarWriter;
+use crate::in_flight::RenderControl;
 
-/// The largest calendar. No program that reads calendars takes more, and a row of Postgres has to hold it.
+/// The maximum size of a calendar. No calendar program accepts more, and one row of Postgres has to hold it.
 pub const MAX_CALENDAR_BYTES: usize = 64 * 1024 * 1024;
-/// Rows in memory at once.
+/// How many todos are in memory at the same time.
 const CHUNK_ROWS: u16 = 1000;
+/// How many bytes are compressed and hashed at a time.
+const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Why there is no calendar.
+/// Why a calendar could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    /// The rows could not be read.
+    /// The todos could not be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// It would be larger than [`MAX_CALENDAR_BYTES`].
     #[error("the calendar would be larger than {} MiB", MAX_CALENDAR_BYTES / 1024 / 1024)]
     TooLarge,
-    /// The holding's token was cancelled.
+    /// The attempt was stopped.
     #[error("the render was stopped")]
     Stopped,
 }
@@ -42,17 +44,17 @@ impl From<diesel::result::Error> for RenderError {
 }
 
 impl RenderError {
-    /// As the job's row keeps it, without internals.
+    /// Returns the error that the job's row stores and clients see. It reveals no internals.
     pub fn to_job_error(&self) -> JobError {
         match self {
             Self::Database(_) => JobError::new(ErrorCode::Database, "the todos could not be read"),
             Self::TooLarge => JobError::new(ErrorCode::ResultTooLarge, self.to_string()),
-            Self::Stopped => JobError::new(ErrorCode::WorkerStopped, "the attempt was cut short"),
+            Self::Stopped => JobError::new(ErrorCode::WorkerStopped, "the attempt was stopped"),
         }
     }
 
-    /// Whether another attempt may end otherwise.
-    pub fn is_passing(&self) -> bool {
+    /// Returns whether another attempt may succeed.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Database(_) | Self::Stopped => true,
             Self::TooLarge => false,
@@ -60,19 +62,19 @@ impl RenderError {
     }
 }
 
-/// How a worker makes a calendar: [`render`], or one that fails on purpose, to see what becomes of its jobs.
+/// Renders a calendar: [`render`], or a function that fails on purpose, for tests of failures.
 pub type Render =
-    fn(&mut PgConnection, &CalendarRequest, &str, &SharedHolding) -> Result<NewResult, RenderError>;
+    fn(&mut PgConnection, &CalendarRequest, &str, &RenderControl) -> Result<NewResult, RenderError>;
 
-/// Renders the calendar that was asked for. Blocks; looks at `holding` between chunks.
+/// Renders the requested calendar. Blocks. Checks `control` between chunks of todos.
 ///
 /// # Errors
-/// When the rows can't be read, the calendar gets too large, or the holding is stopped.
+/// Returns an error if the todos can't be read, the calendar gets too large, or the render is stopped.
 pub fn render(
     connection: &mut PgConnection,
     request: &CalendarRequest,
     host: &str,
-    holding: &SharedHolding,
+    control: &RenderControl,
 ) -> Result<NewResult, RenderError> {
     connection
         .build_transaction()
@@ -80,37 +82,14 @@ pub fn render(
         .repeatable_read()
         .run(|connection| {
             let selection = request.filter.selection(connection)?;
-            holding
+            control
                 .progress()
                 .set_total(i32::try_from(selection.count).unwrap_or(i32::MAX));
 
-            let out = BufWriter::with_capacity(64 * 1024, Output::new());
+            let out = BufWriter::with_capacity(BUFFER_BYTES, Output::new());
             let mut calendar =
                 CalendarWriter::begin(out, &request.options, host).map_err(too_large)?;
-            let mut last_id = i32::MIN;
-            let mut done: i32 = 0;
-            loop {
-                if holding.is_stopped() {
-                    return Err(RenderError::Stopped);
-                }
-                let chunk: Vec<Todo> = request
-                    .filter
-                    .query()
-                    .filter(todos::id.gt(last_id))
-                    .order(todos::id)
-                    .limit(i64::from(CHUNK_ROWS))
-                    .select(Todo::as_select())
-                    .load(connection)?;
-                for todo in &chunk {
-                    calendar.push(todo).map_err(too_large)?;
-                    last_id = todo.id;
-                }
-                done = done.saturating_add(i32::try_from(chunk.len()).unwrap_or(i32::MAX));
-                holding.progress().set_done(done);
-                if chunk.len() < usize::from(CHUNK_ROWS) {
-                    break;
-                }
-            }
+            write_todos(connection, &request.filter, control, &mut calendar)?;
             let (out, counts) = calendar.finish().map_err(too_large)?;
             let out = out
                 .into_inner()
@@ -128,16 +107,49 @@ pub fn render(
         })
 }
 
-/// [`Output`] writes to memory and fails for one reason only.
+/// Writes the selected todos in the order of their ids, chunk by chunk.
+fn write_todos(
+    connection: &mut PgConnection,
+    filter: &TodoFilter,
+    control: &RenderControl,
+    calendar: &mut CalendarWriter<impl Write>,
+) -> Result<(), RenderError> {
+    let mut last_id = i32::MIN;
+    let mut done: i32 = 0;
+    loop {
+        if control.is_stopped() {
+            return Err(RenderError::Stopped);
+        }
+        let chunk: Vec<Todo> = filter
+            .query()
+            .filter(todos::id.gt(last_id))
+            .order(todos::id)
+            .limit(i64::from(CHUNK_ROWS))
+            .select(Todo::as_select())
+            .load(connection)?;
+        for todo in &chunk {
+            calendar.push(todo).map_err(too_large)?;
+            last_id = todo.id;
+        }
+        done = done.saturating_add(i32::try_from(chunk.len()).unwrap_or(i32::MAX));
+        control.progress().set_done(done);
+        if chunk.len() < usize::from(CHUNK_ROWS) {
+            return Ok(());
+        }
+    }
+}
+
+/// [`Output`] writes to memory, so the size limit is the only reason for an error.
 fn too_large(_: io::Error) -> RenderError {
     RenderError::TooLarge
 }
 
-/// Compresses what is written, hashes it, and refuses to grow beyond the limit.
+/// Compresses and hashes what is written, up to the size limit.
 #[derive(Debug)]
 struct Output {
     gzip: GzEncoder<Vec<u8>>,
     sha256: Sha256,
+    /// The number of bytes before compression.
     length: usize,
 }
 
@@ -150,6 +162,7 @@ impl Output {
         }
     }
 
+    /// Returns the compressed bytes, and the SHA-256 and the length of the uncompressed bytes.
     fn finish(self) -> io::Result<(Vec<u8>, Vec<u8>, i64)> {
         let length = i64::try_from(self.length).map_err(io::Error::other)?;
         Ok((self.gzip.finish()?, self.sha256.finalize().to_vec(), length))

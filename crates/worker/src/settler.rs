@@ -1,4 +1,4 @@
-//! Tells the queue how deliveries ended, in batches.
+//! Sends deletes and releases to the queue, in batches.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,42 @@ use shared_model::backoff::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::held::Held;
+use crate::in_flight::InFlight;
+use crate::telemetry;
 
-/// How long a settlement waits for others to go with: a batch costs as much as a single one.
+/// How long a settlement waits for others to share its batch: a batch costs as much as a single call.
 const LINGER: Duration = Duration::from_millis(20);
-/// Attempts per settlement. After the last one, the queue delivers the message once more, and the worker finds that its
-/// job has ended.
-const MAX_ATTEMPTS: u32 = 4;
+/// How often a settlement is sent. If the last call fails too, the queue delivers the message again, and a worker finds
+/// that its job has ended.
+const MAX_CALLS: u32 = 4;
 
-/// Takes settlements. Clones share the way to the queue.
+/// Accepts settlements and sends them in the background. Clones share one background task.
 #[derive(Debug, Clone)]
 pub struct Settler(mpsc::UnboundedSender<Settlement>);
 
 impl Settler {
-    /// Starts the task that tells the queue. It ends, with everything told, when every clone is gone.
-    pub fn start(subscription: Arc<dyn Subscription>, held: Held) -> (Self, JoinHandle<()>) {
+    /// Starts the background task. It ends once every clone is dropped and every settlement has been sent.
+    pub fn start(
+        subscription: Arc<dyn Subscription>,
+        in_flight: InFlight,
+    ) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (
             Self(sender),
-            tokio::spawn(settle_all(subscription, held, receiver)),
+            tokio::spawn(settle_all(subscription, in_flight, receiver)),
         )
     }
 
-    /// Hands over a settlement. Never waits.
+    /// Accepts a settlement. Never waits.
     pub fn settle(&self, settlement: Settlement) {
-        // the receiver outlives every sender
+        // Sending can't fail, because the receiver lives as long as any sender.
         let _ = self.0.send(settlement);
     }
 }
 
 async fn settle_all(
     subscription: Arc<dyn Subscription>,
-    held: Held,
+    in_flight: InFlight,
     mut receiver: mpsc::UnboundedReceiver<Settlement>,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
@@ -47,20 +51,24 @@ async fn settle_all(
         if batch.len() < MAX_BATCH {
             let fill = async {
                 while batch.len() < MAX_BATCH {
-                    let room = MAX_BATCH - batch.len();
-                    if receiver.recv_many(&mut batch, room).await == 0 {
+                    let missing = MAX_BATCH - batch.len();
+                    if receiver.recv_many(&mut batch, missing).await == 0 {
                         break;
                     }
                 }
             };
-            // whoever is late goes with the next batch
             let _ = tokio::time::timeout(LINGER, fill).await;
         }
-        settle_batch(subscription.as_ref(), &held, std::mem::take(&mut batch)).await;
+        let batch = std::mem::take(&mut batch);
+        settle_batch(subscription.as_ref(), &in_flight, batch).await;
     }
 }
 
-async fn settle_batch(subscription: &dyn Subscription, held: &Held, batch: Vec<Settlement>) {
+async fn settle_batch(
+    subscription: &dyn Subscription,
+    in_flight: &InFlight,
+    batch: Vec<Settlement>,
+) {
     let (mut deletions, mut releases) = (Vec::new(), Vec::new());
     for settlement in batch {
         match settlement {
@@ -68,23 +76,23 @@ async fn settle_batch(subscription: &dyn Subscription, held: &Held, batch: Vec<S
             Settlement::Release(release) => releases.push(release),
         }
     }
-    for attempt in 1..=MAX_ATTEMPTS {
+    for call in 1..=MAX_CALLS {
         let outcomes = subscription.delete(&deletions).await;
         deletions = failed(deletions, outcomes, "delete");
         if !releases.is_empty() {
-            let _gate = held.extension_gate().await;
+            let _lock = in_flight.extension_lock().await;
             let outcomes = subscription.release(&releases).await;
             releases = failed(releases, outcomes, "release");
         }
         if deletions.is_empty() && releases.is_empty() {
             return;
         }
-        if attempt < MAX_ATTEMPTS {
-            tokio::time::sleep(Backoff::CALL.after(attempt)).await;
+        if call < MAX_CALLS {
+            tokio::time::sleep(Backoff::CALL.after(call)).await;
         }
     }
     let unsettled = deletions.len() + releases.len();
-    metrics::counter!("worker_settlements_failed_total").increment(unsettled as u64);
+    metrics::counter!(telemetry::SETTLEMENTS_FAILED).increment(unsettled as u64);
     log::warn!("queue.settlements" = unsettled; "gave up settling; the queue will deliver these messages once more");
 }
 

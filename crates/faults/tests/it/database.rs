@@ -183,7 +183,7 @@ async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and
     }
     worker.database.stall();
     eventually("every job is given up", async || {
-        let lines = worker.logged("the job could not be kept");
+        let lines = worker.logged("could not be renewed");
         let is_given_up = |id: &JobId| lines.iter().any(|line| line.contains(&id.to_string()));
         Ok(ids.iter().all(is_given_up).then_some(()))
     })

@@ -248,7 +248,7 @@ async fn a_paused_worker_that_wakes_too_late_gives_its_job_up() {
     let job = database.wait_until_ended(id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Success, attempt + 1));
     sleeper.signal(Signal::SIGCONT);
-    sleeper.wait_for_log("the job could not be kept");
+    sleeper.wait_for_log("could not be renewed");
     sleeper.signal(Signal::SIGTERM);
     assert!(sleeper.wait().success());
     assert_eq!(database.find(id).await, job);

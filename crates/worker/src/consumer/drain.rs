@@ -1,0 +1,63 @@
+//! How a consumer stops.
+
+use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Consumer;
+use crate::in_flight::StopReason;
+
+/// A second signal must end the worker within this time.
+const HURRY_LIMIT: Duration = Duration::from_secs(2);
+/// How long handlers that are stopped have to record it. The process then ends even if they have not.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// After a second signal, how long the queue has to answer the last deletes and releases.
+const SETTLE_GRACE: Duration = Duration::from_millis(500);
+
+const _: () = assert!(
+    STOP_GRACE.as_millis() + SETTLE_GRACE.as_millis() < HURRY_LIMIT.as_millis(),
+    "a second signal must leave time for the process to end"
+);
+
+impl Consumer {
+    /// Waits for the drain to begin and for `DRAIN_TIMEOUT`, and then stops what still runs.
+    pub(super) fn stop_after_drain_timeout(&self) -> AbortOnDropHandle<()> {
+        let (in_flight, drain) = (self.in_flight.clone(), self.shutdown.drain.clone());
+        let drain_timeout = self.options.drain_timeout;
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            drain.cancelled().await;
+            tokio::time::sleep(drain_timeout).await;
+            log::warn!("DRAIN_TIMEOUT has passed; releasing the jobs that still run");
+            in_flight.stop_all(StopReason::Shutdown);
+        }))
+    }
+
+    /// Lets running jobs finish, releases those that do not finish in time, and waits until everything is settled.
+    pub(super) async fn drain(self, out_of_time: AbortOnDropHandle<()>) {
+        self.tasks.close();
+        let running = self.options.concurrency - self.slots.available_permits();
+        log::info!("worker.deliveries" = running; "draining");
+        tokio::select! {
+            () = self.tasks.wait() => {}
+            _ = out_of_time => {}
+            () = self.shutdown.hurry.cancelled() => log::warn!("second signal; releasing the jobs that still run"),
+        }
+        self.in_flight.stop_all(StopReason::Shutdown);
+        if tokio::time::timeout(self.options.stop_grace, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            log::error!("some jobs did not stop in time; their leases will expire");
+        }
+        drop(self.heartbeat);
+        drop(self.settler);
+        let hurried = async {
+            self.shutdown.hurry.cancelled().await;
+            tokio::time::sleep(SETTLE_GRACE).await;
+        };
+        tokio::select! {
+            _ = self.settling => {}
+            () = hurried => log::warn!("the queue did not answer the last deletes and releases in time"),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Handles deliveries: those of one ordered group one after the other, all others at the same time.
+
+use std::collections::{HashMap, VecDeque};
+
+use job_queue::Delivery;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Consumer;
+use crate::in_flight::InFlightGuard;
+use crate::outcome::Outcome;
+use crate::telemetry;
+
+/// A delivery with its guard and its slot.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) delivery: Delivery,
+    pub(super) guard: InFlightGuard,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// Puts the deliveries of each ordered group together, and every other delivery into a group of its own.
+pub(super) fn in_order(deliveries: Vec<Taken>) -> Vec<VecDeque<Taken>> {
+    let mut groups: Vec<VecDeque<Taken>> = Vec::new();
+    let mut index_of: HashMap<String, usize> = HashMap::new();
+    for taken in deliveries {
+        let known = taken
+            .delivery
+            .group
+            .as_ref()
+            .and_then(|group| index_of.get(group));
+        if let Some(group) = known.and_then(|index| groups.get_mut(*index)) {
+            group.push_back(taken);
+        } else {
+            if let Some(group) = &taken.delivery.group {
+                index_of.insert(group.clone(), groups.len());
+            }
+            groups.push(VecDeque::from([taken]));
+        }
+    }
+    groups
+}
+
+impl Consumer {
+    /// Starts a task that handles and settles the deliveries of a group, one after the other.
+    pub(super) fn start(&self, mut group: VecDeque<Taken>) {
+        let (handler, settler) = (self.handler.clone(), self.settler.clone());
+        let (drain, health) = (self.shutdown.drain.clone(), self.health.clone());
+        self.tasks.spawn(async move {
+            let mut may_begin = true;
+            while let Some(Taken {
+                delivery,
+                guard,
+                permit,
+            }) = group.pop_front()
+            {
+                let outcome = if may_begin && !drain.is_cancelled() {
+                    handler.handle(&delivery, &guard).await
+                } else {
+                    Outcome::NotStarted
+                };
+                may_begin &= outcome.lets_the_next_begin();
+                if outcome == Outcome::Unknown {
+                    health.database_failed();
+                }
+                metrics::counter!(telemetry::DELIVERIES, "outcome" => outcome.name()).increment(1);
+                // The heartbeat must not extend the delivery once the queue is asked to delete or release it.
+                drop(guard);
+                if let Some(settlement) = outcome.settlement(delivery) {
+                    settler.settle(settlement);
+                }
+                drop(permit);
+            }
+        });
+    }
+}

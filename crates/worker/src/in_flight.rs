@@ -1,0 +1,120 @@
+//! The deliveries in flight: received by this worker and not yet settled.
+//!
+//! For each delivery, this module knows until when the queue hides its message and until when the claim on its job is
+//! valid. The [heartbeat](crate::heartbeat) renews both. If it fails to, the attempt is stopped before another worker can
+//! claim the job.
+//!
+//! # Layout
+//! - `guard`: what a handler and its render hold while a delivery is in flight
+//! - `entry`: what is known about one delivery
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use job_queue::Receipt;
+use shared_model::job_store::claims::Beat;
+use tokio::time::Instant;
+
+mod entry;
+mod guard;
+
+pub(crate) use entry::InFlightEntry;
+pub use entry::Progress;
+pub use guard::{InFlightGuard, RenderControl};
+
+/// Why a handler has to stop before its attempt is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// The delivery or the claim belongs to another worker, or could not be renewed.
+    Lost,
+    /// A client cancelled the job.
+    Cancelled,
+    /// The worker is shutting down.
+    Shutdown,
+}
+
+/// All deliveries in flight. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct InFlight {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    next: AtomicU64,
+    entries: Mutex<HashMap<u64, Arc<InFlightEntry>>>,
+    /// See [`InFlight::extension_lock`].
+    extension: tokio::sync::Mutex<()>,
+}
+
+impl InFlight {
+    /// Adds a delivery, which the queue hides until `hidden_until`.
+    pub fn add(&self, receipt: Receipt, hidden_until: Instant) -> InFlightGuard {
+        let entry = Arc::new(InFlightEntry::new(receipt, hidden_until));
+        let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.inner.entries).insert(id, Arc::clone(&entry));
+        InFlightGuard::new(id, entry, self.clone())
+    }
+
+    /// Locks out extensions while deliveries are released, and the reverse: an extension that arrives after the release
+    /// would hide the message again.
+    pub async fn extension_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.extension.lock().await
+    }
+
+    /// Stops every handler.
+    pub fn stop_all(&self, reason: StopReason) {
+        for entry in self.entries() {
+            entry.stop(reason);
+        }
+    }
+
+    /// Stops the handlers whose delivery or claim ends within `margin`, so that they end before another worker begins.
+    pub fn stop_overdue(&self, margin: Duration) {
+        let soon = Instant::now() + margin;
+        for entry in self
+            .entries()
+            .iter()
+            .filter(|entry| entry.ours_until() <= soon)
+        {
+            entry.stop(StopReason::Lost);
+        }
+    }
+
+    /// Returns every delivery with its receipt.
+    pub(crate) fn receipts(&self) -> Vec<(Arc<InFlightEntry>, Receipt)> {
+        self.entries()
+            .into_iter()
+            .map(|entry| {
+                let receipt = entry.receipt().clone();
+                (entry, receipt)
+            })
+            .collect()
+    }
+
+    /// Returns the deliveries whose job this worker has claimed, each with the renewal of its claim.
+    pub(crate) fn renewals(&self) -> Vec<(Arc<InFlightEntry>, Beat)> {
+        self.entries()
+            .into_iter()
+            .filter_map(|entry| {
+                let renewal = entry.renewal()?;
+                Some((entry, renewal))
+            })
+            .collect()
+    }
+
+    fn remove(&self, id: u64) {
+        lock(&self.inner.entries).remove(&id);
+    }
+
+    fn entries(&self) -> Vec<Arc<InFlightEntry>> {
+        lock(&self.inner.entries).values().cloned().collect()
+    }
+}
+
+/// Ignores poisoning: every value behind these locks is written in one step, so a panic can't leave it half-written.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

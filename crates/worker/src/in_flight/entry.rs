@@ -1,0 +1,123 @@
+//! What is known about one delivery in flight.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use job_queue::Receipt;
+use shared_model::job_store::claims::{Beat, ClaimKey};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{StopReason, lock};
+
+/// One delivery in flight. Its handler, its render and the heartbeat share it.
+#[derive(Debug)]
+pub(crate) struct InFlightEntry {
+    receipt: Receipt,
+    claim: OnceLock<ClaimKey>,
+    progress: Progress,
+    stop: CancellationToken,
+    stop_reason: OnceLock<StopReason>,
+    /// Until when the queue hides the message from other workers.
+    hidden_until: Mutex<Instant>,
+    /// Until when the claim is valid, once there is one.
+    claimed_until: Mutex<Option<Instant>>,
+}
+
+impl InFlightEntry {
+    pub(super) fn new(receipt: Receipt, hidden_until: Instant) -> Self {
+        Self {
+            receipt,
+            claim: OnceLock::new(),
+            progress: Progress::new(),
+            stop: CancellationToken::new(),
+            stop_reason: OnceLock::new(),
+            hidden_until: Mutex::new(hidden_until),
+            claimed_until: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    pub(super) fn set_claim(&self, key: ClaimKey, until: Instant) {
+        self.set_claimed_until(until);
+        let _ = self.claim.set(key);
+    }
+
+    /// Returns the renewal of the claim, or `None` if the job has not been claimed yet.
+    pub(super) fn renewal(&self) -> Option<Beat> {
+        Some(Beat {
+            key: *self.claim.get()?,
+            done: self.progress.done.load(Ordering::Relaxed),
+            total: self.progress.total(),
+        })
+    }
+
+    pub(crate) fn set_hidden_until(&self, until: Instant) {
+        *lock(&self.hidden_until) = until;
+    }
+
+    pub(crate) fn set_claimed_until(&self, until: Instant) {
+        *lock(&self.claimed_until) = Some(until);
+    }
+
+    /// Returns when the first of delivery and claim ends.
+    pub(super) fn ours_until(&self) -> Instant {
+        let hidden_until = *lock(&self.hidden_until);
+        lock(&self.claimed_until).map_or(hidden_until, |claimed_until| {
+            claimed_until.min(hidden_until)
+        })
+    }
+
+    /// Stops the handler. If it is stopped more than once, the first reason counts.
+    pub(crate) fn stop(&self, reason: StopReason) {
+        let _ = self.stop_reason.set(reason);
+        self.stop.cancel();
+    }
+
+    pub(super) fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    pub(super) fn stop_reason(&self) -> StopReason {
+        self.stop_reason.get().copied().unwrap_or(StopReason::Lost)
+    }
+}
+
+/// How many todos a render has written.
+#[derive(Debug)]
+pub struct Progress {
+    done: AtomicI32,
+    /// -1 until it is known.
+    total: AtomicI32,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            done: AtomicI32::new(0),
+            total: AtomicI32::new(-1),
+        }
+    }
+
+    /// Sets how many todos there are.
+    pub fn set_total(&self, total: i32) {
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// Sets how many todos are done.
+    pub fn set_done(&self, done: i32) {
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> Option<i32> {
+        let total = self.total.load(Ordering::Relaxed);
+        (total >= 0).then_some(total)
+    }
+}
