@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks the shape of every crate: how long its files are, and that its modules do not depend on each other in a cycle.
+"""Checks the shape of every crate: the length of its files, the `# Layout` list in its lib.rs, and that no modules
+depend on each other in a cycle.
 
-Sibling modules are compared, each with everything in its folder: `store` depends on `request` if a file of `store` names
-an item of `request` by its path. A module and its parent may name each other.
+Sibling modules are compared, each with everything in its folder: `store` depends on `request` if a file of `store`
+names an item of `request` by its path. A module and its parent may name each other.
 """
 
 import re
@@ -15,6 +16,7 @@ MAX_LINES = 400
 MAX_MEDIAN_LINES = 120
 
 GROUP = re.compile(r"((?:\w+::)+)\{([^{}]*)\}")
+LAYOUT = re.compile(r"^//! # Layout(.*?)^(?!//!)", re.DOTALL | re.MULTILINE)
 LOCAL_PATH = re.compile(r"(?<![\w:])(?:crate|self|super)(?:::\w+)+")
 
 
@@ -59,10 +61,20 @@ def dependencies(src):
     return found
 
 
+def missing_in_layout(root):
+    """Returns the modules of a crate that the list in its documentation does not mention."""
+    text = root.read_text()
+    layout = LAYOUT.search(text)
+    modules = re.findall(r"^(?:pub )?mod (\w+);", text, re.MULTILINE)
+    return [name for name in modules if layout and name != "error" and name not in layout[1]]
+
+
 def main():
     errors = []
     lengths = {file: len(file.read_text().splitlines()) for file in Path("crates").glob("*/src/**/*.rs")}
-    errors += [f"{file}: {lines} lines, and the limit is {MAX_LINES}" for file, lines in lengths.items() if lines > MAX_LINES]
+    for file, lines in lengths.items():
+        if lines > MAX_LINES:
+            errors.append(f"{file}: {lines} lines, and the limit is {MAX_LINES}")
     middle = median(lengths.values())
     if middle > MAX_MEDIAN_LINES:
         errors.append(f"the median length of a file is {middle:g} lines, and the limit is {MAX_MEDIAN_LINES}")
@@ -74,6 +86,8 @@ def main():
             cycle = error.args[1][::-1]
             steps = [f"{'::'.join(a)} uses {'::'.join(b)} in {found[a][b]}" for a, b in zip(cycle, cycle[1:])]
             errors.append(f"{src}: modules depend on each other in a cycle: {'; '.join(steps)}")
+    for root in Path("crates").glob("*/src/lib.rs"):
+        errors += [f"{root}: `# Layout` does not mention the module {name}" for name in missing_in_layout(root)]
     print(f"{len(lengths)} files in src: median {middle:g} lines, longest {max(lengths.values())}", flush=True)
     sys.exit("\n".join(sorted(errors)) or 0)
 
