@@ -40,7 +40,7 @@ ci:
 
 # Run the benchmarks
 bench *ARGS:
-    cargo bench -p calendar "$@"
+    cargo bench --profile dist -p calendar --bench calendar "$@"
 
 # Build the launcher, the API and the worker with optimizations
 release:
