@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use local_services::testing::{TIMEOUT, within};
 use reqwest::header::{ETAG, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared_model::job::{JobId, JobStatus};
 
 use crate::history::{Exchange, History, Seen, Told};
-use crate::waiting::eventually;
 
-/// As long as a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client waits for an answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of one API process.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl Client {
     /// When no client can be made.
     pub fn new(url: String, history: Arc<History>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .no_proxy()
             .build()?;
         Ok(Self { http, history, url })
@@ -209,7 +209,7 @@ impl Client {
     /// # Errors
     /// When it does not in time.
     pub async fn wait_for(&self, id: JobId, wanted: JobStatus) -> anyhow::Result<()> {
-        eventually(&format!("{id} is {wanted}"), async || {
+        within(TIMEOUT, &format!("{id} is {wanted}"), async || {
             let answer = self.status(id).await?;
             match answer.seen() {
                 Some(seen) if seen.status == wanted => Ok(Some(())),

@@ -7,6 +7,7 @@ use clap::Parser;
 use diesel::deserialize::QueryableByName;
 use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text};
 use diesel::{Connection, PgConnection, RunQueryDsl};
+use local_services::testing::{TIMEOUT, within};
 use shared_model::database::{DatabaseConfig, Pool};
 use shared_model::job::{Job, JobId, JobStatus};
 use shared_model::job_store::requests;
@@ -14,7 +15,6 @@ use shared_model::migrations;
 use uuid::Uuid;
 
 use crate::poison::Poison;
-use crate::waiting::eventually;
 
 /// Enough for what a run looks at, and little beside what the processes take.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -239,7 +239,7 @@ impl Database {
         what: &str,
         wanted: impl Fn(&Job) -> bool,
     ) -> anyhow::Result<Job> {
-        eventually(&format!("{id} is {what}"), async || {
+        within(TIMEOUT, &format!("{id} is {what}"), async || {
             Ok(Some(self.job(id).await?).filter(|job| wanted(job)))
         })
         .await

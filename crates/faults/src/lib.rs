@@ -7,7 +7,6 @@
 //! - [`client`], [`history`]: what clients ask and are told
 //! - [`supervisor`], [`soak`]: many jobs under a random mix of faults
 //! - [`check`]: whether the guarantees G1 to G8 were kept
-//! - [`waiting`]: for a state, never for a time
 //!
 //! Nothing here is part of the service, and no check is ever loosened to make a run pass.
 
@@ -24,4 +23,3 @@ pub mod sqs_proxy;
 pub mod supervisor;
 pub mod system;
 pub mod tcp_proxy;
-pub mod waiting;

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use local_services::keeper::{Keeper, KeptChild};
+use local_services::testing::{TIMEOUT, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::sqs_proxy::SqsProxy;
 use crate::tcp_proxy::TcpProxy;
-use crate::waiting::{PATIENCE, eventually, within};
 
 /// Lines of the log that a failed test shows.
 const SHOWN: usize = 25;
@@ -132,7 +132,7 @@ impl Process {
     /// When the system refuses.
     pub async fn kill(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.wait(PATIENCE).await.map(drop)
+        self.wait(TIMEOUT).await.map(drop)
     }
 
     /// How it ended, if it has.
@@ -173,7 +173,7 @@ impl Process {
     /// # Errors
     /// When there is none in time.
     pub async fn wait_for_log(&self, text: &str) -> anyhow::Result<Value> {
-        let line = eventually(&format!("the log has {text:?}"), async || {
+        let line = within(TIMEOUT, &format!("the log has {text:?}"), async || {
             if let Some(line) = self.logged(text).pop() {
                 return Ok(Some(line));
             }

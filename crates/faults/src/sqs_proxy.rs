@@ -9,11 +9,10 @@ use std::time::Instant;
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use local_services::testing::TIMEOUT;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
-
-use crate::waiting::PATIENCE;
 
 mod batch;
 mod exchange;
@@ -146,7 +145,7 @@ impl SqsProxy {
     ) -> anyhow::Result<()> {
         let mut calls = self.shared.calls.subscribe();
         let waiting = calls.wait_for(|calls| wanted(calls));
-        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        if tokio::time::timeout(TIMEOUT, waiting).await.is_err() {
             let calls = self.calls();
             let last = calls.iter().rev().take(10).collect::<Vec<_>>();
             anyhow::bail!("the SQS proxy never saw {what}; its last calls are {last:#?}")

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use local_services::testing::TIMEOUT;
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,6 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::client::Client;
 use crate::process::{Process, Role};
 use crate::system::System;
-use crate::waiting::PATIENCE;
 
 /// How often it is looked whether the process still runs.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -69,7 +69,7 @@ impl Supervised {
     /// When none can be started.
     pub async fn process(&self) -> anyhow::Result<Arc<Process>> {
         let mut life = self.life.clone();
-        let alive = tokio::time::timeout(PATIENCE, life.wait_for(Option::is_some)).await;
+        let alive = tokio::time::timeout(TIMEOUT, life.wait_for(Option::is_some)).await;
         let process = alive.context("the process is not started again")??;
         process.clone().context("no process")
     }

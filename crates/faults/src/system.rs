@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use local_services::sqs::LocalSqs;
+use local_services::testing::{TIMEOUT, within};
 
 use crate::client::Client;
 use crate::database::Database;
@@ -13,7 +14,6 @@ use crate::process::{Process, Role};
 use crate::queue::Queue;
 use crate::sqs_proxy::SqsProxy;
 use crate::tcp_proxy::TcpProxy;
-use crate::waiting::eventually;
 
 /// Short, so that what a dead worker held comes back soon; also the lease of a claim.
 pub const VISIBILITY: Duration = Duration::from_secs(2);
@@ -136,17 +136,17 @@ impl System {
     /// # Errors
     /// When that takes too long.
     pub async fn drain(&self) -> anyhow::Result<()> {
-        let drained = eventually("every job ends", async || {
-            Ok((self.database.open_jobs().await? == 0).then_some(()))
+        let drained = within(TIMEOUT, "every job ends", async || {
+            anyhow::Ok((self.database.open_jobs().await? == 0).then_some(()))
         });
         if let Err(error) = drained.await {
             let open = self.database.open_jobs().await?;
             anyhow::bail!("{error}; {open} have not");
         }
         if let Queue::Sqs(queue) = &self.queue {
-            eventually("every message is settled", async || {
+            within(TIMEOUT, "every message is settled", async || {
                 let depth = queue.depth().await?;
-                Ok((depth.all() == 0).then_some(()))
+                anyhow::Ok((depth.all() == 0).then_some(()))
             })
             .await?;
         }

@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use local_services::testing::TIMEOUT;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-
-use crate::waiting::PATIENCE;
 
 /// The proxy. Dropping it closes every connection.
 #[derive(Debug)]
@@ -141,7 +140,7 @@ impl TcpProxy {
     /// When they are not in time.
     pub async fn wait_until_held(&self, count: usize) -> anyhow::Result<()> {
         let mut held = self.shared.held.subscribe();
-        let caught = tokio::time::timeout(PATIENCE, held.wait_for(|held| *held >= count)).await;
+        let caught = tokio::time::timeout(TIMEOUT, held.wait_for(|held| *held >= count)).await;
         caught.context("no connection sent the statement that was to be held")??;
         Ok(())
     }

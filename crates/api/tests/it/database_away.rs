@@ -1,10 +1,11 @@
 use futures_util::future::join_all;
 use local_services::postgres::Cluster;
+use local_services::testing::eventually;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::support::{Service, config, eventually, execute, lock_todos, send};
+use crate::support::{Service, config, execute, lock_todos, send};
 
 #[tokio::test]
 async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {

@@ -1,10 +1,11 @@
 //! Calendars that programs subscribe to.
 
+use local_services::testing::eventually;
 use serde_json::json;
 use shared_model::job::JobId;
 use uuid::Uuid;
 
-use crate::support::{Answer, Service, eventually, execute, send};
+use crate::support::{Answer, Service, execute, send};
 
 const FEEDS: &str = "/api/v1/calendar/feeds";
 const ICAL: &str = "/api/v1/todos/ical";

@@ -1,8 +1,9 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use local_services::testing::{TIMEOUT, eventually};
 
-use crate::support::{PATIENCE, Service, config, database, eventually, lock_todos, send};
+use crate::support::{Service, config, database, lock_todos, send};
 
 #[tokio::test]
 async fn the_probes_of_a_ready_process_say_so() {
@@ -178,7 +179,7 @@ async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
 #[tokio::test]
 async fn a_burst_of_clients_is_let_in_and_each_gets_its_job() {
     let service = Service::start().await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let post = || async {
         // a connection of its own for each
         let client = reqwest::Client::new();

@@ -4,11 +4,12 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use local_services::testing::eventually_blocking;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{PATIENCE, database};
+use crate::support::database;
 
 fn command(settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"));
@@ -74,15 +75,12 @@ impl Process {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the process does not end");
-            #[expect(clippy::disallowed_methods, reason = "no async thread waits here")]
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut status = None;
+        eventually_blocking("the process has ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use api::background::relay::{Relay, RelayError, Step};
 use api::readiness::QueueState;
 use job_queue::Publisher;
+use local_services::testing::{TIMEOUT, eventually};
 use shared_model::database::Pool;
 use shared_model::job::JobId;
 use shared_model::job_store::outbox;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::jobs::{accept, accept_many};
 use crate::support::publisher::{Behaviour, TestPublisher};
-use crate::support::{PATIENCE, Service, config, database, eventually, execute, pool};
+use crate::support::{Service, config, database, execute, pool};
 
 struct Bench {
     pool: Pool,
@@ -162,7 +163,7 @@ async fn a_relay_finishes_its_batch_before_it_stops() {
     wake.notify_one();
     bench.publisher.called().await;
     shutdown.cancel();
-    tokio::time::timeout(PATIENCE, running)
+    tokio::time::timeout(TIMEOUT, running)
         .await
         .unwrap()
         .unwrap();
@@ -204,7 +205,7 @@ async fn jobs_that_a_dead_api_accepted_are_published_by_another() {
     let shutdown = CancellationToken::new();
     // nobody wakes it
     let running = tokio::spawn(bench.relay().run(shutdown.clone()));
-    tokio::time::timeout(PATIENCE, bench.publisher.called())
+    tokio::time::timeout(TIMEOUT, bench.publisher.called())
         .await
         .unwrap();
     assert_eq!(bench.publisher.arrived(), [id]);

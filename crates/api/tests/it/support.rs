@@ -5,7 +5,7 @@ pub(crate) mod publisher;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::config::{Cli, Config};
 use api::server::Server;
@@ -13,7 +13,7 @@ use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use job_queue::Publisher;
-use local_services::testing::TestDatabases;
+use local_services::testing::{TestDatabases, eventually};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -26,9 +26,6 @@ use publisher::TestPublisher;
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
 });
-
-/// Nothing in these tests takes so long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The URL of a migrated database that nobody else uses.
 pub(crate) fn database() -> String {
@@ -91,15 +88,6 @@ impl Locked {
     }
 }
 
-/// Asks until the answer is as wanted.
-pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// A running server. Stopped when dropped.
 pub(crate) struct Service {
     /// Such as `http://127.0.0.1:41234`.
@@ -148,7 +136,7 @@ impl Service {
     }
 
     pub(crate) async fn wait_until_ready(&self) {
-        eventually("ready", async || {
+        eventually("the server is ready", async || {
             self.get("/readyz").await.status == StatusCode::OK
         })
         .await;

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use local_services::testing::eventually;
 use reqwest::Response;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
-use crate::support::{Answer, Service, eventually, send};
+use crate::support::{Answer, Service, send};
 
 const ICAL: &str = "/api/v1/todos/ical";
 

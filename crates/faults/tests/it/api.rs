@@ -5,11 +5,21 @@ use std::collections::HashSet;
 use faults::client::promised;
 use faults::queue::QueueKind;
 use faults::sqs_proxy::action;
-use faults::waiting::eventually;
+use faults::system::System;
+use local_services::testing::eventually;
 use serde_json::json;
 use shared_model::job::JobStatus;
 
 use crate::support::{finish, system};
+
+/// Waits until one job is committed, whatever its client was told.
+async fn wait_for_one_job(system: &System) {
+    eventually("the job is committed", async || {
+        let jobs = "SELECT count(*) FROM calendar_jobs";
+        system.database.number(jobs).await.unwrap() == 1
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f03_a_job_whose_api_died_before_it_answered_is_done_all_the_same() {
@@ -19,11 +29,7 @@ async fn f03_a_job_whose_api_died_before_it_answered_is_done_all_the_same() {
         .database
         .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
     let asking = tokio::spawn(async move { client.ask().await });
-    let committed = async || {
-        let jobs = "SELECT count(*) FROM calendar_jobs";
-        Ok((system.database.number(jobs).await? == 1).then_some(()))
-    };
-    eventually("the job is committed", committed).await.unwrap();
+    wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();
     asking.await.unwrap().unwrap_err();
     let (api, _) = system.start_api(&[]).await.unwrap();
@@ -72,11 +78,7 @@ async fn f03_who_asks_again_with_the_key_gets_the_job_of_the_api_that_died() {
         .database
         .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
     let asking = tokio::spawn(async move { client.ask_once("mine", &json!({})).await });
-    let committed = async || {
-        let jobs = "SELECT count(*) FROM calendar_jobs";
-        Ok((system.database.number(jobs).await? == 1).then_some(()))
-    };
-    eventually("the job is committed", committed).await.unwrap();
+    wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();
     asking.await.unwrap().unwrap_err();
     let (api, client) = system.start_api(&[]).await.unwrap();

@@ -11,7 +11,7 @@ use faults::poison::Poison;
 use faults::queue::{Queue, QueueKind};
 use faults::sqs_proxy::{Fault, Rule, action};
 use faults::system::System;
-use faults::waiting::eventually;
+use local_services::testing::eventually;
 use serde_json::json;
 use shared_model::job::{JobId, JobStatus};
 use tokio::task::JoinHandle;
@@ -47,10 +47,9 @@ fn tally(system: &System) -> (usize, usize, usize) {
 async fn wait_until_promised(system: &System, more: usize) {
     let before = system.history.accepted().len();
     eventually("more jobs are promised", async || {
-        Ok((system.history.accepted().len() >= before + more).then_some(()))
+        system.history.accepted().len() >= before + more
     })
-    .await
-    .unwrap();
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,11 +138,7 @@ async fn f17_a_pool_without_a_free_connection_answers_503_and_recovers() {
             tokio::spawn(async move { client.ask_for_any(&json!({})).await })
         })
         .collect();
-    eventually("requests are refused", async || {
-        Ok((tally(&system).1 >= 4).then_some(()))
-    })
-    .await
-    .unwrap();
+    eventually("requests are refused", async || tally(&system).1 >= 4).await;
     release.0.send(()).unwrap();
     holder.await.unwrap();
     for asked in asking {
@@ -185,10 +180,9 @@ async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and
     eventually("every job is given up", async || {
         let lines = worker.logged("could not be renewed");
         let is_given_up = |id: &JobId| lines.iter().any(|line| line.contains(&id.to_string()));
-        Ok(ids.iter().all(is_given_up).then_some(()))
+        ids.iter().all(is_given_up)
     })
-    .await
-    .unwrap();
+    .await;
     system.database.cure(Poison::Wait).await.unwrap();
     worker.heal();
     for id in ids {
@@ -214,10 +208,9 @@ async fn f18_a_worker_cut_from_the_database_burns_one_receive_a_message() {
     // long enough for what was given back to come again, if it were asked for
     eventually("the worker has looked for the database often", async || {
         let looks = worker.logged("the database does not answer").len();
-        Ok((looks >= 4).then_some(()))
+        looks >= 4
     })
-    .await
-    .unwrap();
+    .await;
     worker.heal();
     for id in ids {
         assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);

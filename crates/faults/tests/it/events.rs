@@ -3,7 +3,7 @@
 use faults::client::Client;
 use faults::poison::Poison;
 use faults::queue::QueueKind;
-use faults::waiting::PATIENCE;
+use local_services::testing::TIMEOUT;
 use reqwest::{Method, Response};
 use serde_json::Value;
 use shared_model::job::{JobId, JobStatus};
@@ -144,7 +144,7 @@ async fn f26_a_stream_survives_the_loss_of_its_notifications() {
         }
         last
     };
-    let last = tokio::time::timeout(PATIENCE, last).await.unwrap();
+    let last = tokio::time::timeout(TIMEOUT, last).await.unwrap();
     assert_eq!(last.status, JobStatus::Success);
     finish(&system, [api, worker]).await;
 }

@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use local_services::keeper::Keeper;
+use local_services::testing::eventually_blocking;
 use nix::sys::signal::Signal;
 
-use crate::support::{Owner, eventually, is_alive};
+use crate::support::{Owner, is_alive};
 
 fn keeper() -> Keeper {
     Keeper {
@@ -62,7 +63,7 @@ fn a_child_that_ignores_the_signal_is_killed() {
         ..keeper()
     };
     let mut child = impatient.spawn(command).unwrap();
-    eventually("the child ignores the signal", || {
+    eventually_blocking("the child ignores the signal", || {
         fs::read_to_string(output.path()).unwrap() == "ready\n"
     });
     assert_eq!(child.stop().unwrap().signal(), Some(Signal::SIGKILL as i32));
@@ -84,6 +85,6 @@ fn a_child_and_its_folder_go_when_the_owner_is_killed() {
     let child = owner.owned;
     assert!(is_alive(child));
     owner.kill();
-    eventually("the child is gone", || !is_alive(child));
-    eventually("the folder is gone", || !folder.exists());
+    eventually_blocking("the child is gone", || !is_alive(child));
+    eventually_blocking("the folder is gone", || !folder.exists());
 }

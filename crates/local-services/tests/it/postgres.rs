@@ -7,10 +7,11 @@ use std::path::Path;
 
 use local_services::Error;
 use local_services::postgres::Cluster;
+use local_services::testing::eventually_blocking;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 
-use crate::support::{Owner, eventually, is_alive};
+use crate::support::{Owner, is_alive};
 
 /// Settings of a kept cluster that only make a test faster.
 const FAST: [(&str, &str); 1] = [("fsync", "off")];
@@ -116,7 +117,7 @@ fn a_cluster_goes_when_its_owner_is_killed_and_starts_again_at_once() {
     owner.kill();
     let cluster = Cluster::start(folder.path(), &FAST).unwrap();
     assert_eq!(cluster.execute("taskoverflow", "SELECT 1").unwrap(), "1");
-    eventually("the old server is gone", || !is_alive(server));
+    eventually_blocking("the old server is gone", || !is_alive(server));
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn what_a_killed_server_left_does_not_hinder() {
     fill(&cluster);
     let pid = Pid::from_raw(cluster.pid().unwrap().cast_signed());
     kill(pid, Signal::SIGKILL).unwrap();
-    eventually("the server's end is seen", || {
+    eventually_blocking("the server's end is seen", || {
         cluster.exit_status().is_some()
     });
     assert!(folder.path().join("postgres/data/postmaster.pid").exists());

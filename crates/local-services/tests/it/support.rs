@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local_services::keeper::Keeper;
 use local_services::postgres::Cluster;
@@ -101,20 +101,4 @@ fn variable(name: &str) -> Option<String> {
 /// Whether a process exists, as a zombie too.
 pub(crate) fn is_alive(pid: i32) -> bool {
     kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
-}
-
-/// Waits for another process to do its part.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nothing tells when a stranger's process has ended"
-)]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "not in 30 s: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -1,9 +1,10 @@
 //! Deleting: always in reach, and with time to think again.
 
+use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Page, Service, eventually};
+use crate::support::{Page, Service};
 
 /// Notices stay for a minute: a slow machine takes longer than its time to press a few keys.
 const SLOW_NOTICES: &str = "const { setTimeout } = window; window.setTimeout = (act, ms) => setTimeout(act, ms === 20_000 ? 60_000 : ms);";

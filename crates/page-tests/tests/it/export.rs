@@ -1,9 +1,10 @@
 //! The calendar, from the form to the file, over the real stack.
 
+use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Look, Page, Service, eventually};
+use crate::support::{Look, Page, Service};
 
 /// What a script in the page cannot see: a browser without event streams.
 const NO_STREAMS: &str = "delete window.EventSource;";

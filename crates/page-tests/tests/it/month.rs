@@ -1,9 +1,10 @@
 //! The month of deadlines.
 
+use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Look, Page, Service, eventually};
+use crate::support::{Look, Page, Service};
 
 async fn until_day(page: &Page, day: &str) {
     page.until_focused(&format!("td[data-day='{day}'][aria-selected=true]"))

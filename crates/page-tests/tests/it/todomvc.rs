@@ -1,8 +1,9 @@
 //! `TodoMVC`'s behaviours, to the letter: <https://github.com/tastejs/todomvc/blob/master/app-spec.md>.
 
+use local_services::testing::eventually;
 use thirtyfour::Key;
 
-use crate::support::{Page, Service, eventually};
+use crate::support::{Page, Service};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]

@@ -3,10 +3,11 @@
 use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use local_services::testing::eventually;
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
-use crate::support::{Look, Page, Service, eventually};
+use crate::support::{Look, Page, Service};
 
 /// A deadline as the API writes it.
 fn in_hours(hours: i64) -> String {

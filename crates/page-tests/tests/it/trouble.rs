@@ -1,9 +1,10 @@
 //! Odd input, a server that goes away, other tabs, no network.
 
+use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Look, Page, Service, eventually};
+use crate::support::{Look, Page, Service};
 
 const SCRIPT: &str = "<script>document.title='pwned'</script>";
 

@@ -6,16 +6,14 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use local_services::sqs::LocalSqs;
+use local_services::testing::TIMEOUT;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use uuid::Uuid;
-
-/// Nothing in these tests takes so long unless it hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a FIFO queue's name ends with.
 pub(crate) const FIFO: &str = ".fifo";
@@ -300,7 +298,7 @@ impl Lines {
     }
 
     fn await_line(&mut self, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = self.coming.recv_timeout(left);
@@ -314,7 +312,7 @@ impl Lines {
 
     /// All lines. The pipe is closed when the process ends.
     fn read_to_end(&mut self) -> Vec<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.coming.recv_timeout(left) {

@@ -4,14 +4,12 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use diesel_migrations::MigrationHarness;
-use local_services::testing::TestDatabases;
+use local_services::testing::empty_database;
 use shared_model::migrations;
-
-static EMPTY: TestDatabases = TestDatabases::new(|_| {});
 
 #[test]
 fn every_migration_runs_up_down_and_up_again() {
-    let mut connection = PgConnection::establish(&EMPTY.create()).unwrap();
+    let mut connection = PgConnection::establish(&empty_database()).unwrap();
     assert!(migrations::are_pending(&mut connection).unwrap());
     migrations::run(&mut connection).unwrap();
     assert!(!migrations::are_pending(&mut connection).unwrap());
@@ -26,7 +24,7 @@ fn every_migration_runs_up_down_and_up_again() {
 
 #[test]
 fn processes_that_start_at_once_do_not_run_a_migration_twice_nor_trip_over_who_waits() {
-    let url = EMPTY.create();
+    let url = empty_database();
     std::thread::scope(|scope| {
         let run = || migrations::run(&mut PgConnection::establish(&url).unwrap());
         let look = || {
@@ -51,7 +49,7 @@ fn a_session_keeps_its_own_statement_timeout() {
         #[diesel(sql_type = Text)]
         statement_timeout: String,
     }
-    let mut connection = PgConnection::establish(&EMPTY.create()).unwrap();
+    let mut connection = PgConnection::establish(&empty_database()).unwrap();
     connection
         .batch_execute("SET statement_timeout = '7s'")
         .unwrap();

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use local_services::sqs::LocalSqs;
+use local_services::testing::eventually_blocking;
 use nix::sys::signal::Signal;
 #[cfg(target_os = "linux")]
 use nix::sys::signal::kill;
 
-use crate::support::{Ended, Launcher, command, eventually, given_database, run};
+use crate::support::{Ended, Launcher, command, given_database, run};
 #[cfg(target_os = "linux")]
 use crate::support::{children, is_pending, suspend};
 
@@ -82,7 +83,7 @@ fn given_a_long_job(data_dir: &Path) -> Launcher {
         "api/v1/todos/ical/{}/status",
         job["task_id"].as_str().unwrap()
     );
-    eventually("the job runs", || {
+    eventually_blocking("the job runs", || {
         launcher.get(&status)["task_status"] == "STARTED"
     });
     launcher
@@ -93,7 +94,7 @@ fn a_second_ctrl_c_hurries() {
     let data_dir = tempfile::tempdir().unwrap();
     let launcher = given_a_long_job(data_dir.path());
     launcher.signal(Signal::SIGINT);
-    eventually("the API is gone", || !answers(&launcher.page));
+    eventually_blocking("the API is gone", || !answers(&launcher.page));
     assert_hurries(|| launcher.stop(Signal::SIGINT));
 }
 
@@ -106,7 +107,7 @@ fn a_worker_that_hears_both_ctrl_cs_at_once_hurries() {
     suspend(worker);
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         launcher.signal(Signal::SIGINT);
-        eventually("the worker has a signal to come", || {
+        eventually_blocking("the worker has a signal to come", || {
             is_pending(worker, signal)
         });
     }
@@ -131,11 +132,11 @@ fn a_worker_or_an_api_that_dies_is_started_again() {
     for role in ["worker", "api"] {
         let dead = children(launcher.pid(), role).pop().unwrap();
         kill(dead, Signal::SIGKILL).unwrap();
-        eventually("another one runs", || {
+        eventually_blocking("another one runs", || {
             let running = children(launcher.pid(), role);
             !running.is_empty() && !running.contains(&dead)
         });
-        eventually("the API is ready", || launcher.is_ready());
+        eventually_blocking("the API is ready", || launcher.is_ready());
         assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
     }
     let ended = launcher.stop(Signal::SIGINT);
@@ -169,7 +170,7 @@ fn everything_stops_when_the_launcher_is_killed() {
     let page = launcher.page.clone();
     assert!(answers(&page));
     assert_eq!(launcher.stop(Signal::SIGKILL).code, None);
-    eventually("the API is gone", || !answers(&page));
+    eventually_blocking("the API is gone", || !answers(&page));
     // And nothing that is left hinders the next.
     let launcher = Launcher::start(data_dir.path(), &[]);
     assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));

@@ -3,19 +3,16 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use local_services::http;
-use local_services::testing::TestDatabases;
+use local_services::testing::{empty_database, eventually_blocking};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-static EMPTY_DATABASES: TestDatabases = TestDatabases::new(|_| {});
-
 /// A database that runs already: for tests of something else than the private cluster, which takes its time to be made.
 pub(crate) fn given_database() -> String {
-    EMPTY_DATABASES.create()
+    empty_database()
 }
 
 /// The program with a data folder of the test's own. Nothing of the test's environment leads it elsewhere.
@@ -144,7 +141,7 @@ impl Launcher {
             job["task_id"].as_str().unwrap()
         );
         let mut status = Value::Null;
-        eventually("the job ends", || {
+        eventually_blocking("the job ends", || {
             status = self.get(&status_path);
             status["task_status"] == "SUCCESS" || status["task_status"] == "FAILURE"
         });
@@ -194,7 +191,7 @@ pub(crate) fn children(parent: i32, role: &str) -> Vec<Pid> {
 #[cfg(target_os = "linux")]
 pub(crate) fn suspend(process: Pid) {
     kill(process, Signal::SIGSTOP).unwrap();
-    eventually("the process is stopped", || {
+    eventually_blocking("the process is stopped", || {
         proc_status(process, "State:").starts_with('T')
     });
 }
@@ -211,20 +208,4 @@ fn proc_status(process: Pid, name: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(name));
     value.unwrap().trim().to_owned()
-}
-
-/// Waits for another process to do its part.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "nothing tells when another process is done"
-)]
-pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "not in 30 s: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

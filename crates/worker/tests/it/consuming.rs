@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::sqs::LocalSqs;
+use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
@@ -85,18 +86,11 @@ async fn a_message_that_comes_many_times_has_one_effect() {
     let mut worker = sqs.start_worker(&database, &[("VISIBILITY_TIMEOUT", "6s")]);
     let job = database.wait_until_ended(id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Success, 1));
-    // all copies are deleted in the end: wait for the queue, not for the clock
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    while sqs.count("ApproximateNumberOfMessages")
-        + sqs.count("ApproximateNumberOfMessagesNotVisible")
-        > 0
-    {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "some copies stay in the queue"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    eventually("every copy is deleted", async || {
+        let visible = sqs.count("ApproximateNumberOfMessages");
+        visible + sqs.count("ApproximateNumberOfMessagesNotVisible") == 0
+    })
+    .await;
     assert_eq!(database.find(id).await.version, job.version);
     worker.signal(Signal::SIGTERM);
     assert!(worker.wait().success());
@@ -118,19 +112,13 @@ async fn an_unreadable_message_is_left_to_the_dead_letter_queue_and_harms_no_oth
         JobStatus::Success
     );
     let dead_letters = sqs.dead_letters_url();
-    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
-    loop {
+    eventually("all three are in the dead-letter queue", async || {
         let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
-        // the worker looks at them too, and leaves them there
         let count = |name: &str| attributes[name].parse::<u32>().unwrap();
-        let there =
-            count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible");
-        if there == 3 {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "{attributes:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        // the worker receives them there too, and leaves them
+        count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible") == 3
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{CalendarRequest, ErrorCode, JobStatus};
 
-use crate::support::{Database, PATIENCE, Worker, in_one_of_three_tries};
+use crate::support::{Database, Worker, in_one_of_three_tries};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_running_jobs_finish_and_begins_no_other() {
@@ -119,16 +120,12 @@ async fn the_admin_endpoint_tells_how_the_worker_is() {
         "{ready}"
     );
     // counted a moment after the job has ended
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    eventually("the delivery is counted", async || {
         let (status, metrics) = get("/metrics").await;
         assert_eq!(status, 200);
-        if metrics.contains(r#"worker_deliveries_total{outcome="succeeded"} 1"#) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{metrics}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        metrics.contains(r#"worker_deliveries_total{outcome="succeeded"} 1"#)
+    })
+    .await;
 }
 
 fn refused(settings: &[(&str, &str)]) -> String {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use flate2::read::GzDecoder;
-use local_services::testing::TestDatabases;
+use local_services::testing::{TIMEOUT, TestDatabases, eventually, eventually_blocking};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
@@ -22,8 +22,6 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
 
 /// For a worker that another is to take over from, or whose message is to come again: soon.
 pub(crate) const BRIEF: (&str, &str) = ("VISIBILITY_TIMEOUT", "2s");
-/// Nothing in these tests takes so long unless it hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -108,15 +106,13 @@ impl Database {
 
     /// Looks at a job until it is as wanted.
     pub(crate) async fn wait_for(&self, id: JobId, wanted: impl Fn(&Job) -> bool) -> Job {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let job = self.find(id).await;
-            if wanted(&job) {
-                return job;
-            }
-            assert!(Instant::now() < deadline, "still {job:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let mut job = self.find(id).await;
+        eventually("the job is as wanted", async || {
+            job = self.find(id).await;
+            wanted(&job)
+        })
+        .await;
+        job
     }
 
     pub(crate) async fn wait_until_ended(&self, id: JobId) -> Job {
@@ -195,7 +191,7 @@ impl Worker {
 
     /// Waits for a line of the log.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.lines.recv_timeout(rest) else {
@@ -229,23 +225,13 @@ impl Worker {
 
     /// Waits for the process's end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                self.seen.extend(self.lines.iter());
-                return status;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "the worker does not end; it said {:#?}",
-                self.seen
-            );
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a process has no other way to be waited for with a bound"
-            )]
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let mut status = None;
+        eventually_blocking("the worker has ended", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        self.seen.extend(self.lines.iter());
+        status.unwrap()
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use local_services::keeper::{Keeper, KeptChild};
+use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ use thirtyfour::prelude::*;
 use thirtyfour::{Capabilities, ChromeCapabilities};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
-use super::{eventually, needed, target};
+use super::{needed, target};
 
 /// Browsers at a time: each is several processes that are busy while a page loads.
 const AT_ONCE: usize = 2;

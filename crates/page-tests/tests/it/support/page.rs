@@ -1,11 +1,12 @@
 //! The page as a test sees and uses it.
 
+use local_services::testing::eventually;
 use serde_json::{Value, json};
 use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
 
 use super::browser::{Browser, Engine};
-use super::{Service, eventually, needed, target};
+use super::{Service, needed, target};
 
 /// How the page is looked at.
 #[derive(Debug, Clone, Copy)]

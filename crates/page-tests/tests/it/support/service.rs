@@ -4,14 +4,12 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use local_services::keeper::{Keeper, KeptChild};
-use local_services::testing::TestDatabases;
+use local_services::testing::{empty_database, eventually};
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
 use serde_json::Value;
 
-use super::{eventually, needed, target};
-
-static DATABASES: TestDatabases = TestDatabases::new(|_| {});
+use super::{needed, target};
 
 /// What runs. Dropping it stops it.
 pub(crate) struct Service {
@@ -40,7 +38,7 @@ impl Service {
             // browsers take localhost for secure, and so let the page open offline
             url: format!("http://localhost:{port}"),
             port,
-            database: DATABASES.create(),
+            database: empty_database(),
             api_flags: api_flags.to_vec(),
             worker_flags: worker_flags.to_vec(),
             api: None,
