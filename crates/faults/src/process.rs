@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use local_services::keeper::{Keeper, KeptChild};
+use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::testing::{TIMEOUT, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl Role {
 #[derive(Debug)]
 pub struct Process {
     role: Role,
-    child: Mutex<KeptChild>,
+    child: Mutex<ChildGuard>,
     log: Arc<Mutex<Vec<String>>>,
     /// Its way to the database.
     pub database: TcpProxy,
@@ -70,20 +70,20 @@ impl Process {
         database: TcpProxy,
         sqs: Option<SqsProxy>,
     ) -> anyhow::Result<Self> {
-        let keeper = Keeper {
+        let policy = StopPolicy {
             signal: Signal::SIGKILL,
             grace: Duration::from_secs(5),
             remove: None,
         };
         let (reader, writer) = std::io::pipe()?;
-        let mut command = keeper.command(executable);
+        let mut command = policy.command(executable);
         command
             .arg(role.subcommand())
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .stderr(writer);
-        let child = keeper.spawn(command)?;
+        let child = policy.spawn(command)?;
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {

@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //!
-//! - [`keeper`]: a child process that ends when we do;
+//! - [`child_guard`]: a child process that ends when we do;
 //! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster;
 //! - [`sqs`]: installs and runs ministack, an SQS of one process, and manages its queues;
 //! - [`http`]: how to talk to what runs;
@@ -14,8 +14,8 @@
 //!
 //! Knows nothing of todos, jobs or migrations: whoever uses it passes those in.
 
+pub mod child_guard;
 pub mod http;
-pub mod keeper;
 pub mod postgres;
 pub mod sqs;
 pub mod testing;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
+use crate::child_guard::{ChildGuard, StopPolicy};
 use crate::error::{Error, io_error};
-use crate::keeper::{Keeper, KeptChild};
 use crate::ports::free_port;
 use crate::waiting::wait_until;
 
@@ -50,10 +50,10 @@ const EPHEMERAL: [(&str, &str); 5] = [
 #[derive(Debug)]
 pub struct Cluster {
     // Before `home`: the server stops before its folder goes or is free for others.
-    server: Option<KeptChild>,
+    server: Option<ChildGuard>,
     home: Home,
     installation: Installation,
-    keeper: Keeper,
+    policy: StopPolicy,
     options: Vec<String>,
     password: String,
     port: u16,
@@ -72,12 +72,12 @@ impl Cluster {
             Some(major) => Installation::find_major(major, &home.data())?,
             None => Installation::find()?,
         };
-        let keeper = Keeper {
+        let policy = StopPolicy {
             signal: FAST,
             grace: SHUTDOWN,
             remove: None,
         };
-        Self::open(home, installation, keeper, options)
+        Self::open(home, installation, policy, options)
     }
 
     /// Starts a cluster in a temporary folder, fast and without a care for the disk. It goes away with
@@ -88,18 +88,18 @@ impl Cluster {
     /// When PostgreSQL is not installed, or the server does not start.
     pub fn ephemeral() -> Result<Self, Error> {
         let home = Home::temporary()?;
-        let keeper = Keeper {
+        let policy = StopPolicy {
             signal: IMMEDIATE,
             grace: SHUTDOWN,
             remove: Some(home.dir().to_owned()),
         };
-        Self::open(home, Installation::find()?, keeper, &EPHEMERAL)
+        Self::open(home, Installation::find()?, policy, &EPHEMERAL)
     }
 
     fn open(
         home: Home,
         installation: Installation,
-        keeper: Keeper,
+        policy: StopPolicy,
         options: &[(&str, &str)],
     ) -> Result<Self, Error> {
         initdb::ensure(&installation, &home)?;
@@ -113,7 +113,7 @@ impl Cluster {
                 .collect(),
             home,
             installation,
-            keeper,
+            policy,
         };
         let preferred = cluster.home.last_port();
         cluster
@@ -129,7 +129,7 @@ impl Cluster {
             server::start(
                 &self.installation,
                 &self.home,
-                &self.keeper,
+                &self.policy,
                 &self.options,
                 self.port,
             )
@@ -159,7 +159,7 @@ impl Cluster {
 
     /// The server's process id; `None` while it is stopped.
     pub fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(KeptChild::pid)
+        self.server.as_ref().map(ChildGuard::pid)
     }
 
     /// How the server ended, if it did so by itself.

@@ -13,10 +13,10 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::child_guard::{ChildGuard, StopPolicy};
 use crate::environment;
 use crate::error::{Error, explain, io_error};
 use crate::http;
-use crate::keeper::{Keeper, KeptChild};
 use crate::ports::free_port;
 use crate::waiting::wait_until;
 
@@ -42,7 +42,7 @@ const READY: Duration = Duration::from_mins(1);
 pub struct LocalSqs {
     endpoint_url: String,
     // Before the folder, which the server writes to.
-    server: Option<KeptChild>,
+    server: Option<ChildGuard>,
     _folder: Option<TempDir>,
 }
 
@@ -102,7 +102,7 @@ impl LocalSqs {
 
     fn start_in(venv_dir: &Path, run_dir: &Path, folder: Option<TempDir>) -> Result<Self, Error> {
         let python = venv::ensure(venv_dir)?;
-        let keeper = Keeper {
+        let policy = StopPolicy {
             signal: Signal::SIGTERM,
             grace: Duration::from_secs(5),
             remove: folder.as_ref().map(|folder| folder.path().to_owned()),
@@ -111,7 +111,7 @@ impl LocalSqs {
         let preferred = folder.is_none().then_some(PORT);
         for _ in 0..ATTEMPTS {
             let port = free_port(preferred).map_err(io_error("find a free port on 127.0.0.1"))?;
-            if let Some(server) = serve(&python, run_dir, &keeper, port)? {
+            if let Some(server) = serve(&python, run_dir, &policy, port)? {
                 return Ok(Self {
                     endpoint_url: format!("http://{}:{port}", Ipv4Addr::LOCALHOST),
                     server: Some(server),
@@ -255,13 +255,13 @@ const LOG: &str = "ministack.log";
 fn serve(
     python: &Path,
     run_dir: &Path,
-    keeper: &Keeper,
+    policy: &StopPolicy,
     port: u16,
-) -> Result<Option<KeptChild>, Error> {
+) -> Result<Option<ChildGuard>, Error> {
     let path = run_dir.join(LOG);
     let log = File::create(&path).map_err(io_error(format!("create {}", path.display())))?;
     let errors = log.try_clone().map_err(io_error("share the log"))?;
-    let mut command = keeper.command(python);
+    let mut command = policy.command(python);
     command
         .args(["-m", "ministack"])
         // Only what is named here: other variables change what it starts, keeps and where it listens.
@@ -283,7 +283,7 @@ fn serve(
         .current_dir(run_dir)
         .stdout(log)
         .stderr(errors);
-    let mut server = keeper
+    let mut server = policy
         .spawn(command)
         .map_err(io_error("start the local SQS (ministack)"))?;
     let url = format!("http://{}:{port}/_ministack/health", Ipv4Addr::LOCALHOST);

@@ -35,7 +35,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     let port = free_port(options.port)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(launch(options, port));
-    // Ctrl-C during a start leaves a thread that waits for a service; the keepers stop what it started.
+    // Ctrl-C during a start leaves a thread that waits for a service; the guards stop what it started.
     runtime.shutdown_background();
     ended
 }

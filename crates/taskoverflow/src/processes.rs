@@ -6,8 +6,8 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use clap::ValueEnum;
+use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::http;
-use local_services::keeper::{Keeper, KeptChild};
 use nix::sys::signal::Signal;
 
 use crate::cli::Options;
@@ -39,7 +39,7 @@ struct Process {
     name: String,
     role: Role,
     addr: SocketAddr,
-    child: KeptChild,
+    child: ChildGuard,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -170,20 +170,20 @@ fn start(
     addr: SocketAddr,
     options: &Options,
     services: &Services,
-) -> io::Result<KeptChild> {
-    let keeper = Keeper {
+) -> io::Result<ChildGuard> {
+    let policy = StopPolicy {
         signal: Signal::SIGTERM,
         grace: DRAIN,
         remove: None,
     };
-    let mut command = keeper.command(std::env::current_exe()?);
+    let mut command = policy.command(std::env::current_exe()?);
     match role {
         Role::Api => command.args(["api", "--bind-addr"]),
         Role::Worker => command.args(["worker", "--admin-addr"]),
     };
     command.arg(addr.to_string());
     configure(&mut command, options, services);
-    keeper.spawn(command)
+    policy.spawn(command)
 }
 
 /// Hands on the settings. The password goes where `ps` does not show it.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::home::Home;
 use super::installation::Installation;
+use crate::child_guard::{ChildGuard, StopPolicy};
 use crate::error::{Error, io_error};
-use crate::keeper::{Keeper, KeptChild};
 use crate::waiting::wait_until;
 
 /// Recovery after a crash reads everything since the last checkpoint.
@@ -26,14 +26,14 @@ const SHOWN: usize = 10;
 pub(super) fn start(
     installation: &Installation,
     home: &Home,
-    keeper: &Keeper,
+    policy: &StopPolicy,
     options: &[String],
     port: u16,
-) -> Result<Option<KeptChild>, Error> {
+) -> Result<Option<ChildGuard>, Error> {
     let log =
         File::create(home.log()).map_err(io_error(format!("create {}", home.log().display())))?;
     let errors = log.try_clone().map_err(io_error("share the log"))?;
-    let mut command = keeper.command(installation.program("postgres")?);
+    let mut command = policy.command(installation.program("postgres")?);
     command
         .arg("-D")
         .arg(home.data())
@@ -45,7 +45,7 @@ pub(super) fn start(
         .stdout(log)
         .stderr(errors);
     home.prepare(&mut command);
-    let mut server = keeper
+    let mut server = policy
         .spawn(command)
         .map_err(io_error("start PostgreSQL"))?;
 

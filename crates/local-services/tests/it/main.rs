@@ -6,7 +6,7 @@
     reason = "tests, and functions that only tests call, can do nothing else"
 )]
 
-mod keeper;
+mod child_guard;
 mod postgres;
 mod sqs;
 mod support;

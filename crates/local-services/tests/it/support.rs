@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use local_services::keeper::Keeper;
+use local_services::child_guard::StopPolicy;
 use local_services::postgres::Cluster;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -76,14 +76,14 @@ fn act_as_owner() {
         println!("\nowned {}", cluster.pid().unwrap());
         wait_to_be_killed();
     }
-    let keeper = Keeper {
+    let policy = StopPolicy {
         signal: Signal::SIGTERM,
         grace: Duration::from_secs(5),
         remove: Some(folder),
     };
-    let mut command = keeper.command("/bin/sleep");
+    let mut command = policy.command("/bin/sleep");
     command.arg("1000");
-    let sleep = keeper.spawn(command).unwrap();
+    let sleep = policy.spawn(command).unwrap();
     println!("\nowned {}", sleep.pid());
     wait_to_be_killed();
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(data_dir: &Path, flags: &[&str]) -> Output {
     command(data_dir, flags).args(any_port).output().unwrap()
 }
 
-/// A launcher that runs; dropping it kills it, which its keepers notice.
+/// A launcher that runs; dropping it kills it, and the guards of its children stop them.
 pub(crate) struct Launcher {
     process: Child,
     /// What it printed when all was ready: the page's address, the database's and the queue's.

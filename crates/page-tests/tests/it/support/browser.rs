@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use local_services::keeper::{Keeper, KeptChild};
+use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -108,7 +108,7 @@ impl Engine {
 
     /// Where its driver answers. One is enough for all tests.
     async fn driver_url(self) -> String {
-        static DRIVERS: [OnceLock<(Mutex<KeptChild>, u16)>; 3] = [const { OnceLock::new() }; 3];
+        static DRIVERS: [OnceLock<(Mutex<ChildGuard>, u16)>; 3] = [const { OnceLock::new() }; 3];
         let display = match self {
             Self::WebKit => Some(display().await),
             Self::Chromium | Self::Firefox => None,
@@ -120,7 +120,7 @@ impl Engine {
                 Self::Firefox => target().join("tools/bin/geckodriver"),
                 Self::WebKit => "/usr/bin/WebKitWebDriver".into(),
             };
-            let mut command = keeper().command(needed(program, INSTALL));
+            let mut command = stop_policy().command(needed(program, INSTALL));
             command
                 .arg(format!("--port={port}"))
                 .stdout(Stdio::null())
@@ -130,7 +130,7 @@ impl Engine {
             if let Some(display) = display {
                 command.env("DISPLAY", display);
             }
-            (Mutex::new(keeper().spawn(command).unwrap()), port)
+            (Mutex::new(stop_policy().spawn(command).unwrap()), port)
         });
         let url = format!("http://localhost:{port}");
         let status = format!("{url}/status");
@@ -157,8 +157,8 @@ fn chromium(folder: &Path) -> ChromeCapabilities {
     capabilities
 }
 
-fn keeper() -> Keeper {
-    Keeper {
+fn stop_policy() -> StopPolicy {
+    StopPolicy {
         signal: Signal::SIGTERM,
         grace: Duration::from_secs(5),
         remove: None,
@@ -167,17 +167,17 @@ fn keeper() -> Keeper {
 
 /// A display that nobody sees, for a browser that can't do without.
 async fn display() -> String {
-    static DISPLAY: OnceLock<(Mutex<KeptChild>, TempDir)> = OnceLock::new();
+    static DISPLAY: OnceLock<(Mutex<ChildGuard>, TempDir)> = OnceLock::new();
     let (_, folder) = DISPLAY.get_or_init(|| {
         let folder = TempDir::new().unwrap();
-        let mut command: Command = keeper().command(needed("/usr/bin/Xvfb".into(), INSTALL));
+        let mut command: Command = stop_policy().command(needed("/usr/bin/Xvfb".into(), INSTALL));
         // it takes a number that is free, and says which
         command
             .args(["-displayfd", "1", "-nolisten", "tcp"])
             .args(["-screen", "0", "1400x1000x24"])
             .stdout(File::create(folder.path().join("number")).unwrap())
             .stderr(Stdio::null());
-        (Mutex::new(keeper().spawn(command).unwrap()), folder)
+        (Mutex::new(stop_policy().spawn(command).unwrap()), folder)
     });
     let mut number = String::new();
     eventually("the display has a number", async || {

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use local_services::keeper::{Keeper, KeptChild};
+use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::testing::{empty_database, eventually};
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
@@ -19,8 +19,8 @@ pub(crate) struct Service {
     database: String,
     api_flags: Vec<&'static str>,
     worker_flags: Vec<&'static str>,
-    api: Option<KeptChild>,
-    worker: Option<KeptChild>,
+    api: Option<ChildGuard>,
+    worker: Option<ChildGuard>,
     client: Client,
 }
 
@@ -77,7 +77,7 @@ impl Service {
         self.worker = None;
     }
 
-    fn spawn(&self, role: &str, address: &str, flags: &[&str]) -> KeptChild {
+    fn spawn(&self, role: &str, address: &str, flags: &[&str]) -> ChildGuard {
         let debug = std::env::current_exe().unwrap();
         let debug = debug.ancestors().nth(2).unwrap();
         debug.strip_prefix(target()).unwrap();
@@ -85,19 +85,19 @@ impl Service {
             debug.join("taskoverflow"),
             "run cargo build -p taskoverflow",
         );
-        let keeper = Keeper {
+        let policy = StopPolicy {
             signal: Signal::SIGKILL,
             grace: Duration::from_secs(5),
             remove: None,
         };
-        let mut command: Command = keeper.command(program);
+        let mut command: Command = policy.command(program);
         command
             .args([role, address, "--queue-url=postgres:"])
             .args(["--database-url", &self.database])
             .args(flags)
             .env("RUST_LOG", "error")
             .stdout(Stdio::null());
-        keeper.spawn(command).unwrap()
+        policy.spawn(command).unwrap()
     }
 
     /// Asks the API behind the page's back.

@@ -5,14 +5,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use local_services::keeper::Keeper;
+use local_services::child_guard::StopPolicy;
 use local_services::testing::eventually_blocking;
 use nix::sys::signal::Signal;
 
 use crate::support::{Owner, is_alive};
 
-fn keeper() -> Keeper {
-    Keeper {
+fn stop_policy() -> StopPolicy {
+    StopPolicy {
         signal: Signal::SIGTERM,
         grace: Duration::from_secs(10),
         remove: None,
@@ -20,18 +20,18 @@ fn keeper() -> Keeper {
 }
 
 fn shell(script: &str) -> Command {
-    let mut command = keeper().command("/bin/sh");
+    let mut command = stop_policy().command("/bin/sh");
     command.args(["-c", script]);
     command
 }
 
 #[test]
 fn the_exit_code_and_the_signal_are_the_programs_own() {
-    let mut failed = keeper().spawn(shell("exit 7")).unwrap();
+    let mut failed = stop_policy().spawn(shell("exit 7")).unwrap();
     let status = failed.wait_for(Duration::from_secs(10)).unwrap().unwrap();
     assert_eq!(status.code(), Some(7));
 
-    let mut stopped = keeper().spawn(shell("exec sleep 1000")).unwrap();
+    let mut stopped = stop_policy().spawn(shell("exec sleep 1000")).unwrap();
     assert_eq!(stopped.try_wait().unwrap(), None);
     let status = stopped.stop().unwrap();
     assert_eq!(status.signal(), Some(Signal::SIGTERM as i32));
@@ -47,7 +47,7 @@ fn the_process_id_is_the_programs_own() {
     let mut command = shell("echo $$");
     let output = tempfile::NamedTempFile::new().unwrap();
     command.stdout(output.reopen().unwrap());
-    let mut child = keeper().spawn(command).unwrap();
+    let mut child = stop_policy().spawn(command).unwrap();
     child.wait_for(Duration::from_secs(10)).unwrap().unwrap();
     let printed = fs::read_to_string(output.path()).unwrap();
     assert_eq!(printed.trim(), child.pid().to_string());
@@ -58,9 +58,9 @@ fn a_child_that_ignores_the_signal_is_killed() {
     let mut command = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
     let output = tempfile::NamedTempFile::new().unwrap();
     command.stdout(output.reopen().unwrap());
-    let impatient = Keeper {
+    let impatient = StopPolicy {
         grace: Duration::from_millis(300),
-        ..keeper()
+        ..stop_policy()
     };
     let mut child = impatient.spawn(command).unwrap();
     eventually_blocking("the child ignores the signal", || {
@@ -71,9 +71,9 @@ fn a_child_that_ignores_the_signal_is_killed() {
 
 #[test]
 fn a_program_that_does_not_exist_is_code_127() {
-    let mut command = keeper().command("/does/not/exist");
+    let mut command = stop_policy().command("/does/not/exist");
     command.stderr(Stdio::null());
-    let mut child = keeper().spawn(command).unwrap();
+    let mut child = stop_policy().spawn(command).unwrap();
     let status = child.wait_for(Duration::from_secs(10)).unwrap().unwrap();
     assert_eq!(status.code(), Some(127));
 }
