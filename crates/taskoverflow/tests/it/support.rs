@@ -159,7 +159,7 @@ impl Drop for Launcher {
     }
 }
 
-fn json(answer: &http::Answer) -> Value {
+fn json(answer: &http::Response) -> Value {
     assert!(answer.status < 300, "{answer:?}");
     serde_json::from_str(&answer.body).unwrap()
 }
