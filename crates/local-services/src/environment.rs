@@ -1,8 +1,8 @@
-//! The few variables read here.
+//! The few environment variables that this crate reads.
 
 use std::ffi::OsString;
 
-/// A variable's value, unless it is empty.
+/// Returns a variable's value, or `None` if it is unset or empty.
 #[expect(
     clippy::disallowed_methods,
     reason = "tests have no config struct; the launcher's settings come as arguments"

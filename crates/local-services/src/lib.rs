@@ -1,18 +1,19 @@
 //! A private PostgreSQL and a local SQS endpoint, for the launcher and for the tests of every crate.
 //!
-//! Nothing started here outlives the process that started it, also when that process is killed with
-//! SIGKILL, and nothing listens on an address that other machines can reach. The functions block; call
-//! them before an async runtime has work to do, or from a blocking thread.
+//! The functions block, except two in [`testing`]: call them before an async runtime has work to do, or from a blocking
+//! thread.
 //!
 //! # Layout
 //!
-//! - [`child_guard`]: a child process that ends when we do;
-//! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster;
-//! - [`sqs`]: installs and runs ministack, an SQS of one process, and manages its queues;
-//! - [`http`]: how to talk to what runs;
-//! - [`testing`]: one cluster for a test process, and a fresh database for a test.
+//! - [`child_guard`]: a child process that ends when its parent does
+//! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster
+//! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
+//! - [`http`]: requests to the services that run
+//! - [`testing`]: what tests share: a timeout, waiting, a database for each test
 //!
-//! Knows nothing of todos, jobs or migrations: whoever uses it passes those in.
+//! A service started here never outlives the process that started it, not even after SIGKILL. It never listens on an
+//! address that other machines can reach. This crate never knows about todos, jobs or migrations: its callers pass in
+//! what they need.
 
 pub mod child_guard;
 pub mod http;
@@ -25,5 +26,5 @@ mod error;
 mod ports;
 mod waiting;
 
-pub use error::{Error, explain};
+pub use error::Error;
 pub use ports::free_port;

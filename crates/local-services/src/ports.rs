@@ -5,21 +5,21 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below what Linux (32768 and up) and macOS (49152 and up) give to whoever asks for any port, so that nobody is given
-/// one of these between its choice here and its use.
+/// Below the ports that the system hands out on request (Linux from 32768, macOS from 49152), so that it does not hand
+/// out one of these between its choice here and its use.
 const PORTS: Range<u16> = 20_000..30_000;
 
-/// How far apart processes begin to look that are started one after the other.
+/// The distance between the first candidates of two processes with consecutive ids.
 const STRIDE: u32 = 37;
 
-/// A port of 127.0.0.1 that nobody listens on: the preferred one if it is free.
+/// Returns a port of 127.0.0.1 that nobody listens on: `preferred` if it is free.
 ///
-/// A process is not given the same one twice in a row, unless it is preferred. Another may still take it before it is
-/// used.
+/// Successive calls return different ports, unless one is preferred. Another process may still take the port before it
+/// is used.
 ///
 /// # Errors
 ///
-/// When no port at all can be opened.
+/// Returns an error if no port can be opened.
 pub fn free_port(preferred: Option<u16>) -> io::Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     if let Some(port) = preferred
@@ -49,14 +49,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_not_given_although_preferred() {
+    fn a_preferred_port_that_is_taken_is_not_returned() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         assert_ne!(free_port(Some(port)).unwrap(), port);
     }
 
     #[test]
-    fn no_port_is_given_twice_in_a_row() {
+    fn successive_calls_return_different_ports() {
         let given: BTreeSet<u16> = (0..100).map(|_| free_port(None).unwrap()).collect();
         assert_eq!(given.len(), 100);
         assert!(given.iter().all(|port| PORTS.contains(port)));

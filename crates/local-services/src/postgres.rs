@@ -1,7 +1,7 @@
-//! A private PostgreSQL: found, initialised, started, stopped.
+//! A private PostgreSQL cluster: finds the programs, initialises the files, starts and stops the server.
 //!
-//! It listens on 127.0.0.1 only and asks for a random password (scram). As root, which PostgreSQL
-//! refuses, it runs as an unprivileged user.
+//! The server listens on 127.0.0.1 only and requires a random password (scram). PostgreSQL refuses to run as root, so
+//! a process of root runs it as an unprivileged user.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -21,23 +21,22 @@ mod installation;
 mod lock;
 mod server;
 
-pub use installation::Installation;
-
 use home::Home;
+use installation::Installation;
 
-/// The superuser and the database.
+/// The name of the superuser and of the database.
 const NAME: &str = "taskoverflow";
 
-/// A shutdown that waits for no client but writes what it has (PostgreSQL's "fast").
+/// PostgreSQL's "fast" shutdown: disconnects the clients and writes everything to disk.
 const FAST: Signal = Signal::SIGINT;
-/// A shutdown that writes nothing; the next start recovers (PostgreSQL's "immediate").
+/// PostgreSQL's "immediate" shutdown: writes nothing, and the next start recovers.
 const IMMEDIATE: Signal = Signal::SIGQUIT;
-/// A fast shutdown writes all dirty pages, which a slow disk needs time for.
+/// How long a shutdown may take. A fast one writes all dirty pages, which takes long on a slow disk.
 const SHUTDOWN: Duration = Duration::from_secs(30);
-/// How long a start is tried again when its port or its shared memory is still taken.
+/// How long a start is repeated while its port or its shared memory is still in use.
 const START: Duration = Duration::from_secs(10);
 
-/// For a cluster nobody will miss: nothing waits for the disk, and many tests connect at once.
+/// Settings of a cluster whose data may be lost: it never waits for the disk, and has connections for many tests.
 const EPHEMERAL: [(&str, &str); 5] = [
     ("fsync", "off"),
     ("synchronous_commit", "off"),
@@ -46,10 +45,10 @@ const EPHEMERAL: [(&str, &str); 5] = [
     ("max_connections", "200"),
 ];
 
-/// A PostgreSQL of our own; dropping it stops it.
+/// A private PostgreSQL cluster. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Cluster {
-    // Before `home`: the server stops before its folder goes or is free for others.
+    // Declared before `home`, so that the server stops before its folder is removed or unlocked.
     server: Option<ChildGuard>,
     home: Home,
     installation: Installation,
@@ -60,12 +59,13 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster kept under `data_dir`, which is created at the first start. `options` are
-    /// server settings (`postgres -c name=value`).
+    /// Starts the cluster stored under `data_dir`. The first start creates it. `options` are server settings
+    /// (`postgres -c name=value`).
     ///
     /// # Errors
     ///
-    /// When PostgreSQL is not installed, another process uses `data_dir`, or the server does not start.
+    /// Returns an error if PostgreSQL is not installed, if another process uses `data_dir`, or if the server does not
+    /// start.
     pub fn start(data_dir: &Path, options: &[(&str, &str)]) -> Result<Self, Error> {
         let home = Home::kept(data_dir)?;
         let installation = match home.major()? {
@@ -80,12 +80,12 @@ impl Cluster {
         Self::open(home, installation, policy, options)
     }
 
-    /// Starts a cluster in a temporary folder, fast and without a care for the disk. It goes away with
-    /// this process, however that ends.
+    /// Starts a cluster in a temporary folder that never waits for the disk. The server and the folder are removed when
+    /// this process ends, however it ends.
     ///
     /// # Errors
     ///
-    /// When PostgreSQL is not installed, or the server does not start.
+    /// Returns an error if PostgreSQL is not installed, or if the server does not start.
     pub fn ephemeral() -> Result<Self, Error> {
         let home = Home::temporary()?;
         let policy = StopPolicy {
@@ -122,7 +122,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Starts the server, again as long as it fails for a reason that may pass.
+    /// Starts the server. Repeats the start while it fails for a temporary reason.
     fn launch(&mut self, choose_port: impl Fn() -> Result<u16, Error>) -> Result<(), Error> {
         let started = wait_until(START, || {
             self.port = choose_port()?;
@@ -141,38 +141,37 @@ impl Cluster {
         Ok(())
     }
 
-    /// Where clients connect: `postgres://taskoverflow:<password>@127.0.0.1:<port>/taskoverflow`.
+    /// Returns the URL of the database: `postgres://taskoverflow:<password>@127.0.0.1:<port>/taskoverflow`.
     pub fn url(&self) -> String {
         self.url_of(NAME)
     }
 
-    /// The same for another database of the cluster.
+    /// Returns the URL of another database of the cluster.
     pub fn url_of(&self, database: &str) -> String {
         let Self { password, port, .. } = self;
         format!("postgres://{NAME}:{password}@127.0.0.1:{port}/{database}")
     }
 
-    /// The port on 127.0.0.1; the same after [`Cluster::restart`].
+    /// Returns the server's port on 127.0.0.1. [`Cluster::restart`] does not change it.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's process id; `None` while it is stopped.
+    /// Returns the server's process id, or `None` while it is stopped.
     pub fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(ChildGuard::pid)
     }
 
-    /// How the server ended, if it did so by itself.
+    /// Returns the exit status of a server that ended without being stopped.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.server.as_mut()?.try_wait().ok().flatten()
     }
 
-    /// Runs one SQL statement as superuser, with `psql`, and gives its rows, one a line, their columns
-    /// separated by `|`.
+    /// Runs one SQL statement as superuser, with `psql`. Returns one line for each row, with `|` between the columns.
     ///
     /// # Errors
     ///
-    /// When `psql` is missing or PostgreSQL rejects the statement; the message is PostgreSQL's.
+    /// Returns an error if `psql` is missing, or with PostgreSQL's message if it rejects the statement.
     pub fn execute(&self, database: &str, sql: &str) -> Result<String, Error> {
         let output = Command::new(self.installation.program("psql")?)
             .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])
@@ -191,20 +190,20 @@ impl Cluster {
             .to_owned())
     }
 
-    /// Stops the server in good order. Open connections are cut.
+    /// Shuts the server down cleanly. Open connections are closed.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the server cannot be signalled or does not end.
     pub fn stop(&mut self) -> Result<(), Error> {
         self.stop_with(FAST)
     }
 
-    /// Stops the server as a crash would; it recovers at the next start.
+    /// Stops the server as a crash would. It recovers at the next start.
     ///
     /// # Errors
     ///
-    /// When the system refuses.
+    /// Returns an error if the server cannot be signalled or does not end.
     pub fn stop_immediately(&mut self) -> Result<(), Error> {
         self.stop_with(IMMEDIATE)
     }
@@ -218,21 +217,21 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a stopped server again, on its old port.
+    /// Starts a stopped server again, on the same port.
     ///
     /// # Errors
     ///
-    /// When the server does not start.
+    /// Returns an error if the server does not start.
     pub fn start_again(&mut self) -> Result<(), Error> {
         let port = self.port;
         self.launch(|| Ok(port))
     }
 
-    /// Stops the server in good order and starts it again, on its old port.
+    /// Shuts the server down cleanly and starts it again, on the same port.
     ///
     /// # Errors
     ///
-    /// When the server does not start.
+    /// Returns an error if the server does not stop or does not start.
     pub fn restart(&mut self) -> Result<(), Error> {
         self.stop()?;
         self.start_again()

@@ -1,19 +1,19 @@
-//! Waiting for another process, which offers nothing better than to be asked again.
+//! Waiting for another process, which can only be polled.
 
 use std::time::{Duration, Instant};
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Asks `probe` until it gives something or the time is up, which gives `None`.
+/// Calls `probe` until it returns a value or an error. Returns `None` if there is no value within `timeout`.
 #[expect(
     clippy::disallowed_methods,
     reason = "this crate is synchronous: no async runtime waits behind this thread"
 )]
 pub(crate) fn wait_until<T, E>(
-    bound: Duration,
+    timeout: Duration,
     mut probe: impl FnMut() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
-    let deadline = Instant::now() + bound;
+    let deadline = Instant::now() + timeout;
     loop {
         let found = probe()?;
         if found.is_some() || Instant::now() >= deadline {

@@ -1,4 +1,4 @@
-//! The unprivileged user that PostgreSQL runs as when we are root.
+//! The unprivileged user that runs PostgreSQL when this process is root.
 
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
@@ -9,7 +9,7 @@ use nix::unistd::{Uid, User};
 
 use crate::error::{Error, io_error};
 
-/// Whoever installs PostgreSQL's packages gets the first; every system has the second.
+/// PostgreSQL's packages create the first; every system has the second.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
 /// A user and its group.
@@ -20,7 +20,7 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The account for new files; `None` when we are not root and stay who we are.
+    /// Returns the account that owns new files, or `None` if this process is not root and needs no other account.
     pub(super) fn if_root() -> Result<Option<Self>, Error> {
         if !Uid::effective().is_root() {
             return Ok(None);
@@ -36,15 +36,15 @@ impl Account {
             })
             .ok_or_else(|| {
                 Error::NotInstalled(
-                    "PostgreSQL refuses to run as root, and there is neither a user `postgres` nor \
-                     `nobody` to run it as: add one (useradd --system postgres), or start this as \
-                     another user than root"
+                    "PostgreSQL refuses to run as root, and this system has neither a user `postgres` \
+                     nor a user `nobody` to run it as: add one (useradd --system postgres), or start \
+                     this program as another user than root"
                         .to_owned(),
                 )
             })
     }
 
-    /// The account that owns existing files, so that a cluster made by somebody is continued as him.
+    /// Returns the account that owns existing files, so that the same account goes on using them.
     pub(super) fn owner_if_root(path: &Path) -> Result<Option<Self>, Error> {
         let metadata = path
             .metadata()
@@ -58,19 +58,19 @@ impl Account {
         }
     }
 
-    /// Lets a command run as this account.
+    /// Makes a command run as this account.
     pub(super) fn apply(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
-    /// Gives a file or folder to this account.
+    /// Makes this account the owner of a file or folder.
     pub(super) fn own(self, path: &Path) -> Result<(), Error> {
         chown(path, Some(self.uid), Some(self.gid))
             .map_err(io_error(format!("change the owner of {}", path.display())))
     }
 
-    /// Whether this account may enter a folder. Only trying tells: every folder above it counts, and
-    /// there are more rules than the permission bits.
+    /// Returns whether this account may enter a folder. It tries to, because the answer depends on every folder above
+    /// and on more rules than the permission bits.
     pub(super) fn can_enter(self, folder: &Path) -> bool {
         let mut command = Command::new("/bin/sh");
         command

@@ -1,12 +1,12 @@
-//! Where a cluster's files are, and as whom they are used.
+//! Where a cluster's files are, and which account uses them.
 //!
 //! ```text
-//! <data dir>/lock           held by the process that runs the cluster
-//! <data dir>/postgres.log   of the latest start
-//! <data dir>/postgres/      a folder, or a link to one that an unprivileged user can enter
-//!     data/                 PostgreSQL's own
-//!     password              of the superuser, readable by its owner only
-//!     port                  of the latest start, so that clients find it again
+//! <data dir>/lock           locked by the process that runs the cluster
+//! <data dir>/postgres.log   the server's log since the latest start
+//! <data dir>/postgres/      a folder, or a link to a folder that an unprivileged user can enter
+//!     data/                 PostgreSQL's data directory
+//!     password              the superuser's password, readable by its owner only
+//!     port                  the port of the latest start, which the next start uses again
 //! ```
 
 use std::fs::{self, File, Permissions};
@@ -21,7 +21,7 @@ use super::account::Account;
 use super::lock;
 use crate::error::{Error, io_error};
 
-/// Where clusters go whose data folder lies where only root may enter.
+/// Where the files go if only root may enter the data folder.
 const PUBLIC: &str = "/var/lib/taskoverflow";
 
 /// A cluster's files.
@@ -33,7 +33,7 @@ pub(super) struct Home {
     hold: Hold,
 }
 
-/// What is given up when the cluster is.
+/// What is released when the cluster is dropped.
 #[derive(Debug)]
 enum Hold {
     Lock { _file: File },
@@ -41,8 +41,8 @@ enum Hold {
 }
 
 impl Home {
-    /// The home under a data folder; made when it is not there yet. Nobody else has it until this is
-    /// dropped.
+    /// Returns the home in a data folder, and creates it if necessary. No other process can use it until the returned
+    /// value is dropped.
     pub(super) fn kept(data_dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(data_dir).map_err(io_error(format!("create {}", data_dir.display())))?;
         let data_dir = data_dir
@@ -57,7 +57,7 @@ impl Home {
             make_dir(&dir, account)?;
             account
         };
-        // Its user may be unable to follow the link.
+        // The account may be unable to follow the link.
         let dir = dir
             .canonicalize()
             .map_err(io_error(format!("find {}", dir.display())))?;
@@ -66,7 +66,8 @@ impl Home {
         {
             return Err(Error::Failed(format!(
                 "PostgreSQL refuses to run as root, and the unprivileged user who owns {} cannot enter \
-                 it: let him enter the folders above it (chmod o+x), or choose another data folder",
+                 it: allow that user to enter the folders above it (chmod o+x), or choose another data \
+                 folder",
                 dir.display()
             )));
         }
@@ -80,7 +81,7 @@ impl Home {
         Ok(home)
     }
 
-    /// A home that is removed when this is dropped.
+    /// Returns a home in a temporary folder, which is removed when the returned value is dropped.
     pub(super) fn temporary() -> Result<Self, Error> {
         let account = Account::if_root()?;
         let mut parent = std::env::temp_dir();
@@ -100,22 +101,22 @@ impl Home {
         &self.dir
     }
 
-    /// PostgreSQL's own folder.
+    /// PostgreSQL's data directory.
     pub(super) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
-    /// What the server printed since its latest start.
+    /// The server's log since its latest start.
     pub(super) fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Whether the files are worth waiting for the disk.
+    /// Whether the files outlive this process, so that writes must reach the disk.
     pub(super) fn is_kept(&self) -> bool {
         matches!(self.hold, Hold::Lock { .. })
     }
 
-    /// The major version of PostgreSQL that made the files, if there are any.
+    /// Returns the major version of PostgreSQL that created the files, or `None` if there are no files yet.
     pub(super) fn major(&self) -> Result<Option<u32>, Error> {
         let path = self.data().join("PG_VERSION");
         match fs::read_to_string(&path) {
@@ -137,7 +138,7 @@ impl Home {
         self.dir.join("password")
     }
 
-    /// Writes a file that only the server's user can read.
+    /// Writes a file that only its owner, the server's account, can read.
     pub(super) fn write_secret(&self, path: &Path, text: &str) -> Result<(), Error> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true).mode(0o600);
@@ -159,8 +160,8 @@ impl Home {
         fs::write(&path, format!("{port}\n")).map_err(io_error(format!("write {}", path.display())))
     }
 
-    /// Prepares one of PostgreSQL's programs to work on these files: as their user, in their folder, in
-    /// English, and free of the settings that our own environment may hold for another server.
+    /// Prepares a command that works on these files: as their owner, in their folder, with messages in English, and
+    /// without the settings that this process's environment may contain for another server.
     pub(super) fn prepare(&self, command: &mut Command) {
         let foreign = std::env::vars_os().map(|(name, _)| name);
         for name in foreign.filter(|name| name.as_encoded_bytes().starts_with(b"PG")) {
@@ -173,9 +174,9 @@ impl Home {
     }
 }
 
-/// Makes a cluster's folder, or a link to one elsewhere when its user could not enter it here.
+/// Creates a cluster's folder, or a link to one elsewhere if the account could not enter it here.
 fn make_dir(dir: &Path, account: Option<Account>) -> Result<(), Error> {
-    // A link to a folder that is gone.
+    // It may be a link to a folder that no longer exists.
     let _ = fs::remove_file(dir);
     let parent = dir.parent().unwrap_or(dir);
     if account.is_none_or(|account| account.can_enter(parent)) {
@@ -188,14 +189,14 @@ fn make_dir(dir: &Path, account: Option<Account>) -> Result<(), Error> {
     fs::create_dir_all(PUBLIC).map_err(io_error(format!("create {PUBLIC}")))?;
     let elsewhere = make_unique_dir(Path::new(PUBLIC), account)?.keep();
     log::info!(
-        "{} is closed to the user PostgreSQL runs as; its files go to {}",
+        "the user who runs PostgreSQL cannot enter {}; the files go to {}",
         parent.display(),
         elsewhere.display()
     );
     symlink(&elsewhere, dir).map_err(io_error(format!("create {}", dir.display())))
 }
 
-/// Makes a folder of a name that nobody has, for its user only.
+/// Creates a folder with a unique name that only its owner can enter.
 fn make_unique_dir(parent: &Path, account: Option<Account>) -> Result<TempDir, Error> {
     let folder = tempfile::Builder::new()
         .prefix("postgres-")

@@ -1,4 +1,4 @@
-//! Makes a cluster's files.
+//! Creates a cluster's files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -10,11 +10,11 @@ use super::home::Home;
 use super::installation::Installation;
 use crate::error::{Error, io_error};
 
-/// Followed by the id of the process that makes them.
+/// The start of the folder's name while the files are created. The process id follows.
 const UNFINISHED: &str = "data.";
 
-/// Makes the files unless they are there. They get their name last, so that a cluster which was
-/// interrupted in the making is made anew.
+/// Creates the files unless they exist. The folder gets its final name last, so that an interrupted creation starts
+/// again from nothing.
 pub(super) fn ensure(installation: &Installation, home: &Home) -> Result<(), Error> {
     let data = home.data();
     if data.exists() {
@@ -31,8 +31,8 @@ pub(super) fn ensure(installation: &Installation, home: &Home) -> Result<(), Err
     fs::rename(&unfinished, &data).map_err(io_error(format!("create {}", data.display())))
 }
 
-/// Removes what interrupted starts left. One that cannot be removed, as its `initdb` still runs, is no
-/// hindrance: each start has a name of its own.
+/// Removes what interrupted creations left. If a folder cannot be removed because its `initdb` still runs, it does no
+/// harm: each process uses a name of its own.
 fn remove_unfinished(home: &Home) {
     for entry in fs::read_dir(home.dir()).into_iter().flatten().flatten() {
         let is_unfinished = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
@@ -69,7 +69,7 @@ fn make_database(installation: &Installation, home: &Home, data: &Path) -> Resul
     run(home, command, &format!("CREATE DATABASE {NAME};\n"))
 }
 
-/// Runs a program to its end, giving it `input`.
+/// Runs a program with `input` on its standard input, until it ends.
 fn run(home: &Home, mut command: Command, input: &str) -> Result<(), Error> {
     home.prepare(&mut command);
     let program = command.get_program().to_owned();
@@ -97,7 +97,7 @@ fn run(home: &Home, mut command: Command, input: &str) -> Result<(), Error> {
     )))
 }
 
-/// 128 bits of the system's randomness, in characters that mean nothing in a URL.
+/// Returns 128 random bits in characters that need no escaping in a URL.
 fn random_password() -> Result<String, Error> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")

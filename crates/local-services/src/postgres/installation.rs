@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::environment;
 use crate::error::{Error, io_error};
 
-/// The oldest version that still gets updates when this was written is newer; this one has all we use.
+/// The oldest version with everything that is used here. PostgreSQL itself no longer supports it.
 const OLDEST: u32 = 13;
 
 const WAYS_OUT: &str = "install it:
@@ -17,24 +17,24 @@ const WAYS_OUT: &str = "install it:
   Alpine:          apk add postgresql
   Arch:            pacman -S postgresql
   macOS:           brew install postgresql
-or, if it is installed elsewhere, put its bin folder on the PATH;
-or give a server that runs already: DATABASE_URL=postgres://user:password@host/database";
+or, if it is installed elsewhere, add its bin folder to the PATH;
+or use a server that is already running: DATABASE_URL=postgres://user:password@host/database";
 
-/// A folder with the server's programs.
+/// An installation of PostgreSQL's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installation {
+pub(super) struct Installation {
     bin: PathBuf,
     major: u32,
 }
 
 impl Installation {
-    /// The first one of: `pg_config --bindir`, the `PATH`, the folders that packages use (the newest
-    /// version first).
+    /// Finds an installation. It looks at `pg_config --bindir`, then at the `PATH`, then at the folders that packages
+    /// use, the newest version first.
     ///
     /// # Errors
     ///
-    /// When there is none, or only one that is too old.
-    pub fn find() -> Result<Self, Error> {
+    /// Returns an error if there is no installation, or if all are too old.
+    pub(super) fn find() -> Result<Self, Error> {
         first(installed(), &|major| major >= OLDEST).map_err(|others| {
             Error::NotInstalled(format!(
                 "PostgreSQL's server (initdb and postgres, version {OLDEST} or newer) was not \
@@ -44,15 +44,15 @@ impl Installation {
         })
     }
 
-    /// One of exactly this version: files of one major version are unreadable for every other.
+    /// Finds an installation of exactly this major version, because no other version can read its files.
     ///
     /// # Errors
     ///
-    /// When there is none.
-    pub fn find_major(major: u32, data: &Path) -> Result<Self, Error> {
+    /// Returns an error if there is no such installation.
+    pub(super) fn find_major(major: u32, data: &Path) -> Result<Self, Error> {
         first(installed(), &|found| found == major).map_err(|others| {
             Error::NotInstalled(format!(
-                "{} was made by PostgreSQL {major}, which was not found{}: install that version, or \
+                "{} was created by PostgreSQL {major}, which was not found{}: install that version, or \
                  choose another data folder",
                 data.display(),
                 but_only(&others)
@@ -60,22 +60,12 @@ impl Installation {
         })
     }
 
-    /// The folder of the programs.
-    pub fn bin(&self) -> &Path {
-        &self.bin
-    }
-
-    /// The major version, as 15.
-    pub fn major(&self) -> u32 {
-        self.major
-    }
-
-    /// The path of a program.
+    /// Returns the path of a program.
     ///
     /// # Errors
     ///
-    /// When it is not there; some systems have the client's programs in a package of their own.
-    pub fn program(&self, name: &str) -> Result<PathBuf, Error> {
+    /// Returns an error if the program is missing. Some systems package the client programs separately.
+    pub(super) fn program(&self, name: &str) -> Result<PathBuf, Error> {
         let path = self.bin.join(name);
         if !path.is_file() {
             return Err(Error::NotInstalled(format!(
@@ -99,7 +89,7 @@ impl Installation {
     }
 }
 
-/// The first suitable installation, or all others.
+/// Returns the first suitable installation, or all others if none is suitable.
 fn first(
     installations: impl Iterator<Item = Installation>,
     suits: &dyn Fn(u32) -> bool,
@@ -132,7 +122,7 @@ fn installed() -> impl Iterator<Item = Installation> {
 }
 
 fn candidates() -> impl Iterator<Item = PathBuf> {
-    // Debian has a pg_config without a server, so what it says is a candidate as any other.
+    // On Debian there may be a pg_config without a server, so its folder is only one more candidate.
     let configured = output_of(Path::new("pg_config"), "--bindir").ok();
     let path = environment::variable("PATH").unwrap_or_default();
     let on_path: Vec<_> = std::env::split_paths(&path).collect();
@@ -151,7 +141,7 @@ fn candidates() -> impl Iterator<Item = PathBuf> {
         ))
 }
 
-/// The folders `parent/<prefix><version>/<bin>`, the newest version first.
+/// Returns the folders `parent/<prefix><version>/<bin>`, the newest version first.
 fn versions_in(parent: &str, prefix: &str, bin: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(parent) else {
         return Vec::new();
@@ -168,7 +158,7 @@ fn versions_in(parent: &str, prefix: &str, bin: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// The first number in a text: 15 of `postgres (PostgreSQL) 15.8 (Debian 15.8-1)`, 17 of `@17`.
+/// Returns the first number in a text: 15 of `postgres (PostgreSQL) 15.8 (Debian 15.8-1)`, 17 of `@17`.
 fn major_of(text: &str) -> Option<u32> {
     text.split(|character: char| !character.is_ascii_digit())
         .find_map(|digits| digits.parse().ok())
@@ -223,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_that_suits_is_taken_and_an_old_one_is_named() {
+    fn the_first_suitable_installation_is_returned_and_an_old_one_is_named() {
         let (old, new) = (installation("/old", 12), installation("/new", 16));
         let suits = |major| major >= OLDEST;
         let found = first([old.clone(), new.clone()].into_iter(), &suits);

@@ -1,4 +1,4 @@
-//! One process at a time for one data folder.
+//! Allows one process at a time to use a data folder.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -13,10 +13,10 @@ use nix::unistd::Pid;
 use crate::error::{Error, io_error};
 use crate::waiting::wait_until;
 
-/// How long a server may need to stop whose owner was killed a moment ago.
+/// How long a server may take to stop after its owner was killed.
 const LEFTOVER: Duration = Duration::from_secs(20);
 
-/// Takes the folder until the file is dropped, or this process ends in whatever way.
+/// Locks the folder until the returned file is dropped, or until this process ends, however it ends.
 pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
     let path = data_dir.join("lock");
     let named = |verb| format!("{verb} {}", path.display());
@@ -30,12 +30,12 @@ pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            file.read_to_string(&mut holder)
+            let mut owner = String::new();
+            file.read_to_string(&mut owner)
                 .map_err(io_error(named("read")))?;
             return Err(Error::InUse {
                 folder: data_dir.to_owned(),
-                pid: holder.trim().parse().unwrap_or_default(),
+                pid: owner.trim().parse().unwrap_or_default(),
             });
         }
         Err(TryLockError::Error(error)) => return Err(io_error(named("lock"))(error)),
@@ -47,7 +47,7 @@ pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
-/// Waits for the server of an owner who was killed. One that stays was started by somebody else.
+/// Waits until the server of a killed owner has stopped. A server that does not stop has another owner.
 pub(super) fn wait_for_leftover(data: &Path) -> Result<(), Error> {
     let mut server = None;
     let gone = wait_until(LEFTOVER, || {
@@ -63,7 +63,7 @@ pub(super) fn wait_for_leftover(data: &Path) -> Result<(), Error> {
     }
 }
 
-/// The server that runs on these files, as PostgreSQL's own lock file names it.
+/// Returns the process id of the server that runs on these files, from PostgreSQL's own lock file.
 fn running_server(data: &Path) -> Result<Option<i32>, Error> {
     let path = data.join("postmaster.pid");
     let Ok(content) = fs::read_to_string(&path) else {
@@ -73,9 +73,9 @@ fn running_server(data: &Path) -> Result<Option<i32>, Error> {
         return Ok(None);
     };
     match signal::kill(Pid::from_raw(pid), None) {
-        // PostgreSQL itself takes over what a dead process left.
+        // PostgreSQL itself replaces the lock file of a process that no longer exists.
         Err(Errno::ESRCH) => Ok(None),
-        // After a crash of the machine the number may be anybody's, and PostgreSQL would refuse to start.
+        // After a crash of the machine another program may have this process id, and PostgreSQL would refuse to start.
         _ if !is_postgres(pid) => {
             fs::remove_file(&path).map_err(io_error(format!("remove {}", path.display())))?;
             Ok(None)
@@ -84,7 +84,7 @@ fn running_server(data: &Path) -> Result<Option<i32>, Error> {
     }
 }
 
-/// Whether a process is a PostgreSQL; when nobody can tell, it is.
+/// Returns whether a process is a PostgreSQL server; true if that cannot be found out.
 fn is_postgres(pid: i32) -> bool {
     let from_proc = fs::read_to_string(format!("/proc/{pid}/comm")).ok();
     let name = from_proc.or_else(|| {

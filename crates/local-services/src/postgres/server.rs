@@ -9,20 +9,20 @@ use crate::child_guard::{ChildGuard, StopPolicy};
 use crate::error::{Error, io_error};
 use crate::waiting::wait_until;
 
-/// Recovery after a crash reads everything since the last checkpoint.
+/// How long a start may take. Recovery after a crash reads everything since the last checkpoint.
 const READY: Duration = Duration::from_mins(1);
 
-/// Reasons to stop at once that are gone a moment later: another process was faster with the port, or
-/// the last processes of a killed server are still ending.
-const PASSING: [&str; 2] = [
+/// Reasons for a failed start that soon disappear: another process took the port first, or the last processes of a
+/// killed server have not ended yet.
+const TEMPORARY: [&str; 2] = [
     "could not create any TCP/IP sockets",
     "pre-existing shared memory block",
 ];
 
-/// Lines of the log that an error shows.
+/// How many lines of the log an error shows.
 const SHOWN: usize = 10;
 
-/// Starts the server and waits until it accepts connections; `None` when it is worth another try.
+/// Starts the server and waits until it accepts connections. Returns `None` if another attempt may succeed.
 pub(super) fn start(
     installation: &Installation,
     home: &Home,
@@ -38,7 +38,7 @@ pub(super) fn start(
         .arg("-D")
         .arg(home.data())
         .args(["-c", "listen_addresses=127.0.0.1"])
-        // The path of a socket has a limit that a deep data folder would exceed.
+        // The path of a socket has a maximum length, which a deep data folder would exceed.
         .args(["-c", "unix_socket_directories="])
         .args(["-c", &format!("port={port}")])
         .args(options.iter().flat_map(|option| ["-c", option]))
@@ -57,13 +57,13 @@ pub(super) fn start(
     })?;
     match ended {
         Some(false) => Ok(Some(server)),
-        Some(true) if is_passing(home) => Ok(None),
+        Some(true) if is_temporary(home) => Ok(None),
         _ => Err(failure(home)),
     }
 }
 
-/// Whether the server says so in its lock file, where `pg_ctl` looks too: the first line is its process
-/// id, the eighth its state.
+/// Returns whether the server's lock file reports that it is ready. `pg_ctl` does the same: the first line is the
+/// process id, the eighth is the state.
 fn is_ready(home: &Home, pid: u32) -> bool {
     let Ok(content) = fs::read_to_string(home.data().join("postmaster.pid")) else {
         return false;
@@ -73,18 +73,18 @@ fn is_ready(home: &Home, pid: u32) -> bool {
         && lines.nth(6).is_some_and(|line| line.trim() == "ready")
 }
 
-fn is_passing(home: &Home) -> bool {
+fn is_temporary(home: &Home) -> bool {
     let log = fs::read_to_string(home.log()).unwrap_or_default();
-    PASSING.iter().any(|reason| log.contains(reason))
+    TEMPORARY.iter().any(|reason| log.contains(reason))
 }
 
-/// The end of the log, as an error.
+/// Returns the end of the log as an error.
 pub(super) fn failure(home: &Home) -> Error {
     let log = fs::read_to_string(home.log()).unwrap_or_default();
     let lines: Vec<_> = log.lines().collect();
     let end = lines.get(lines.len().saturating_sub(SHOWN)..);
     Error::Failed(format!(
-        "PostgreSQL did not start; the end of {}:\n{}",
+        "PostgreSQL did not start; its log {} ends with:\n{}",
         home.log().display(),
         end.unwrap_or_default().join("\n")
     ))

@@ -1,4 +1,4 @@
-//! Children that end with us.
+//! Children that end with their parent.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +26,7 @@ fn shell(script: &str) -> Command {
 }
 
 #[test]
-fn the_exit_code_and_the_signal_are_the_programs_own() {
+fn the_exit_status_is_that_of_the_program() {
     let mut failed = stop_policy().spawn(shell("exit 7")).unwrap();
     let status = failed.wait_for(Duration::from_secs(10)).unwrap().unwrap();
     assert_eq!(status.code(), Some(7));
@@ -38,12 +38,12 @@ fn the_exit_code_and_the_signal_are_the_programs_own() {
     assert_eq!(
         stopped.stop().unwrap(),
         status,
-        "stopping twice is stopping once"
+        "the second stop changes nothing"
     );
 }
 
 #[test]
-fn the_process_id_is_the_programs_own() {
+fn the_process_id_is_that_of_the_program() {
     let mut command = shell("echo $$");
     let output = tempfile::NamedTempFile::new().unwrap();
     command.stdout(output.reopen().unwrap());
@@ -58,11 +58,11 @@ fn a_child_that_ignores_the_signal_is_killed() {
     let mut command = shell("trap '' TERM; echo ready; while :; do sleep 0.05; done");
     let output = tempfile::NamedTempFile::new().unwrap();
     command.stdout(output.reopen().unwrap());
-    let impatient = StopPolicy {
+    let hasty = StopPolicy {
         grace: Duration::from_millis(300),
         ..stop_policy()
     };
-    let mut child = impatient.spawn(command).unwrap();
+    let mut child = hasty.spawn(command).unwrap();
     eventually_blocking("the child ignores the signal", || {
         fs::read_to_string(output.path()).unwrap() == "ready\n"
     });
@@ -70,7 +70,7 @@ fn a_child_that_ignores_the_signal_is_killed() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_is_code_127() {
+fn a_program_that_does_not_exist_exits_with_127() {
     let mut command = stop_policy().command("/does/not/exist");
     command.stderr(Stdio::null());
     let mut child = stop_policy().spawn(command).unwrap();
@@ -79,12 +79,12 @@ fn a_program_that_does_not_exist_is_code_127() {
 }
 
 #[test]
-fn a_child_and_its_folder_go_when_the_owner_is_killed() {
+fn a_child_and_its_folder_disappear_when_the_owner_is_killed() {
     let folder = tempfile::tempdir().unwrap().keep();
     let owner = Owner::of_sleep(&folder);
     let child = owner.owned;
     assert!(is_alive(child));
     owner.kill();
-    eventually_blocking("the child is gone", || !is_alive(child));
-    eventually_blocking("the folder is gone", || !folder.exists());
+    eventually_blocking("the child has ended", || !is_alive(child));
+    eventually_blocking("the folder is removed", || !folder.exists());
 }

@@ -1,4 +1,4 @@
-//! The local services for real: PostgreSQL from this machine, ministack from the Python package index.
+//! Tests of the real services: PostgreSQL from this machine, ministack from the Python package index.
 
 #![expect(
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Clusters: kept, killed, restarted, shared.
+//! Clusters that are started again, killed and restarted.
 
 use std::fs;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use nix::unistd::{Pid, Uid};
 
 use crate::support::{Owner, is_alive};
 
-/// Settings of a kept cluster that only make a test faster.
+/// Server settings that make a test faster.
 const FAST: [(&str, &str); 1] = [("fsync", "off")];
 
 fn count(cluster: &Cluster) -> String {
@@ -32,7 +32,7 @@ fn fill(cluster: &Cluster) {
 }
 
 #[test]
-fn a_cluster_speaks_utf8_on_loopback_only() {
+fn a_cluster_uses_utf8_and_listens_on_loopback_only() {
     let cluster = Cluster::ephemeral().unwrap();
     let setting = |name: &str| {
         cluster
@@ -53,7 +53,7 @@ fn a_cluster_speaks_utf8_on_loopback_only() {
 }
 
 #[test]
-fn nobody_enters_without_the_password() {
+fn every_connection_needs_the_password() {
     let cluster = Cluster::ephemeral().unwrap();
     let rules = cluster
         .execute(
@@ -65,21 +65,21 @@ fn nobody_enters_without_the_password() {
 }
 
 #[test]
-fn a_wrong_statement_is_answered_with_the_servers_reason() {
+fn an_invalid_statement_returns_postgresqls_message() {
     let cluster = Cluster::ephemeral().unwrap();
     let error = cluster.execute("taskoverflow", "SELEKT").unwrap_err();
     assert!(error.to_string().contains("syntax error"), "{error}");
 }
 
 #[test]
-fn a_second_start_finds_its_data_password_and_port() {
+fn a_second_start_keeps_the_data_the_password_and_the_port() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("deep/er");
     let cluster = Cluster::start(&data_dir, &FAST).unwrap();
     fill(&cluster);
     let (url, pid) = (cluster.url(), cluster.pid().unwrap());
     drop(cluster);
-    assert!(!is_alive(pid.cast_signed()), "it stopped");
+    assert!(!is_alive(pid.cast_signed()), "the server still runs");
 
     let cluster = Cluster::start(&data_dir, &FAST).unwrap();
     assert_eq!(count(&cluster), "3");
@@ -99,7 +99,7 @@ fn the_password_is_readable_by_its_owner_only() {
 }
 
 #[test]
-fn two_at_once_on_one_folder_are_refused_with_the_process_id() {
+fn a_second_process_on_the_same_folder_is_refused_with_the_id_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let owner = Owner::of_cluster(folder.path());
     let error = Cluster::start(folder.path(), &FAST).unwrap_err();
@@ -110,26 +110,24 @@ fn two_at_once_on_one_folder_are_refused_with_the_process_id() {
 }
 
 #[test]
-fn a_cluster_goes_when_its_owner_is_killed_and_starts_again_at_once() {
+fn a_cluster_stops_when_its_owner_is_killed_and_can_start_again_immediately() {
     let folder = tempfile::tempdir().unwrap();
     let owner = Owner::of_cluster(folder.path());
     let server = owner.owned;
     owner.kill();
     let cluster = Cluster::start(folder.path(), &FAST).unwrap();
     assert_eq!(cluster.execute("taskoverflow", "SELECT 1").unwrap(), "1");
-    eventually_blocking("the old server is gone", || !is_alive(server));
+    eventually_blocking("the old server has ended", || !is_alive(server));
 }
 
 #[test]
-fn what_a_killed_server_left_does_not_hinder() {
+fn a_cluster_starts_again_after_its_server_was_killed() {
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = Cluster::start(folder.path(), &FAST).unwrap();
     fill(&cluster);
     let pid = Pid::from_raw(cluster.pid().unwrap().cast_signed());
     kill(pid, Signal::SIGKILL).unwrap();
-    eventually_blocking("the server's end is seen", || {
-        cluster.exit_status().is_some()
-    });
+    eventually_blocking("the server has ended", || cluster.exit_status().is_some());
     assert!(folder.path().join("postgres/data/postmaster.pid").exists());
     drop(cluster);
 
@@ -138,17 +136,17 @@ fn what_a_killed_server_left_does_not_hinder() {
 }
 
 #[test]
-fn a_lock_file_whose_number_is_anybodys_now_does_not_hinder() {
+fn a_lock_file_with_the_id_of_an_unrelated_process_does_not_prevent_a_start() {
     let folder = tempfile::tempdir().unwrap();
     drop(Cluster::start(folder.path(), &FAST).unwrap());
     let lock_file = folder.path().join("postgres/data/postmaster.pid");
-    let somebody = std::process::id();
-    fs::write(&lock_file, format!("{somebody}\n/somewhere\n")).unwrap();
+    let unrelated = std::process::id();
+    fs::write(&lock_file, format!("{unrelated}\n/somewhere\n")).unwrap();
     Cluster::start(folder.path(), &FAST).unwrap();
 }
 
 #[test]
-fn an_interrupted_first_start_is_made_good() {
+fn a_start_completes_an_interrupted_first_start() {
     let folder = tempfile::tempdir().unwrap();
     drop(Cluster::start(folder.path(), &FAST).unwrap());
     let home = folder.path().join("postgres");
@@ -177,7 +175,7 @@ fn a_restart_keeps_the_url_and_a_crash_keeps_the_data() {
 }
 
 #[test]
-fn an_ephemeral_cluster_leaves_nothing() {
+fn an_ephemeral_cluster_removes_its_files() {
     let cluster = Cluster::ephemeral().unwrap();
     let data = cluster.execute("taskoverflow", "SHOW data_directory");
     let data = data.unwrap();
@@ -187,7 +185,7 @@ fn an_ephemeral_cluster_leaves_nothing() {
 }
 
 #[test]
-fn a_setting_that_is_wrong_is_told_from_the_log() {
+fn an_invalid_setting_is_reported_with_the_servers_log() {
     let folder = tempfile::tempdir().unwrap();
     let error = Cluster::start(folder.path(), &[("no_such_setting", "1")]).unwrap_err();
     let expected = "unrecognized configuration parameter \"no_such_setting\"";
@@ -195,7 +193,7 @@ fn a_setting_that_is_wrong_is_told_from_the_log() {
 }
 
 #[test]
-fn a_cluster_of_a_version_that_is_not_installed_says_which() {
+fn a_cluster_of_a_version_that_is_not_installed_is_refused_with_that_version() {
     let folder = tempfile::tempdir().unwrap();
     drop(Cluster::start(folder.path(), &FAST).unwrap());
     fs::write(folder.path().join("postgres/data/PG_VERSION"), "7\n").unwrap();
@@ -203,13 +201,13 @@ fn a_cluster_of_a_version_that_is_not_installed_says_which() {
     assert!(
         error
             .to_string()
-            .contains("was made by PostgreSQL 7, which was not found"),
+            .contains("was created by PostgreSQL 7, which was not found"),
         "{error}"
     );
 }
 
 #[test]
-fn as_root_a_folder_that_only_root_may_enter_is_no_hindrance() {
+fn root_can_use_a_data_folder_that_only_root_may_enter() {
     if !Uid::effective().is_root() {
         return;
     }

@@ -1,4 +1,4 @@
-//! Another process that owns a service, to be killed; and waiting for what follows.
+//! Other processes that own a service and are killed.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,20 +13,20 @@ use nix::unistd::Pid;
 
 const ROLE: &str = "LOCAL_SERVICES_TEST_ROLE";
 
-/// A process of this test executable that started something.
+/// A process of this test executable that owns another process.
 pub(crate) struct Owner {
     process: Child,
-    /// The process it started.
+    /// The id of the process that it started.
     pub(crate) owned: i32,
 }
 
 impl Owner {
-    /// Starts `sleep` in a process of its own, which removes `folder` when it ends.
+    /// Starts an owner of `sleep`. When the owner ends, `folder` is removed.
     pub(crate) fn of_sleep(folder: &Path) -> Self {
         Self::spawn("sleep", folder)
     }
 
-    /// Starts the cluster of a data folder in a process of its own.
+    /// Starts an owner of the cluster in `data_dir`.
     pub(crate) fn of_cluster(data_dir: &Path) -> Self {
         Self::spawn("cluster", data_dir)
     }
@@ -56,19 +56,19 @@ impl Owner {
         self.process.id()
     }
 
-    /// Kills the owner, and nobody else.
+    /// Kills the owner, but not the process that it started.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
 
-/// The other process's side of [`Owner`].
+/// What the process of an [`Owner`] runs.
 #[test]
 #[ignore = "not a test: other tests run it as a process of its own"]
-#[expect(clippy::print_stdout, reason = "how it tells what it started")]
+#[expect(clippy::print_stdout, reason = "reports the process id to the test")]
 fn act_as_owner() {
-    let role = variable(ROLE).expect("only other tests run this");
+    let role = variable(ROLE).expect("only Owner runs this");
     let (role, folder) = role.split_once(' ').unwrap();
     let folder = PathBuf::from(folder);
     if role == "cluster" {
@@ -90,7 +90,7 @@ fn act_as_owner() {
 
 fn wait_to_be_killed() -> ! {
     let _ = io::stdin().read_line(&mut String::new());
-    unreachable!("the test ended without killing its owner")
+    unreachable!("the test ended without killing the owner")
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no config struct")]
@@ -98,7 +98,7 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Whether a process exists, as a zombie too.
+/// Returns whether a process exists, even if only as a zombie.
 pub(crate) fn is_alive(pid: i32) -> bool {
     kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH)
 }

@@ -1,4 +1,4 @@
-//! Databases for tests.
+//! The databases that tests get.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
