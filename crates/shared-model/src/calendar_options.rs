@@ -1,28 +1,28 @@
-//! What a calendar job makes of the todos it selects: the members `component`, `alarm` and `name` of a request.
+//! The form of a calendar: the members `component`, `alarm` and `name` of a request.
 //!
-//! Each is parsed from text here and nowhere else, so that what a row or a job holds is valid. The errors read on
-//! from the member's name: "alarm: must be a duration such as -PT15M".
+//! They are parsed here and nowhere else, so every stored value is valid. The error messages follow the name of the
+//! member: "alarm must be a duration such as -PT15M".
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The longest calendar name, in code points.
-pub const NAME_MAX_CHARS: usize = 80;
-/// How far an alarm may be from its deadline: a leap year.
-pub const ALARM_MAX_DAYS: u64 = 366;
+mod alarm;
+mod name;
+
+pub use alarm::{ALARM_MAX_DAYS, AlarmTrigger};
+pub use name::{CalendarName, NAME_MAX_CHARS};
 
 /// The form of the calendar. The default is one event for each todo with a deadline.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarOptions {
-    /// What a todo becomes.
+    /// What each todo becomes.
     #[serde(default, skip_serializing_if = "is_default")]
     pub component: Component,
-    /// When to remind of an open todo's deadline; never by default.
+    /// When to remind users of an open todo's deadline; `None` for no alarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarm: Option<AlarmTrigger>,
-    /// What calendar programs call the calendar.
+    /// The name that calendar programs display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<CalendarName>,
 }
@@ -31,25 +31,25 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Why a text is no valid option.
+/// Why a text is not a valid option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    /// No [`Component`].
+    /// The text does not name a [`Component`].
     #[error("must be event, todo or both")]
     UnknownComponent,
-    /// No duration as RFC 5545 writes it.
+    /// The text is not a duration in the form of RFC 5545.
     #[error("must be a duration such as -PT15M, -PT1H30M, -P1D or -P1W")]
     MalformedAlarm,
-    /// A duration of more than [`ALARM_MAX_DAYS`].
+    /// The duration exceeds [`ALARM_MAX_DAYS`].
     #[error("must be at most {ALARM_MAX_DAYS} days before or after the deadline")]
     DistantAlarm,
-    /// A name of nothing but white space.
+    /// The name is empty or consists of white space.
     #[error("must not be empty")]
     EmptyName,
-    /// A name of more than [`NAME_MAX_CHARS`].
+    /// The name exceeds [`NAME_MAX_CHARS`].
     #[error("must have at most {NAME_MAX_CHARS} characters")]
     LongName,
-    /// A name with a line break or the like in it.
+    /// The name contains a line break or another control character.
     #[error("must not contain control characters")]
     ControlInName,
 }
@@ -58,12 +58,12 @@ pub enum OptionError {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
-    /// An event at its deadline; a todo without one is left out.
+    /// An event at the deadline. A todo without a deadline is left out.
     #[default]
     Event,
-    /// A to-do, due at its deadline if it has one.
+    /// A to-do, due at the deadline if there is one.
     Todo,
-    /// Both of them.
+    /// Both an event and a to-do.
     Both,
 }
 
@@ -80,151 +80,18 @@ impl FromStr for Component {
     }
 }
 
-/// When an alarm goes off, from the deadline on: a duration as RFC 5545 §3.3.6 writes it, negative before it.
-///
-/// Kept as the text that goes on the wire: upper case, no plus sign, no leading zeros, no negative zero.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AlarmTrigger(String);
-
-/// The units of a duration in the order they may come in, each in seconds. Weeks stand alone; hours are followed by
-/// minutes and minutes by seconds only.
-const WEEK: (char, u64) = ('W', 7 * 24 * 60 * 60);
-const DAY: (char, u64) = ('D', 24 * 60 * 60);
-const TIME: [(char, u64); 3] = [('H', 60 * 60), ('M', 60), ('S', 1)];
-
-impl FromStr for AlarmTrigger {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        let text = text.to_ascii_uppercase();
-        let (sign, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => ("-", rest),
-            None => ("", text.strip_prefix('+').unwrap_or(&text)),
-        };
-        let mut parser = DurationParser {
-            rest: unsigned
-                .strip_prefix('P')
-                .ok_or(OptionError::MalformedAlarm)?,
-            seconds: 0,
-            normalised: "P".to_owned(),
-        };
-        parser.duration()?;
-        if parser.seconds > ALARM_MAX_DAYS * DAY.1 {
-            return Err(OptionError::DistantAlarm);
-        }
-        let sign = if parser.seconds == 0 { "" } else { sign };
-        Ok(Self(format!("{sign}{}", parser.normalised)))
-    }
-}
-
-/// Reads what follows the `P`.
-struct DurationParser<'a> {
-    rest: &'a str,
-    seconds: u64,
-    normalised: String,
-}
-
-impl DurationParser<'_> {
-    fn duration(&mut self) -> Result<(), OptionError> {
-        if self.quantity(WEEK)? {
-            return self.end();
-        }
-        let has_days = self.quantity(DAY)?;
-        if let Some(time) = self.rest.strip_prefix('T') {
-            self.rest = time;
-            self.normalised.push('T');
-            self.time()
-        } else if has_days {
-            self.end()
-        } else {
-            Err(OptionError::MalformedAlarm)
-        }
-    }
-
-    fn time(&mut self) -> Result<(), OptionError> {
-        let mut begun = false;
-        for unit in TIME {
-            let present = self.quantity(unit)?;
-            if begun && !present {
-                break;
-            }
-            begun |= present;
-        }
-        if begun {
-            self.end()
-        } else {
-            Err(OptionError::MalformedAlarm)
-        }
-    }
-
-    /// Takes a number if it is followed by the unit, and says whether it was.
-    fn quantity(&mut self, (unit, unit_seconds): (char, u64)) -> Result<bool, OptionError> {
-        let after_digits = self.rest.trim_start_matches(|c: char| c.is_ascii_digit());
-        let (digits, _) = self.rest.split_at(self.rest.len() - after_digits.len());
-        let Some(rest) = after_digits.strip_prefix(unit) else {
-            return Ok(false);
-        };
-        if digits.is_empty() {
-            return Err(OptionError::MalformedAlarm);
-        }
-        // The only way for digits not to be a number is to be too many.
-        let Ok(number) = digits.parse::<u64>() else {
-            return Err(OptionError::DistantAlarm);
-        };
-        self.seconds = number
-            .checked_mul(unit_seconds)
-            .and_then(|seconds| seconds.checked_add(self.seconds))
-            .ok_or(OptionError::DistantAlarm)?;
-        self.normalised.push_str(&number.to_string());
-        self.normalised.push(unit);
-        self.rest = rest;
-        Ok(true)
-    }
-
-    fn end(&self) -> Result<(), OptionError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(OptionError::MalformedAlarm)
-        }
-    }
-}
-
-/// A calendar's name: 1 to [`NAME_MAX_CHARS`] code points, no white space at its ends, no control characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CalendarName(String);
-
-impl FromStr for CalendarName {
-    type Err = OptionError;
-
-    fn from_str(text: &str) -> Result<Self, OptionError> {
-        let name = text.trim();
-        if name.is_empty() {
-            return Err(OptionError::EmptyName);
-        }
-        if name.chars().count() > NAME_MAX_CHARS {
-            return Err(OptionError::LongName);
-        }
-        if name.contains(char::is_control) {
-            return Err(OptionError::ControlInName);
-        }
-        Ok(Self(name.to_owned()))
-    }
-}
-
-macro_rules! kept_as_text {
-    ($($type:ident),*) => {$(
+/// Conversions of a type that stores the text that goes on the wire.
+macro_rules! stored_as_text {
+    ($type:ident) => {
         impl $type {
-            /// The text, as it goes on the wire.
+            /// Returns the text that goes on the wire.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
@@ -242,133 +109,16 @@ macro_rules! kept_as_text {
                 value.0
             }
         }
-    )*};
+    };
 }
-kept_as_text!(AlarmTrigger, CalendarName);
+use stored_as_text;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn alarm(text: &str) -> Result<String, OptionError> {
-        text.parse().map(|alarm: AlarmTrigger| alarm.to_string())
-    }
-
-    fn name(text: &str) -> Result<String, OptionError> {
-        text.parse().map(|name: CalendarName| name.to_string())
-    }
-
     #[test]
-    fn every_form_of_a_duration_is_read() {
-        for text in [
-            "-PT15M",
-            "PT0S",
-            "-P1D",
-            "-P1W",
-            "-P52W",
-            "-P1DT2H",
-            "-P1DT30M",
-            "-P1DT2H3M4S",
-            "-PT1H",
-            "-PT1H30M",
-            "-PT1H0M30S",
-            "-PT1M30S",
-            "-PT45S",
-            "PT15M",
-            "-P366D",
-        ] {
-            assert_eq!(alarm(text).as_deref(), Ok(text));
-        }
-    }
-
-    #[test]
-    fn an_alarm_keeps_its_normalised_text() {
-        for (text, normalised) in [
-            ("-pt15m", "-PT15M"),
-            ("+PT15M", "PT15M"),
-            ("-PT0015M", "-PT15M"),
-            ("-p01dt02h", "-P1DT2H"),
-            ("-PT0S", "PT0S"),
-        ] {
-            assert_eq!(alarm(text).as_deref(), Ok(normalised));
-        }
-    }
-
-    #[test]
-    fn what_is_no_duration_of_rfc_5545_is_refused() {
-        for text in [
-            "",
-            "-",
-            "P",
-            "-P",
-            "PT",
-            "15M",
-            "-15M",
-            "T15M",
-            "PT15",
-            "P15M",
-            "-PT-15M",
-            "--PT15M",
-            "+-PT15M",
-            "-PT15M ",
-            " -PT15M",
-            "-PT 15M",
-            "PTM",
-            "PD",
-            "P1D2H",
-            "P1W1D",
-            "P1WT1H",
-            "P1DT",
-            "PT1H30S",
-            "PT5S1M",
-            "PT1M1H",
-            "PT1M1M",
-            "PT1.5H",
-            "P1Y",
-            "P1M",
-            "PT15M\r\nX:1",
-            "-PT١M",
-            "-PT15M\0",
-        ] {
-            assert_eq!(alarm(text), Err(OptionError::MalformedAlarm), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_alarm_of_more_than_a_year_is_refused_however_it_is_written() {
-        for text in [
-            "-P367D",
-            "P53W",
-            "-P366DT1S",
-            "PT8785H",
-            "-PT31622401S",
-            "-P99999999999999999999D",
-            "P18446744073709551615W",
-        ] {
-            assert_eq!(alarm(text), Err(OptionError::DistantAlarm), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_name_is_trimmed_and_counted_in_code_points() {
-        assert_eq!(name("  Work, home \u{a0}").as_deref(), Ok("Work, home"));
-        let longest = "\u{1f468}".repeat(NAME_MAX_CHARS);
-        assert_eq!(name(&format!(" {longest} ")), Ok(longest.clone()));
-        assert_eq!(name(&format!("{longest}x")), Err(OptionError::LongName));
-    }
-
-    #[test]
-    fn a_name_without_text_or_with_control_characters_is_refused() {
-        for text in ["", " ", "\u{a0}\t\n"] {
-            assert_eq!(name(text), Err(OptionError::EmptyName), "{text:?}");
-        }
-        for text in ["a\r\nb", "a\tb", "a\0b", "a\u{7f}b", "a\u{85}b"] {
-            assert_eq!(name(text), Err(OptionError::ControlInName), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn errors_read_on_from_the_member() {
+    fn error_messages_follow_the_name_of_the_member() {
         let error = |error: OptionError| error.to_string();
         assert_eq!(
             error("events".parse::<Component>().unwrap_err()),
@@ -385,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn default_members_are_not_stored_and_absent_ones_are_default() {
+    fn default_options_are_not_stored_and_absent_ones_are_defaults() {
         assert_eq!(
             serde_json::to_string(&CalendarOptions::default()).unwrap(),
             "{}"
@@ -418,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_option_that_is_invalid_is_not_read() {
+    fn an_invalid_stored_option_is_rejected() {
         for stored in [
             r#"{"alarm":"soon"}"#,
             r#"{"name":"a\nb"}"#,

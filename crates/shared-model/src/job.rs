@@ -15,13 +15,13 @@ use uuid::Uuid;
 use crate::calendar_options::CalendarOptions;
 use crate::todo::TodoFilter;
 
-/// A job's identity, here and on the wire.
+/// The id of a job, in the database and on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobId(pub Uuid);
 
 impl JobId {
-    /// A new one, ordered by time (UUID version 7).
+    /// Returns a new id. Ids are ordered by time (UUID version 7).
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
@@ -39,29 +39,29 @@ impl fmt::Display for JobId {
     }
 }
 
-/// Where a job stands. The names are Celery's, as the original's clients know them.
+/// The status of a job. The names are Celery's, because clients of the original expect them.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, AsExpression, FromSqlRow,
 )]
 #[diesel(sql_type = Text)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum JobStatus {
-    /// Accepted, and not yet begun.
+    /// Accepted; no attempt has begun.
     Pending,
-    /// A worker is at it.
+    /// A worker runs it.
     Started,
     /// An attempt failed; another follows.
     Retry,
-    /// The calendar is there.
+    /// The calendar is stored.
     Success,
-    /// No calendar will come; the job's error says why.
+    /// The job failed; its error says why.
     Failure,
     /// Cancelled.
     Revoked,
 }
 
 impl JobStatus {
-    /// Every status.
+    /// Every status, in the order of a job's life.
     pub const ALL: [Self; 6] = [
         Self::Pending,
         Self::Started,
@@ -71,7 +71,7 @@ impl JobStatus {
         Self::Revoked,
     ];
 
-    /// The name in the database and in answers.
+    /// Returns the name in the database and in responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pending => "PENDING",
@@ -83,7 +83,7 @@ impl JobStatus {
         }
     }
 
-    /// Whether the job has ended for good.
+    /// Returns whether the job has ended.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Success | Self::Failure | Self::Revoked => true,
@@ -98,9 +98,9 @@ impl fmt::Display for JobStatus {
     }
 }
 
-/// A text that names no status.
+/// The error for a text that names no status.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no job status; there are PENDING, STARTED, RETRY, SUCCESS, FAILURE and REVOKED")]
+#[error("unknown job status {0:?}; expected PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED")]
 pub struct UnknownStatus(String);
 
 impl FromStr for JobStatus {
@@ -126,57 +126,57 @@ impl FromSql<Text, Pg> for JobStatus {
     }
 }
 
-/// What a client asked for: which todos, and in what form.
+/// The calendar that a client asked for: which todos, and in what form.
 #[derive(
     Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow,
 )]
 #[diesel(sql_type = Jsonb)]
 pub struct CalendarRequest {
-    /// Which todos go in.
+    /// Which todos the calendar contains.
     #[serde(flatten)]
     pub filter: TodoFilter,
-    /// What they become.
+    /// How each todo appears.
     #[serde(flatten)]
     pub options: CalendarOptions,
 }
 
-/// Why a job, or one attempt at it, failed: a word to act on.
+/// Why a job, or one attempt, failed: a code that programs can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// The database did not answer or refused a statement.
+    /// The database did not answer, or it rejected a statement.
     Database,
     /// The attempt took longer than `JOB_TIMEOUT`.
     Timeout,
     /// The renderer panicked.
     Panic,
-    /// The worker was told to stop before the attempt was done.
+    /// The worker stopped before the attempt ended.
     WorkerStopped,
-    /// The calendar would have been larger than the limit; another attempt would not mend it.
+    /// The calendar exceeds the size limit; another attempt would fail as well.
     ResultTooLarge,
-    /// The last allowed attempt failed, or its worker never came back.
+    /// The last allowed attempt failed, or its worker died.
     AttemptsExhausted,
-    /// It was not done within `JOB_EXPIRY`.
+    /// The job was not completed within `JOB_EXPIRY`.
     ExpiredInQueue,
-    /// The queue gave its message up: it was received too often without an end.
+    /// The queue gave up the job's message: it was received too often without being deleted.
     DeadLettered,
 }
 
-/// A failure as the job's row keeps it and its status answers it.
+/// A failure, as the job's row stores it and its status reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Jsonb)]
 pub struct JobError {
     /// The kind of failure.
     pub code: ErrorCode,
-    /// A sentence for a person, without internals.
+    /// A sentence for people, without internal details.
     pub detail: String,
-    /// What the last attempt failed of, when [`code`](Self::code) is `attempts_exhausted`.
+    /// Why the last attempt failed, if [`code`](Self::code) is `attempts_exhausted`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<ErrorCode>,
 }
 
 impl JobError {
-    /// A failure of one attempt.
+    /// Returns the failure of one attempt.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
             code,
@@ -185,7 +185,7 @@ impl JobError {
         }
     }
 
-    /// The failure that ends a job whose last attempt failed of `self`.
+    /// Returns the failure of a job whose last attempt failed with `self`.
     #[must_use]
     pub fn after_last_attempt(self, attempts: i32) -> Self {
         Self {
@@ -218,32 +218,32 @@ stored_as_jsonb!(CalendarRequest, JobError);
 /// A job as a client sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {
-    /// Its identity.
+    /// Its id.
     pub id: JobId,
-    /// Where it stands.
+    /// Its status.
     pub status: JobStatus,
-    /// Grows by one on every change that a client can see.
+    /// Grows by one with every change that a client can see.
     pub version: i64,
-    /// Attempts begun so far.
+    /// How many attempts have begun.
     pub attempt: i32,
-    /// What was asked for.
+    /// The calendar that the client asked for.
     pub request: CalendarRequest,
-    /// Why it failed, or why its last attempt did.
+    /// Why the job, or its last attempt, failed.
     pub error: Option<JobError>,
-    /// Whether somebody asked a running job to stop.
+    /// Whether a client has asked the running job to stop.
     pub cancel_requested: bool,
     /// Todos rendered so far.
     pub progress_done: i32,
-    /// Todos to render; unknown before the first attempt.
+    /// Todos to render; `None` until the first attempt has counted them.
     pub progress_total: Option<i32>,
-    /// When it was accepted.
+    /// When the job was accepted.
     pub created_at: DateTime<Utc>,
-    /// When its first attempt began.
+    /// When the first attempt began.
     pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
+    /// When the job ended.
     pub finished_at: Option<DateTime<Utc>>,
-    /// Until when it may wait or, once it has ended, until when it is kept.
+    /// The deadline for its completion or, once it has ended, the time until which it is kept.
     pub expires_at: DateTime<Utc>,
-    /// Whether it has ended and is kept no longer, by the database's clock.
+    /// Whether it has ended and `expires_at` has passed, by the database's clock.
     pub expired: bool,
 }

@@ -1,11 +1,11 @@
-//! What travels through the queue: a reference to a job, never the todos.
+//! The message that travels through the queue: a reference to a job. It never contains todos.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::job::JobId;
 
-/// The version of the wire format. A worker leaves what it cannot read to the dead-letter queue.
+/// The version of the wire format. A worker leaves a message that it cannot read to the dead-letter queue.
 pub const MESSAGE_VERSION: u8 = 1;
 
 /// A reference to one generation of a job.
@@ -15,36 +15,36 @@ pub struct JobMessage {
     pub v: u8,
     /// The job.
     pub job_id: JobId,
-    /// The job's generation when the message was made; an older one than the job's is void.
+    /// The job's generation when the message was made. If the job has a newer one, the message is stale.
     pub generation: i32,
-    /// When the relay took the job from the outbox, by the database's clock.
+    /// When the relay took the job from the outbox, by the database's clock (UTC).
     pub enqueued_at: DateTime<Utc>,
 }
 
-/// Why a message's body is of no use.
+/// Why the body of a message can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
-    /// Not JSON, or not of a message's form.
+    /// It is not JSON, or not a job message.
     #[error("the body is not a job message: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// Written by a newer release.
+    /// Another release wrote it, in a format that this release does not know.
     #[error("the body has version {0}, and this release reads version {MESSAGE_VERSION}")]
     UnknownVersion(u8),
 }
 
 impl JobMessage {
-    /// The body on the wire.
+    /// Returns the body of the message.
     ///
     /// # Errors
-    /// Never for a value of this type; the signature is serde's.
+    /// Never fails for a value of this type; the signature is serde's.
     pub fn encode(&self) -> Result<String, MessageError> {
         Ok(serde_json::to_string(self)?)
     }
 
-    /// Reads a body from the wire.
+    /// Parses the body of a message.
     ///
     /// # Errors
-    /// When it is no message, or one of another version.
+    /// Returns an error if the body is not a job message, or has another version.
     pub fn decode(body: &str) -> Result<Self, MessageError> {
         #[derive(Deserialize)]
         struct Envelope {
@@ -57,7 +57,8 @@ impl JobMessage {
         Ok(serde_json::from_str(body)?)
     }
 
-    /// What a FIFO queue recognises a repeated send by. Never the body: two equal jobs are two jobs.
+    /// Returns the id by which a FIFO queue recognises a message that is sent twice. It is not derived from the request,
+    /// because two equal requests are two jobs.
     pub fn deduplication_id(&self) -> String {
         format!("{}:{}", self.job_id, self.generation)
     }
@@ -70,7 +71,7 @@ mod tests {
     const GOLDEN: &str = r#"{"v":1,"job_id":"0192f0c1-2345-7abc-8def-0123456789ab","generation":2,"enqueued_at":"2026-02-27T12:30:00.123456Z"}"#;
 
     #[test]
-    fn the_wire_form_is_the_golden_one() {
+    fn the_wire_format_matches_the_golden_message() {
         let message = JobMessage::decode(GOLDEN).unwrap();
         assert_eq!(message.generation, 2);
         assert_eq!(message.encode().unwrap(), GOLDEN);
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_version_is_told_from_a_broken_one() {
+    fn an_unknown_version_is_distinguished_from_a_malformed_body() {
         assert!(matches!(
             JobMessage::decode(r#"{"v":2,"job":"x"}"#),
             Err(MessageError::UnknownVersion(2))

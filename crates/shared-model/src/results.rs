@@ -1,4 +1,4 @@
-//! The finished calendars.
+//! The results of jobs: finished calendars.
 
 use diesel::dsl::sql;
 use diesel::pg::{Pg, PgConnection};
@@ -9,7 +9,7 @@ use crate::database::DatabaseError;
 use crate::job::JobId;
 use crate::schema::calendar_results;
 
-/// A calendar to be stored.
+/// A calendar to store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewResult {
     /// The calendar, gzipped.
@@ -20,15 +20,15 @@ pub struct NewResult {
     pub gzip_sha256: Vec<u8>,
     /// The calendar's length in bytes.
     pub byte_length: i64,
-    /// Components in it.
+    /// How many components it contains.
     pub event_count: i32,
-    /// Todos that had no place in it.
+    /// How many selected todos were left out, for example because they have no deadline.
     pub skipped_count: i32,
-    /// Which todos were selected, in which revision: [`crate::todo::Selection::fingerprint`].
+    /// Identifies the selected todos and their revisions: [`crate::todo::Selection::fingerprint`].
     pub todos_fingerprint: String,
 }
 
-/// What is known of a stored calendar without reading it.
+/// The properties of a stored calendar, without its content.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = calendar_results, check_for_backend(Pg))]
 pub struct ResultSummary {
@@ -41,24 +41,24 @@ pub struct ResultSummary {
     /// The gzipped calendar's length in bytes.
     #[diesel(select_expression = octet_length(calendar_results::content))]
     pub gzip_length: i32,
-    /// Components in it.
+    /// How many components it contains.
     pub event_count: i32,
-    /// Todos that had no place in it.
+    /// How many selected todos were left out, for example because they have no deadline.
     pub skipped_count: i32,
-    /// Which todos were selected, in which revision: [`crate::todo::Selection::fingerprint`].
+    /// Identifies the selected todos and their revisions: [`crate::todo::Selection::fingerprint`].
     pub todos_fingerprint: String,
 }
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// How many bytes there are, told without reading them.
+    /// Returns the number of bytes without reading them.
     fn octet_length(bytes: Binary) -> Integer;
 }
 
-/// What is known of a job's calendar, if there is one.
+/// Returns the properties of a job's calendar, or `None` if the job has none.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn summary(
     connection: &mut PgConnection,
     id: JobId,
@@ -70,19 +70,19 @@ pub fn summary(
         .optional()?)
 }
 
-/// At most `length` bytes of a job's gzipped calendar, from `offset` on (0 is its first byte); empty behind its end.
-/// The table keeps it uncompressed and in pieces, of which only those that are asked for are read. `None`: there is no
-/// such calendar.
+/// Returns at most `length` bytes of a job's gzipped calendar, starting at `offset` (0 is the first byte). Returns an
+/// empty vector beyond its end, and `None` if the job has no calendar. PostgreSQL stores the column in pieces and reads
+/// only those that are needed.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn part(
     connection: &mut PgConnection,
     id: JobId,
     offset: i32,
     length: i32,
 ) -> Result<Option<Vec<u8>>, DatabaseError> {
-    // SQL counts from 1
+    // substring() counts from 1
     let part = sql::<Binary>("substring(content from ")
         .bind::<Integer, _>(offset.saturating_add(1))
         .sql(" for ")

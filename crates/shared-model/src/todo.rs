@@ -1,4 +1,4 @@
-//! A todo, and how a list or a calendar selects among them.
+//! Todos, and the filter that a list or a calendar applies to them.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::{IntoBoxed, count_star, sql};
@@ -13,59 +13,59 @@ use crate::schema::todos;
 pub const TITLE_MAX_CHARS: usize = 80;
 /// The longest description, in code points.
 pub const DESCRIPTION_MAX_CHARS: usize = 120;
-/// The widest `window`, in days, to either side of today: a hundred years keep every sum of dates within range.
+/// The largest `window` before or after today, in days. A hundred years keep every date within PostgreSQL's range.
 pub const WINDOW_MAX_DAYS: i32 = 36_525;
 
-/// Something the user wants to get done: a row of `todos`. All times are UTC.
+/// A row of the table `todos`. All times are UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = todos, check_for_backend(Pg))]
 pub struct Todo {
-    /// Given by the database, never used twice.
+    /// Assigned by the database and never reused.
     pub id: i32,
-    /// 1 to [`TITLE_MAX_CHARS`] code points, without white space at its ends.
+    /// 1 to [`TITLE_MAX_CHARS`] code points, without leading or trailing white space.
     pub title: String,
     /// At most [`DESCRIPTION_MAX_CHARS`] code points.
     pub description: Option<String>,
     /// Whether it is done.
     pub completed: bool,
-    /// When it is due.
+    /// When it is due, if it has a deadline.
     pub deadline_at: Option<NaiveDateTime>,
-    /// When it was first stored.
+    /// When it was created.
     pub created_at: NaiveDateTime,
     /// When it last changed.
     pub updated_at: NaiveDateTime,
-    /// How often it was changed.
+    /// How many times it has been changed.
     pub revision: i32,
 }
 
-/// Which todos are meant; the list and a calendar job select alike.
+/// Selects todos. Lists and calendar jobs use the same filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TodoFilter {
-    /// Only those done, or only those not done.
+    /// Only completed todos (`true`), or only open ones (`false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<bool>,
-    /// Only those due within so many days from now, overdue ones included and those without a deadline left out.
-    /// Between -[`WINDOW_MAX_DAYS`] and [`WINDOW_MAX_DAYS`].
+    /// Only todos that are due within this number of days from now. Overdue todos are included, and todos without a deadline
+    /// are not. Between -[`WINDOW_MAX_DAYS`] and [`WINDOW_MAX_DAYS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<i32>,
 }
 
-/// How many todos a filter selects, and which.
+/// The todos that a filter selects at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// How many.
+    /// How many todos there are.
     pub count: i64,
-    /// Changes whenever a todo comes in, goes out or is changed; equal for equal selections.
+    /// Changes whenever a todo enters or leaves the selection or is changed. Equal selections have equal fingerprints.
     pub fingerprint: String,
 }
 
 impl TodoFilter {
-    /// What is selected now.
+    /// Returns the current selection.
     ///
     /// # Errors
-    /// As any query.
+    /// Returns an error if the query fails.
     pub fn selection(&self, connection: &mut PgConnection) -> QueryResult<Selection> {
-        // a sum does not depend on the order, so that the rows need not be sorted
+        // a sum does not depend on the order, so the rows need not be sorted
         let sum = sql::<Text>(
             "coalesce(sum(hashint8extended((id::bigint << 32) + revision, 0)::numeric), 0)::text",
         );
@@ -79,7 +79,7 @@ impl TodoFilter {
         })
     }
 
-    /// The query for the todos that are meant, to be ordered and limited further.
+    /// Returns the query for the selected todos. The caller adds an order and a limit.
     pub fn query(&self) -> IntoBoxed<'static, todos::table, Pg> {
         let mut query = todos::table.into_boxed();
         if let Some(completed) = self.completed {

@@ -69,7 +69,7 @@ async fn settle_all(
                 metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
                 deletions.push(delivery.delete());
             }
-            Ok(GivenUp::Void) => deletions.push(delivery.delete()),
+            Ok(GivenUp::Stale) => deletions.push(delivery.delete()),
             // The message is delivered again after its visibility timeout.
             Ok(GivenUp::Running) => {}
             Err(error) => {

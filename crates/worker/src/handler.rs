@@ -8,11 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::PgConnection;
 use job_queue::Delivery;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
-use shared_model::job_store::claims::{self, Claimed};
+use shared_model::job_store::claims::{self, Claimed, Isolation};
 use shared_model::message::JobMessage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +67,8 @@ impl Handler {
             Ok(pass) => pass,
             Err(outcome) => return outcome,
         };
-        let claimed = self.claim(message, guard, claims::claim).await;
-        if !matches!(claimed, Ok(Claimed::OnlyAlone)) {
+        let claimed = self.claim(message, guard, Isolation::Shared).await;
+        if !matches!(claimed, Ok(Claimed::NeedsIsolation)) {
             return self.proceed(id, claimed, guard).await;
         }
         // The job has not been claimed yet, so it loses no attempt while it waits for isolation.
@@ -79,7 +78,7 @@ impl Handler {
             Err(outcome) => return outcome,
         };
         log::warn!("job.id":% = id; "the job seems to crash its workers; running it in isolation");
-        let claimed = self.claim(message, guard, claims::claim_alone).await;
+        let claimed = self.claim(message, guard, Isolation::Isolated).await;
         self.proceed(id, claimed, guard).await
     }
 
@@ -104,14 +103,16 @@ impl Handler {
         &self,
         message: &JobMessage,
         guard: &InFlightGuard,
-        claim: fn(&mut PgConnection, JobId, i32, Duration, i32) -> Result<Claimed, DatabaseError>,
+        isolation: Isolation,
     ) -> Result<Claimed, DatabaseError> {
         let (id, generation) = (message.job_id, message.generation);
         let (lease, max_attempts) = (self.lease, self.max_attempts);
         let until = Instant::now() + lease;
         let claimed = self
             .pool
-            .run(move |connection| claim(connection, id, generation, lease, max_attempts))
+            .run(move |connection| {
+                claims::claim(connection, id, generation, lease, max_attempts, isolation)
+            })
             .await;
         if let Ok(Claimed::Begin(claim)) = &claimed {
             guard.set_claim(claim.key, until);
@@ -128,13 +129,13 @@ impl Handler {
     ) -> Outcome {
         match claimed {
             Ok(Claimed::Begin(claim)) => self.attempt(claim, guard).await,
-            Ok(Claimed::Void(reason)) => {
+            Ok(Claimed::Stale(reason)) => {
                 log::debug!("job.id":% = id; "the message is stale: {reason}");
                 Outcome::Stale
             }
             Ok(Claimed::Leased(remaining)) => Outcome::Leased(remaining),
             // A claim in isolation never returns this.
-            Ok(Claimed::OnlyAlone) => Outcome::NotStarted,
+            Ok(Claimed::NeedsIsolation) => Outcome::NotStarted,
             Ok(Claimed::Exhausted) => {
                 log::error!("job.id":% = id; "the job failed: all its attempts are used up");
                 Outcome::Failed

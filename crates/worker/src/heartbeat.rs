@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use job_queue::{BatchOutcome, Subscription};
 use shared_model::database::{DatabaseError, Pool};
-use shared_model::job_store::claims::{self, Beat, ClaimKey, Renewed};
+use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Renewed};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::in_flight::{InFlight, StopReason};
@@ -88,7 +88,7 @@ async fn extend_visibility(
 }
 
 async fn renew_claims(in_flight: &InFlight, pool: &Pool, lease: Duration) {
-    let (entries, renewals): (Vec<_>, Vec<Beat>) = in_flight.renewals().into_iter().unzip();
+    let (entries, renewals): (Vec<_>, Vec<ClaimRenewal>) = in_flight.renewals().into_iter().unzip();
     if renewals.is_empty() {
         return;
     }

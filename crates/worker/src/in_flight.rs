@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use job_queue::Receipt;
-use shared_model::job_store::claims::Beat;
+use shared_model::job_store::claims::ClaimRenewal;
 use tokio::time::Instant;
 
 mod entry;
@@ -95,7 +95,7 @@ impl InFlight {
     }
 
     /// Returns the deliveries whose job this worker has claimed, each with the renewal of its claim.
-    pub(crate) fn renewals(&self) -> Vec<(Arc<InFlightEntry>, Beat)> {
+    pub(crate) fn renewals(&self) -> Vec<(Arc<InFlightEntry>, ClaimRenewal)> {
         self.entries()
             .into_iter()
             .filter_map(|entry| {

@@ -182,7 +182,7 @@ pub(super) async fn cancel(
             return Err(ApiError::JobExpired);
         }
         Cancelled::Revoked(job) | Cancelled::Already(job) => (StatusCode::OK, job),
-        Cancelled::Asked(job) => (StatusCode::ACCEPTED, job),
+        Cancelled::Requested(job) => (StatusCode::ACCEPTED, job),
         Cancelled::TooLate(job) => return Err(ApiError::JobEnded(job.status)),
     };
     let mut response = HttpResponse::build(status);

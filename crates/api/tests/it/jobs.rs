@@ -247,7 +247,7 @@ async fn a_running_job_is_asked_to_stop() {
     assert_eq!(answer.status, 202);
     assert_eq!(answer.json()["task_status"], "STARTED");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    let beat = shared_model::job_store::claims::Beat {
+    let beat = shared_model::job_store::claims::ClaimRenewal {
         key: claim.key,
         done: 0,
         total: None,

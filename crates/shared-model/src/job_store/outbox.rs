@@ -1,5 +1,6 @@
-//! The job's row as its own outbox: what is still to be sent, taken under a lease so that no lock is held while a
-//! queue answers, or does not.
+//! The job's row is its own outbox: `published_at` is null while its message still has to be sent.
+//!
+//! A relay takes rows under a lease, so that it holds no lock while it waits for the queue.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -13,13 +14,14 @@ use crate::job::JobId;
 use crate::message::{JobMessage, MESSAGE_VERSION};
 use crate::schema::calendar_jobs;
 
-/// How long one relay has for sending what it took; after that another may send it again.
+/// How long a relay has to send the messages that it took, in seconds. After that another relay may send them again.
 pub const PUBLISH_LEASE_SECONDS: f64 = 30.0;
 
-/// Takes at most `limit` jobs that are still to be sent, oldest first, and leaves those that another relay has.
+/// Leases at most `limit` unpublished jobs, oldest first, and returns their messages. Skips jobs that another relay has
+/// leased.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn lease_unpublished(
     connection: &mut PgConnection,
     limit: i64,
@@ -53,17 +55,17 @@ pub fn lease_unpublished(
             enqueued_at: row.enqueued_at,
         })
         .collect();
-    // RETURNING promises no order; ids are ordered by time
+    // RETURNING guarantees no order; ids are ordered by time
     messages.sort_by_key(|message| message.job_id);
     Ok(messages)
 }
 
-/// Notes that the queue has taken these.
+/// Records that the queue has accepted these messages.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn mark_published(connection: &mut PgConnection, ids: &[JobId]) -> Result<(), DatabaseError> {
-    // a job that was redriven or put back meanwhile has no lease: its new generation is still to be sent
+    // a job that was redriven meanwhile has no lease: the message of its new generation still has to be sent
     let leased = calendar_jobs::table
         .filter(calendar_jobs::id.eq_any(uuids(ids)))
         .filter(sql::<Bool>("publish_lease_until > '-infinity'"));
@@ -73,10 +75,10 @@ pub fn mark_published(connection: &mut PgConnection, ids: &[JobId]) -> Result<()
     Ok(())
 }
 
-/// Gives back what the queue did not take, so that the next round sends it.
+/// Ends the lease of messages that the queue did not accept, so that the next round sends them.
 ///
 /// # Errors
-/// When the database does not answer; the lease then ends by itself.
+/// Returns an error if the database does not answer. The lease then runs out.
 pub fn release_unpublished(
     connection: &mut PgConnection,
     ids: &[JobId],
@@ -87,10 +89,10 @@ pub fn release_unpublished(
     Ok(())
 }
 
-/// How much is still to be sent, and for how many seconds the oldest has waited.
+/// Returns how many messages still have to be sent, and how long the oldest has waited.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> {
     Ok(diesel::sql_query(
         "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_age_seconds
@@ -99,13 +101,13 @@ pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> 
     .get_result(connection)?)
 }
 
-/// What the relay has before it.
+/// The unpublished jobs.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 pub struct Backlog {
-    /// Jobs still to be sent.
+    /// How many there are.
     #[diesel(sql_type = BigInt)]
     pub jobs: i64,
-    /// How long the oldest of them has waited.
+    /// How long the oldest has waited since it was accepted, in seconds.
     #[diesel(sql_type = Double)]
     pub oldest_age_seconds: f64,
 }

@@ -1,4 +1,4 @@
-//! Failed jobs, once more: what a person does when the cause is mended; and what the queue gave up.
+//! Failed jobs that an operator retries once the cause is fixed, and jobs whose message the queue gave up.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -8,12 +8,13 @@ use uuid::Uuid;
 
 use crate::database::DatabaseError;
 use crate::job::{ErrorCode, JobError, JobId};
+use crate::job_store::end::END;
 
-/// Brings failed jobs back to PENDING, in a new generation and with all their attempts before them: messages of the
-/// old generation are void. `None` means every failed job that has not expired. Gives the jobs that came back.
+/// Returns failed jobs to PENDING, in a new generation and with all their attempts left. Messages of the old generation
+/// become stale. `None` means every failed job that has not expired. Returns the jobs that are PENDING again.
 ///
 /// # Errors
-/// When the database does not answer; none came back then.
+/// Returns an error if the database does not answer.
 pub fn redrive(
     connection: &mut PgConnection,
     ids: Option<&[JobId]>,
@@ -44,7 +45,7 @@ pub struct FailedJob {
     /// The job.
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     pub id: Uuid,
-    /// Attempts that were made.
+    /// How many attempts were made.
     #[diesel(sql_type = Integer)]
     pub attempt: i32,
     /// When it ended.
@@ -55,10 +56,10 @@ pub struct FailedJob {
     pub error: Option<JobError>,
 }
 
-/// The failed jobs that have not expired, the latest first.
+/// Returns the failed jobs that have not expired, the latest first.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn list_failed(connection: &mut PgConnection) -> Result<Vec<FailedJob>, DatabaseError> {
     Ok(diesel::sql_query(
         "SELECT id, attempt, finished_at, error FROM calendar_jobs
@@ -67,21 +68,21 @@ pub fn list_failed(connection: &mut PgConnection) -> Result<Vec<FailedJob>, Data
     .load(connection)?)
 }
 
-/// What became of a job whose message the queue gave up.
+/// What happened to a job whose message the queue gave up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
-    /// It is FAILURE now.
+    /// The job is FAILURE now.
     Failed,
-    /// It had ended, is gone, or has a newer message.
-    Void,
-    /// A worker is at it all the same, and will end it.
+    /// The message was stale: the job had ended, is gone, or was redriven since.
+    Stale,
+    /// A worker runs the job and will end it.
     Running,
 }
 
-/// Ends a job in FAILURE whose message, of that generation, the queue gave up.
+/// Ends a job in FAILURE because the queue gave up its message of this generation.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn give_up(
     connection: &mut PgConnection,
     id: JobId,
@@ -94,26 +95,24 @@ pub fn give_up(
     }
     let error = JobError::new(
         ErrorCode::DeadLettered,
-        "the queue gave the job up: it was delivered too often without an end",
+        "the queue gave up the job: it was delivered too often without being completed",
     );
-    let row: Option<Row> = diesel::sql_query(
+    let row: Option<Row> = diesel::sql_query(format!(
         "WITH job AS (
              SELECT id, lease_until IS NOT NULL AND lease_until > now() AS running FROM calendar_jobs
              WHERE id = $1 AND generation = $2 AND status IN ('PENDING', 'RETRY', 'STARTED') FOR UPDATE),
          failed AS (
-             UPDATE calendar_jobs
-             SET status = 'FAILURE', version = version + 1, error = $3, lease_until = NULL,
-                 finished_at = now(), expires_at = now() + expiry
+             UPDATE calendar_jobs SET status = 'FAILURE', error = $3, {END}
              WHERE id IN (SELECT id FROM job WHERE NOT running) RETURNING id)
-         SELECT EXISTS (SELECT FROM failed) AS failed FROM job",
-    )
+         SELECT EXISTS (SELECT FROM failed) AS failed FROM job"
+    ))
     .bind::<diesel::sql_types::Uuid, _>(id.0)
     .bind::<Integer, _>(generation)
     .bind::<Jsonb, _>(&error)
     .get_result(connection)
     .optional()?;
     Ok(match row {
-        None => GivenUp::Void,
+        None => GivenUp::Stale,
         Some(Row { failed: true }) => GivenUp::Failed,
         Some(Row { failed: false }) => GivenUp::Running,
     })

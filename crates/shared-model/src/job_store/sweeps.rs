@@ -1,5 +1,7 @@
-//! What time or a lost message has overtaken. Each sweep takes a batch, under a lock that one process at a time holds;
-//! who does not get the lock leaves it to the other.
+//! Handles lost messages, overdue jobs and expired rows.
+//!
+//! Each sweep handles one batch, under a lock that only one process holds at a time. A process that does not get the
+//! lock skips the sweep.
 
 use std::time::Duration;
 
@@ -10,17 +12,18 @@ use diesel::sql_types::{BigInt, Bool, Double, Jsonb};
 
 use crate::database::DatabaseError;
 use crate::job::{ErrorCode, JobError};
+use crate::job_store::end::END;
 
-/// Rows of one sweep: each takes a short transaction.
+/// Rows that one sweep handles at most, so that its transaction stays short.
 pub const BATCH: i64 = 500;
-/// How long a job's row outlives its result, so that its status answers 410 and not 404: 7 days.
+/// How long a job's row outlives its result, so that its status answers 410 and not 404: 7 days, in seconds.
 const TOMBSTONE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
 
-/// Sends jobs again whose message seems to be lost: published `after` ago, due since, and held by no worker. Each time
-/// the wait doubles, as the queue may only be long.
+/// Returns jobs to the outbox whose message seems to be lost: it was published `after` ago, was due since, and no worker
+/// has a claim. The wait doubles each time, because the queue may simply be long. Returns the number of jobs.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn republish_lost(
     connection: &mut PgConnection,
     after: Duration,
@@ -44,33 +47,35 @@ pub fn republish_lost(
     })
 }
 
-/// Ends jobs in FAILURE that were not done before they expired.
+/// Ends jobs in FAILURE that were not completed before they expired. Returns their number.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn fail_overdue(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
-    let error = JobError::new(ErrorCode::ExpiredInQueue, "the job was not done in time");
+    let error = JobError::new(
+        ErrorCode::ExpiredInQueue,
+        "the job was not completed in time",
+    );
     swept(connection, |connection| {
-        diesel::sql_query(
-            "UPDATE calendar_jobs
-             SET status = 'FAILURE', version = version + 1, error = $1, lease_until = NULL,
-                 finished_at = now(), expires_at = now() + expiry
+        diesel::sql_query(format!(
+            "UPDATE calendar_jobs SET status = 'FAILURE', error = $1, {END}
              WHERE id IN (
                  SELECT id FROM calendar_jobs
                  WHERE status IN ('PENDING', 'RETRY', 'STARTED') AND expires_at <= now()
                    AND (lease_until IS NULL OR lease_until <= now())
-                 LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        )
+                 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        ))
         .bind::<Jsonb, _>(&error)
         .bind::<BigInt, _>(BATCH)
         .execute(connection)
     })
 }
 
-/// Deletes the calendars of expired jobs. The jobs themselves stay for a while, and answer that they are gone.
+/// Deletes the calendars of expired jobs. The jobs themselves stay for a while, so that their status answers 410.
+/// Returns the number of calendars.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn delete_expired_results(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
     swept(connection, |connection| {
         diesel::sql_query(
@@ -83,10 +88,10 @@ pub fn delete_expired_results(connection: &mut PgConnection) -> Result<usize, Da
     })
 }
 
-/// Deletes the jobs that expired long ago.
+/// Deletes jobs that expired more than 7 days ago. Returns their number.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the database does not answer.
 pub fn delete_expired_jobs(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
     swept(connection, |connection| {
         diesel::sql_query(
@@ -101,12 +106,12 @@ pub fn delete_expired_jobs(connection: &mut PgConnection) -> Result<usize, Datab
     })
 }
 
-/// Runs one sweep unless another process is at one; 0 then.
+/// Runs one sweep and returns the number of rows; 0 if another process is running one.
 fn swept(
     connection: &mut PgConnection,
     sweep: impl FnOnce(&mut PgConnection) -> QueryResult<usize>,
 ) -> Result<usize, DatabaseError> {
-    /// Any number will do, as long as every release uses the same.
+    /// An arbitrary number that every release has to share.
     const ADVISORY_LOCK: i64 = 0x7461_736b_6f77;
 
     #[derive(QueryableByName)]

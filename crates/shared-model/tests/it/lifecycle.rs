@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, RunQueryDsl};
 use shared_model::job::{ErrorCode, JobError, JobStatus};
-use shared_model::job_store::claims::{self, Beat, ClaimKey, Claimed};
+use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Claimed, Isolation};
 use shared_model::job_store::requests::{self, Cancelled};
 use shared_model::results;
 
@@ -67,7 +67,7 @@ fn a_second_message_for_a_job_has_nothing_to_do() {
         matches!(try_claim(connection, id), Claimed::Leased(rest) if rest > LEASE / 2 && rest <= LEASE)
     );
     claims::complete(connection, claim.key, &a_result()).unwrap();
-    assert!(matches!(try_claim(connection, id), Claimed::Void(_)));
+    assert!(matches!(try_claim(connection, id), Claimed::Stale(_)));
     assert_eq!(find(connection, id).attempt, 1);
 }
 
@@ -76,13 +76,21 @@ fn a_message_of_another_generation_is_void() {
     let connection = &mut database();
     let id = accept(connection);
     for generation in [0, 2] {
-        let claimed = claims::claim(connection, id, generation, LEASE, MAX_ATTEMPTS).unwrap();
-        assert!(matches!(claimed, Claimed::Void(_)));
+        let claimed = claims::claim(
+            connection,
+            id,
+            generation,
+            LEASE,
+            MAX_ATTEMPTS,
+            Isolation::Shared,
+        )
+        .unwrap();
+        assert!(matches!(claimed, Claimed::Stale(_)));
     }
     assert_eq!(find(connection, id).status, JobStatus::Pending);
     assert!(matches!(
         try_claim(connection, shared_model::job::JobId::new()),
-        Claimed::Void(_)
+        Claimed::Stale(_)
     ));
 }
 
@@ -99,7 +107,7 @@ fn a_worker_that_lost_its_claim_can_write_nothing() {
     assert!(!claims::fail(connection, zombie, &an_error()).unwrap());
     assert!(!claims::revoke(connection, zombie).unwrap());
     assert_eq!(retry(connection, zombie), None);
-    let beat = Beat {
+    let beat = ClaimRenewal {
         key: zombie,
         done: 9,
         total: Some(9),
@@ -153,9 +161,9 @@ fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
         end_lease(connection, id);
     }
     // whoever runs beside it would die a third time with it
-    assert_eq!(try_claim(connection, id), Claimed::OnlyAlone);
+    assert_eq!(try_claim(connection, id), Claimed::NeedsIsolation);
     assert_eq!(find(connection, id).attempt, 2);
-    let alone = claims::claim_alone(connection, id, 1, LEASE, MAX_ATTEMPTS).unwrap();
+    let alone = claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Isolated).unwrap();
     assert!(matches!(alone, Claimed::Begin(claim) if claim.key.attempt == MAX_ATTEMPTS));
     end_lease(connection, id);
     assert_eq!(try_claim(connection, id), Claimed::Exhausted);
@@ -172,7 +180,7 @@ fn renewing_keeps_the_claim_and_tells_of_progress_only_when_there_is_some() {
     let id = accept(connection);
     let key = claim(connection, id).key;
     end_lease(connection, id);
-    let beat = Beat {
+    let beat = ClaimRenewal {
         key,
         done: 0,
         total: None,
@@ -184,7 +192,7 @@ fn renewing_keeps_the_claim_and_tells_of_progress_only_when_there_is_some() {
     let version = find(connection, id).version;
     assert_eq!(version, 2, "nothing that a client sees has changed");
 
-    let beat = Beat {
+    let beat = ClaimRenewal {
         key,
         done: 500,
         total: Some(1000),
@@ -209,17 +217,17 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
         requests::cancel(connection, waiting).unwrap(),
         Some(Cancelled::Already(_))
     ));
-    assert!(matches!(try_claim(connection, waiting), Claimed::Void(_)));
+    assert!(matches!(try_claim(connection, waiting), Claimed::Stale(_)));
 
     let running = accept(connection);
     let key = claim(connection, running).key;
     assert!(matches!(
         requests::cancel(connection, running).unwrap(),
-        Some(Cancelled::Asked(_))
+        Some(Cancelled::Requested(_))
     ));
     let renewed = claims::renew(
         connection,
-        &[Beat {
+        &[ClaimRenewal {
             key,
             done: 0,
             total: None,

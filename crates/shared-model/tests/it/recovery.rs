@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::{PgConnection, RunQueryDsl};
 use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claimed};
+use shared_model::job_store::claims::{self, Claimed, Isolation};
 use shared_model::job_store::redrive::{self, GivenUp};
 use shared_model::job_store::requests::{self, Accepted};
 use shared_model::job_store::{outbox, sweeps};
@@ -53,7 +53,7 @@ fn a_job_whose_message_got_lost_is_sent_again_in_a_new_generation() {
     let again = outbox::lease_unpublished(connection, 1).unwrap();
     assert_eq!((again[0].job_id, again[0].generation), (id, 2));
     assert!(
-        matches!(try_claim(connection, id), Claimed::Void(_)),
+        matches!(try_claim(connection, id), Claimed::Stale(_)),
         "the first message is void"
     );
     outbox::mark_published(connection, &[id]).unwrap();
@@ -157,8 +157,8 @@ fn a_failed_job_comes_back_with_all_its_attempts_and_old_messages_are_void() {
         (job.status, job.attempt, job.error),
         (JobStatus::Pending, 0, None)
     );
-    assert!(matches!(try_claim(connection, id), Claimed::Void(_)));
-    let again = claims::claim(connection, id, 2, LEASE, MAX_ATTEMPTS).unwrap();
+    assert!(matches!(try_claim(connection, id), Claimed::Stale(_)));
+    let again = claims::claim(connection, id, 2, LEASE, MAX_ATTEMPTS, Isolation::Shared).unwrap();
     assert!(matches!(again, Claimed::Begin(_)));
     assert_eq!(redrive::redrive(connection, None).unwrap(), [other]);
     assert_eq!(redrive::redrive(connection, None).unwrap(), []);
@@ -180,15 +180,15 @@ fn what_the_queue_gave_up_fails_unless_a_worker_has_it() {
     );
     assert_eq!(
         redrive::give_up(connection, running, 7).unwrap(),
-        GivenUp::Void
+        GivenUp::Stale
     );
     assert_eq!(
         redrive::give_up(connection, ended, 1).unwrap(),
-        GivenUp::Void
+        GivenUp::Stale
     );
     assert_eq!(
         redrive::give_up(connection, JobId::new(), 1).unwrap(),
-        GivenUp::Void
+        GivenUp::Stale
     );
     let error = find(connection, waiting).error.unwrap();
     assert_eq!(error.code, ErrorCode::DeadLettered);

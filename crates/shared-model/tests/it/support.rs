@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
 use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::job_store::claims::{self, Claim, Claimed};
+use shared_model::job_store::claims::{self, Claim, Claimed, Isolation};
 use shared_model::job_store::requests;
 use shared_model::migrations;
 use shared_model::results::NewResult;
@@ -33,7 +33,7 @@ pub(crate) fn find(connection: &mut PgConnection, id: JobId) -> Job {
 }
 
 pub(crate) fn try_claim(connection: &mut PgConnection, id: JobId) -> Claimed {
-    claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS).unwrap()
+    claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Shared).unwrap()
 }
 
 pub(crate) fn claim(connection: &mut PgConnection, id: JobId) -> Claim {

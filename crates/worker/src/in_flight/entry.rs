@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use job_queue::Receipt;
-use shared_model::job_store::claims::{Beat, ClaimKey};
+use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -51,8 +51,8 @@ impl InFlightEntry {
     }
 
     /// Returns the renewal of the claim, or `None` if the job has not been claimed yet.
-    pub(super) fn renewal(&self) -> Option<Beat> {
-        Some(Beat {
+    pub(super) fn renewal(&self) -> Option<ClaimRenewal> {
+        Some(ClaimRenewal {
             key: *self.claim.get()?,
             done: self.progress.done.load(Ordering::Relaxed),
             total: self.progress.total(),

@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId};
-use shared_model::job_store::claims::{self, Beat, Claim, Claimed};
+use shared_model::job_store::claims::{self, Claim, ClaimRenewal, Claimed, Isolation};
 use shared_model::job_store::requests;
 use shared_model::results::NewResult;
 use uuid::Uuid;
@@ -54,7 +54,9 @@ impl Service {
     }
 
     pub(crate) async fn claim(&self, id: JobId) -> Claim {
-        let claim = move |connection: &mut _| claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS);
+        let claim = move |connection: &mut _| {
+            claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Shared)
+        };
         match self.pool.run(claim).await.unwrap() {
             Claimed::Begin(claim) => claim,
             other => panic!("not claimed: {other:?}"),
@@ -62,7 +64,7 @@ impl Service {
     }
 
     pub(crate) async fn progress(&self, claim: &Claim, done: i32, total: i32) {
-        let beat = Beat {
+        let beat = ClaimRenewal {
             key: claim.key,
             done,
             total: Some(total),
