@@ -1,4 +1,4 @@
-//! A job's life: each step, and each step that must not be.
+//! The life of a job: each allowed step, and each forbidden one.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn retry(connection: &mut PgConnection, key: ClaimKey) -> Option<JobStatus> {
 }
 
 #[test]
-fn a_job_goes_from_pending_over_started_to_success() {
+fn a_job_goes_from_pending_through_started_to_success() {
     let connection = &mut database();
     let id = accept(connection);
     let job = find(connection, id);
@@ -59,7 +59,7 @@ fn a_job_goes_from_pending_over_started_to_success() {
 }
 
 #[test]
-fn a_second_message_for_a_job_has_nothing_to_do() {
+fn a_second_message_for_a_job_changes_nothing() {
     let connection = &mut database();
     let id = accept(connection);
     let claim = claim(connection, id);
@@ -72,7 +72,7 @@ fn a_second_message_for_a_job_has_nothing_to_do() {
 }
 
 #[test]
-fn a_message_of_another_generation_is_void() {
+fn a_message_of_another_generation_is_stale() {
     let connection = &mut database();
     let id = accept(connection);
     for generation in [0, 2] {
@@ -95,7 +95,7 @@ fn a_message_of_another_generation_is_void() {
 }
 
 #[test]
-fn a_worker_that_lost_its_claim_can_write_nothing() {
+fn a_worker_that_lost_its_claim_can_no_longer_write() {
     let connection = &mut database();
     let id = accept(connection);
     let zombie = claim(connection, id).key;
@@ -130,7 +130,7 @@ fn a_worker_that_lost_its_claim_can_write_nothing() {
 }
 
 #[test]
-fn a_retried_job_ends_after_its_last_attempt_with_the_last_error() {
+fn a_retried_job_fails_after_its_last_attempt_with_the_last_error() {
     let connection = &mut database();
     let id = accept(connection);
     for attempt in 1..=MAX_ATTEMPTS {
@@ -160,7 +160,7 @@ fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
         claim(connection, id);
         end_lease(connection, id);
     }
-    // whoever runs beside it would die a third time with it
+    // the jobs beside it would fail with it a third time
     assert_eq!(try_claim(connection, id), Claimed::NeedsIsolation);
     assert_eq!(find(connection, id).attempt, 2);
     let alone = claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Isolated).unwrap();
@@ -175,7 +175,7 @@ fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
 }
 
 #[test]
-fn renewing_keeps_the_claim_and_tells_of_progress_only_when_there_is_some() {
+fn renewing_extends_the_claim_and_changes_the_version_only_with_progress() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
@@ -206,7 +206,7 @@ fn renewing_keeps_the_claim_and_tells_of_progress_only_when_there_is_some() {
 }
 
 #[test]
-fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
+fn a_waiting_job_is_revoked_immediately_and_a_running_job_is_asked_to_stop() {
     let connection = &mut database();
     let waiting = accept(connection);
     assert!(matches!(
@@ -249,7 +249,7 @@ fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_asked() {
 }
 
 #[test]
-fn a_finish_that_comes_before_the_cancel_is_seen_wins() {
+fn a_job_that_completes_before_its_worker_sees_the_cancellation_succeeds() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
@@ -263,7 +263,7 @@ fn a_finish_that_comes_before_the_cancel_is_seen_wins() {
 }
 
 #[test]
-fn a_cancelled_job_whose_worker_died_or_failed_is_revoked_and_not_tried_again() {
+fn a_cancelled_job_whose_worker_dies_or_fails_is_revoked_and_not_attempted_again() {
     let connection = &mut database();
     let died = accept(connection);
     claim(connection, died);
@@ -317,7 +317,7 @@ fn wait_until_blocked(connection: &mut PgConnection) {
 }
 
 #[test]
-fn a_lease_that_ends_while_it_is_looked_at_costs_the_job_no_attempt() {
+fn a_lease_that_ends_between_the_statements_of_a_claim_costs_no_attempt() {
     let connection = &mut database();
     let url = url_of(connection);
     let id = accept(connection);
@@ -326,7 +326,7 @@ fn a_lease_that_ends_while_it_is_looked_at_costs_the_job_no_attempt() {
     holder.batch_execute("BEGIN").unwrap();
     let lock = format!("SELECT 1 FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
     holder.batch_execute(&lock).unwrap();
-    // leased at the first look, and not at the second
+    // leased when the first statement looks, and no longer when the second does
     let claiming = std::thread::spawn(move || try_claim(&mut connect(&url), id));
     wait_until_blocked(connection);
     end_lease(holder, id);

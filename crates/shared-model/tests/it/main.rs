@@ -1,4 +1,4 @@
-//! The stores against a real PostgreSQL.
+//! Tests of the stores against a real PostgreSQL.
 
 #[cfg(test)]
 mod lifecycle;

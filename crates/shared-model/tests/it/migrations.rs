@@ -1,4 +1,4 @@
-//! Each migration runs up, down and up again, and several processes may start at once.
+//! Each migration runs up, down and up again, and several processes may start at the same time.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -23,7 +23,7 @@ fn every_migration_runs_up_down_and_up_again() {
 }
 
 #[test]
-fn processes_that_start_at_once_do_not_run_a_migration_twice_nor_trip_over_who_waits() {
+fn processes_that_start_at_the_same_time_run_each_migration_once() {
     let url = empty_database();
     std::thread::scope(|scope| {
         let run = || migrations::run(&mut PgConnection::establish(&url).unwrap());

@@ -1,4 +1,4 @@
-//! The outbox: nothing is forgotten, and no two relays send one job at once.
+//! The outbox: every message is sent, and two relays never send the same one at the same time.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use shared_model::job_store::{outbox, requests};
 use crate::support::{accept as accept_job, database, url_of};
 
 #[test]
-fn what_was_taken_is_sent_once_and_what_was_given_back_again() {
+fn a_leased_message_is_sent_once_and_a_released_message_again() {
     let connection = &mut database();
     let ids: Vec<JobId> = (0..5).map(|_| accept_job(connection)).collect();
     let taken = outbox::lease_unpublished(connection, 3).unwrap();
@@ -24,7 +24,7 @@ fn what_was_taken_is_sent_once_and_what_was_given_back_again() {
     assert_eq!(
         outbox::lease_unpublished(connection, 10).unwrap().len(),
         2,
-        "the others are another relay's"
+        "another relay has leased the others"
     );
 
     outbox::mark_published(connection, &ids[..2]).unwrap();
@@ -39,7 +39,7 @@ fn what_was_taken_is_sent_once_and_what_was_given_back_again() {
 }
 
 #[test]
-fn a_relay_that_died_after_taking_holds_a_job_up_only_for_its_lease() {
+fn a_relay_that_dies_after_leasing_delays_a_job_only_by_its_lease() {
     let connection = &mut database();
     let id = accept_job(connection);
     outbox::lease_unpublished(connection, 1).unwrap();
@@ -56,7 +56,7 @@ fn a_relay_that_died_after_taking_holds_a_job_up_only_for_its_lease() {
 }
 
 #[test]
-fn a_job_that_was_cancelled_before_it_was_sent_is_not_sent() {
+fn a_job_that_is_cancelled_before_it_is_published_is_never_published() {
     let connection = &mut database();
     let id = accept_job(connection);
     requests::cancel(connection, id).unwrap();
@@ -65,7 +65,7 @@ fn a_job_that_was_cancelled_before_it_was_sent_is_not_sent() {
 }
 
 #[test]
-fn relays_at_once_share_the_work() {
+fn relays_that_run_at_the_same_time_share_the_work() {
     let connection = &mut database();
     for _ in 0..200 {
         accept_job(connection);

@@ -1,4 +1,4 @@
-//! Lost messages, deadlines, expiry, failed jobs that come back, and names that make a request one.
+//! Lost messages, overdue jobs, expiry, redriven jobs and idempotency keys.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::support::{
 
 const AFTER: Duration = Duration::from_mins(15);
 
-/// As if so much time had passed for every job.
+/// Moves the times of every job back, as if this interval had passed.
 fn pass(connection: &mut PgConnection, interval: &str) {
     let sql = format!(
         "UPDATE calendar_jobs SET published_at = published_at - interval '{interval}',
@@ -39,7 +39,7 @@ fn publish_all(connection: &mut PgConnection) -> usize {
 }
 
 #[test]
-fn a_job_whose_message_got_lost_is_sent_again_in_a_new_generation() {
+fn a_job_whose_message_was_lost_is_published_again_in_a_new_generation() {
     let connection = &mut database();
     let id = accept(connection);
     assert_eq!(publish_all(connection), 1);
@@ -54,7 +54,7 @@ fn a_job_whose_message_got_lost_is_sent_again_in_a_new_generation() {
     assert_eq!((again[0].job_id, again[0].generation), (id, 2));
     assert!(
         matches!(try_claim(connection, id), Claimed::Stale(_)),
-        "the first message is void"
+        "the first message is stale"
     );
     outbox::mark_published(connection, &[id]).unwrap();
     pass(connection, "15 min");
@@ -68,7 +68,7 @@ fn a_job_whose_message_got_lost_is_sent_again_in_a_new_generation() {
 }
 
 #[test]
-fn a_job_that_is_held_waits_or_was_not_sent_is_not_taken_for_lost() {
+fn a_claimed_waiting_or_unpublished_job_is_not_mistaken_for_lost() {
     let connection = &mut database();
     let held = accept(connection);
     publish_all(connection);
@@ -87,7 +87,7 @@ fn a_job_that_is_held_waits_or_was_not_sent_is_not_taken_for_lost() {
 }
 
 #[test]
-fn a_job_that_no_worker_takes_fails_when_it_expires() {
+fn a_job_that_no_worker_claims_fails_when_it_expires() {
     let connection = &mut database();
     let (waiting, running) = (accept(connection), accept(connection));
     pass(connection, "2 hours");
@@ -98,14 +98,14 @@ fn a_job_that_no_worker_takes_fails_when_it_expires() {
         (job.status, job.error.unwrap().code),
         (JobStatus::Failure, ErrorCode::ExpiredInQueue)
     );
-    assert!(!job.expired, "the failure can be read for as long again");
+    assert!(!job.expired, "a failed job is kept for another JOB_EXPIRY");
     assert_eq!(find(connection, running).status, JobStatus::Started);
     end_lease(connection, running);
     assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
 }
 
 #[test]
-fn an_expired_job_loses_its_result_first_and_its_row_much_later() {
+fn an_expired_job_loses_its_result_first_and_its_row_later() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
@@ -122,7 +122,7 @@ fn an_expired_job_loses_its_result_first_and_its_row_much_later() {
 }
 
 #[test]
-fn a_sweep_leaves_the_work_to_who_is_at_it() {
+fn a_sweep_is_skipped_while_another_process_runs_one() {
     let connection = &mut database();
     accept(connection);
     pass(connection, "2 hours");
@@ -138,7 +138,7 @@ fn a_sweep_leaves_the_work_to_who_is_at_it() {
 }
 
 #[test]
-fn a_failed_job_comes_back_with_all_its_attempts_and_old_messages_are_void() {
+fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
     let connection = &mut database();
     let (id, other) = (accept(connection), accept(connection));
     for id in [id, other] {
@@ -165,7 +165,7 @@ fn a_failed_job_comes_back_with_all_its_attempts_and_old_messages_are_void() {
 }
 
 #[test]
-fn what_the_queue_gave_up_fails_unless_a_worker_has_it() {
+fn a_dead_lettered_job_fails_unless_a_worker_runs_it() {
     let connection = &mut database();
     let (waiting, running, ended) = (accept(connection), accept(connection), accept(connection));
     claim(connection, running);
@@ -195,7 +195,7 @@ fn what_the_queue_gave_up_fails_unless_a_worker_has_it() {
 }
 
 #[test]
-fn one_name_makes_one_job_however_many_ask() {
+fn one_idempotency_key_creates_one_job_however_many_requests_carry_it() {
     let connection = &mut database();
     let url = crate::support::url_of(connection);
     let made: Vec<Accepted> = std::thread::scope(|scope| {

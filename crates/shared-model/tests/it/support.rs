@@ -1,4 +1,4 @@
-//! A database of its own for each test.
+//! Gives each test a database of its own.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(crate) fn claim(connection: &mut PgConnection, id: JobId) -> Claim {
     }
 }
 
-/// As if the time of the lease had passed.
+/// Lets the lease run out.
 pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
     let sql =
         format!("UPDATE calendar_jobs SET lease_until = now() - interval '1 s' WHERE id = '{id}'");
@@ -68,7 +68,7 @@ struct Name {
     name: String,
 }
 
-/// The URL of the database that a connection is to.
+/// The URL of the database behind a connection.
 pub(crate) fn url_of(connection: &mut PgConnection) -> String {
     let name: Name = diesel::sql_query("SELECT current_database()::text AS name")
         .get_result(connection)
