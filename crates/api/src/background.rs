@@ -1,4 +1,4 @@
-//! What runs beside the requests, from the start of the process to its end.
+//! Tasks that run beside the requests, from the start of the process to its end.
 
 pub mod job_watch;
 pub mod relay;

@@ -1,20 +1,21 @@
 //! The HTTP API of TaskOverflow, and the relay that publishes its jobs to the queue.
 //!
 //! # Layout, in the order a job travels
-//! - [`config`], [`server`]: the process, from its settings to its end
-//! - [`background`]: waiting for the database, the relay to the queue, the sweeper, and news of jobs for clients that wait
-//! - [`observe`]: what every request gets: an id, a line in the log, metrics
+//! - [`config`], [`public_url`], [`server`]: the process, from its settings to its end
+//! - [`observe`]: the middleware around every request: request id, log, metrics
 //! - [`routes`]: the calls of the API
 //! - [`request`]: what a client sends, checked
-//! - [`state`]: what all requests share, and their only way to the database
-//! - [`store`]: the todos and the feeds; jobs are stored by [`shared_model::job_store`]
+//! - [`state`]: what all requests share, and their only access to the database
+//! - [`store`]: todos and feeds; jobs are in [`shared_model::job_store`]
+//! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, the sweeper
+//!   that finds lost jobs, and the wait for the database at the start
 //! - [`response`]: what a client receives, errors included
-//! - [`feed_token`]: the secret in the URL of a calendar that programs subscribe to
-//! - [`page`]: the page in the browser and Swagger UI, embedded
-//! - [`telemetry`]: the metrics' names
+//! - [`feed_token`]: the secret in the URL of a feed
+//! - [`page`]: the page in the browser, and Swagger UI
+//! - [`readiness`], [`telemetry`]: how operators see the process
 //!
-//! A 202 means that the job's row is committed. No request waits for the queue, and the cause of an internal error
-//! never leaves the process except in its log.
+//! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
+//! error never leaves the process except in its log.
 
 pub mod background;
 pub mod config;

@@ -1,4 +1,4 @@
-//! What every request gets: an id, a line in the log, its place in the metrics, and the headers of every answer.
+//! The middleware around every request: its id, its log line, its metrics, and the headers of every response.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use crate::response::links::FEED_PREFIX;
 use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longer ids are not taken over.
+/// The maximum length of a client's id.
 const REQUEST_ID_MAX_LENGTH: usize = 128;
 
-/// The middleware.
+/// Handles a request with `next`, then records it and adds headers to the response.
 ///
 /// # Errors
-/// What `next` gives.
+/// Returns the error of `next`.
 pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -32,23 +32,23 @@ pub async fn observe(
     headers.insert(X_REQUEST_ID, id.clone());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {
-        // answers are the state of now; what may be kept says so
+        // responses show the current state, unless they say that they may be cached
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     record(&response, &id, begun.elapsed().as_secs_f64());
     Ok(response)
 }
 
-/// The client's own id if it is one that can go into a log; else a new one.
+/// Returns the client's own id if it is safe in a log, otherwise a new one.
 fn request_id(request: &ServiceRequest) -> HeaderValue {
-    let is_sane = |id: &&HeaderValue| {
+    let is_safe = |id: &&HeaderValue| {
         (1..=REQUEST_ID_MAX_LENGTH).contains(&id.len())
             && id.as_bytes().iter().all(|byte| {
                 byte.is_ascii_alphanumeric()
                     || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
             })
     };
-    let given = request.headers().get(&X_REQUEST_ID).filter(is_sane);
+    let given = request.headers().get(&X_REQUEST_ID).filter(is_safe);
     given.cloned().unwrap_or_else(|| {
         let id = Uuid::now_v7().to_string();
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
@@ -58,7 +58,7 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
 fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, seconds: f64) {
     let request = response.request();
     let status = response.status();
-    // a client chooses paths and methods freely; the metrics must not grow with them
+    // clients choose paths and methods, and must not be able to create metrics without limit
     let route = request
         .match_pattern()
         .unwrap_or_else(|| "unmatched".to_owned());
@@ -68,7 +68,7 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route.clone())
         .record(seconds);
 
-    // "not ready" is an answer of its own, asked for again and again while a process starts
+    // probes ask for /readyz continually while the process starts: a 503 is no failure there
     let is_failure = status.is_server_error() && route != "/readyz";
     let level = if is_failure {
         log::Level::Warn
@@ -84,11 +84,11 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
         "duration_ms" = seconds * 1000.0,
         "request.id" = id.to_str().unwrap_or_default(),
         "error" = error.as_deref().unwrap_or_default();
-        "answered a request"
+        "request completed"
     );
 }
 
-/// A feed's path holds its secret.
+/// Removes the secret from the path of a feed.
 fn loggable(path: &str) -> &str {
     if path.starts_with(FEED_PREFIX) {
         FEED_PREFIX

@@ -1,4 +1,4 @@
-//! What a client receives.
+//! What a client receives: views of the data, streams, links and errors.
 
 pub mod cursor;
 pub mod download;

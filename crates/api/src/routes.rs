@@ -1,4 +1,4 @@
-//! What can be asked.
+//! The routes: every call of the API.
 
 mod calendar_download;
 mod docs;
@@ -21,7 +21,7 @@ use crate::page;
 use crate::response::links::API_PREFIX;
 use crate::response::problem::ApiError;
 
-/// The API's description: OpenAPI 3.1, as JSON.
+/// Returns the description of the API: OpenAPI 3.1, as JSON.
 pub fn openapi_document() -> String {
     docs::description()
 }
@@ -53,7 +53,7 @@ fn configure_api(config: &mut ServiceConfig) {
                 .route(get().to(todo_list::list))
                 .route(web::post().to(todos::create)),
         )
-        // before /todos/{id}, which it would be taken for
+        // before /todos/{id}, which would match it too
         .service(
             resource("/todos/ical", "GET, HEAD, POST")
                 .route(get().to(job_list::list))
@@ -82,14 +82,14 @@ fn configure_api(config: &mut ServiceConfig) {
         );
 }
 
-/// A path and the methods that it knows; others are told so.
+/// A resource. Methods without a route get a 405 with `allowed`.
 fn resource(path: &str, allowed: &'static str) -> Resource {
     web::resource(path).default_service(web::to(move || async move {
         Err::<HttpResponse, _>(ApiError::MethodNotAllowed(allowed))
     }))
 }
 
-/// GET, and HEAD, whose body is left out when the answer is written.
+/// A route for GET and HEAD. The server omits the body of the response to HEAD.
 fn get() -> Route {
     web::route().guard(Any(Get()).or(Head()))
 }

@@ -16,26 +16,26 @@ use crate::config::Config;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
 
-/// How long the database may take for one statement of the API, before it ends it: well over any honest one, and
-/// within a client's patience.
+/// The time limit for one SQL statement, which the database enforces. Regular statements need much less, and a client
+/// waits this long.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub struct Api {
     pool: Pool,
     started: OnceLock<()>,
-    /// Where clients reach the API.
+    /// Determines the base URL of links in responses.
     pub origin: Origin,
-    /// How long a new job may wait and is kept, in seconds.
+    /// The time that a new job has to finish, in seconds. Once it has ended, it is kept for as long.
     pub job_expiry_seconds: u32,
-    /// Told when a job was accepted, so that the relay need not look for it.
+    /// Wakes the relay when a job is accepted.
     pub job_accepted: Arc<Notify>,
-    /// Tells requests that wait of their jobs' changes.
+    /// Notifies waiting requests when their jobs change.
     pub job_watch: JobWatch,
-    /// Cancelled when the process is to stop: nothing waits any longer then.
+    /// Cancelled when the process begins to stop, which ends all waits.
     pub stopping: CancellationToken,
-    /// How the relay last found the queue.
+    /// The result of the relay's last call to the queue.
     pub queue: watch::Receiver<QueueState>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
@@ -53,7 +53,7 @@ pub enum QueryError {
 }
 
 impl Api {
-    /// The state of a process that has not reached its database yet.
+    /// Returns the state of a process that has not connected to its database yet.
     pub fn new(
         config: &Config,
         pool: Pool,
@@ -94,15 +94,15 @@ impl Api {
         Ok(self.pool.run(queries).await?)
     }
 
-    /// Waits until a job has ended, and gives it then, in version `from` (0: whichever it is) or later. `None`: it has not
-    /// within `wait`, or the process is stopping.
+    /// Waits until a job has ended and returns it, in version `from` or later. Returns `None` if it has not ended within
+    /// `wait`, or if the process is stopping.
     pub async fn wait_until_ended(&self, id: JobId, from: i64, wait: Duration) -> Option<Job> {
         let mut watching = self.job_watch.watch(id, from);
         let ended = watching.ended(Instant::now() + wait);
         self.stopping.run_until_cancelled(ended).await?
     }
 
-    /// Looks at every part.
+    /// Checks whether the process can serve requests.
     pub async fn readiness(&self) -> Readiness {
         let migrations = match self.started.get() {
             Some(()) => MigrationState::Done,

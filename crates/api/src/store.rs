@@ -1,4 +1,4 @@
-//! The tables that only the API writes. Jobs are stored by [`shared_model::job_store`].
+//! The tables that only the API writes. Jobs are in [`shared_model::job_store`], because the workers write them too.
 
 pub mod feeds;
 pub mod todos;

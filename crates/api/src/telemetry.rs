@@ -1,34 +1,35 @@
-//! The metrics, as Prometheus reads them.
+//! The metrics, in the format of Prometheus.
 
 use std::sync::OnceLock;
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-/// Requests answered, by `method`, `route` and `status`.
+/// Completed requests, by `method`, `route` and `status`.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
-/// Seconds from a request to the head of its answer, by `method` and `route`.
+/// Seconds until the response headers are sent, by `method` and `route`.
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
-/// Jobs that are still to be published.
+/// Jobs that are waiting to be published.
 pub const OUTBOX_JOBS: &str = "outbox_jobs";
-/// For how many seconds the oldest of them has waited.
+/// How long the oldest of them has been waiting, in seconds.
 pub const OUTBOX_OLDEST_AGE: &str = "outbox_oldest_age_seconds";
-/// Jobs that the queue took.
+/// Jobs that were published.
 pub const OUTBOX_PUBLISHED: &str = "outbox_published_total";
-/// Jobs that the queue did not take; each is tried again.
+/// Failed attempts to publish a job. Each is repeated.
 pub const OUTBOX_FAILURES: &str = "outbox_publish_failures_total";
-/// Rows that the sweeper dealt with, by `kind`.
+/// Rows that the sweeper changed or deleted, by `kind`.
 pub const SWEPT: &str = "sweeper_rows_total";
 
-/// Upper bounds in seconds: a query takes milliseconds, and a database that is away three seconds.
+/// Upper bounds in seconds. A query takes milliseconds; a request fails after three seconds without a connection.
 const DURATION_BUCKETS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 15.0,
 ];
 
-/// Begins to count, and gives what renders the counts. A process has one recorder; a second call gives the same.
+/// Installs the recorder of the process and returns its handle, which renders the metrics. Another call returns the same
+/// handle.
 ///
 /// # Errors
-/// When the process counts with another recorder already.
+/// Returns an error if the process has another recorder already.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     if let Some(handle) = HANDLE.get() {
@@ -38,7 +39,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Full(HTTP_DURATION.to_owned()), &DURATION_BUCKETS)?
         .build_recorder();
     let handle = recorder.handle();
-    // of two first calls at once, one is late
+    // of two concurrent first calls, only one succeeds
     if metrics::set_global_recorder(recorder).is_ok() {
         describe();
         let _ = HANDLE.set(handle);
@@ -46,26 +47,26 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     HANDLE
         .get()
         .cloned()
-        .ok_or_else(|| anyhow::anyhow!("the process has another metrics recorder"))
+        .ok_or_else(|| anyhow::anyhow!("the process already has another metrics recorder"))
 }
 
 fn describe() {
-    describe_counter!(HTTP_REQUESTS, "Requests answered");
+    describe_counter!(HTTP_REQUESTS, "Completed requests");
     describe_histogram!(
         HTTP_DURATION,
         Unit::Seconds,
-        "Time from a request to the head of its answer"
+        "Time until the response headers are sent"
     );
-    describe_gauge!(OUTBOX_JOBS, "Jobs that are still to be published");
+    describe_gauge!(OUTBOX_JOBS, "Jobs that are waiting to be published");
     describe_gauge!(
         OUTBOX_OLDEST_AGE,
         Unit::Seconds,
-        "How long the oldest unpublished job has waited"
+        "How long the oldest unpublished job has been waiting"
     );
-    describe_counter!(OUTBOX_PUBLISHED, "Jobs that the queue took");
+    describe_counter!(OUTBOX_PUBLISHED, "Jobs that were published");
     describe_counter!(
         OUTBOX_FAILURES,
-        "Jobs that the queue did not take; each is tried again"
+        "Failed attempts to publish a job; each is repeated"
     );
-    describe_counter!(SWEPT, "Rows that the sweeper dealt with");
+    describe_counter!(SWEPT, "Rows that the sweeper changed or deleted");
 }

@@ -1,7 +1,7 @@
-//! Tells requests that wait of their jobs' changes, without a thread, a connection or a query of their own.
+//! Notifies waiting requests when their jobs change. A waiting request needs no thread, connection or query of its own.
 //!
-//! One task reads all watched jobs together: those that the database says have changed, at once, and all of them every
-//! few seconds, as what the database says may get lost.
+//! One task reads all watched jobs. It reads a job as soon as the database sends a notification that the job has changed.
+//! Because notifications can get lost, it also reads all watched jobs every few seconds.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// How often every watched job is read, whatever the database said.
-const LOOK_INTERVAL: Duration = Duration::from_secs(3);
-/// Jobs of one query.
+/// How often all watched jobs are read, with or without notifications.
+const READ_INTERVAL: Duration = Duration::from_secs(3);
+/// The maximum number of jobs in one query.
 const CHUNK: usize = 500;
 
 /// The watched jobs.
@@ -28,20 +28,21 @@ pub struct JobWatch {
     wake: Notify,
 }
 
-/// One job's states as they come, each newer than the one before. Dropping it ends the watching.
+/// The states of one job, each newer than the one before. Dropping this ends the watch.
 #[derive(Debug)]
 pub struct Watching {
     states: watch::Receiver<Option<Job>>,
-    /// The lowest version that is given next.
+    /// The lowest version that may be returned next.
     from: i64,
 }
 
 impl Watching {
-    /// The next state. Only the newest counts: states that came and went in between are left out. `None`: the job is
-    /// gone.
+    /// Waits for the next state and returns it. If the job has changed several times, this skips to its newest state.
+    /// Returns `None` if the job no longer exists.
     pub async fn next(&mut self) -> Option<Job> {
         loop {
-            // what was read for somebody else may be older than what this one has seen, here or at another process
+            // the last state read for another request may be older than the state that this client has seen, perhaps
+            // from another process
             let newer = self
                 .states
                 .borrow_and_update()
@@ -56,7 +57,7 @@ impl Watching {
         }
     }
 
-    /// Waits until the job has ended, at the longest until `deadline`. `None`: it has not, or is gone.
+    /// Waits until the job has ended and returns it. Returns `None` if it has not ended by `deadline`, or no longer exists.
     pub async fn ended(&mut self, deadline: Instant) -> Option<Job> {
         let ended = async {
             loop {
@@ -71,7 +72,7 @@ impl Watching {
 }
 
 impl JobWatch {
-    /// Watches a job for its states of version `from` and later, such as the one that it has now.
+    /// Watches a job, for its current and later states of version `from` or higher.
     pub fn watch(&self, id: JobId, from: i64) -> Watching {
         let states = lock(&self.watched)
             .entry(id)
@@ -81,19 +82,20 @@ impl JobWatch {
         Watching { states, from }
     }
 
-    /// Reads and tells, for ever.
+    /// Reads jobs and notifies their watchers, forever.
     pub async fn run(&self, pool: &Pool) {
         tokio::join!(
-            listener::listen(pool.clone(), JOB_CHANGED, |payload| self.heard(payload)),
-            self.read_on(pool),
+            listener::listen(pool.clone(), JOB_CHANGED, |payload| self
+                .on_notification(payload)),
+            self.read_changes(pool),
         );
     }
 
-    fn heard(&self, payload: &str) {
+    fn on_notification(&self, payload: &str) {
         match payload.parse::<Uuid>() {
             Ok(id) if lock(&self.watched).contains_key(&JobId(id)) => self.mark(JobId(id)),
             Ok(_) => {}
-            // the connection is new: anything may have changed
+            // the listener has reconnected, and may have missed any change
             Err(_) => self.mark_all(),
         }
     }
@@ -113,12 +115,12 @@ impl JobWatch {
         self.wake.notify_one();
     }
 
-    async fn read_on(&self, pool: &Pool) {
-        let mut look = tokio::time::interval(LOOK_INTERVAL);
+    async fn read_changes(&self, pool: &Pool) {
+        let mut interval = tokio::time::interval(READ_INTERVAL);
         loop {
             tokio::select! {
                 () = self.wake.notified() => {}
-                _ = look.tick() => self.mark_all(),
+                _ = interval.tick() => self.mark_all(),
             }
             let ids: Vec<JobId> = std::mem::take(&mut *lock(&self.changed))
                 .into_iter()
@@ -130,10 +132,10 @@ impl JobWatch {
     }
 
     async fn read(&self, pool: &Pool, ids: Vec<JobId>) {
-        let asked = ids.clone();
-        let jobs = pool.run(move |connection| requests::find_many(connection, &asked));
+        let queried = ids.clone();
+        let jobs = pool.run(move |connection| requests::find_many(connection, &queried));
         let jobs: Result<Vec<Job>, DatabaseError> = jobs.await;
-        // the next look asks again
+        // the next interval reads them again
         let Ok(jobs) = jobs else { return };
         let mut jobs: HashMap<JobId, Job> = jobs.into_iter().map(|job| (job.id, job)).collect();
         let mut watched = lock(&self.watched);
@@ -157,7 +159,7 @@ impl JobWatch {
     }
 }
 
-/// A panic while the lock was held leaves plain sets behind.
+/// A panic while the lock was held can't leave these collections in an invalid state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

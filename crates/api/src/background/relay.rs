@@ -1,7 +1,7 @@
-//! From the outbox to the queue: what was accepted is published, at least once.
+//! The relay publishes accepted jobs from the outbox to the queue, at least once.
 //!
-//! A relay takes jobs under a lease, sends them, and marks those that the queue took for certain; so several relays
-//! run side by side, and one that dies between the two costs a second message, which does no harm.
+//! It leases a batch of jobs, sends their messages, and marks the jobs that the queue confirmed. The lease lets several
+//! relays run at the same time. A relay that dies between sending and marking causes a second message, which is harmless.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,21 +18,21 @@ use tokio_util::sync::CancellationToken;
 use crate::readiness::QueueState;
 use crate::telemetry::{OUTBOX_FAILURES, OUTBOX_PUBLISHED};
 
-/// How often an idle relay looks by itself: for what another API accepted and then died over, and for what the sweeps
-/// put back.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a queue may take over one batch. Less than the lease, so that no other relay sends the batch meanwhile.
+/// How often an idle relay checks the outbox without being woken. It finds jobs of a process that died after accepting
+/// them, and jobs that a sweep returned to the outbox.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The time limit for sending a batch. It is shorter than the lease, so that no other relay sends the batch meanwhile.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Publishes what is in the outbox.
+/// Publishes the jobs in the outbox.
 pub struct Relay {
     /// The database.
     pub pool: Pool,
-    /// The queue's sending half.
+    /// The queue's publisher.
     pub publisher: Arc<dyn Publisher>,
-    /// Told when a job was accepted.
+    /// Notified when a job is accepted.
     pub wake: Arc<Notify>,
-    /// Told how the queue was found.
+    /// Receives the result of each call to the queue.
     pub queue: watch::Sender<QueueState>,
 }
 
@@ -44,14 +44,14 @@ impl std::fmt::Debug for Relay {
     }
 }
 
-/// What one step did.
+/// The outcome of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing was to be sent, or other relays have it.
+    /// There was nothing to send, or other relays have leased it.
     Idle,
-    /// Everything taken was sent: so many jobs.
+    /// All jobs of the batch were sent. Holds their number.
     Sent(usize),
-    /// The queue did not take all of it; the rest is back in the outbox.
+    /// The queue rejected some jobs. They are back in the outbox.
     Partly {
         /// Jobs sent.
         sent: usize,
@@ -60,28 +60,28 @@ pub enum Step {
     },
 }
 
-/// Why a step did not get to its end. What was taken and not marked is sent again.
+/// A step failed. Leased jobs that are not marked are sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
-    /// The outbox could not be read or marked.
+    /// The outbox could not be read or updated.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The queue did not take the batch.
+    /// The batch could not be sent.
     #[error(transparent)]
     Queue(#[from] QueueError),
 }
 
 impl Relay {
-    /// Publishes until `shutdown`; a batch that is under way is finished first.
+    /// Publishes jobs until `shutdown`. A batch that has begun is finished first.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut failures = 0;
         while !shutdown.is_cancelled() {
             match self.publish_once().await {
                 Ok(Step::Sent(MAX_BATCH)) => failures = recovered(failures),
-                // less than a full batch was all there was
+                // a batch that is not full has emptied the outbox
                 Ok(Step::Idle | Step::Sent(_)) => {
                     failures = recovered(failures);
-                    wait(&shutdown, LOOK_INTERVAL, self.wake.notified()).await;
+                    wait(&shutdown, CHECK_INTERVAL, self.wake.notified()).await;
                 }
                 Ok(Step::Partly { .. }) => {
                     failures += 1;
@@ -94,7 +94,7 @@ impl Relay {
                     } else {
                         log::Level::Debug
                     };
-                    log::log!(level, error:%; "jobs can't be published now; trying again");
+                    log::log!(level, error:%; "could not publish jobs; trying again");
                     pause(&shutdown, failures).await;
                 }
             }
@@ -104,7 +104,7 @@ impl Relay {
     /// Sends one batch, if there is anything to send.
     ///
     /// # Errors
-    /// When the database or the queue does not answer.
+    /// Returns an error if the database or the queue fails.
     pub async fn publish_once(&self) -> Result<Step, RelayError> {
         let batch = self.lease().await?;
         if batch.is_empty() {
@@ -118,7 +118,7 @@ impl Relay {
             Err(error) => {
                 self.queue.send_replace(QueueState::Unreachable);
                 metrics::counter!(OUTBOX_FAILURES).increment(batch.len() as u64);
-                self.give_back(batch.iter().map(|message| message.job_id).collect())
+                self.release(batch.iter().map(|message| message.job_id).collect())
                     .await?;
                 Err(error.into())
             }
@@ -138,7 +138,7 @@ impl Relay {
             .unwrap_or_else(|_elapsed| {
                 let seconds = PUBLISH_TIMEOUT.as_secs();
                 Err(QueueError::Unavailable(format!(
-                    "no answer within {seconds} s"
+                    "no response within {seconds} s"
                 )))
             })
     }
@@ -157,9 +157,9 @@ impl Relay {
         }
         metrics::counter!(OUTBOX_FAILURES).increment(failed_count as u64);
         for (id, reason) in &failed {
-            log::warn!("job.id":% = id, error = reason; "the queue did not take a job; trying again");
+            log::warn!("job.id":% = id, error = reason; "the queue rejected a job; trying again");
         }
-        self.give_back(failed.into_iter().map(|(id, _)| id).collect())
+        self.release(failed.into_iter().map(|(id, _)| id).collect())
             .await?;
         Ok(Step::Partly {
             sent: sent_count,
@@ -167,22 +167,22 @@ impl Relay {
         })
     }
 
-    async fn give_back(&self, ids: Vec<JobId>) -> Result<(), DatabaseError> {
+    async fn release(&self, ids: Vec<JobId>) -> Result<(), DatabaseError> {
         self.pool
             .run(move |connection| outbox::release_unpublished(connection, &ids))
             .await
     }
 }
 
-/// Says so if there were failures, and forgets them.
+/// Logs the recovery if there were failures. Returns the new number of failures, 0.
 fn recovered(failures: u32) -> u32 {
     if failures > 0 {
-        log::info!("jobs are published again");
+        log::info!("jobs can be published again");
     }
     0
 }
 
-/// For the queue or the database to recover: no job that is accepted meanwhile ends it.
+/// Waits for the queue or the database to recover. Newly accepted jobs do not shorten the wait.
 async fn pause(shutdown: &CancellationToken, failures: u32) {
     wait(
         shutdown,

@@ -1,5 +1,5 @@
-//! Sees to what time has overtaken: lost messages, jobs that nobody did in time, results and jobs that are kept no
-//! longer. Every API process runs one; a lock in the database lets one at a time do the work.
+//! The sweeper handles lost messages, overdue jobs and expired rows. Every API process runs one; a database lock lets only
+//! one of them work at a time.
 
 use std::time::Duration;
 
@@ -9,33 +9,33 @@ use shared_model::job_store::sweeps;
 
 use crate::telemetry::SWEPT;
 
-/// Sweeps at an interval.
+/// Sweeps at regular intervals.
 #[derive(Debug, Clone)]
 pub struct Sweeper {
     /// The database.
     pub pool: Pool,
-    /// How often it looks.
+    /// The average time between two sweeps.
     pub interval: Duration,
-    /// How long a published job may go unclaimed before its message counts as lost; doubles with each time.
+    /// How long a published job may stay unclaimed before its message counts as lost. Doubles with each republication.
     pub republish_after: Duration,
 }
 
 impl Sweeper {
-    /// Sweeps for ever.
+    /// Sweeps forever.
     pub async fn run(self) {
         loop {
-            // several processes that started together look at different times
+            // jitter, so that processes that started together sweep at different times
             tokio::time::sleep(self.interval.mul_f64(0.5 + fastrand::f64())).await;
             if let Err(error) = self.sweep_once().await {
-                log::debug!(error:%; "could not sweep; trying again later");
+                log::debug!(error:%; "sweep failed; trying again later");
             }
         }
     }
 
-    /// Does all there is to do.
+    /// Runs every kind of sweep once.
     ///
     /// # Errors
-    /// When the database does not answer; the rest is left to the next time.
+    /// Returns an error if a statement fails. The next sweep continues.
     pub async fn sweep_once(&self) -> Result<(), DatabaseError> {
         let republish_after = self.republish_after;
         self.sweep("republished", move |connection| {
@@ -48,7 +48,7 @@ impl Sweeper {
         self.sweep("jobs", sweeps::delete_expired_jobs).await
     }
 
-    /// Runs one kind of sweep until it finds less than a batch.
+    /// Repeats one kind of sweep until it finds less than a full batch.
     async fn sweep<F>(&self, kind: &'static str, sweep: F) -> Result<(), DatabaseError>
     where
         F: Fn(&mut PgConnection) -> Result<usize, DatabaseError> + Clone + Send + 'static,

@@ -1,4 +1,4 @@
-//! What a client may ask of a calendar job, checked.
+//! The options of a calendar, for a job or a feed.
 
 use std::str::FromStr;
 
@@ -15,9 +15,9 @@ use crate::request::query::{Query, window_days};
 
 const MEMBERS: [&str; 5] = ["completed", "window", "component", "alarm", "name"];
 
-/// What one source says of each option.
+/// The options in the query, or those in the body.
 #[derive(Debug, Default)]
-struct Given {
+struct Options {
     completed: Option<bool>,
     window: Option<i32>,
     component: Option<Component>,
@@ -25,13 +25,13 @@ struct Given {
     name: Option<CalendarName>,
 }
 
-/// Reads a request from the URL's query and the body. Either may give an option, or both the same.
+/// Reads the options from the URL's query and the body. An option may be in either, or in both with the same value.
 ///
 /// # Errors
-/// When a member of the body is unknown, an option is not what it should be, or the two contradict.
+/// Returns an error if a member of the body is unknown, an option is invalid, or the query and the body differ.
 pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, InputError> {
-    let query = Given::in_query(query)?;
-    let body = body.map_or_else(|| Ok(Given::default()), Given::in_body)?;
+    let query = Options::in_query(query)?;
+    let body = body.map_or_else(|| Ok(Options::default()), Options::in_body)?;
     Ok(CalendarRequest {
         filter: TodoFilter {
             completed: agreed("completed", query.completed, body.completed)?,
@@ -45,7 +45,7 @@ pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, Inp
     })
 }
 
-impl Given {
+impl Options {
     fn in_query(query: &Query) -> Result<Self, InputError> {
         let TodoFilter { completed, window } = query.todo_filter()?;
         Ok(Self {
@@ -73,7 +73,7 @@ impl Given {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map")]
+#[expect(clippy::needless_pass_by_value, reason = "so that `map` can call it")]
 fn window(value: Value) -> Result<i32, InputError> {
     match value.as_i64() {
         Some(days) => window_days(days),
@@ -97,7 +97,7 @@ fn agreed<T: PartialEq>(
 ) -> Result<Option<T>, InputError> {
     match (query, body) {
         (Some(query), Some(body)) if query != body => Err(InputError::invalid(format!(
-            "{name} is given in the query and in the body, and not alike"
+            "{name} has different values in the query and in the body"
         ))),
         (query, body) => Ok(query.or(body)),
     }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_given_means_the_default_calendar() {
+    fn without_options_the_calendar_is_the_default_one() {
         for body in [
             json!(null),
             json!({}),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_may_come_in_the_query_in_the_body_or_in_both_alike() {
+    fn an_option_may_be_in_the_query_in_the_body_or_equal_in_both() {
         let all =
             r#"{"completed":false,"window":7,"component":"both","alarm":"-PT15M","name":"Work"}"#;
         let query = "completed=false&window=7&component=both&alarm=-pt15m&name=+Work+&unknown=1";
@@ -140,9 +140,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_error_names_the_invalid_option() {
         for (query, body, words) in [
-            ("", json!({"windw": 5}), "there is no member \"windw\" here"),
+            ("", json!({"windw": 5}), "unknown member \"windw\""),
             (
                 "",
                 json!({"window": "5"}),
@@ -168,7 +168,7 @@ mod tests {
                 json!({"completed": "true"}),
                 "completed must be true or false",
             ),
-            ("", json!({"component": 1}), "component must be text"),
+            ("", json!({"component": 1}), "component must be a string"),
             (
                 "",
                 json!({"component": "events"}),
@@ -187,7 +187,7 @@ mod tests {
             (
                 "completed=true",
                 json!({"completed": false}),
-                "completed is given in the query and in the body, and not alike",
+                "completed has different values in the query and in the body",
             ),
         ] {
             assert_eq!(read_as_json(query, body).unwrap_err(), words);

@@ -1,10 +1,10 @@
-//! The forms of a time that the API takes.
+//! The formats in which the API accepts a deadline.
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 
-/// Reads a time and turns it into UTC: a date (midnight), or a date, `T` or a space, hours and minutes, perhaps seconds,
-/// perhaps a fraction (kept to the microsecond), perhaps `Z` or an offset. `None`: it is none of these, or not within
-/// the years 1 to 9999.
+/// Parses a deadline and converts it to UTC. Accepts a date, which means midnight, or a date and a time separated by `T`
+/// or a space. Seconds, a fraction (truncated to microseconds), and `Z` or an offset are optional. Returns `None` for any
+/// other format, and if the year is not within 1 to 9999.
 pub fn parse(text: &str) -> Option<NaiveDateTime> {
     let mut rest = text.as_bytes();
     let date = date(&mut rest)?;
@@ -45,7 +45,7 @@ fn time(rest: &mut &[u8]) -> Option<NaiveTime> {
     NaiveTime::from_hms_micro_opt(hour, minute, second, micros)
 }
 
-/// In microseconds; further digits are dropped.
+/// Returns microseconds. Further digits are dropped.
 fn fraction(rest: &mut &[u8]) -> Option<u32> {
     let mut micros = digits(rest, 1)?.checked_mul(100_000)?;
     let mut place = 10_000;
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_accepted_form_is_turned_into_utc() {
+    fn every_accepted_format_is_converted_to_utc() {
         for (text, utc) in [
             ("2023-02-27", "2023-02-27T00:00:00"),
             ("2023-02-27T12:34", "2023-02-27T12:34:00"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_other_form_is_refused() {
+    fn every_other_format_is_refused() {
         for text in [
             "",
             " ",

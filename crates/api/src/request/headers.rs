@@ -1,4 +1,4 @@
-//! The two headers by which a client says how it wants a job accepted: `Idempotency-Key` and `Prefer: wait`.
+//! The request headers for creating a job: `Idempotency-Key` and `Prefer: wait`.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::request::input_error::InputError;
 
 /// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/>
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Says that the answer is that of an earlier, equal request.
+/// Marks a response that repeats the response to an earlier, equal request.
 pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// <https://www.rfc-editor.org/rfc/rfc7240>
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// Says which preference was followed.
+/// Says which preference the server followed.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
-/// The longest key: that of the column.
+/// The maximum length of a key, which is that of the database column.
 const MAX_KEY_LENGTH: usize = 255;
-/// The longest that a request is kept waiting.
+/// The longest time that a request can wait.
 const MAX_WAIT_SECONDS: u64 = 20;
 
-/// The client's name for its request, quoted or not.
+/// Returns the client's key for its request, without quotes.
 ///
 /// # Errors
-/// When it is given twice, empty, too long, or holds anything but printable ASCII.
+/// Returns an error if there are two keys, or if the key is empty, too long, or contains anything but printable ASCII.
 pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, InputError> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
     let Some(value) = values.next() else {
@@ -43,13 +43,13 @@ pub fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, InputErr
         Ok(Some(key.to_owned()))
     } else {
         Err(InputError::invalid(
-            "Idempotency-Key must be given once and have 1 to 255 printable ASCII characters without spaces",
+            "Idempotency-Key must appear once and have 1 to 255 printable ASCII characters, without spaces",
         ))
     }
 }
 
-/// How long the client would wait for the job's end. What is no whole number of seconds is no preference, and what is
-/// longer than the limit is cut to it.
+/// Returns how long the client is willing to wait for the end of its job, at most `MAX_WAIT_SECONDS`. A preference that
+/// is not a whole number of seconds is ignored.
 pub fn preferred_wait(request: &HttpRequest) -> Option<Duration> {
     let values = request.headers().get_all(PREFER);
     let preferences = values.filter_map(|value| value.to_str().ok());
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_may_be_quoted_and_has_bounds() {
+    fn a_key_may_be_quoted_and_has_a_maximum_length() {
         let longest = "k".repeat(255);
         for (value, wanted) in [("abc", "abc"), ("\"abc\"", "abc"), (&longest, &longest)] {
             assert_eq!(key(value).unwrap().as_deref(), Some(wanted));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_found_among_other_preferences_and_has_a_limit() {
+    fn a_wait_is_found_among_other_preferences_and_is_limited() {
         let wait = |value: &str| {
             let request = TestRequest::default().insert_header((PREFER, value));
             preferred_wait(&request.to_http_request()).map(|wait| wait.as_secs())

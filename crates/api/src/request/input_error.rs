@@ -5,14 +5,14 @@ use std::borrow::Cow;
 /// A value that a client sent is invalid. The message names the value and says what it must be.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
-    /// An object has a member that this resource does not have.
-    #[error("there is no member {member:?} here")]
+    /// A JSON object has an unknown member.
+    #[error("unknown member {member:?}")]
     UnknownMember {
         /// The member's name.
         member: String,
     },
     /// A new todo has no title.
-    #[error("a todo needs a title")]
+    #[error("title is required")]
     MissingTitle,
     /// Any other invalid value.
     #[error("{0}")]

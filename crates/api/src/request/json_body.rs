@@ -1,4 +1,4 @@
-//! A request's body: a JSON object, or nothing.
+//! The body of a request: a JSON object, or nothing.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::request::members::Members;
 
-/// The longest body, in bytes. A todo of the longest texts, every character escaped, needs a tenth of it.
+/// The maximum length of a body, in bytes. The longest todo needs a tenth of this, even if every character is escaped.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long a body may take: a phone sends the longest in a second.
+/// The time limit for receiving a body. A phone needs a second for the longest body.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A request body was refused.
@@ -26,10 +26,10 @@ pub enum BodyError {
     #[error("the body is longer than {0} bytes")]
     TooLarge(usize),
     /// The body did not arrive in time.
-    #[error("the body did not come in time")]
+    #[error("the body did not arrive in time")]
     TooSlow,
     /// The request's headers say that the body is compressed or is not JSON.
-    #[error("the body must be JSON, uncompressed, with Content-Type: application/json")]
+    #[error("the body must be uncompressed JSON with Content-Type: application/json")]
     UnsupportedType,
     /// The body can't be read or is not a JSON object. The text says why.
     #[error("{0}")]
@@ -61,10 +61,10 @@ impl FromRequest for JsonBody {
 }
 
 impl JsonBody {
-    /// The object's members; `None` if there is no body.
+    /// Returns the members of the object, or `None` if the body is empty.
     ///
     /// # Errors
-    /// When the body is no JSON object.
+    /// Returns an error if the body is not a JSON object.
     pub fn members(self) -> Result<Option<Members>, BodyError> {
         if self.0.is_empty() {
             return Ok(None);
@@ -75,23 +75,23 @@ impl JsonBody {
                 "the body must be a JSON object".into(),
             )),
             Err(error) => Err(BodyError::Malformed(format!(
-                "the body is not JSON: {error}"
+                "the body is not valid JSON: {error}"
             ))),
         }
     }
 
-    /// The object's members.
+    /// Returns the members of the object.
     ///
     /// # Errors
-    /// When there is no body, or it is no JSON object.
+    /// Returns an error if the body is empty or is not a JSON object.
     pub fn required_members(self) -> Result<Members, BodyError> {
         self.members()?.ok_or(BodyError::Malformed(
-            "the body must be a JSON object, and is empty".into(),
+            "the body is empty; it must be a JSON object".into(),
         ))
     }
 }
 
-/// As the original's framework decides, and not saying is fine too.
+/// Accepts the content types that the original's framework accepts, and a request without one.
 fn is_json(request: &HttpRequest) -> bool {
     let content_type = request.content_type();
     let encoded = request
@@ -126,22 +126,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_object_is_told_and_where_it_breaks() {
+    fn anything_but_a_json_object_is_refused_with_the_position_of_the_error() {
         for (text, words) in [
             ("null", "the body must be a JSON object"),
             ("[]", "the body must be a JSON object"),
             ("\"{}\"", "the body must be a JSON object"),
             (
                 "{\"a\":}",
-                "the body is not JSON: expected value at line 1 column 6",
+                "the body is not valid JSON: expected value at line 1 column 6",
             ),
             (
                 "{}x",
-                "the body is not JSON: trailing characters at line 1 column 3",
+                "the body is not valid JSON: trailing characters at line 1 column 3",
             ),
             (
                 "{\"a\":\"\\ud800\"}",
-                "the body is not JSON: unexpected end of hex escape at line 1 column 13",
+                "the body is not valid JSON: unexpected end of hex escape at line 1 column 13",
             ),
         ] {
             assert_eq!(
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_nested_without_end_is_refused_and_not_followed() {
+    fn a_deeply_nested_body_is_refused_without_a_stack_overflow() {
         let deep = "[".repeat(MAX_BODY_BYTES);
         let error = body(deep).members().unwrap_err().to_string();
         assert!(error.contains("recursion limit"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_never_comes_is_not_waited_for() {
+    async fn a_body_that_never_arrives_is_refused_after_the_time_limit() {
         let mut payload: Payload = Payload::Stream {
             payload: Box::pin(futures_util::stream::pending()),
         };
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_body_is_no_members_and_an_empty_object_is_some() {
+    fn an_empty_body_has_no_members_object_and_an_empty_object_has_one() {
         assert!(body("").members().unwrap().is_none());
         assert!(body("{}").members().unwrap().unwrap().is_empty());
     }

@@ -14,7 +14,7 @@ impl From<Value> for Members {
     fn from(value: Value) -> Self {
         match value {
             Value::Object(members) => Self(members),
-            other => panic!("{other} is no object"),
+            other => panic!("{other} is not an object"),
         }
     }
 }
@@ -61,7 +61,7 @@ pub fn boolean(name: &str, value: &Value) -> Result<bool, InputError> {
 pub fn text(name: &str, value: Value) -> Result<String, InputError> {
     match value {
         Value::String(text) => Ok(text),
-        _ => Err(InputError::invalid(format!("{name} must be text"))),
+        _ => Err(InputError::invalid(format!("{name} must be a string"))),
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_control_character_is_refused_by_name_wherever_it_stands() {
+    fn a_control_character_is_refused_by_name_at_any_position() {
         for (control, name) in [
             ("\0", "U+0000"),
             ("\r", "U+000D"),

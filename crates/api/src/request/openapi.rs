@@ -6,11 +6,11 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-/// A todo to be added.
+/// A new todo.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NewTodo {
-    /// 1 to 80 characters after trimming; no control characters but TAB and line feed.
+    /// 1 to 80 characters after trimming. No control characters except TAB and line feed.
     #[schema(
         min_length = 1,
         max_length = 80,
@@ -23,14 +23,16 @@ pub(crate) struct NewTodo {
         pattern = r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
     )]
     description: Option<String>,
+    /// False if absent.
     #[schema(nullable = false)]
     completed: Option<bool>,
-    /// `T` or a space, an optional fraction, an optional `Z` or offset; UTC without one; or a bare date.
+    /// A date, or a date and a time separated by `T` or a space. Seconds, a fraction and `Z` or an offset are optional. A
+    /// time without an offset is UTC.
     #[schema(example = "2023-02-27T09:30:00+10:00")]
     deadline_at: Option<String>,
 }
 
-/// What changes in a todo.
+/// The changes to a todo. Absent members stay unchanged.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TodoChanges {
@@ -52,50 +54,51 @@ pub(crate) struct TodoChanges {
     deadline_at: Option<String>,
 }
 
-/// Which todos are listed.
+/// Which todos to list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct TodoFilter {
-    /// Only those that are completed, or that are not.
+    /// Only completed todos, or only todos that are not completed.
     completed: Option<bool>,
-    /// Only those whose deadline is no later than in so many days.
+    /// Only todos whose deadline is at most this many days from now. Overdue todos are included.
     #[param(minimum = -36525, maximum = 36525)]
     window: Option<i32>,
 }
 
-/// Which part of a list.
+/// Which page of a list to return.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
+    /// The maximum number of entries on the page.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u16>,
-    /// As the Link header of the last page has it.
+    /// The cursor from the Link header of the previous page.
     cursor: Option<String>,
 }
 
-/// What goes into a calendar, and in which form.
+/// The todos in a calendar, and their form.
 #[derive(Debug, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CalendarOptions {
-    /// Only todos that are completed, or that are not.
+    /// Only completed todos, or only todos that are not completed.
     completed: Option<bool>,
-    /// Only todos whose deadline is no later than in so many days.
+    /// Only todos whose deadline is at most this many days from now. Overdue todos are included.
     #[schema(minimum = -36525, maximum = 36525)]
     #[param(minimum = -36525, maximum = 36525)]
     window: Option<i32>,
     component: Option<Component>,
-    /// When to remind of an open todo: a duration from its deadline.
+    /// The time of the reminder for an open todo, relative to its deadline.
     #[schema(example = "-PT15M")]
     #[param(example = "-PT15M")]
     alarm: Option<String>,
-    /// What calendar programs call it.
+    /// The name that calendar programs display.
     #[schema(min_length = 1, max_length = 80)]
     #[param(max_length = 80)]
     name: Option<String>,
 }
 
-/// What a todo becomes in the calendar.
+/// The calendar components that represent a todo.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Component {
@@ -112,13 +115,14 @@ pub(crate) struct TodoPath {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-pub(crate) struct JobPath {
+pub(crate) struct UuidPath {
     id: Uuid,
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Header)]
 pub(crate) struct IfNoneMatch {
+    /// The `ETag` of the copy that the client has.
     #[param(rename = "If-None-Match")]
     etag: Option<String>,
 }

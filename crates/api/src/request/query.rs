@@ -1,4 +1,4 @@
-//! The parameters of a URL's query.
+//! The query parameters of a URL.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -11,11 +11,11 @@ use shared_model::todo::{TodoFilter, WINDOW_MAX_DAYS};
 
 use crate::request::input_error::InputError;
 
-/// How many entries of a list can be asked for at once.
-const PAGE: RangeInclusive<u16> = 1..=1000;
+/// The allowed values of `limit`.
+const LIMITS: RangeInclusive<u16> = 1..=1000;
 
-/// The parameters of a URL's query. Unknown ones are ignored, an empty value counts as none, and of a repeated one the
-/// first counts: as the original reads them, and as a form sends them.
+/// The query parameters of a URL. As in the original, unknown parameters are ignored, the first of repeated parameters
+/// counts, and an empty value, which HTML forms send, counts as absent.
 #[derive(Debug, Default)]
 pub struct Query(Vec<(String, String)>);
 
@@ -29,23 +29,23 @@ impl FromRequest for Query {
 }
 
 impl Query {
-    /// Reads the part of a URL after the question mark.
+    /// Parses the part of a URL after the question mark.
     pub fn parse(text: &str) -> Self {
-        // every text is a list of pairs
+        // every text is a valid list of pairs, so this does not fail
         web::Query::<Vec<(String, String)>>::from_query(text)
             .map_or_else(|_| Self::default(), |pairs| Self(pairs.into_inner()))
     }
 
-    /// A parameter's text.
+    /// Returns the value of a parameter, if it is present.
     pub fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(key, _)| key == name)?;
         Some(value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// A parameter read as what it should be, which `expected` says, such as "a whole number".
+    /// Parses the value of a parameter. `expected` describes valid values in the error message, such as "a whole number".
     ///
     /// # Errors
-    /// When it is something else.
+    /// Returns an error if the value is invalid.
     pub fn value<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, InputError> {
         let parse = |text: &str| {
             text.parse().or(Err(InputError::invalid(format!(
@@ -55,10 +55,10 @@ impl Query {
         self.text(name).map(parse).transpose()
     }
 
-    /// Which todos are meant.
+    /// Returns the filter that `completed` and `window` describe.
     ///
     /// # Errors
-    /// When `completed` or `window` is none.
+    /// Returns an error if one of them is invalid.
     pub fn todo_filter(&self) -> Result<TodoFilter, InputError> {
         let completed = self.value("completed", "true or false")?;
         let window = self.value("window", "a whole number of days")?;
@@ -68,48 +68,46 @@ impl Query {
         })
     }
 
-    /// How many entries of a list are asked for.
+    /// Returns the maximum number of entries in the response.
     ///
     /// # Errors
-    /// When `limit` is no number, or out of bounds.
+    /// Returns an error if `limit` is not a number or is out of bounds.
     pub fn limit(&self) -> Result<Option<u16>, InputError> {
         let Some(limit) = self.value::<i64>("limit", "a whole number")? else {
             return Ok(None);
         };
         match u16::try_from(limit) {
-            Ok(limit) if PAGE.contains(&limit) => Ok(Some(limit)),
+            Ok(limit) if LIMITS.contains(&limit) => Ok(Some(limit)),
             _ => Err(InputError::invalid(format!(
                 "limit must be from {} to {}",
-                PAGE.start(),
-                PAGE.end()
+                LIMITS.start(),
+                LIMITS.end()
             ))),
         }
     }
 
-    /// After which entry of a list to go on; `cursor` reads its form.
+    /// Returns the position after which the list continues. `decode` decodes the cursor.
     ///
     /// # Errors
-    /// When there is one and it is none.
+    /// Returns an error if the cursor is malformed.
     pub fn after<T>(
         &self,
-        cursor: impl FnOnce(&str) -> Option<T>,
+        decode: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, InputError> {
         let Some(text) = self.text("cursor") else {
             return Ok(None);
         };
-        match cursor(text) {
+        match decode(text) {
             Some(position) => Ok(Some(position)),
-            None => Err(InputError::invalid(
-                "cursor must be one that a Link header gave",
-            )),
+            None => Err(InputError::invalid("the cursor is malformed")),
         }
     }
 }
 
-/// A `window` within its bounds.
+/// Checks that a `window` is within its bounds.
 ///
 /// # Errors
-/// When it is wider.
+/// Returns an error if it is not.
 pub fn window_days(days: i64) -> Result<i32, InputError> {
     i32::try_from(days)
         .ok()
@@ -126,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_counts_and_an_empty_one_is_none() {
+    fn the_first_of_repeated_parameters_counts_and_an_empty_one_is_absent() {
         let query = Query::parse("completed=true&completed=false&limit=&window=%2D5&other=%ff");
         assert_eq!(
             query.todo_filter().unwrap(),
@@ -139,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn the_error_names_the_invalid_parameter() {
         for (text, words) in [
             ("completed=True", "completed must be true or false"),
             ("completed=1", "completed must be true or false"),

@@ -1,4 +1,4 @@
-//! What a client may write into a todo, checked.
+//! The members of a todo that a client may set.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -12,7 +12,7 @@ use crate::request::members::{Members, boolean, printable_text, text};
 
 const MEMBERS: [&str; 4] = ["title", "description", "completed", "deadline_at"];
 
-/// A todo to be stored.
+/// A todo to store.
 #[derive(Debug, PartialEq, Eq, Insertable)]
 #[diesel(table_name = todos, treat_none_as_default_value = false)]
 pub struct NewTodo {
@@ -30,7 +30,8 @@ impl NewTodo {
     /// Reads the members of a new todo.
     ///
     /// # Errors
-    /// When one is unknown, the title is missing, or one is not what it should be; looked for in this order.
+    /// Returns an error if a member is unknown, the title is missing, or a value is invalid. These are checked in this
+    /// order.
     pub fn read(mut members: Members) -> Result<Self, InputError> {
         members.allow_only(&MEMBERS)?;
         Ok(Self {
@@ -42,7 +43,7 @@ impl NewTodo {
     }
 }
 
-/// What changes in a todo; `None` stays as it is.
+/// The changes to a todo. `None` leaves a column unchanged.
 #[derive(Debug, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = todos)]
 pub struct TodoChanges {
@@ -57,10 +58,10 @@ pub struct TodoChanges {
 }
 
 impl TodoChanges {
-    /// Reads the members that change.
+    /// Reads the members to change.
     ///
     /// # Errors
-    /// When one is unknown or not what it should be.
+    /// Returns an error if a member is unknown or its value is invalid.
     pub fn read(mut members: Members) -> Result<Self, InputError> {
         members.allow_only(&MEMBERS)?;
         Ok(Self {
@@ -71,7 +72,7 @@ impl TodoChanges {
         })
     }
 
-    /// Whether nothing changes.
+    /// Returns whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         let Self {
             title,
@@ -107,7 +108,10 @@ fn description(value: Value) -> Result<Option<String>, InputError> {
     Ok(Some(description))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "as its siblings")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "has the same signature as the other readers"
+)]
 fn completed(value: Value) -> Result<bool, InputError> {
     boolean("completed", &value)
 }
@@ -135,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_alone_makes_a_todo() {
+    fn a_todo_needs_only_a_title() {
         let todo = new_todo(json!({"title": " \tPay the rent\n "})).unwrap();
         assert_eq!(todo.title, "Pay the rent");
         assert_eq!(
@@ -145,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_members_are_looked_for_before_a_missing_title() {
+    fn an_unknown_member_is_reported_before_a_missing_title() {
         for member in ["id", "colour", "created_at", "Title"] {
             let error = NewTodo::read(Members::from(json!({ member: 1 }))).unwrap_err();
             assert!(
@@ -160,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_counted_in_characters() {
+    fn lengths_are_counted_in_characters() {
         let longest = "\u{1f468}".repeat(TITLE_MAX_CHARS);
         assert_eq!(
             new_todo(json!({"title": format!(" {longest} ")}))
@@ -182,12 +186,26 @@ mod tests {
     }
 
     #[test]
-    fn a_member_of_the_wrong_type_is_named() {
+    fn texts_must_not_contain_control_characters() {
+        for (todo, name) in [
+            (json!({"title": "a\0b"}), "title"),
+            (json!({"title": "a", "description": "\0"}), "description"),
+        ] {
+            assert_eq!(
+                new_todo(todo).unwrap_err(),
+                format!("{name} must not contain the control character U+0000")
+            );
+        }
+        assert!(new_todo(json!({"title": "a\tb\nc", "description": "\t\n"})).is_ok());
+    }
+
+    #[test]
+    fn the_error_names_a_member_of_the_wrong_type() {
         for (member, value, words) in [
-            ("title", json!(null), "title must be text"),
-            ("title", json!(7), "title must be text"),
-            ("title", json!(["x"]), "title must be text"),
-            ("description", json!({}), "description must be text"),
+            ("title", json!(null), "title must be a string"),
+            ("title", json!(7), "title must be a string"),
+            ("title", json!(["x"]), "title must be a string"),
+            ("description", json!({}), "description must be a string"),
             ("completed", json!(null), "completed must be true or false"),
             ("completed", json!(1), "completed must be true or false"),
             (
@@ -198,9 +216,9 @@ mod tests {
             (
                 "deadline_at",
                 json!(1_677_456_000),
-                "deadline_at must be text",
+                "deadline_at must be a string",
             ),
-            ("deadline_at", json!(false), "deadline_at must be text"),
+            ("deadline_at", json!(false), "deadline_at must be a string"),
         ] {
             let mut members = json!({"title": "x"});
             members[member] = value;
@@ -211,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn null_clears_what_may_be_empty_and_a_member_left_out_stays() {
+    fn null_clears_an_optional_member_and_an_absent_member_stays_unchanged() {
         let changes = TodoChanges::read(Members::from(
             json!({"description": null, "deadline_at": null}),
         ))

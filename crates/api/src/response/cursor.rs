@@ -1,4 +1,5 @@
-//! A place in a list as text that goes through a URL as it is: microseconds since 1970, a dot, an id.
+//! A cursor: the position in a list as text that needs no escapes in a URL. It consists of the microseconds since 1970, a
+//! dot and an id.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -6,15 +7,15 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, Utc};
 
-/// Postgres's times begin later than chrono's; no row was made outside these years.
+/// PostgreSQL's range of timestamps is smaller than chrono's. No row was created outside these years.
 const YEARS: RangeInclusive<i32> = 1..=9999;
 
-/// Writes a place.
+/// Encodes a position.
 pub fn encode(created_at: DateTime<Utc>, id: impl Display) -> String {
     format!("{}.{id}", created_at.timestamp_micros())
 }
 
-/// Reads a place. `None`: it is none.
+/// Decodes a cursor. Returns `None` if it is malformed.
 pub fn decode<Id: FromStr>(cursor: &str) -> Option<(DateTime<Utc>, Id)> {
     let (micros, id) = cursor.split_once('.')?;
     let created_at = DateTime::from_timestamp_micros(micros.parse().ok()?)?;
@@ -29,14 +30,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_comes_back_to_the_microsecond() {
+    fn a_cursor_keeps_microseconds() {
         let at = DateTime::from_timestamp_micros(1_677_456_000_123_456).unwrap();
         assert_eq!(encode(at, 42), "1677456000123456.42");
         assert_eq!(decode::<i32>("1677456000123456.42"), Some((at, 42)));
     }
 
     #[test]
-    fn what_is_no_cursor_is_told() {
+    fn a_malformed_cursor_is_refused() {
         for cursor in [
             "",
             ".",

@@ -1,4 +1,4 @@
-//! A result on its way to a client: in which coding, under which `ETag`, and how long.
+//! The response body of a calendar: its content coding, its `ETag` and its length.
 
 use std::io;
 
@@ -13,26 +13,26 @@ use shared_model::results::ResultSummary;
 
 use crate::response::stored_calendar::{self, ReadError};
 
-/// How the bytes of a result are sent.
+/// The content coding of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// As they are stored.
+    /// The bytes as they are stored.
     Gzip,
-    /// Decompressed.
+    /// The decompressed bytes.
     Identity,
 }
 
-/// The client accepts neither of the codings.
+/// The client accepts neither gzip nor identity encoding.
 #[derive(Debug, thiserror::Error)]
 #[error("the client accepts neither gzip nor identity encoding")]
 pub struct NotAcceptable;
 
 impl Coding {
-    /// The one that the client likes best; gzipped of two that it likes alike, as it is stored so
-    /// (<https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3>).
+    /// Returns the coding that the client prefers (<https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3>). Without a
+    /// preference between the two it is gzip, because results are stored in that form.
     ///
     /// # Errors
-    /// When the client refuses both.
+    /// Returns an error if the client accepts neither.
     pub fn negotiate(request: &HttpRequest) -> Result<Self, NotAcceptable> {
         let AcceptEncoding(accepted) =
             AcceptEncoding::parse(request).unwrap_or(AcceptEncoding(Vec::new()));
@@ -43,7 +43,7 @@ impl Coding {
             let any = || accepted.iter().find(|item| item.item == Preference::Any);
             named.or_else(any).map(|item| item.quality)
         };
-        // who names no codings gets none; as it is can always be sent, unless it is refused
+        // without Accept-Encoding, send identity; identity is always acceptable unless the client excludes it
         let gzip = quality_of(&Encoding::gzip()).unwrap_or(Quality::ZERO);
         let identity = quality_of(&Encoding::identity());
         if gzip > Quality::ZERO && identity.is_none_or(|identity| gzip >= identity) {
@@ -55,7 +55,7 @@ impl Coding {
         }
     }
 
-    /// The `ETag` of a result in this coding: the SHA-256 of the bytes that are sent.
+    /// Returns the `ETag` of a result in this coding: the SHA-256 of the bytes that are sent.
     pub fn etag(self, result: &ResultSummary) -> EntityTag {
         let sha256 = match self {
             Self::Gzip => &result.gzip_sha256,
@@ -65,17 +65,17 @@ impl Coding {
     }
 }
 
-/// What the client has already, by its `If-None-Match`.
+/// The copies that the client has, according to `If-None-Match`.
 #[derive(Debug)]
 pub struct ClientCopies(Option<IfNoneMatch>);
 
 impl ClientCopies {
-    /// As `request` says.
+    /// Reads the header of `request`.
     pub fn of(request: &HttpRequest) -> Self {
         Self(request.get_header())
     }
 
-    /// Whether what `etag` names is among them.
+    /// Returns whether the client has the copy with this `ETag`.
     pub fn include(&self, etag: &EntityTag) -> bool {
         match &self.0 {
             Some(IfNoneMatch::Any) => true,
@@ -85,8 +85,8 @@ impl ClientCopies {
     }
 }
 
-/// Finishes the answer with a calendar: gzipped as it is stored, or decompressed while it is sent. `parts` are the
-/// gzipped calendar's; without them only the headers are wanted.
+/// Completes a response with a calendar, which is decompressed while it is sent if `coding` is identity. `parts` are the
+/// parts of the gzipped calendar; `None` means that the client asked only for the headers.
 pub fn calendar_body(
     response: &mut HttpResponseBuilder,
     coding: Coding,
@@ -105,7 +105,8 @@ pub fn calendar_body(
         let nothing = stream::empty::<io::Result<Bytes>>();
         return response.body(SizedStream::new(length, nothing));
     };
-    let parts = parts.inspect_err(|error| log::warn!(error:%; "a calendar broke off"));
+    let parts =
+        parts.inspect_err(|error| log::warn!(error:%; "could not send the rest of a calendar"));
     match coding {
         Coding::Gzip => response.body(SizedStream::new(length, parts)),
         Coding::Identity => response.body(SizedStream::new(
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_chooses_the_coding() {
+    fn the_client_chooses_the_content_coding() {
         for accepted in [
             "gzip",
             "gzip, deflate",
@@ -164,12 +165,15 @@ mod tests {
         ] {
             assert_eq!(negotiate(accepted), None, "{accepted}");
         }
-        let silent = TestRequest::default().to_http_request();
-        assert_eq!(Coding::negotiate(&silent).unwrap(), Coding::Identity);
+        let without_header = TestRequest::default().to_http_request();
+        assert_eq!(
+            Coding::negotiate(&without_header).unwrap(),
+            Coding::Identity
+        );
     }
 
     #[test]
-    fn what_the_client_has_is_recognised() {
+    fn if_none_match_lists_the_copies_that_the_client_has() {
         let etag = EntityTag::new_strong("3".into());
         let knows = |tags: &str| {
             let request = TestRequest::default().insert_header(("If-None-Match", tags));

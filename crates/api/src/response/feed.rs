@@ -1,4 +1,4 @@
-//! A feed as its owner sees it.
+//! The JSON form of a feed.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::feed_token::FeedToken;
 use crate::response::links::Links;
 use crate::store::feeds::Feed;
 
-/// A feed as its owner sees it.
+/// A feed, for its owner.
 #[derive(Debug, Serialize)]
 pub struct FeedView<'a> {
     id: Uuid,

@@ -8,19 +8,19 @@ use utoipa::ToSchema;
 use crate::response::links::Links;
 use crate::response::openapi::schemas::{JobFailure, TaskStatus};
 
-/// What a client is told of a job it just asked for.
+/// The response to the creation of a job.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AcceptedJob {
     #[schema(value_type = Uuid)]
     task_id: JobId,
-    /// Where to ask how it stands.
+    /// The URL of the job's status.
     pub task_url: String,
     #[schema(value_type = TaskStatus)]
     task_status: JobStatus,
 }
 
 impl AcceptedJob {
-    /// For who follows `links`.
+    /// Returns the view of `job`, with its URL from `links`.
     pub fn new(job: &Job, links: &Links) -> Self {
         Self {
             task_id: job.id,
@@ -30,7 +30,7 @@ impl AcceptedJob {
     }
 }
 
-/// How a job stands. The first three members are the original's.
+/// The status of a job. The original has only the first three members.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Job)]
 pub struct JobView<'a> {
@@ -49,7 +49,7 @@ pub struct JobView<'a> {
     expires_at: DateTime<Utc>,
 }
 
-/// In todos.
+/// The progress of an attempt, as a number of todos.
 #[derive(Debug, Serialize, ToSchema)]
 struct Progress {
     done: i32,
@@ -57,7 +57,7 @@ struct Progress {
 }
 
 impl<'a> JobView<'a> {
-    /// For who follows `links`.
+    /// Returns the view of `job`, with its URL from `links`.
     pub fn new(job: &'a Job, links: &Links) -> Self {
         Self {
             task_id: job.id,

@@ -16,8 +16,8 @@ pub struct ListPage<T> {
 }
 
 impl<T> ListPage<T> {
-    /// Makes a page of the first `limit` of `rows`. Read one row more than that: the extra row shows that another page
-    /// follows.
+    /// Returns a page with the first `limit` of `rows`. The caller reads one row more than `limit`, because an extra row
+    /// means that another page follows.
     pub fn new(mut rows: Vec<T>, limit: u16, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_next = rows.len() > usize::from(limit);
         rows.truncate(limit.into());

@@ -18,49 +18,49 @@ use crate::state::QueryError;
 /// The `Retry-After` of a job that has not ended.
 pub const POLL_AFTER_SECONDS: u32 = 1;
 
-/// Why a request gets no answer of its own.
+/// A request was refused or could not be handled.
 #[derive(Debug)]
 pub enum ApiError {
     /// A query, a header or a JSON object holds an invalid value.
     Input(InputError),
     /// The body was refused.
     Body(BodyError),
-    /// No todo has that id.
+    /// No todo has this id.
     TodoNotFound,
-    /// No job has that id.
+    /// No job has this id.
     JobNotFound,
-    /// The job has a calendar in store for later.
+    /// The job has not finished, so it has no result yet.
     JobNotFinished(JobStatus),
-    /// The job has ended, and there will be no calendar.
+    /// The job has ended without a result.
     NoResult {
-        /// FAILURE or REVOKED.
+        /// Failed or revoked.
         status: JobStatus,
-        /// Why it failed.
+        /// The reason of the failure.
         cause: Option<JobError>,
     },
-    /// The job has ended and can't be cancelled any more.
+    /// The job has ended, so it can't be cancelled.
     JobEnded(JobStatus),
-    /// The job is kept no longer.
+    /// The job has expired.
     JobExpired,
-    /// No feed has that id or token.
+    /// No feed has this id or token.
     FeedNotFound,
-    /// The feed's first calendar is not finished yet.
+    /// The first calendar of the feed is not ready.
     FeedNotReady,
     /// The operating system provides no random bytes.
     NoRandomness(NoRandomness),
-    /// The `Idempotency-Key` came with another request before.
+    /// The `Idempotency-Key` was used for a different request.
     KeyReused,
-    /// Nothing is at that path.
+    /// No resource exists at this path.
     NoSuchRoute,
-    /// What is at that path knows other methods: these.
+    /// The resource supports only these methods.
     MethodNotAllowed(&'static str),
-    /// Neither of the codings that there are is acceptable to the client.
+    /// The client accepts neither gzip nor identity encoding.
     NotAcceptable,
-    /// The schema is not there yet: the process has just started.
+    /// The process has just started: the database schema may not be up to date yet.
     Starting,
-    /// The process can't serve now; this is what is missing.
+    /// The process can't serve requests. The readiness says what is missing.
     NotReady(Readiness),
-    /// The database is away or busy, or it refused a query.
+    /// The database is unavailable, or it refused a query.
     Database(DatabaseError),
 }
 
@@ -104,7 +104,7 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// For the log, with the cause.
+/// The text for the log, which has the cause of an internal error.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,7 +118,7 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl ApiError {
-    /// The original's text, where it has one.
+    /// Returns the text of the `error` member, if the original has the same error.
     fn original(&self) -> Option<&'static str> {
         Some(match self {
             Self::Input(InputError::UnknownMember { .. }) => "extra fields",
@@ -148,14 +148,14 @@ impl ApiError {
         })
     }
 
-    /// A sentence for the client. Constant where the fault is ours.
+    /// Returns the description for the client. For an internal error it is constant, so that no cause leaves the process.
     fn detail(&self) -> Cow<'_, str> {
         match self {
             Self::Input(error) => error.to_string().into(),
             Self::Body(error) => error.to_string().into(),
             Self::TodoNotFound => "no todo has this id".into(),
             Self::JobNotFound => "no job has this id".into(),
-            Self::JobNotFinished(status) => format!("the job is {status}; ask again").into(),
+            Self::JobNotFinished(status) => format!("the job is {status}; try again later").into(),
             Self::NoResult {
                 cause: Some(cause), ..
             } => cause.detail.as_str().into(),
@@ -163,21 +163,25 @@ impl ApiError {
                 status,
                 cause: None,
             } => format!("the job is {status} and has no result").into(),
-            Self::JobEnded(status) => format!("the job ended in {status}").into(),
-            Self::JobExpired => "the job has expired; its result is kept no longer".into(),
-            Self::FeedNotFound => "there is no such feed".into(),
-            Self::FeedNotReady => "the feed's calendar is being made; try again".into(),
-            Self::KeyReused => "this Idempotency-Key stands for another request".into(),
-            Self::NoSuchRoute => "there is nothing at this path".into(),
-            Self::MethodNotAllowed(allowed) => format!("the methods here are {allowed}").into(),
-            Self::NotAcceptable => "the result can be sent gzipped or as it is".into(),
-            Self::Starting => "the service is starting; try again".into(),
-            Self::NotReady(_) => "the service is not ready; try again".into(),
+            Self::JobEnded(status) => format!("the job has already ended as {status}").into(),
+            Self::JobExpired => "the job has expired".into(),
+            Self::FeedNotFound => "no such feed".into(),
+            Self::FeedNotReady => {
+                "the first calendar of this feed is not ready; try again later".into()
+            }
+            Self::KeyReused => "this Idempotency-Key was used for a different request".into(),
+            Self::NoSuchRoute => "no resource exists at this path".into(),
+            Self::MethodNotAllowed(allowed) => {
+                format!("this resource supports only {allowed}").into()
+            }
+            Self::NotAcceptable => NotAcceptable.to_string().into(),
+            Self::Starting => "the service is starting; try again later".into(),
+            Self::NotReady(_) => "the service is not ready; try again later".into(),
             Self::Database(DatabaseError::Unavailable(_)) => {
-                "the service is not available now; try again".into()
+                "the service is temporarily unavailable; try again later".into()
             }
             Self::Database(DatabaseError::Query(_)) | Self::NoRandomness(_) => {
-                "the service failed; its log knows the cause by the request's id".into()
+                "internal error; quote the X-Request-Id when you report it".into()
             }
         }
     }

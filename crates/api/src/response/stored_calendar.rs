@@ -1,5 +1,5 @@
-//! A stored calendar, read from the table while it is sent: a client that takes its time keeps one part of it in
-//! memory, and no connection to the database.
+//! A stored calendar, which is read from the database while it is sent. A slow client keeps only one part of the calendar
+//! in memory, and no database connection.
 
 use std::io::{self, Write};
 use std::mem;
@@ -12,10 +12,10 @@ use shared_model::results;
 
 use crate::state::{Api, QueryError};
 
-/// How much is read at a time, gzipped: some thousand todos, so most calendars are read in one query.
+/// The length of a part, gzipped. It has room for several thousand todos, so most calendars need one query.
 const PART_BYTES: i32 = 256 * 1024;
-/// How much of it is decompressed at a time. A calendar is a tenth as long when it is gzipped, so this takes well under
-/// a millisecond of a thread that others wait for.
+/// How many gzipped bytes are decompressed at a time. They become about ten times as many, which takes well under a
+/// millisecond of a thread that serves other requests too.
 const STEP_BYTES: usize = 8 * 1024;
 
 /// A stored calendar could not be read to its end.
@@ -25,7 +25,7 @@ pub enum ReadError {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The job expired while its calendar was being sent.
-    #[error("the job has expired; its result is kept no longer")]
+    #[error("the job has expired")]
     Expired,
 }
 
@@ -67,7 +67,7 @@ async fn read_part(api: &Api, id: JobId, offset: i32) -> Result<Option<Bytes>, Q
     Ok(part.map(Bytes::from))
 }
 
-/// What gzipped `parts` are when they are decompressed. What is damaged breaks off.
+/// Decompresses `parts` of a gzipped calendar. The stream ends with an error if the data is damaged.
 pub fn decompressed(
     parts: impl Stream<Item = Result<Bytes, ReadError>>,
 ) -> impl Stream<Item = io::Result<Bytes>> {

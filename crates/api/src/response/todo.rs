@@ -1,4 +1,4 @@
-//! A todo as a client sees it.
+//! The JSON form of a todo.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use shared_model::todo::Todo;
 use utoipa::ToSchema;
 
-/// A todo as a client sees it.
+/// A todo. Times are in UTC, without an offset.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Todo)]
 pub struct TodoView<'a> {
@@ -15,7 +15,6 @@ pub struct TodoView<'a> {
     title: &'a str,
     description: Option<&'a str>,
     completed: bool,
-    /// In UTC, without an offset.
     #[schema(value_type = Option<String>, example = "2023-02-27T00:00:00")]
     deadline_at: Option<IsoTime>,
     #[schema(value_type = String, example = "2023-02-20T01:02:03.000400")]
@@ -38,7 +37,7 @@ impl<'a> From<&'a Todo> for TodoView<'a> {
     }
 }
 
-/// As the original writes a time (Python's `isoformat`): six digits of a fraction, or none.
+/// A time in the format of the original, which is that of Python's `isoformat`: six fractional digits, or none.
 #[derive(Debug, Clone, Copy)]
 struct IsoTime(NaiveDateTime);
 
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_todo_is_the_golden_one() {
+    fn the_json_form_of_a_todo_is_that_of_the_original() {
         let at = |text: &str| text.parse::<NaiveDateTime>().unwrap();
         let todo = Todo {
             id: 1,

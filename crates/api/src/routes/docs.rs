@@ -1,4 +1,4 @@
-//! What describes the API: the OpenAPI document, and Swagger UI to read and try it.
+//! The description of the API: the OpenAPI document, and Swagger UI to read it and to try the API.
 
 use std::sync::LazyLock;
 
@@ -16,34 +16,34 @@ use crate::response::problem::ApiError;
 
 #[derive(Debug, OpenApi)]
 #[openapi(
-    info(title = "TaskOverflow", description = "Todos, and calendars of them that are made in the background."),
+    info(title = "TaskOverflow", description = "Todos, and calendars of them that workers render in the background."),
     paths(
         todo_list::list, todos::create, todos::find, todos::update, todos::delete,
         jobs::create, job_list::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
         feeds::create, feeds::list, feeds::delete, feed_calendar::calendar,
         health::health, health::livez, health::readyz, health::metrics,
     ),
-    // the problem responses refer to it, and only the bodies of paths are collected
+    // utoipa collects the schemas of bodies, but not the schema that the problem responses refer to
     components(schemas(ProblemDetails)),
     tags(
         (name = "Todos"),
-        (name = "Calendar jobs", description = "A calendar is asked for, made by a worker, and fetched."),
+        (name = "Calendar jobs", description = "A client creates a job, a worker renders the calendar, and the client downloads it."),
         (name = "Feeds", description = "Calendars that programs subscribe to."),
         (name = "Health"),
     )
 )]
 struct Description;
 
-/// The document, as JSON.
+/// Returns the OpenAPI document, as JSON.
 pub(super) fn description() -> String {
     let mut document = Description::openapi();
     for path in document.paths.paths.values_mut() {
-        // one function answers PUT and PATCH, and each operation needs a name of its own
+        // one function handles PUT and PATCH, but every operation needs a unique id
         if let (Some(put), Some(patch)) = (&path.put, &mut path.patch) {
             patch.operation_id = put.operation_id.as_ref().map(|id| format!("{id}_partly"));
         }
     }
-    // plain values can always be written
+    // the document has only values that JSON can represent
     document.to_pretty_json().unwrap_or_default()
 }
 
@@ -53,12 +53,12 @@ pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiErr
     DESCRIPTION.answer(&request, page::ASK_AGAIN)
 }
 
-/// The page around Swagger UI.
+/// Responds with the page that contains Swagger UI.
 pub(super) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     answer(&request, Some(&swagger_ui::PAGE))
 }
 
-/// A file of Swagger UI.
+/// Responds with a file of Swagger UI.
 pub(super) async fn file(
     request: HttpRequest,
     name: Path<String>,
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_openapi_3_1_and_every_reference_in_it_leads_somewhere() {
+    fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
         let text = description();
         let document: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(document["openapi"], "3.1.0");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_has_a_name_of_its_own() {
+    fn every_operation_has_a_unique_id() {
         let document: Value = serde_json::from_str(&description()).unwrap();
         let paths = document["paths"].as_object().unwrap().values();
         let operations = paths.flat_map(|path| path.as_object().unwrap().values());
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_states_of_a_job_are_all_in_it() {
+    fn the_document_lists_every_status_of_a_job() {
         let document: Value = serde_json::from_str(&description()).unwrap();
         assert_eq!(
             document["components"]["schemas"]["TaskStatus"]["enum"],

@@ -1,4 +1,4 @@
-//! The calendar of a feed, as calendar programs fetch it.
+//! The calendar of a feed, for calendar programs.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,13 +18,14 @@ use crate::store::feeds::{self, FeedState, Shown};
 /// How long a program's first request waits for the first calendar.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
 
-/// The newest finished calendar. When todos have changed since, the next one is made meanwhile.
+/// If todos have changed since the newest calendar was rendered, this creates a job for the next one and does not wait for
+/// it.
 #[utoipa::path(
     get,
     path = "/calendar/{token}.ics",
     operation_id = "feed_calendar",
     tag = "Feeds",
-    summary = "The newest calendar of a feed",
+    summary = "Download the newest calendar of a feed",
     params(
         ("token" = String, Path),
         openapi::IfNoneMatch,
@@ -32,7 +33,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(20);
     responses(
         (
             status = 200,
-            description = "Done",
+            description = "The calendar",
             body = String,
             content_type = "text/calendar",
             headers(("ETag" = String), ("Last-Modified" = String)),

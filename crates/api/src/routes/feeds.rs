@@ -1,4 +1,4 @@
-//! The feeds, as their owner manages them.
+//! The feeds, for their owner: create, list, delete.
 
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
@@ -23,13 +23,13 @@ use crate::store::feeds;
     path = "/api/v1/calendar/feeds",
     operation_id = "create_feed",
     tag = "Feeds",
-    summary = "Make an address to subscribe to; it is given once",
+    summary = "Create a feed; only this response has its address",
     params(
         openapi::CalendarOptions,
     ),
     request_body(content = Option<openapi::CalendarOptions>),
     responses(
-        (status = 201, description = "Made", body = schemas::Feed, headers(("Location" = String))),
+        (status = 201, description = "The new feed, with its address", body = schemas::Feed, headers(("Location" = String))),
         BadInput,
         BadBody,
         ServerFault,
@@ -58,9 +58,9 @@ pub(super) async fn create(
     path = "/api/v1/calendar/feeds",
     operation_id = "list_feeds",
     tag = "Feeds",
-    summary = "The feeds, without their addresses",
+    summary = "List the feeds, without their addresses",
     responses(
-        (status = 200, description = "Done", body = [schemas::Feed]),
+        (status = 200, description = "All feeds, newest first", body = [schemas::Feed]),
         ServerFault,
     ),
 )]
@@ -75,12 +75,12 @@ pub(super) async fn list(api: Data<Api>) -> Result<HttpResponse, ApiError> {
     path = "/api/v1/calendar/feeds/{id}",
     operation_id = "delete_feed",
     tag = "Feeds",
-    summary = "Revoke a feed",
+    summary = "Delete a feed; its address stops working",
     params(
-        openapi::JobPath,
+        openapi::UuidPath,
     ),
     responses(
-        (status = 204, description = "Revoked"),
+        (status = 204, description = "The feed was deleted"),
         NotFound,
         ServerFault,
     ),

@@ -1,4 +1,4 @@
-//! How the process is.
+//! The health, readiness and metrics of the process.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
@@ -16,30 +16,29 @@ pub(super) struct Health {
     status: &'static str,
 }
 
-/// As the original's.
+/// The original has the same call.
 #[utoipa::path(
     get,
     path = "/api/v1/health",
     operation_id = "health",
     tag = "Health",
-    summary = "Whether the API answers",
+    summary = "Check whether the API responds",
     responses(
-        (status = 200, description = "Done", body = Health),
+        (status = 200, description = "The API responds", body = Health),
     ),
 )]
 pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether the process runs: it answers.
 #[utoipa::path(
     get,
     path = "/livez",
     operation_id = "livez",
     tag = "Health",
-    summary = "Whether the process runs",
+    summary = "Check whether the process is alive",
     responses(
-        (status = 200, description = "Done", body = Health),
+        (status = 200, description = "The process is alive", body = Health),
     ),
 )]
 pub(super) async fn livez() -> Json<Health> {
@@ -53,15 +52,14 @@ pub(super) struct Ready {
     parts: Readiness,
 }
 
-/// Whether requests can be served.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "readyz",
     tag = "Health",
-    summary = "Whether requests can be served, part by part",
+    summary = "Check whether the process can serve requests",
     responses(
-        (status = 200, description = "They can", body = schemas::Readiness),
+        (status = 200, description = "The process can serve requests", body = schemas::Readiness),
         NotReady,
     ),
 )]
@@ -76,15 +74,14 @@ pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {
     }))
 }
 
-/// The counts, as Prometheus reads them.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "metrics",
     tag = "Health",
-    summary = "The counts, as Prometheus reads them",
+    summary = "Read the metrics of the process",
     responses(
-        (status = 200, description = "Done", body = String, content_type = "text/plain"),
+        (status = 200, description = "The metrics, in the text format of Prometheus", body = String, content_type = "text/plain"),
     ),
 )]
 pub(super) async fn metrics(api: Data<Api>) -> HttpResponse {

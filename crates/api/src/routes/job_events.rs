@@ -1,4 +1,4 @@
-//! A job's changes as they come: `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//! The changes of a job as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -21,11 +21,11 @@ use crate::response::problem::ApiError;
 use crate::state::Api;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Keeps proxies from collecting events before they pass them on.
+/// Tells nginx to forward events without buffering.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// What a client ignores. Sent at once where there is no event yet, so that it sees the connection open.
+/// A comment, which clients ignore. If there is no event yet, it shows the client that the connection is open.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
-/// Comments at this interval keep proxies from ending a quiet connection.
+/// The interval of comments, which keep proxies from closing a quiet connection.
 const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
 #[utoipa::path(
@@ -33,14 +33,19 @@ const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
     path = "/api/v1/todos/ical/{id}/events",
     operation_id = "job_events",
     tag = "Calendar jobs",
-    summary = "How a job stands, now and at each change, until it has ended",
+    summary = "Follow the status of a job until it has ended",
     params(
-        openapi::JobPath,
-        ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last: it is not sent again"),
+        openapi::UuidPath,
+        ("Last-Event-ID" = Option<i64>, Header, description = "The id of the last event that the client has received. The stream continues after it."),
     ),
     responses(
-        (status = 200, description = "Done", body = JobView, content_type = "text/event-stream"),
-        (status = 204, description = "Last-Event-ID was the end"),
+        (
+            status = 200,
+            description = "Events with the status of the job: the current one, then one for each change",
+            body = JobView,
+            content_type = "text/event-stream",
+        ),
+        (status = 204, description = "`Last-Event-ID` was the last event of the job"),
         NotFound,
         Expired,
         ServerFault,
@@ -55,7 +60,7 @@ pub(super) async fn events(
     let seen = request.headers().get(LAST_EVENT_ID);
     let seen: Option<i64> = seen.and_then(|version| version.to_str().ok()?.parse().ok());
     let is_seen = seen == Some(job.version);
-    // a client that has seen the end would connect again for ever
+    // 204 stops a client from reconnecting after the last event
     if is_seen && job.status.is_terminal() {
         return Ok(HttpResponse::NoContent().finish());
     }
@@ -90,7 +95,7 @@ struct EventSource {
     ended: bool,
 }
 
-/// What comes after the first.
+/// Returns the events after the first.
 fn changes(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(source, async |mut source| {
         if source.ended {
@@ -103,7 +108,7 @@ fn changes(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>>
                 event(&job, &source.links)
             }
             _ = source.comments.tick() => COMMENT,
-            // the client connects again, to another process
+            // the client reconnects, to another process
             () = source.api.stopping.cancelled() => return None,
         };
         Some((Ok(event), source))
@@ -111,7 +116,7 @@ fn changes(source: EventSource) -> impl Stream<Item = Result<Bytes, Infallible>>
 }
 
 fn event(job: &Job, links: &Links) -> Bytes {
-    // a view of plain values can always be written
+    // the view has only values that JSON can represent
     let data = serde_json::to_string(&JobView::new(job, links)).unwrap_or_default();
     format!("id: {}\ndata: {data}\n\n", job.version).into()
 }

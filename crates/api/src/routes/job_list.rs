@@ -24,17 +24,17 @@ const DEFAULT_PAGE: u16 = 100;
     path = "/api/v1/todos/ical",
     operation_id = "list_jobs",
     tag = "Calendar jobs",
-    summary = "Jobs, newest first",
+    summary = "List the jobs, newest first",
     params(
-        ("status" = Option<TaskStatus>, Query),
+        ("status" = Option<TaskStatus>, Query, description = "Only jobs with this status."),
         Page,
     ),
     responses(
         (
             status = 200,
-            description = "Done",
+            description = "One page of jobs",
             body = [JobView],
-            headers(("Link" = String, description = "The next page")),
+            headers(("Link" = String, description = "The URL of the next page, if there is one")),
         ),
         BadInput,
         ServerFault,
@@ -47,7 +47,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let status: Option<JobStatus> = query.value(
         "status",
-        "one of PENDING, STARTED, RETRY, SUCCESS, FAILURE and REVOKED",
+        "PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED",
     )?;
     let after = query.after(|cursor| {
         let (created_at, id) = cursor::decode(cursor)?;

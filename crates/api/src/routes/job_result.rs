@@ -23,15 +23,15 @@ use crate::state::Api;
     path = "/api/v1/todos/ical/{id}/result",
     operation_id = "job_result",
     tag = "Calendar jobs",
-    summary = "The calendar",
+    summary = "Download the calendar of a job",
     params(
-        openapi::JobPath,
+        openapi::UuidPath,
         openapi::IfNoneMatch,
     ),
     responses(
         (
             status = 200,
-            description = "Done",
+            description = "The calendar",
             body = String,
             content_type = "text/calendar",
             headers(("ETag" = String)),

@@ -1,4 +1,4 @@
-//! The calendar jobs, one by one.
+//! A calendar job: create, read its status, cancel.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, EntityTag, LOCATION, RETRY_AFTER};
@@ -27,7 +27,7 @@ use crate::state::Api;
     path = "/api/v1/todos/ical",
     operation_id = "create_job",
     tag = "Calendar jobs",
-    summary = "Ask for a calendar",
+    summary = "Create a job that renders a calendar",
     params(
         openapi::CalendarOptions,
         (
@@ -36,20 +36,20 @@ use crate::state::Api;
             min_length = 1,
             max_length = 255,
             pattern = "^[!#-~]+$",
-            description = "The same key again is the same job",
+            description = "The client's key for this request. Another request with the same key returns the same job.",
         ),
         (
             "Prefer" = Option<String>,
             Header,
-            description = "wait=N: answer when the job has ended, or after N seconds",
+            description = "`wait=N`: respond when the job has ended, or after N seconds (at most 20).",
         ),
     ),
     request_body(content = Option<openapi::CalendarOptions>),
     responses(
-        (status = 200, description = "Ended in time, as preferred", body = JobView),
+        (status = 200, description = "The status of the job, which has ended within the time of `Prefer: wait`", body = JobView),
         (
             status = 202,
-            description = "Recorded",
+            description = "The job, which is stored and will end",
             body = AcceptedJob,
             headers(("Location" = String), ("Retry-After" = u32)),
         ),
@@ -111,17 +111,17 @@ pub(super) async fn create(
     path = "/api/v1/todos/ical/{id}/status",
     operation_id = "job_status",
     tag = "Calendar jobs",
-    summary = "How a job stands",
+    summary = "Read the status of a job",
     params(
-        openapi::JobPath,
+        openapi::UuidPath,
         openapi::IfNoneMatch,
     ),
     responses(
         (
             status = 200,
-            description = "Done",
+            description = "The status of the job",
             body = JobView,
-            headers(("ETag" = String), ("Retry-After" = u32, description = "Until the job has ended")),
+            headers(("ETag" = String), ("Retry-After" = u32, description = "When to ask again; absent once the job has ended")),
         ),
         NotModified,
         NotFound,
@@ -158,11 +158,11 @@ pub(super) async fn status(
     tag = "Calendar jobs",
     summary = "Cancel a job",
     params(
-        openapi::JobPath,
+        openapi::UuidPath,
     ),
     responses(
-        (status = 200, description = "Cancelled", body = JobView),
-        (status = 202, description = "Asked of its worker", body = JobView),
+        (status = 200, description = "The job, which is cancelled", body = JobView),
+        (status = 202, description = "The running job, whose worker was asked to stop", body = JobView),
         NotFound,
         Ended,
         Expired,

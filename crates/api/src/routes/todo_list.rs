@@ -1,4 +1,4 @@
-//! The list of todos: one page of it, or all of it as a stream.
+//! The list of todos: one page of it, or the whole list as a stream.
 
 use actix_web::body;
 use actix_web::http::Method;
@@ -19,7 +19,7 @@ use crate::response::todo::TodoView;
 use crate::state::{Api, QueryError};
 use crate::store::todos::{self, TodoPosition};
 
-/// How many todos are read and held at a time where all are asked for.
+/// How many todos are read from the database at a time when the whole list is sent.
 const CHUNK_ROWS: u16 = 1000;
 
 #[utoipa::path(
@@ -27,7 +27,7 @@ const CHUNK_ROWS: u16 = 1000;
     path = "/api/v1/todos",
     operation_id = "list_todos",
     tag = "Todos",
-    summary = "Todos, newest first; all of them without a limit",
+    summary = "List the todos, newest first; without `limit` all of them",
     params(
         openapi::TodoFilter,
         openapi::Page,
@@ -35,9 +35,9 @@ const CHUNK_ROWS: u16 = 1000;
     responses(
         (
             status = 200,
-            description = "Done",
+            description = "The todos",
             body = [TodoView],
-            headers(("Link" = String, description = "The next page")),
+            headers(("Link" = String, description = "The URL of the next page, if there is one")),
         ),
         BadInput,
         ServerFault,
@@ -84,8 +84,9 @@ async fn page(
     Ok(page.respond(&links, "/todos", filters, TodoView::from))
 }
 
-/// Every todo that is meant, however many there are. The first rows are read before the answer begins, so that a
-/// database that is away is a 503; if it goes away later, the answer breaks off, and no client takes it for whole.
+/// Sends all todos that `filter` selects. The first rows are read before the response begins, so that an unavailable
+/// database becomes a 503. If the database fails later, the response ends early, without the last chunk that would mark it
+/// as complete.
 async fn all(
     request: &HttpRequest,
     api: Data<Api>,
@@ -113,18 +114,18 @@ async fn all(
     });
     let all = stream::iter([Ok(first.json)])
         .chain(others)
-        .inspect_err(|error| log::warn!(error:%; "a list of todos broke off"));
+        .inspect_err(|error| log::warn!(error:%; "could not send the rest of a list of todos"));
     Ok(response.streaming(all))
 }
 
 /// A part of a JSON array.
 struct Chunk {
     json: Bytes,
-    /// The last todo in it, if others follow; else the array is closed.
+    /// The position of the last todo in it, if more todos follow. Otherwise this part closes the array.
     last: Option<TodoPosition>,
 }
 
-/// Reads the next todos, and writes them where that may take its time.
+/// Reads the next todos and serializes them, on a thread that may block.
 async fn read_chunk(
     api: &Api,
     filter: TodoFilter,
@@ -155,8 +156,8 @@ async fn read_chunk(
 
 #[expect(
     clippy::expect_used,
-    reason = "a todo's texts and numbers have a JSON form, and memory takes it"
+    reason = "a todo has only values that JSON can represent, and writing to memory does not fail"
 )]
 fn write_json(json: &mut Vec<u8>, todo: &Todo) {
-    serde_json::to_writer(json, &TodoView::from(todo)).expect("a todo is JSON");
+    serde_json::to_writer(json, &TodoView::from(todo)).expect("a todo has a JSON form");
 }

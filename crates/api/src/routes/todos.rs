@@ -1,4 +1,4 @@
-//! The todos, one by one.
+//! A todo: read, create, update, delete.
 
 use actix_web::http::header::LOCATION;
 use actix_web::web::Data;
@@ -22,12 +22,12 @@ use crate::store::todos;
     path = "/api/v1/todos/{id}",
     operation_id = "find_todo",
     tag = "Todos",
-    summary = "One todo",
+    summary = "Read a todo",
     params(
         openapi::TodoPath,
     ),
     responses(
-        (status = 200, description = "Done", body = TodoView),
+        (status = 200, description = "The todo", body = TodoView),
         NotFound,
         ServerFault,
     ),
@@ -45,10 +45,10 @@ pub(super) async fn find(api: Data<Api>, TodoPath(id): TodoPath) -> Result<HttpR
     path = "/api/v1/todos",
     operation_id = "create_todo",
     tag = "Todos",
-    summary = "Add a todo",
+    summary = "Create a todo",
     request_body(content = openapi::NewTodo),
     responses(
-        (status = 201, description = "Added", body = TodoView, headers(("Location" = String))),
+        (status = 201, description = "The new todo", body = TodoView, headers(("Location" = String))),
         BadInput,
         BadBody,
         ServerFault,
@@ -74,13 +74,13 @@ pub(super) async fn create(
     path = "/api/v1/todos/{id}",
     operation_id = "update_todo",
     tag = "Todos",
-    summary = "Change a todo; what is left out stays",
+    summary = "Change a todo; absent members stay unchanged",
     params(
         openapi::TodoPath,
     ),
     request_body(content = openapi::TodoChanges),
     responses(
-        (status = 200, description = "Done", body = TodoView),
+        (status = 200, description = "The changed todo", body = TodoView),
         BadInput,
         BadBody,
         NotFound,
@@ -100,7 +100,7 @@ pub(super) async fn update(
     Ok(HttpResponse::Ok().json(TodoView::from(&todo)))
 }
 
-/// An unknown id is no error, as the original has it.
+/// As in the original, an unknown id is not an error.
 #[utoipa::path(
     delete,
     path = "/api/v1/todos/{id}",
@@ -111,7 +111,7 @@ pub(super) async fn update(
         openapi::TodoPath,
     ),
     responses(
-        (status = 200, description = "Done", body = DeletedTodo),
+        (status = 200, description = "The deleted todo, or an empty object", body = DeletedTodo),
         NotFound,
         ServerFault,
     ),

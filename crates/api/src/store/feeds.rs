@@ -1,4 +1,5 @@
-//! The feeds: calendars that programs subscribe to, each made anew by a job when its todos have changed.
+//! The `calendar_feeds` table. A feed is a calendar that programs subscribe to. When its todos have changed, a job renders
+//! its next calendar.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
@@ -14,22 +15,22 @@ use uuid::Uuid;
 
 use crate::feed_token::FeedToken;
 
-/// A feed as its owner sees it.
+/// A feed, without its secret.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = calendar_feeds, check_for_backend(Pg))]
 pub struct Feed {
-    /// Its identity.
+    /// The feed's id.
     pub id: Uuid,
-    /// What it shows.
+    /// The todos in the calendar, and their form.
     pub request: CalendarRequest,
-    /// When it was made.
+    /// When the feed was created.
     pub created_at: DateTime<Utc>,
 }
 
-/// Stores a new feed; of the token only a hash.
+/// Stores a new feed, with only a hash of the token's secret.
 ///
 /// # Errors
-/// When the database does not take it.
+/// Returns an error if the statement fails.
 pub fn insert(
     connection: &mut PgConnection,
     token: &FeedToken,
@@ -46,10 +47,10 @@ pub fn insert(
     Ok(feed)
 }
 
-/// All feeds, newest first.
+/// Returns all feeds, newest first.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the query fails.
 pub fn list(connection: &mut PgConnection) -> Result<Vec<Feed>, DatabaseError> {
     let newest_first = (calendar_feeds::created_at.desc(), calendar_feeds::id.desc());
     Ok(calendar_feeds::table
@@ -58,33 +59,33 @@ pub fn list(connection: &mut PgConnection) -> Result<Vec<Feed>, DatabaseError> {
         .load(connection)?)
 }
 
-/// Revokes a feed. `false`: there is none of that id.
+/// Deletes a feed. Returns whether it existed.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the statement fails.
 pub fn delete(connection: &mut PgConnection, id: Uuid) -> Result<bool, DatabaseError> {
     Ok(diesel::delete(calendar_feeds::table.find(id)).execute(connection)? == 1)
 }
 
-/// A calendar that a feed can show.
+/// A finished calendar of a feed.
 #[derive(Debug, Clone)]
 pub struct Shown {
-    /// The job that made it.
+    /// The job that rendered the calendar.
     pub job_id: JobId,
-    /// When it was finished.
+    /// When the job finished.
     pub finished_at: DateTime<Utc>,
-    /// What it is.
+    /// The calendar's hashes and lengths.
     pub result: ResultSummary,
 }
 
-/// How a feed stands.
+/// The calendars of a feed.
 #[derive(Debug, Clone)]
 pub struct FeedState {
-    /// The newest finished calendar, if one is in store.
+    /// The newest finished calendar, if there is one.
     pub shown: Option<Shown>,
-    /// The job that makes a newer one, if one is under way.
+    /// The job that renders a newer calendar, if there is one.
     pub pending: Option<JobId>,
-    /// Whether that job was made just now.
+    /// Whether this call created that job.
     pub is_new: bool,
 }
 
@@ -97,11 +98,12 @@ struct Row {
     pending_job_id: Option<Uuid>,
 }
 
-/// Looks how a feed stands, and makes a job when its todos have changed since its last calendar. `None`: there is no
-/// such feed, or the token is wrong.
+/// Returns the calendars of a feed, and creates a job if the todos have changed since its newest calendar. Returns `None`
+/// if there is no such feed or the token is wrong. The job has `expiry_seconds` to finish, and its calendar is kept for as
+/// long.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if a statement fails.
 pub fn refresh(
     connection: &mut PgConnection,
     token: &FeedToken,
@@ -111,7 +113,7 @@ pub fn refresh(
         let row = calendar_feeds::table
             .find(token.id)
             .select(Row::as_select())
-            // several programs may ask at once: one makes the job
+            // if several programs fetch the feed at the same time, only one request creates the job
             .for_update()
             .first(connection)
             .optional()?;
@@ -132,20 +134,20 @@ pub fn refresh(
                 .map(|job| job.id),
             is_new: false,
         };
-        let failed_lately = match ended {
-            Some(job) if job.status != JobStatus::Success => rests(connection, job.id)?,
+        let failed_recently = match ended {
+            Some(job) if job.status != JobStatus::Success => ended_recently(connection, job.id)?,
             _ => false,
         };
         if state.pending.is_none()
-            && !failed_lately
+            && !failed_recently
             && is_outdated(connection, &row.request, &state)?
         {
             let job = requests::insert(connection, JobId::new(), &row.request, expiry_seconds)?;
             state.pending = Some(job.id);
             state.is_new = true;
         }
-        // a job that failed stays noted for as long as it holds the next one up
-        let pending_job_id = if failed_lately {
+        // while a failed job delays the next one, the feed keeps its id
+        let pending_job_id = if failed_recently {
             row.pending_job_id
         } else {
             state.pending.map(|id| id.0)
@@ -186,7 +188,7 @@ fn find_shown(
         }))
 }
 
-/// Whether a newer calendar is wanted: the todos have changed, or the last one is about to expire.
+/// Returns whether the feed needs a new calendar: the todos have changed, or the newest calendar is about to expire.
 fn is_outdated(
     connection: &mut PgConnection,
     request: &CalendarRequest,
@@ -207,8 +209,9 @@ fn expires_soon(connection: &mut PgConnection, id: JobId) -> Result<bool, Databa
         .first(connection)?)
 }
 
-/// Whether a job ended so lately that the next one is to wait: a fault that stays would fill the queue.
-fn rests(connection: &mut PgConnection, id: JobId) -> Result<bool, DatabaseError> {
+/// Returns whether a job ended within the last minute. The next job waits that long, because a permanent failure would
+/// otherwise fill the queue.
+fn ended_recently(connection: &mut PgConnection, id: JobId) -> Result<bool, DatabaseError> {
     Ok(calendar_jobs::table
         .find(id.0)
         .select(sql::<Bool>("finished_at > now() - interval '1 minute'"))

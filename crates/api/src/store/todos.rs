@@ -1,4 +1,4 @@
-//! The table of todos. Only the API writes it.
+//! The `todos` table.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::sql;
@@ -10,12 +10,12 @@ use shared_model::todo::{Todo, TodoFilter};
 
 use crate::request::todo::{NewTodo, TodoChanges};
 
-/// A place in the list of todos: the last one seen.
+/// A position in the list of todos: that of the last todo on the previous page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TodoPosition {
-    /// When it was first stored.
+    /// When the todo was created.
     pub created_at: NaiveDateTime,
-    /// Which of that instant.
+    /// The id, which orders todos that were created at the same instant.
     pub id: i32,
 }
 
@@ -28,10 +28,10 @@ impl From<&Todo> for TodoPosition {
     }
 }
 
-/// At most `limit` of the todos that are meant, after `after`, newest first.
+/// Returns at most `limit` of the todos that `filter` selects, newest first, beginning after the position `after`.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the query fails.
 pub fn list(
     connection: &mut PgConnection,
     filter: &TodoFilter,
@@ -44,7 +44,7 @@ pub fn list(
         .order((todos::created_at.desc(), todos::id.desc()))
         .limit(limit.into());
     if let Some(TodoPosition { created_at, id }) = after {
-        // as a row comparison, which the index answers in one range
+        // a row comparison, so that one range scan of the index finds the page
         query = query.filter(
             sql::<Bool>("(created_at, id) < (")
                 .bind::<Timestamp, _>(created_at)
@@ -56,10 +56,10 @@ pub fn list(
     Ok(query.load(connection)?)
 }
 
-/// The todo of that id, if there is one.
+/// Returns the todo with this id, if it exists.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the query fails.
 pub fn find(connection: &mut PgConnection, id: i32) -> Result<Option<Todo>, DatabaseError> {
     Ok(todos::table
         .find(id)
@@ -68,10 +68,10 @@ pub fn find(connection: &mut PgConnection, id: i32) -> Result<Option<Todo>, Data
         .optional()?)
 }
 
-/// Stores a new todo.
+/// Stores a new todo and returns it.
 ///
 /// # Errors
-/// When the database does not take it.
+/// Returns an error if the statement fails.
 pub fn insert(connection: &mut PgConnection, todo: &NewTodo) -> Result<Todo, DatabaseError> {
     Ok(diesel::insert_into(todos::table)
         .values(todo)
@@ -79,10 +79,10 @@ pub fn insert(connection: &mut PgConnection, todo: &NewTodo) -> Result<Todo, Dat
         .get_result(connection)?)
 }
 
-/// Changes the todo of that id, if there is one. If nothing is to change, it stays as it is.
+/// Changes the todo with this id and returns it, if it exists. Without changes, `updated_at` stays the same too.
 ///
 /// # Errors
-/// When the database does not take it.
+/// Returns an error if the statement fails.
 pub fn update(
     connection: &mut PgConnection,
     id: i32,
@@ -102,10 +102,10 @@ pub fn update(
         .optional()?)
 }
 
-/// Deletes the todo of that id, and gives it back if there was one.
+/// Deletes the todo with this id and returns it, if it existed.
 ///
 /// # Errors
-/// When the database does not answer.
+/// Returns an error if the statement fails.
 pub fn delete(connection: &mut PgConnection, id: i32) -> Result<Option<Todo>, DatabaseError> {
     Ok(diesel::delete(todos::table.find(id))
         .returning(Todo::as_returning())

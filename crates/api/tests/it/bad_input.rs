@@ -1,7 +1,6 @@
-use std::io::{Read, Write};
-use std::net::TcpStream;
+//! Invalid queries and bodies.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::{Service, send};
 
@@ -14,7 +13,7 @@ async fn assert_nothing_stored(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_todo_that_is_wrong_is_refused_by_name_and_not_stored() {
+async fn an_invalid_todo_is_refused_with_the_reason_and_not_stored() {
     let service = Service::start().await;
     let deadline = "deadline_at must be a time such as 2023-02-27T09:30:00, 2023-02-27T09:30:00Z or 2023-02-27, or null";
     for (body, error) in [
@@ -27,8 +26,8 @@ async fn a_todo_that_is_wrong_is_refused_by_name_and_not_stored() {
         (json!({"colour": "red"}), "extra fields"),
         (json!({}), "missing title"),
         (json!({"description": "a"}), "missing title"),
-        (json!({"title": null}), "title must be text"),
-        (json!({"title": 7}), "title must be text"),
+        (json!({"title": null}), "title must be a string"),
+        (json!({"title": 7}), "title must be a string"),
         (json!({"title": ""}), "title must have 1 to 80 characters"),
         (
             json!({"title": " \t\n "}),
@@ -52,7 +51,7 @@ async fn a_todo_that_is_wrong_is_refused_by_name_and_not_stored() {
         ),
         (
             json!({"title": "a", "description": 1}),
-            "description must be text",
+            "description must be a string",
         ),
         (
             json!({"title": "a", "completed": null}),
@@ -70,7 +69,7 @@ async fn a_todo_that_is_wrong_is_refused_by_name_and_not_stored() {
         ),
         (
             json!({"title": "a", "deadline_at": 1}),
-            "deadline_at must be text",
+            "deadline_at must be a string",
         ),
         (json!([]), "the body must be a JSON object"),
         (json!("title"), "the body must be a JSON object"),
@@ -82,7 +81,7 @@ async fn a_todo_that_is_wrong_is_refused_by_name_and_not_stored() {
 }
 
 #[tokio::test]
-async fn an_update_that_is_wrong_changes_nothing() {
+async fn an_invalid_update_changes_nothing() {
     let service = Service::start().await;
     let before = service.post(TODOS, &json!({"title": "a"})).await.json();
     let path = format!("{TODOS}/{}", before["id"]);
@@ -106,7 +105,7 @@ async fn an_update_that_is_wrong_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_wrong_is_refused_by_name_and_not_stored() {
+async fn an_invalid_job_is_refused_with_the_reason_and_not_stored() {
     let service = Service::start().await;
     for (body, error) in [
         (json!({"windw": 5}), "extra fields"),
@@ -138,7 +137,7 @@ async fn a_job_that_is_wrong_is_refused_by_name_and_not_stored() {
             json!({"alarm": "soon"}),
             "alarm must be a duration such as -PT15M, -PT1H30M, -P1D or -P1W",
         ),
-        (json!({"alarm": 15}), "alarm must be text"),
+        (json!({"alarm": 15}), "alarm must be a string"),
         (
             json!({"name": "a\u{0}b"}),
             "name must not contain control characters",
@@ -154,14 +153,14 @@ async fn a_job_that_is_wrong_is_refused_by_name_and_not_stored() {
         ("completed=maybe", "completed must be true or false"),
         ("name=a%00b", "name must not contain control characters"),
     ] {
-        let answer = send(service.request("POST", &format!("{ICAL}?{query}"))).await;
-        answer.assert_problem(400, error);
+        let response = send(service.request("POST", &format!("{ICAL}?{query}"))).await;
+        response.assert_problem(400, error);
     }
     assert_nothing_stored(&service).await;
 }
 
 #[tokio::test]
-async fn a_list_that_is_asked_for_wrongly_is_refused_by_name() {
+async fn invalid_list_parameters_are_refused_with_the_reason() {
     let service = Service::start().await;
     for (path, error) in [
         (
@@ -178,29 +177,23 @@ async fn a_list_that_is_asked_for_wrongly_is_refused_by_name() {
         ),
         ("/api/v1/todos?limit=0", "limit must be from 1 to 1000"),
         ("/api/v1/todos?limit=x", "limit must be a whole number"),
-        (
-            "/api/v1/todos?cursor=x",
-            "cursor must be one that a Link header gave",
-        ),
+        ("/api/v1/todos?cursor=x", "the cursor is malformed"),
         (
             "/api/v1/todos?cursor=-9223372036854775808.1",
-            "cursor must be one that a Link header gave",
+            "the cursor is malformed",
         ),
         (
             "/api/v1/todos?limit=1&cursor=1.2%00",
-            "cursor must be one that a Link header gave",
+            "the cursor is malformed",
         ),
         (
             "/api/v1/todos/ical?limit=1001",
             "limit must be from 1 to 1000",
         ),
-        (
-            "/api/v1/todos/ical?cursor=1.2",
-            "cursor must be one that a Link header gave",
-        ),
+        ("/api/v1/todos/ical?cursor=1.2", "the cursor is malformed"),
         (
             "/api/v1/todos/ical?status=DONE",
-            "status must be one of PENDING, STARTED, RETRY, SUCCESS, FAILURE and REVOKED",
+            "status must be PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED",
         ),
     ] {
         service.get(path).await.assert_problem(400, error);
@@ -208,29 +201,29 @@ async fn a_list_that_is_asked_for_wrongly_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_refused_with_the_place_where_it_breaks() {
+async fn invalid_json_is_refused_with_the_position_of_the_error() {
     let service = Service::start().await;
     for path in [TODOS, ICAL] {
         for (body, error) in [
             (
                 "{",
-                "the body is not JSON: EOF while parsing an object at line 1 column 1",
+                "the body is not valid JSON: EOF while parsing an object at line 1 column 1",
             ),
             (
                 "title=a",
-                "the body is not JSON: expected ident at line 1 column 2",
+                "the body is not valid JSON: expected ident at line 1 column 2",
             ),
             (
                 "{\"title\": \"a\"} x",
-                "the body is not JSON: trailing characters at line 1 column 16",
+                "the body is not valid JSON: trailing characters at line 1 column 16",
             ),
             (
                 "{\"title\": NaN}",
-                "the body is not JSON: expected value at line 1 column 11",
+                "the body is not valid JSON: expected value at line 1 column 11",
             ),
             (
                 "{\"title\": \"\\ud800\"}",
-                "the body is not JSON: unexpected end of hex escape at line 1 column 18",
+                "the body is not valid JSON: unexpected end of hex escape at line 1 column 18",
             ),
         ] {
             let request = service
@@ -244,19 +237,19 @@ async fn what_is_no_json_is_refused_with_the_place_where_it_breaks() {
             .body(b"{\"title\": \"\xff\"}".to_vec());
         assert_eq!(send(request).await.status, 400);
         let deep = "[".repeat(60_000);
-        let answer = send(service.request("POST", path).body(deep)).await;
-        answer.assert_problem(
+        let response = send(service.request("POST", path).body(deep)).await;
+        response.assert_problem(
             400,
-            "the body is not JSON: recursion limit exceeded at line 1 column 128",
+            "the body is not valid JSON: recursion limit exceeded at line 1 column 128",
         );
     }
     let empty = send(service.request("POST", TODOS)).await;
-    empty.assert_problem(400, "the body must be a JSON object, and is empty");
+    empty.assert_problem(400, "the body is empty; it must be a JSON object");
     assert_nothing_stored(&service).await;
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_however_it_comes() {
+async fn a_body_that_is_too_long_is_refused() {
     let service = Service::start().await;
     let limit = 64 * 1024;
     let todo = json!({"title": "a"}).to_string();
@@ -270,17 +263,17 @@ async fn a_body_that_is_too_large_is_refused_however_it_comes() {
     send(service.request("DELETE", "/api/v1/todos/1")).await;
     for size in [limit + 1, 10 * 1024 * 1024] {
         for path in [TODOS, ICAL] {
-            let answer = send(service.request("POST", path).body(" ".repeat(size))).await;
-            answer.assert_problem(413, "the body is longer than 65536 bytes");
+            let response = send(service.request("POST", path).body(" ".repeat(size))).await;
+            response.assert_problem(413, "the body is longer than 65536 bytes");
         }
     }
     assert_nothing_stored(&service).await;
 }
 
 #[tokio::test]
-async fn a_body_of_another_type_is_refused() {
+async fn a_body_with_another_content_type_is_refused() {
     let service = Service::start().await;
-    let error = "the body must be JSON, uncompressed, with Content-Type: application/json";
+    let error = "the body must be uncompressed JSON with Content-Type: application/json";
     for path in [TODOS, ICAL] {
         for (name, value) in [
             ("Content-Type", "text/plain"),
@@ -297,133 +290,4 @@ async fn a_body_of_another_type_is_refused() {
         }
     }
     assert_nothing_stored(&service).await;
-}
-
-#[tokio::test]
-async fn what_is_not_there_is_not_found() {
-    let service = Service::start().await;
-    for path in [
-        "/nowhere",
-        "/api",
-        "/api/v1",
-        "/api/v1/",
-        "/api/v2/todos",
-        "/api/v1/todos/",
-        "/api/v1/todos/1/2",
-        "//",
-        "/api/v1/todos/ical/",
-        "/api/v1/todos/ical/1/2",
-        "/API/v1/todos",
-        "/../etc/passwd",
-        "/%2e%2e/%2e%2e/etc/passwd",
-        "/%00",
-        "/%ff",
-    ] {
-        for method in ["GET", "POST", "BREW"] {
-            let answer = send(service.request(method, path)).await;
-            if answer.json()["error"] != "Todo not found" {
-                answer.assert_problem(404, "there is nothing at this path");
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_method_that_a_path_does_not_know_is_told_those_that_it_knows() {
-    let service = Service::start().await;
-    let job = "/api/v1/todos/ical/0192f0c1-2345-7abc-8def-0123456789ab";
-    let (status, result) = (format!("{job}/status"), format!("{job}/result"));
-    for (path, allowed, wrong) in [
-        ("/", "GET, HEAD", "POST"),
-        ("/livez", "GET, HEAD", "DELETE"),
-        ("/readyz", "GET, HEAD", "PUT"),
-        ("/metrics", "GET, HEAD", "POST"),
-        ("/api/v1/health", "GET, HEAD", "POST"),
-        (TODOS, "GET, HEAD, POST", "DELETE"),
-        ("/api/v1/todos/1", "GET, HEAD, PUT, PATCH, DELETE", "POST"),
-        (ICAL, "GET, HEAD, POST", "DELETE"),
-        (job, "DELETE", "GET"),
-        (&status, "GET, HEAD", "POST"),
-        (&result, "GET, HEAD", "DELETE"),
-    ] {
-        for method in [wrong, "OPTIONS", "BREW", "get"] {
-            let answer = send(service.request(method, path)).await;
-            answer.assert_problem(405, &format!("the methods here are {allowed}"));
-            assert_eq!(answer.header("allow"), Some(allowed));
-        }
-        for method in allowed.split(", ") {
-            assert_ne!(
-                send(service.request(method, path)).await.status,
-                405,
-                "{method} {path}"
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn every_get_answers_a_head_with_the_same_headers() {
-    let service = Service::start().await;
-    let id = service.new_job().await;
-    for path in [
-        "/",
-        "/livez",
-        "/api/v1/health",
-        TODOS,
-        ICAL,
-        &format!("{ICAL}/{id}/status"),
-        "/api/v1/todos/1",
-    ] {
-        let get = service.get(path).await;
-        let head = send(service.request("HEAD", path)).await;
-        assert_eq!(head.status, get.status, "{path}");
-        assert_eq!(head.bytes, b"");
-        for name in ["content-type", "content-length", "etag", "retry-after"] {
-            assert_eq!(head.header(name), get.header(name), "{name} of {path}");
-        }
-    }
-}
-
-/// Sends bytes as they are, and gives what comes back.
-async fn raw(service: &Service, request: &'static [u8]) -> String {
-    let address = service.url.strip_prefix("http://").unwrap().to_owned();
-    let exchange = move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(request).unwrap();
-        stream.shutdown(std::net::Shutdown::Write).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        String::from_utf8(answer).unwrap()
-    };
-    tokio::task::spawn_blocking(exchange).await.unwrap()
-}
-
-#[tokio::test]
-async fn what_is_no_http_gets_a_400_and_an_old_client_an_answer() {
-    let service = Service::start().await;
-    for request in [
-        &b"GARBAGE\r\n\r\n"[..],
-        b"GET / HTTP/1.1\r\n\r\n",
-        b"GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n",
-    ] {
-        let answer = raw(&service, request).await;
-        assert!(
-            answer.starts_with("HTTP/1.1 400 ") || answer.is_empty(),
-            "{answer}"
-        );
-    }
-    let old = raw(
-        &service,
-        b"POST /api/v1/todos/ical HTTP/1.0\r\nContent-Length: 0\r\n\r\n",
-    )
-    .await;
-    let [head, body] = old.split("\r\n\r\n").collect::<Vec<_>>()[..] else {
-        panic!("{old}")
-    };
-    assert!(head.starts_with("HTTP/1.0 202 "), "{head}");
-    let body: Value = serde_json::from_str(body).unwrap();
-    assert!(
-        body["task_url"].as_str().unwrap().starts_with(&service.url),
-        "{body}"
-    );
 }

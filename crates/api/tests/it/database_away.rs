@@ -1,3 +1,5 @@
+//! The database goes down, restarts, or is too slow.
+
 use futures_util::future::join_all;
 use local_services::postgres::Cluster;
 use local_services::testing::eventually;
@@ -8,9 +10,9 @@ use tokio::net::TcpStream;
 use crate::support::{Service, config, execute, lock_todos, send};
 
 #[tokio::test]
-async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
+async fn requests_get_a_503_while_the_database_is_down_and_succeed_afterwards() {
     let mut cluster = Cluster::ephemeral().unwrap();
-    // what was answered must outlive the crash
+    // the stored rows must survive the crash
     cluster
         .execute(
             "postgres",
@@ -28,7 +30,7 @@ async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
     cluster.stop_immediately().unwrap();
     assert_eq!(service.get("/livez").await.status, 200);
     let ready = service.get("/readyz").await;
-    ready.assert_problem(503, "the service is not ready; try again");
+    ready.assert_problem(503, "the service is not ready; try again later");
     assert_eq!(ready.json()["database"], "unreachable");
     let status = format!("/api/v1/todos/ical/{job}/status");
     let requests = [
@@ -40,9 +42,12 @@ async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
         service.request("POST", "/api/v1/todos/ical"),
         service.request("GET", &status),
     ];
-    for answer in join_all(requests.map(send)).await {
-        answer.assert_problem(503, "the service is not available now; try again");
-        assert!(answer.header("retry-after").is_some());
+    for response in join_all(requests.map(send)).await {
+        response.assert_problem(
+            503,
+            "the service is temporarily unavailable; try again later",
+        );
+        assert!(response.header("retry-after").is_some());
     }
 
     cluster.start_again().unwrap();
@@ -50,33 +55,36 @@ async fn while_the_database_is_away_requests_get_a_503_and_then_it_goes_on() {
     assert_eq!(service.get("/api/v1/todos").await.json(), json!([todo]));
     assert_eq!(service.get(&status).await.json()["task_status"], "PENDING");
     let job = service.new_job().await;
-    eventually("the relay goes on", async || {
+    eventually("the relay publishes again", async || {
         service.publisher.arrived().contains(&job)
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_database_that_restarts_costs_no_request_that_comes_later() {
+async fn no_request_fails_after_a_database_restart() {
     let mut cluster = Cluster::ephemeral().unwrap();
     let service = Service::launch(&config(&cluster.url(), &[]));
     service.wait_until_ready().await;
     for _ in 0..3 {
-        // every connection in the pool is dead now
+        // this breaks every connection in the pool
         cluster.restart().unwrap();
         assert_eq!(service.get("/api/v1/todos").await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn a_pool_that_is_exhausted_is_a_503_and_no_wait_without_end() {
+async fn an_exhausted_pool_is_a_503_after_a_limited_wait() {
     let service = Service::start_with(&["--database-pool", "2"]).await;
     let locked = lock_todos(&service).await;
-    let answers = join_all((0..4).map(|_| service.get("/api/v1/todos/1"))).await;
-    // two wait for the lock until their statement is ended, the others for a connection
-    for answer in &answers {
-        answer.assert_problem(503, "the service is not available now; try again");
-        assert!(answer.header("retry-after").is_some());
+    let responses = join_all((0..4).map(|_| service.get("/api/v1/todos/1"))).await;
+    // two requests wait for the lock until the statement timeout, the others for a connection
+    for response in &responses {
+        response.assert_problem(
+            503,
+            "the service is temporarily unavailable; try again later",
+        );
+        assert!(response.header("retry-after").is_some());
     }
     locked.release().await;
     service
@@ -86,11 +94,11 @@ async fn a_pool_that_is_exhausted_is_a_503_and_no_wait_without_end() {
 }
 
 #[tokio::test]
-async fn a_list_that_breaks_off_is_never_taken_for_whole() {
+async fn a_list_that_ends_early_is_recognisably_incomplete() {
     let mut cluster = Cluster::ephemeral().unwrap();
     let service = Service::launch(&config(&cluster.url(), &[]));
     service.wait_until_ready().await;
-    // more than sockets and buffers hold, so that the server still reads when the database goes
+    // more than sockets and buffers hold, so that the server is still reading when the database stops
     execute(
         &service.pool,
         "INSERT INTO todos (title, description) SELECT repeat('x', 80), repeat('y', 120) FROM generate_series(1, 100000)",
@@ -108,11 +116,11 @@ async fn a_list_that_breaks_off_is_never_taken_for_whole() {
     assert_eq!(&begun, b"HTTP/1.1 200");
     cluster.stop_immediately().unwrap();
     let mut rest = Vec::new();
-    // a reset is as good an end as any
+    // the server may also reset the connection
     let _ = stream.read_to_end(&mut rest).await;
     assert!(rest.len() < 25_000_000, "{}", rest.len());
     assert!(
         !rest.ends_with(b"0\r\n\r\n"),
-        "the last chunk says that nothing is missing"
+        "the last chunk would mark the list as complete"
     );
 }

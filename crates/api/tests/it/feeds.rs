@@ -5,20 +5,20 @@ use serde_json::json;
 use shared_model::job::JobId;
 use uuid::Uuid;
 
-use crate::support::{Answer, Service, execute, send};
+use crate::support::{ApiResponse, Service, execute, send};
 
 const FEEDS: &str = "/api/v1/calendar/feeds";
 const ICAL: &str = "/api/v1/todos/ical";
 
-async fn new_feed(service: &Service) -> Answer {
-    let answer = service
+async fn new_feed(service: &Service) -> ApiResponse {
+    let response = service
         .post(FEEDS, &json!({"name": "Mine", "component": "both"}))
         .await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer
+    assert_eq!(response.status, 201, "{}", response.text());
+    response
 }
 
-fn url_of(feed: &Answer) -> String {
+fn url_of(feed: &ApiResponse) -> String {
     feed.json()["url"].as_str().unwrap().to_owned()
 }
 
@@ -28,10 +28,13 @@ async fn newest_job(service: &Service) -> Option<JobId> {
     Some(JobId(id.parse().unwrap()))
 }
 
-/// Asks for the calendar, and does the worker's part as soon as the job is there.
-async fn first_calendar(service: &Service, url: &str, calendar: &[u8]) -> Answer {
+/// Requests the calendar, and completes its job as a worker would.
+async fn first_calendar(service: &Service, url: &str, calendar: &[u8]) -> ApiResponse {
     let working = async {
-        eventually("a job", async || newest_job(service).await.is_some()).await;
+        eventually("the job is stored", async || {
+            newest_job(service).await.is_some()
+        })
+        .await;
         service
             .complete(newest_job(service).await.unwrap(), calendar)
             .await;
@@ -40,7 +43,7 @@ async fn first_calendar(service: &Service, url: &str, calendar: &[u8]) -> Answer
 }
 
 #[tokio::test]
-async fn a_feeds_address_is_told_once_and_is_not_stored() {
+async fn the_address_of_a_feed_is_returned_once_and_not_stored() {
     let service = Service::start().await;
     let feed = new_feed(&service).await;
     let url = url_of(&feed);
@@ -72,19 +75,25 @@ async fn a_feeds_address_is_told_once_and_is_not_stored() {
 async fn the_first_request_waits_for_the_first_calendar() {
     let service = Service::start().await;
     let url = url_of(&new_feed(&service).await);
-    let answer = first_calendar(&service, &url, b"the first").await;
-    assert_eq!((answer.status.as_u16(), answer.text()), (200, "the first"));
+    let response = first_calendar(&service, &url, b"the first").await;
     assert_eq!(
-        answer.header("content-type"),
+        (response.status.as_u16(), response.text()),
+        (200, "the first")
+    );
+    assert_eq!(
+        response.header("content-type"),
         Some("text/calendar; charset=utf-8")
     );
-    assert_eq!(answer.header("cache-control"), Some("private, max-age=300"));
     assert_eq!(
-        answer.header("content-disposition"),
+        response.header("cache-control"),
+        Some("private, max-age=300")
+    );
+    assert_eq!(
+        response.header("content-disposition"),
         Some("inline; filename=\"taskoverflow.ics\"")
     );
 
-    let etag = answer.header("etag").unwrap();
+    let etag = response.header("etag").unwrap();
     let again = send(service.request("GET", &url).header("If-None-Match", etag)).await;
     assert_eq!(again.status, 304);
     execute(
@@ -116,12 +125,12 @@ async fn the_first_request_waits_for_the_first_calendar() {
     assert_eq!(
         service.count("calendar_jobs").await,
         1,
-        "nothing has changed"
+        "without a change, no job is created"
     );
 }
 
 #[tokio::test]
-async fn when_todos_have_changed_the_last_calendar_is_served_until_the_next_is_there() {
+async fn after_a_change_the_last_calendar_is_served_until_the_next_one_is_ready() {
     let service = Service::start().await;
     let url = url_of(&new_feed(&service).await);
     first_calendar(&service, &url, b"the first").await;
@@ -135,7 +144,7 @@ async fn when_todos_have_changed_the_last_calendar_is_served_until_the_next_is_t
     assert_eq!(
         service.count("calendar_jobs").await,
         2,
-        "one job, however many ask"
+        "several requests create one job"
     );
     let second = newest_job(&service).await;
     assert_ne!(second, first);
@@ -144,7 +153,7 @@ async fn when_todos_have_changed_the_last_calendar_is_served_until_the_next_is_t
 }
 
 #[tokio::test]
-async fn a_job_that_fails_leaves_the_last_calendar_and_is_not_tried_again_at_once() {
+async fn after_a_failed_job_the_last_calendar_is_served_and_the_next_job_waits() {
     let service = Service::start().await;
     let url = url_of(&new_feed(&service).await);
     first_calendar(&service, &url, b"the first").await;
@@ -169,22 +178,28 @@ async fn a_job_that_fails_leaves_the_last_calendar_and_is_not_tried_again_at_onc
 }
 
 #[tokio::test]
-async fn a_feed_whose_first_calendar_fails_says_when_to_ask_again() {
+async fn a_feed_whose_first_calendar_fails_says_when_to_try_again() {
     let service = Service::start().await;
     let url = url_of(&new_feed(&service).await);
     let failing = async {
-        eventually("a job", async || newest_job(&service).await.is_some()).await;
+        eventually("the job is stored", async || {
+            newest_job(&service).await.is_some()
+        })
+        .await;
         service
             .fail(newest_job(&service).await.unwrap(), true)
             .await;
     };
-    let (answer, ()) = tokio::join!(service.get(&url), failing);
-    answer.assert_problem(503, "the feed's calendar is being made; try again");
-    assert!(answer.header("retry-after").is_some());
+    let (response, ()) = tokio::join!(service.get(&url), failing);
+    response.assert_problem(
+        503,
+        "the first calendar of this feed is not ready; try again later",
+    );
+    assert!(response.header("retry-after").is_some());
 }
 
 #[tokio::test]
-async fn a_wrong_or_revoked_token_is_404() {
+async fn a_wrong_token_and_the_token_of_a_deleted_feed_are_404() {
     let service = Service::start().await;
     let feed = new_feed(&service).await;
     let url = url_of(&feed);
@@ -203,30 +218,27 @@ async fn a_wrong_or_revoked_token_is_404() {
 
     let id = feed.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(service.delete(&format!("{FEEDS}/{id}")).await.status, 204);
-    service
-        .get(&url)
-        .await
-        .assert_problem(404, "there is no such feed");
+    service.get(&url).await.assert_problem(404, "no such feed");
     for gone in [id, Uuid::now_v7().to_string(), "x".to_owned()] {
         service
             .delete(&format!("{FEEDS}/{gone}"))
             .await
-            .assert_problem(404, "there is no such feed");
+            .assert_problem(404, "no such feed");
     }
 }
 
 #[tokio::test]
-async fn a_feed_is_checked_as_a_job_is() {
+async fn the_options_of_a_feed_are_checked_like_those_of_a_job() {
     let service = Service::start().await;
     service
         .post(FEEDS, &json!({"colour": "red"}))
         .await
         .assert_problem(400, "extra fields");
-    let answer = service.post(FEEDS, &json!({"alarm": "soon"})).await;
+    let response = service.post(FEEDS, &json!({"alarm": "soon"})).await;
     assert!(
-        answer.status == 400 && answer.text().contains("alarm"),
+        response.status == 400 && response.text().contains("alarm"),
         "{}",
-        answer.text()
+        response.text()
     );
     assert_eq!(service.count("calendar_feeds").await, 0);
 }

@@ -1,3 +1,5 @@
+//! Health probes, metrics, request ids, and the start and end of a server.
+
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -6,7 +8,7 @@ use local_services::testing::{TIMEOUT, eventually};
 use crate::support::{Service, config, database, lock_todos, send};
 
 #[tokio::test]
-async fn the_probes_of_a_ready_process_say_so() {
+async fn the_probes_of_a_ready_process_succeed() {
     let service = Service::start().await;
     let health = service.get("/api/v1/health").await;
     assert_eq!(health.status, 200);
@@ -20,14 +22,14 @@ async fn the_probes_of_a_ready_process_say_so() {
     assert_eq!(ready.json()["migrations"], "done");
 
     service.new_job().await;
-    eventually("the queue is known to be reachable", async || {
+    eventually("the queue is reported as reachable", async || {
         service.get("/readyz").await.json()["queue"] == "reachable"
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_process_that_waits_for_its_schema_lives_and_is_not_ready() {
+async fn a_process_that_waits_for_migrations_is_alive_and_not_ready() {
     let url = database();
     let cli = config(&url, &["--migrate=false"]);
     let template = crate::support::pool(&cli);
@@ -41,7 +43,7 @@ async fn a_process_that_waits_for_its_schema_lives_and_is_not_ready() {
     assert_eq!(service.get("/livez").await.status, 200);
     assert_eq!(service.get("/api/v1/health").await.status, 200);
     let ready = service.get("/readyz").await;
-    ready.assert_problem(503, "the service is not ready; try again");
+    ready.assert_problem(503, "the service is not ready; try again later");
     assert_eq!(ready.json()["migrations"], "pending");
     assert_eq!(ready.json()["database"], "reachable");
     for (method, path) in [
@@ -51,9 +53,9 @@ async fn a_process_that_waits_for_its_schema_lives_and_is_not_ready() {
         ("POST", "/api/v1/todos/ical"),
         ("GET", "/api/v1/todos/ical"),
     ] {
-        let answer = send(service.request(method, path)).await;
-        answer.assert_problem(503, "the service is starting; try again");
-        assert!(answer.header("retry-after").is_some());
+        let response = send(service.request(method, path)).await;
+        response.assert_problem(503, "the service is starting; try again later");
+        assert!(response.header("retry-after").is_some());
     }
 
     let migrating = Service::launch(&config(&url, &[]));
@@ -63,7 +65,7 @@ async fn a_process_that_waits_for_its_schema_lives_and_is_not_ready() {
 }
 
 #[tokio::test]
-async fn several_processes_that_start_at_once_migrate_one_after_the_other() {
+async fn processes_that_start_at_the_same_time_migrate_one_after_the_other() {
     let cli = config(&database(), &[]);
     crate::support::execute(
         &crate::support::pool(&cli),
@@ -77,22 +79,22 @@ async fn several_processes_that_start_at_once_migrate_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_process_that_is_told_to_stop_while_it_waits_for_its_database_stops() {
+async fn a_process_can_be_stopped_while_it_waits_for_its_database() {
     let service = Service::launch(&config("postgres://127.0.0.1:1/nowhere", &[]));
     assert_eq!(service.get("/livez").await.status, 200);
     service.stop();
-    eventually("it has ended", async || service.has_ended()).await;
+    eventually("the process has ended", async || service.has_ended()).await;
 }
 
 #[tokio::test]
-async fn the_metrics_count_requests_by_route_and_never_by_path() {
+async fn metrics_count_requests_by_route_and_never_by_path() {
     let service = Service::start().await;
     service.get("/api/v1/todos/424242").await;
     service.get("/no/such/path/424242").await;
     send(service.request("BREW", "/api/v1/todos")).await;
     service.new_job().await;
     eventually(
-        "the job is counted as published, and the outbox is measured",
+        "the metrics show the published job and the empty outbox",
         async || {
             let metrics = service.get("/metrics").await;
             metrics.text().contains("outbox_published_total ")
@@ -119,7 +121,7 @@ async fn the_metrics_count_requests_by_route_and_never_by_path() {
             metrics.text()
         );
     }
-    // a value may hold these digits by chance
+    // only names and labels are checked, because a value may contain these digits by chance
     let mut samples = metrics
         .text()
         .lines()
@@ -128,7 +130,7 @@ async fn the_metrics_count_requests_by_route_and_never_by_path() {
 }
 
 #[tokio::test]
-async fn every_answer_has_a_request_id_and_the_clients_own_if_it_is_sane() {
+async fn every_response_has_a_request_id_which_is_the_clients_own_if_that_is_safe() {
     let service = Service::start().await;
     let own = service
         .request("GET", "/api/v1/health")
@@ -143,17 +145,17 @@ async fn every_answer_has_a_request_id_and_the_clients_own_if_it_is_sane() {
         let request = service
             .request("GET", "/nowhere")
             .header("X-Request-Id", insane);
-        let answer = send(request).await;
-        let id = answer.header("x-request-id").unwrap().to_owned();
+        let response = send(request).await;
+        let id = response.header("x-request-id").unwrap().to_owned();
         assert_ne!(id, insane);
         assert!(seen.insert(id));
-        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
     }
 }
 
 #[tokio::test]
-async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
+async fn an_open_request_is_finished_before_the_process_ends() {
     let service = Service::start().await;
     let locked = lock_todos(&service).await;
     let blocked = tokio::spawn(service.request("GET", "/api/v1/todos").send());
@@ -164,24 +166,24 @@ async fn a_request_that_is_under_way_is_finished_before_the_process_ends() {
     })
     .await;
     service.stop();
-    eventually("no other request is let in", async || {
+    eventually("new requests are refused", async || {
         service.request("GET", "/livez").send().await.is_err()
     })
     .await;
     assert!(!service.has_ended());
     locked.release().await;
-    let answer = blocked.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.text().await.unwrap(), "[]");
-    eventually("it has ended", async || service.has_ended()).await;
+    let response = blocked.await.unwrap().unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "[]");
+    eventually("the process has ended", async || service.has_ended()).await;
 }
 
 #[tokio::test]
-async fn a_burst_of_clients_is_let_in_and_each_gets_its_job() {
+async fn every_client_of_a_burst_gets_its_job() {
     let service = Service::start().await;
     let deadline = Instant::now() + TIMEOUT;
     let post = || async {
-        // a connection of its own for each
+        // one connection per client
         let client = reqwest::Client::new();
         loop {
             let request = client.post(format!("{}/api/v1/todos/ical", service.url));
@@ -189,14 +191,14 @@ async fn a_burst_of_clients_is_let_in_and_each_gets_its_job() {
             if status != 503 || Instant::now() >= deadline {
                 return status;
             }
-            // the database is too slow for so many: "try again in a second"
+            // the pool is exhausted, and the response asks the client to try again
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
     };
     let statuses = join_all((0..300).map(|_| post())).await;
     assert!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
     assert_eq!(service.count("calendar_jobs").await, 300);
-    eventually("all are published", async || {
+    eventually("all jobs are published", async || {
         service.publisher.arrived().len() == 300
     })
     .await;

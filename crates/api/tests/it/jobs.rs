@@ -1,9 +1,11 @@
+//! Calendar jobs: create, read the status, list, cancel.
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 use uuid::Uuid;
 
-use crate::support::{Answer, Service, send};
+use crate::support::{ApiResponse, Service, send};
 
 const ICAL: &str = "/api/v1/todos/ical";
 
@@ -17,28 +19,34 @@ async fn request_of(service: &Service, id: JobId) -> Value {
     serde_json::to_value(job.request).unwrap()
 }
 
-fn accepted_id(answer: &Answer) -> JobId {
-    assert_eq!(answer.status, 202, "{}", answer.text());
-    JobId(answer.json()["task_id"].as_str().unwrap().parse().unwrap())
+fn accepted_id(response: &ApiResponse) -> JobId {
+    assert_eq!(response.status, 202, "{}", response.text());
+    JobId(
+        response.json()["task_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+    )
 }
 
 #[tokio::test]
-async fn a_job_is_accepted_with_the_place_to_ask_at() {
+async fn a_job_is_accepted_with_the_url_of_its_status() {
     let service = Service::start().await;
-    let answer = service.post(ICAL, &json!({})).await;
-    let id = accepted_id(&answer);
+    let response = service.post(ICAL, &json!({})).await;
+    let id = accepted_id(&response);
     let url = format!("{}{}", service.url, status_path(id));
     assert_eq!(
-        answer.json(),
+        response.json(),
         json!({"task_id": id, "task_url": url, "task_status": "PENDING"})
     );
-    assert_eq!(answer.header("location"), Some(url.as_str()));
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert_eq!(response.header("location"), Some(url.as_str()));
+    assert_eq!(response.header("retry-after"), Some("1"));
     assert_eq!(service.get(&url).await.status, 200);
 }
 
 #[tokio::test]
-async fn an_absent_or_empty_body_asks_for_the_default_calendar() {
+async fn an_absent_or_empty_body_means_the_default_calendar() {
     let service = Service::start().await;
     let post = || service.request("POST", ICAL);
     for request in [
@@ -59,7 +67,7 @@ async fn an_absent_or_empty_body_asks_for_the_default_calendar() {
 }
 
 #[tokio::test]
-async fn options_are_taken_from_the_body_and_from_the_query() {
+async fn options_are_read_from_the_body_and_from_the_query() {
     let service = Service::start().await;
     let options = json!({"completed": false, "window": 7, "component": "both", "alarm": "-PT15M", "name": "Work"});
     let id = accepted_id(&service.post(ICAL, &options).await);
@@ -75,12 +83,12 @@ async fn options_are_taken_from_the_body_and_from_the_query() {
         .await;
     contradiction.assert_problem(
         400,
-        "window is given in the query and in the body, and not alike",
+        "window has different values in the query and in the body",
     );
 }
 
 #[tokio::test]
-async fn a_job_is_published_without_waiting_for_the_next_look() {
+async fn a_job_is_published_without_waiting_for_the_next_check_of_the_outbox() {
     let service = Service::start().await;
     let id = service.new_job().await;
     service.publisher.called().await;
@@ -129,7 +137,7 @@ async fn the_status_follows_a_job_through_its_life() {
 }
 
 #[tokio::test]
-async fn a_failed_job_is_known_too_and_says_why() {
+async fn the_status_of_a_failed_job_says_why_it_failed() {
     let service = Service::start().await;
     let id = service.new_job().await;
     service.fail(id, false).await;
@@ -149,7 +157,7 @@ async fn a_failed_job_is_known_too_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_status_that_the_client_has_is_not_sent_again() {
+async fn an_unchanged_status_is_a_304() {
     let service = Service::start().await;
     let id = service.new_job().await;
     let path = status_path(id);
@@ -162,19 +170,19 @@ async fn a_status_that_the_client_has_is_not_sent_again() {
         format!("\"x\", {etag}"),
         "*".to_owned(),
     ] {
-        let answer = ask(tags).await;
-        assert_eq!(answer.status, 304);
-        assert_eq!(answer.bytes, b"");
-        assert_eq!(answer.header("etag"), Some(etag.as_str()));
-        assert_eq!(answer.header("retry-after"), Some("1"));
-        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let response = ask(tags).await;
+        assert_eq!(response.status, 304);
+        assert_eq!(response.bytes, b"");
+        assert_eq!(response.header("etag"), Some(etag.as_str()));
+        assert_eq!(response.header("retry-after"), Some("1"));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
     }
     service.claim(id).await;
     assert_eq!(ask(etag).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_asked_for_is_unknown() {
+async fn an_unknown_job_is_404() {
     let service = Service::start().await;
     let unknown = Uuid::now_v7().to_string();
     for id in [
@@ -198,7 +206,7 @@ async fn a_job_that_nobody_asked_for_is_unknown() {
 }
 
 #[tokio::test]
-async fn an_expired_job_is_gone() {
+async fn an_expired_job_is_410() {
     let service = Service::start().await;
     let id = service.new_job().await;
     service.complete(id, b"BEGIN:VCALENDAR").await;
@@ -216,17 +224,17 @@ async fn an_expired_job_is_gone() {
 }
 
 #[tokio::test]
-async fn a_waiting_job_is_cancelled_for_good_and_again_is_fine() {
+async fn a_waiting_job_can_be_cancelled_and_cancelled_again() {
     let service = Service::start().await;
     let id = service.new_job().await;
     let retried = service.new_job().await;
     service.fail(retried, false).await;
     for id in [id, retried] {
         for _ in 0..2 {
-            let answer = service.delete(&format!("{ICAL}/{id}")).await;
-            assert_eq!(answer.status, 200);
-            assert_eq!(answer.json()["task_status"], "REVOKED");
-            assert_eq!(answer.header("retry-after"), None);
+            let response = service.delete(&format!("{ICAL}/{id}")).await;
+            assert_eq!(response.status, 200);
+            assert_eq!(response.json()["task_status"], "REVOKED");
+            assert_eq!(response.header("retry-after"), None);
         }
         assert_eq!(
             service.get(&status_path(id)).await.json()["task_status"],
@@ -239,15 +247,15 @@ async fn a_waiting_job_is_cancelled_for_good_and_again_is_fine() {
 }
 
 #[tokio::test]
-async fn a_running_job_is_asked_to_stop() {
+async fn cancelling_a_running_job_asks_its_worker_to_stop() {
     let service = Service::start().await;
     let id = service.new_job().await;
     let claim = service.claim(id).await;
-    let answer = service.delete(&format!("{ICAL}/{id}")).await;
-    assert_eq!(answer.status, 202);
-    assert_eq!(answer.json()["task_status"], "STARTED");
-    assert_eq!(answer.header("retry-after"), Some("1"));
-    let beat = shared_model::job_store::claims::ClaimRenewal {
+    let response = service.delete(&format!("{ICAL}/{id}")).await;
+    assert_eq!(response.status, 202);
+    assert_eq!(response.json()["task_status"], "STARTED");
+    assert_eq!(response.header("retry-after"), Some("1"));
+    let renewal = shared_model::job_store::claims::ClaimRenewal {
         key: claim.key,
         done: 0,
         total: None,
@@ -255,7 +263,7 @@ async fn a_running_job_is_asked_to_stop() {
     let renew = move |connection: &mut _| {
         shared_model::job_store::claims::renew(
             connection,
-            &[beat],
+            &[renewal],
             std::time::Duration::from_mins(1),
         )
     };
@@ -263,15 +271,15 @@ async fn a_running_job_is_asked_to_stop() {
 }
 
 #[tokio::test]
-async fn a_job_that_has_ended_otherwise_can_not_be_cancelled() {
+async fn a_succeeded_or_failed_job_can_not_be_cancelled() {
     let service = Service::start().await;
     let (done, failed) = (service.new_job().await, service.new_job().await);
     service.complete(done, b"BEGIN:VCALENDAR").await;
     service.fail(failed, true).await;
     for (id, status) in [(done, "SUCCESS"), (failed, "FAILURE")] {
-        let answer = service.delete(&format!("{ICAL}/{id}")).await;
-        answer.assert_problem(409, "Task already finished");
-        assert_eq!(answer.json()["task_status"], status);
+        let response = service.delete(&format!("{ICAL}/{id}")).await;
+        response.assert_problem(409, "Task already finished");
+        assert_eq!(response.json()["task_status"], status);
     }
 }
 
@@ -285,8 +293,8 @@ async fn jobs_are_listed_newest_first_by_page_and_by_status() {
     service.fail(ids[1], true).await;
     service.fail(ids[3], true).await;
     ids.reverse();
-    let listed = |answer: &Answer| -> Vec<Value> {
-        answer
+    let listed = |response: &ApiResponse| -> Vec<Value> {
+        response
             .json()
             .as_array()
             .unwrap()
@@ -327,7 +335,7 @@ async fn jobs_are_listed_newest_first_by_page_and_by_status() {
 }
 
 #[tokio::test]
-async fn a_job_is_kept_for_as_long_as_the_settings_say() {
+async fn job_expiry_sets_how_long_a_job_is_kept() {
     let service = Service::start_with(&["--job-expiry", "90m"]).await;
     let id = service.new_job().await;
     let job = service.get(&status_path(id)).await.json();

@@ -1,4 +1,4 @@
-//! The API as its clients see it: a real server, a real PostgreSQL, real HTTP.
+//! The API as its clients see it, with a real server, a real PostgreSQL and real HTTP.
 
 #[cfg(test)]
 mod bad_input;
@@ -8,6 +8,8 @@ mod database_away;
 mod feeds;
 #[cfg(test)]
 mod health;
+#[cfg(test)]
+mod http;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]

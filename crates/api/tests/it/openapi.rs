@@ -1,4 +1,4 @@
-//! The API's description against the API.
+//! The OpenAPI document describes the real API.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ fn members(object: &Value) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The members of a schema.
+/// Returns the members of a schema.
 fn documented<'a>(document: &'a Value, name: &str) -> BTreeSet<&'a str> {
     members(&document["components"]["schemas"][name]["properties"])
 }
 
 #[tokio::test]
-async fn every_operation_that_is_described_is_there_and_no_other() {
+async fn the_api_has_exactly_the_operations_that_are_described() {
     let service = Service::start().await;
     let document = service.get("/api/v1/openapi.json").await;
     assert_eq!(document.header("content-type"), Some("application/json"));
@@ -30,11 +30,11 @@ async fn every_operation_that_is_described_is_there_and_no_other() {
         let path = path.replace("{id}", id).replace("{token}", "none");
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
             let is_described = operations.get(method.to_lowercase()).is_some();
-            let answer = send(service.request(method, &path)).await;
-            assert_eq!(answer.status != 405, is_described, "{method} {path}");
+            let response = send(service.request(method, &path)).await;
+            assert_eq!(response.status != 405, is_described, "{method} {path}");
             if is_described {
-                let nothing_there =
-                    answer.status == 404 && answer.text().contains("there is nothing at this path");
+                let nothing_there = response.status == 404
+                    && response.text().contains("no resource exists at this path");
                 assert!(!nothing_there, "{method} {path}");
             }
         }
@@ -42,7 +42,7 @@ async fn every_operation_that_is_described_is_there_and_no_other() {
 }
 
 #[tokio::test]
-async fn answers_have_the_members_that_are_described() {
+async fn responses_have_the_members_that_are_described() {
     let service = Service::start().await;
     let document = service.get("/api/v1/openapi.json").await.json();
     let todo = service
@@ -52,13 +52,13 @@ async fn answers_have_the_members_that_are_described() {
     let jobs = service.get("/api/v1/todos/ical").await.json();
     let feed = service.post("/api/v1/calendar/feeds", &json!({})).await;
     let problem = service.get("/api/v1/todos/999999").await;
-    for (name, answer) in [
+    for (name, response) in [
         ("Todo", &todo.json()),
         ("AcceptedJob", &accepted.json()),
         ("Job", &jobs[0]),
         ("Feed", &feed.json()),
     ] {
-        assert_eq!(members(answer), documented(&document, name), "{name}");
+        assert_eq!(members(response), documented(&document, name), "{name}");
     }
     let problem = problem.json();
     let described = documented(&document, "ProblemDetails");
@@ -66,7 +66,7 @@ async fn answers_have_the_members_that_are_described() {
 }
 
 #[tokio::test]
-async fn requests_take_the_members_that_are_described() {
+async fn requests_accept_the_members_that_are_described() {
     let service = Service::start().await;
     let document = service.get("/api/v1/openapi.json").await.json();
     let values = json!({
@@ -82,13 +82,13 @@ async fn requests_take_the_members_that_are_described() {
             .into_iter()
             .map(|member| (member.to_owned(), values[member].clone()))
             .collect();
-        let answer = service.post(path, &Value::Object(all)).await;
-        assert!(answer.status.is_success(), "{path}: {}", answer.text());
+        let response = service.post(path, &Value::Object(all)).await;
+        assert!(response.status.is_success(), "{path}: {}", response.text());
     }
 }
 
 #[tokio::test]
-async fn swagger_ui_is_served_whole_under_a_policy() {
+async fn swagger_ui_is_complete_and_has_a_content_security_policy() {
     let service = Service::start().await;
     let page = service.get("/docs").await;
     assert_eq!(page.status, 200);
@@ -110,7 +110,7 @@ async fn swagger_ui_is_served_whole_under_a_policy() {
         assert_eq!(file.header("content-encoding"), Some("gzip"), "{path}");
     }
     for path in ["/docs/no-such.js", "/docs/index.html"] {
-        let answer = service.get(path).await;
-        answer.assert_problem(404, "there is nothing at this path");
+        let response = service.get(path).await;
+        response.assert_problem(404, "no resource exists at this path");
     }
 }

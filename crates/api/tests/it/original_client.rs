@@ -1,16 +1,16 @@
-//! What a client written for the original does, call by call, as `requests` of Python sends it.
+//! The calls of a client that was written for the original, as the Python library `requests` sends them.
 
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
-use crate::support::{Answer, Service, send};
+use crate::support::{ApiResponse, Service, send};
 
-fn error(answer: &Answer) -> (u16, Value) {
-    (answer.status.as_u16(), answer.json()["error"].clone())
+fn error(response: &ApiResponse) -> (u16, Value) {
+    (response.status.as_u16(), response.json()["error"].clone())
 }
 
 #[tokio::test]
-async fn its_todos_work_unchanged() {
+async fn todos_work_unchanged() {
     let service = Service::start().await;
     let health = service.get("/api/v1/health").await;
     assert_eq!(health.json(), json!({"status": "ok"}));
@@ -51,12 +51,12 @@ async fn its_todos_work_unchanged() {
 }
 
 #[tokio::test]
-async fn its_errors_are_the_same() {
+async fn errors_are_unchanged() {
     let service = Service::start().await;
     let (todos, unknown) = ("/api/v1/todos", "/api/v1/todos/9999");
     let title = json!({"title": "a"});
     let extra = json!({"title": "a", "another": "b"});
-    for (answer, expected) in [
+    for (response, expected) in [
         (service.post(todos, &extra).await, (400, "extra fields")),
         (
             service.post(todos, &json!({"completed": true})).await,
@@ -66,12 +66,12 @@ async fn its_errors_are_the_same() {
         (service.put(unknown, &title).await, (404, "Todo not found")),
         (service.get(unknown).await, (404, "Todo not found")),
     ] {
-        assert_eq!(error(&answer), (expected.0, json!(expected.1)));
+        assert_eq!(error(&response), (expected.0, json!(expected.1)));
     }
 }
 
 #[tokio::test]
-async fn its_calendar_jobs_work_unchanged() {
+async fn calendar_jobs_work_unchanged() {
     let service = Service::start().await;
     // requests.post(url)
     let post = service

@@ -1,10 +1,10 @@
-//! The page as a browser gets it.
+//! The page, as a browser receives it.
 
 use reqwest::StatusCode;
 
 use crate::support::{Service, send};
 
-/// The path of the page's first script, which names the version.
+/// Returns the path of the page's first script. The path contains the version.
 async fn first_script(service: &Service) -> String {
     let page = service.get("/").await;
     let text = page.text();
@@ -14,7 +14,7 @@ async fn first_script(service: &Service) -> String {
 }
 
 #[tokio::test]
-async fn the_page_trusts_nothing_but_its_own_files() {
+async fn the_content_policy_of_the_page_allows_only_its_own_files() {
     let service = Service::start().await;
     let page = service.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
@@ -26,7 +26,7 @@ async fn the_page_trusts_nothing_but_its_own_files() {
     assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     assert!(!policy.contains("unsafe"), "{policy}");
     assert!(!policy.contains("http"), "{policy}");
-    // the policy would refuse them; better that there are none
+    // the policy would block these
     for inline in [
         "<style",
         "style=\"",
@@ -40,7 +40,7 @@ async fn the_page_trusts_nothing_but_its_own_files() {
 }
 
 #[tokio::test]
-async fn the_page_is_asked_for_again_and_its_files_are_kept_for_ever() {
+async fn the_page_is_revalidated_and_its_files_are_cached_forever() {
     let service = Service::start().await;
     let script = service.get(&first_script(&service).await).await;
     assert_eq!(script.status, StatusCode::OK);
@@ -61,7 +61,7 @@ async fn the_page_is_asked_for_again_and_its_files_are_kept_for_ever() {
 }
 
 #[tokio::test]
-async fn files_are_sent_gzipped_to_who_accepts_it() {
+async fn files_are_sent_gzipped_if_the_client_accepts_it() {
     let service = Service::start().await;
     let plain = service.get("/").await;
     assert_eq!(plain.header("content-encoding"), None);
@@ -82,7 +82,7 @@ async fn files_are_sent_gzipped_to_who_accepts_it() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_version_or_outside_the_page_is_not_there() {
+async fn a_file_of_another_version_or_outside_the_page_is_404() {
     let service = Service::start().await;
     let script = first_script(&service).await;
     for path in [
@@ -92,7 +92,7 @@ async fn a_file_of_another_version_or_outside_the_page_is_not_there() {
         script.replace("js/start.js", "..%2f..%2fCargo.toml"),
         "/assets/".to_owned(),
     ] {
-        let answer = service.get(&path).await;
-        answer.assert_problem(404, "there is nothing at this path");
+        let response = service.get(&path).await;
+        response.assert_problem(404, "no resource exists at this path");
     }
 }

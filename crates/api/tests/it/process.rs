@@ -1,4 +1,4 @@
-//! The real binary.
+//! The real binary: its settings, signals and exit codes.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -33,12 +33,12 @@ pub(crate) struct Process {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
     url: String,
-    /// What it said last.
+    /// The last line of the log.
     pub(crate) last_line: String,
 }
 
 impl Process {
-    /// Runs it until it says `until`.
+    /// Starts the process and waits until it logs `until`.
     pub(crate) fn start(settings: &[(&str, &str)], until: &str) -> Self {
         let mut child = command(settings).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -63,7 +63,7 @@ impl Process {
         let mut line = String::new();
         assert!(
             self.log.read_line(&mut line).unwrap() > 0,
-            "the process ended"
+            "the process has ended"
         );
         let value = serde_json::from_str(&line).unwrap();
         self.last_line = line;
@@ -92,17 +92,17 @@ impl Drop for Process {
 }
 
 #[tokio::test]
-async fn a_process_that_is_told_to_stop_finishes_what_is_open_and_exits_with_0() {
+async fn a_signal_stops_the_process_with_exit_code_0() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let url = database();
         let mut process = Process::start(&[("DATABASE_URL", &url)], "ready");
         let client = reqwest::Client::new();
-        let answer = client
+        let response = client
             .get(format!("{}/api/v1/todos", process.url))
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.text().await.unwrap(), "[]");
+        assert_eq!(response.text().await.unwrap(), "[]");
         // the client keeps its connection, which must not hold the process up
         let told = Instant::now();
         process.signal(signal);
@@ -118,7 +118,7 @@ async fn a_process_that_is_told_to_stop_finishes_what_is_open_and_exits_with_0()
 }
 
 #[test]
-fn a_process_that_waits_for_its_database_stops_too() {
+fn a_signal_stops_a_process_that_waits_for_its_database() {
     let settings = [("DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
     let mut process = Process::start(
         &settings,
@@ -130,7 +130,7 @@ fn a_process_that_waits_for_its_database_stops_too() {
 }
 
 #[test]
-fn every_wrong_setting_is_named_and_the_exit_code_is_2() {
+fn every_invalid_setting_is_reported_with_exit_code_2() {
     let output = output(&[
         ("DATABASE_URL", "mysql://db"),
         ("QUEUE_URL", "redis://db"),
@@ -159,7 +159,7 @@ fn every_wrong_setting_is_named_and_the_exit_code_is_2() {
 }
 
 #[test]
-fn settings_that_are_missing_or_contradict_are_named_too() {
+fn missing_and_contradictory_settings_are_reported() {
     for (settings, name) in [
         (&[("QUEUE_URL", "postgres:")][..], "database-url"),
         (
@@ -179,7 +179,7 @@ fn settings_that_are_missing_or_contradict_are_named_too() {
 }
 
 #[test]
-fn a_password_that_the_database_refuses_ends_the_process_with_2_and_is_not_shown() {
+fn a_database_url_that_the_server_refuses_is_reported_without_its_password() {
     let url = database();
     let (scheme, rest) = url.split_once("://").unwrap();
     let (_, host) = rest.split_once('@').unwrap();
@@ -202,7 +202,7 @@ fn a_password_that_the_database_refuses_ends_the_process_with_2_and_is_not_shown
 }
 
 #[test]
-fn a_port_that_is_taken_is_said_so() {
+fn a_port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = output(&[("BIND_ADDR", &address), ("DATABASE_URL", "postgres://db/a")]);
@@ -215,7 +215,7 @@ fn a_port_that_is_taken_is_said_so() {
 }
 
 #[tokio::test]
-async fn a_request_that_failed_is_in_the_log_with_its_id_and_its_cause() {
+async fn a_failed_request_is_logged_with_its_id_and_its_cause() {
     let url = database();
     let mut process = Process::start(
         &[
@@ -247,12 +247,12 @@ async fn a_request_that_failed_is_in_the_log_with_its_id_and_its_cause() {
             .header("X-Request-Id", id)
             .send()
     };
-    let answer = get("/api/v1/todos/7", "second").await.unwrap();
-    assert_eq!(answer.status(), 500);
-    let problem: Value = answer.json().await.unwrap();
+    let response = get("/api/v1/todos/7", "second").await.unwrap();
+    assert_eq!(response.status(), 500);
+    let problem: Value = response.json().await.unwrap();
     assert_eq!(
         problem["error"],
-        "the service failed; its log knows the cause by the request's id"
+        "internal error; quote the X-Request-Id when you report it"
     );
     let line = logged(&mut process, "second");
     assert_eq!(line["level"], "warn");

@@ -1,3 +1,5 @@
+//! The relay from the outbox to the queue.
+
 use std::sync::Arc;
 
 use api::background::relay::{Relay, RelayError, Step};
@@ -40,7 +42,7 @@ impl Bench {
         self.pool.run(outbox::backlog).await.unwrap().jobs
     }
 
-    /// As if the time of every lease had passed.
+    /// Makes every lease expire.
     async fn end_leases(&self) {
         execute(
             &self.pool,
@@ -56,7 +58,7 @@ fn sorted(mut ids: Vec<JobId>) -> Vec<JobId> {
 }
 
 #[tokio::test]
-async fn jobs_are_sent_once_in_batches_of_ten_in_their_order() {
+async fn jobs_are_published_once_in_order_in_batches_of_ten() {
     let bench = Bench::new();
     let relay = bench.relay();
     assert_eq!(relay.publish_once().await.unwrap(), Step::Idle);
@@ -69,7 +71,7 @@ async fn jobs_are_sent_once_in_batches_of_ten_in_their_order() {
 }
 
 #[tokio::test]
-async fn while_the_queue_is_down_jobs_stay_in_the_outbox_and_are_sent_when_it_is_back() {
+async fn jobs_stay_in_the_outbox_while_the_queue_is_down_and_are_published_afterwards() {
     let bench = Bench::new();
     let relay = bench.relay();
     let ids = accept_many(&bench.pool, 3).await;
@@ -82,18 +84,18 @@ async fn while_the_queue_is_down_jobs_stay_in_the_outbox_and_are_sent_when_it_is
         assert_eq!(*relay.queue.borrow(), QueueState::Unreachable);
         assert_eq!(bench.unpublished().await, 3);
     }
-    // at once: what was not sent is not held back by its lease
+    // the failed attempt has released its lease, so the next one does not wait
     assert_eq!(relay.publish_once().await.unwrap(), Step::Sent(3));
     assert_eq!(*relay.queue.borrow(), QueueState::Reachable);
     assert_eq!(bench.publisher.arrived(), ids);
 }
 
 #[tokio::test]
-async fn of_a_batch_that_was_taken_in_part_only_the_rest_is_sent_again() {
+async fn only_the_rejected_jobs_of_a_batch_are_published_again() {
     let bench = Bench::new();
     let relay = bench.relay();
     let ids = accept_many(&bench.pool, 5).await;
-    bench.publisher.then([Behaviour::RefuseFirst(2)]);
+    bench.publisher.then([Behaviour::RejectFirst(2)]);
     assert_eq!(
         relay.publish_once().await.unwrap(),
         Step::Partly { sent: 3, failed: 2 }
@@ -104,10 +106,10 @@ async fn of_a_batch_that_was_taken_in_part_only_the_rest_is_sent_again() {
 }
 
 #[tokio::test]
-async fn a_relay_that_died_between_send_and_mark_costs_a_second_message_and_no_job() {
+async fn a_relay_that_dies_before_marking_a_job_causes_a_second_message_and_no_loss() {
     let bench = Bench::new();
     let id = accept(&bench.pool).await;
-    bench.publisher.then([Behaviour::TakeAndHang]);
+    bench.publisher.then([Behaviour::AcceptAndHang]);
     let relay = bench.relay();
     let dying = tokio::spawn(async move { relay.publish_once().await });
     bench.publisher.called().await;
@@ -118,7 +120,7 @@ async fn a_relay_that_died_between_send_and_mark_costs_a_second_message_and_no_j
     assert_eq!(
         other.publish_once().await.unwrap(),
         Step::Idle,
-        "leased for a while"
+        "the dead relay still has the lease"
     );
     bench.end_leases().await;
     assert_eq!(other.publish_once().await.unwrap(), Step::Sent(1));
@@ -127,12 +129,15 @@ async fn a_relay_that_died_between_send_and_mark_costs_a_second_message_and_no_j
 }
 
 #[tokio::test]
-async fn relays_side_by_side_send_each_job_once() {
+async fn concurrent_relays_publish_each_job_once() {
     let bench = Bench::new();
     let ids = accept_many(&bench.pool, 200).await;
     let shutdown = CancellationToken::new();
     let relays = [(); 3].map(|()| tokio::spawn(bench.relay().run(shutdown.clone())));
-    eventually("all are published", async || bench.unpublished().await == 0).await;
+    eventually("all jobs are published", async || {
+        bench.unpublished().await == 0
+    })
+    .await;
     shutdown.cancel();
     for relay in relays {
         relay.await.unwrap();
@@ -141,7 +146,7 @@ async fn relays_side_by_side_send_each_job_once() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_is_not_sent() {
+async fn a_cancelled_job_is_not_published() {
     let bench = Bench::new();
     let id = accept(&bench.pool).await;
     bench
@@ -172,7 +177,7 @@ async fn a_relay_finishes_its_batch_before_it_stops() {
 }
 
 #[tokio::test]
-async fn jobs_are_accepted_while_the_queue_is_down_and_published_when_it_is_back() {
+async fn jobs_are_accepted_while_the_queue_is_down_and_published_afterwards() {
     let service = Service::start().await;
     service.publisher.then([(); 4].map(|()| Behaviour::Fail));
     let mut ids = Vec::new();
@@ -187,23 +192,23 @@ async fn jobs_are_accepted_while_the_queue_is_down_and_published_when_it_is_back
 }
 
 #[tokio::test]
-async fn a_queue_that_never_answers_stops_no_request_and_no_shutdown() {
+async fn a_queue_that_never_responds_delays_neither_requests_nor_shutdown() {
     let service = Service::start().await;
-    service.publisher.then([Behaviour::TakeAndHang]);
+    service.publisher.then([Behaviour::AcceptAndHang]);
     service.new_job().await;
     service.publisher.called().await;
     assert_eq!(service.get("/readyz").await.status, 200);
     service.new_job().await;
     service.stop();
-    eventually("it has ended", async || service.has_ended()).await;
+    eventually("the process has ended", async || service.has_ended()).await;
 }
 
 #[tokio::test]
-async fn jobs_that_a_dead_api_accepted_are_published_by_another() {
+async fn a_relay_publishes_the_jobs_of_an_api_that_died() {
     let bench = Bench::new();
     let id = accept(&bench.pool).await;
     let shutdown = CancellationToken::new();
-    // nobody wakes it
+    // nothing wakes the relay
     let running = tokio::spawn(bench.relay().run(shutdown.clone()));
     tokio::time::timeout(TIMEOUT, bench.publisher.called())
         .await

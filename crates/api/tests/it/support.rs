@@ -1,4 +1,4 @@
-//! A server with a database of its own for each test, and a client.
+//! A server with its own database for each test, and a client.
 
 pub(crate) mod jobs;
 pub(crate) mod publisher;
@@ -27,12 +27,12 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
 });
 
-/// The URL of a migrated database that nobody else uses.
+/// Creates a migrated database for one test and returns its URL.
 pub(crate) fn database() -> String {
     DATABASES.create()
 }
 
-/// The settings of a server on a free port, and `flags`.
+/// Returns the settings of a server on a free port, with `flags` added.
 pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
     let common = [
         "taskoverflow-api",
@@ -50,7 +50,7 @@ pub(crate) fn pool(config: &Config) -> Pool {
     Pool::new(&config.database, "api-test", Duration::from_secs(10))
 }
 
-/// Runs SQL behind the server's back.
+/// Runs SQL directly in the database.
 pub(crate) async fn execute(pool: &Pool, sql: impl Into<String>) {
     let sql = sql.into();
     pool.run::<_, DatabaseError, _>(move |connection| Ok(connection.batch_execute(&sql)?))
@@ -58,7 +58,7 @@ pub(crate) async fn execute(pool: &Pool, sql: impl Into<String>) {
         .unwrap();
 }
 
-/// The table of todos, locked against everybody until it is released.
+/// An exclusive lock on the `todos` table.
 pub(crate) struct Locked {
     release: std::sync::mpsc::Sender<()>,
     holder: tokio::task::JoinHandle<Result<(), DatabaseError>>,
@@ -100,19 +100,19 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// One that is ready.
+    /// Starts a server and waits until it is ready.
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    /// One that is ready, with `flags` added.
+    /// Starts a server with `flags` added, and waits until it is ready.
     pub(crate) async fn start_with(flags: &[&str]) -> Self {
         let service = Self::launch(&config(&database(), flags));
         service.wait_until_ready().await;
         service
     }
 
-    /// One that may not be ready yet.
+    /// Starts a server, which may not be ready yet.
     pub(crate) fn launch(config: &Config) -> Self {
         let server = Server::bind(config, pool(config)).unwrap();
         let url = format!("http://{}", server.address());
@@ -142,17 +142,17 @@ impl Service {
         .await;
     }
 
-    /// Tells it to stop, as a signal does.
+    /// Begins the shutdown, like a signal.
     pub(crate) fn stop(&self) {
         self.shutdown.cancel();
     }
 
-    /// Whether it has ended.
+    /// Returns whether the server has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// A request to be filled further, to a path or to a whole URL.
+    /// Returns a request to `path`, which may also be a complete URL.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let url = if path.starts_with("http") {
@@ -163,23 +163,23 @@ impl Service {
         self.client.request(method, url)
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> ApiResponse {
         send(self.request("GET", path)).await
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> ApiResponse {
         send(self.request("POST", path).json(body)).await
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> ApiResponse {
         send(self.request("PUT", path).json(body)).await
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> ApiResponse {
         send(self.request("DELETE", path)).await
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows in `table`.
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         #[derive(diesel::QueryableByName)]
         struct Row {
@@ -200,24 +200,24 @@ impl Drop for Service {
     }
 }
 
-/// What a client got.
+/// A response, read completely.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) bytes: Vec<u8>,
 }
 
-pub(crate) async fn send(request: RequestBuilder) -> Answer {
+pub(crate) async fn send(request: RequestBuilder) -> ApiResponse {
     let response = request.send().await.unwrap();
-    Answer {
+    ApiResponse {
         status: response.status(),
         headers: response.headers().clone(),
         bytes: response.bytes().await.unwrap().to_vec(),
     }
 }
 
-impl Answer {
+impl ApiResponse {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.bytes).unwrap()
     }
@@ -230,7 +230,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Makes sure that it is a problem of that status and of that `error`.
+    /// Checks that this is a problem with this status and this `error` member.
     #[track_caller]
     pub(crate) fn assert_problem(&self, status: u16, error: &str) {
         assert_eq!(self.status, status, "{}", self.text());

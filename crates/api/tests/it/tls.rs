@@ -1,4 +1,4 @@
-//! A database whose certificate is verified, as RDS's is (terraform/ecs.tf): by the process itself, with libpq.
+//! The process verifies the certificate of its database, as it does with RDS (terraform/ecs.tf).
 
 use std::path::Path;
 
@@ -7,10 +7,10 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 use crate::process::Process;
 
-/// A database that speaks TLS, under a certificate for `localhost`.
+/// A database that uses TLS, with a certificate for `localhost`.
 struct Database {
     cluster: Cluster,
-    /// The authority that signed it.
+    /// The certificate of the authority that signed it.
     authority: String,
 }
 
@@ -27,7 +27,7 @@ impl Database {
             ("server.crt", certificate.pem()),
             ("server.key", key.serialize_pem()),
         ] {
-            // by the server itself, which wants to own its key
+            // the server itself writes the files, because it must own its key
             let write = format!(
                 "COPY (SELECT unnest(string_to_array('{}', E'\\n'))) TO PROGRAM 'umask 077; cat >{file}'",
                 pem.trim_end()
@@ -40,7 +40,7 @@ impl Database {
         Self { cluster, authority }
     }
 
-    /// The settings that Terraform gives.
+    /// Returns the settings that Terraform sets.
     fn settings(&self, host: &str, authority: &Path) -> Vec<(&'static str, String)> {
         let url = self.cluster.url();
         let (user, rest) = url
@@ -63,7 +63,7 @@ impl Database {
 fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // other than the name of what it signs, which would count as signed by itself
+    // not the name of the certificate that it signs, which would then count as self-signed
     params.distinguished_name.push(DnType::CommonName, name);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
@@ -79,7 +79,7 @@ fn start(settings: &[(&'static str, String)], until: &str) -> Process {
 }
 
 #[test]
-fn a_database_is_used_only_under_a_certificate_that_fits() {
+fn the_certificate_of_the_database_is_verified() {
     let database = Database::start();
     let folder = tempfile::tempdir().unwrap();
     let (right, wrong) = (

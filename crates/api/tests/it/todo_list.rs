@@ -1,21 +1,23 @@
+//! The list of todos: filters, pages, and the whole list as a stream.
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Service, execute, send};
+use crate::support::{ApiResponse, Service, execute, send};
 
 const TODOS: &str = "/api/v1/todos";
 
-fn titles(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    let todos = answer.json();
+fn titles(response: &ApiResponse) -> Vec<String> {
+    assert_eq!(response.status, 200, "{}", response.text());
+    let todos = response.json();
     let title = |todo: &Value| todo["title"].as_str().unwrap().to_owned();
     todos.as_array().unwrap().iter().map(title).collect()
 }
 
-/// The path and query of the next page.
-fn next(service: &Service, answer: &Answer) -> Option<String> {
-    let link = answer.header("link")?;
+/// Returns the path and query of the next page.
+fn next(service: &Service, response: &ApiResponse) -> Option<String> {
+    let link = response.header("link")?;
     let url = link
         .strip_prefix('<')
         .unwrap()
@@ -32,15 +34,15 @@ async fn an_empty_list_is_an_empty_array() {
         "/api/v1/todos?limit=5",
         "/api/v1/todos?completed=true&window=1",
     ] {
-        let answer = service.get(path).await;
-        assert_eq!(answer.text(), "[]");
-        assert_eq!(answer.header("content-type"), Some("application/json"));
-        assert_eq!(answer.header("link"), None);
+        let response = service.get(path).await;
+        assert_eq!(response.text(), "[]");
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.header("link"), None);
     }
 }
 
 #[tokio::test]
-async fn the_newest_come_first_and_of_one_instant_the_one_with_the_larger_id() {
+async fn todos_are_listed_newest_first_and_by_id_within_an_instant() {
     let service = Service::start().await;
     execute(
         &service.pool,
@@ -87,9 +89,9 @@ async fn a_filter_selects_by_completion_and_deadline() {
 }
 
 #[tokio::test]
-async fn pages_give_every_todo_once_while_others_are_added_and_deleted() {
+async fn pages_list_every_todo_once_while_others_are_added_and_deleted() {
     let service = Service::start().await;
-    // five instants with four todos each, so that pages end within an instant
+    // four todos at each of five instants, so that pages end within an instant
     execute(
         &service.pool,
         "INSERT INTO todos (title, completed, created_at)
@@ -100,17 +102,17 @@ async fn pages_give_every_todo_once_while_others_are_added_and_deleted() {
     let mut seen = Vec::new();
     let mut pages = 0;
     while let Some(current) = path {
-        let answer = service.get(&current).await;
-        let page = titles(&answer);
+        let response = service.get(&current).await;
+        let page = titles(&response);
         assert!(page.len() <= 3);
         seen.extend(page);
         pages += 1;
-        // newer ones come before the first page, and what was seen may go
+        // a newer todo belongs before the first page, and a todo that was listed already may be deleted
         service
             .post(TODOS, &json!({"title": "late", "completed": true}))
             .await;
         execute(&service.pool, "DELETE FROM todos WHERE title = 'todo 19'").await;
-        path = next(&service, &answer);
+        path = next(&service, &response);
     }
     assert_eq!(pages, 7);
     let expected: Vec<String> = (0..20).rev().map(|n| format!("todo {n}")).collect();
@@ -118,7 +120,7 @@ async fn pages_give_every_todo_once_while_others_are_added_and_deleted() {
 }
 
 #[tokio::test]
-async fn the_last_page_has_no_next_also_when_it_is_full() {
+async fn the_last_page_has_no_next_link_even_if_it_is_full() {
     let service = Service::start().await;
     execute(
         &service.pool,
@@ -141,12 +143,12 @@ async fn the_last_page_has_no_next_also_when_it_is_full() {
     assert_eq!(
         titles(&rest),
         ["todo 3", "todo 2", "todo 1"],
-        "a cursor without a limit means the rest"
+        "without a limit, the cursor returns all remaining todos"
     );
 }
 
 #[tokio::test]
-async fn fifty_thousand_todos_are_streamed_whole_and_in_order() {
+async fn fifty_thousand_todos_are_streamed_completely_and_in_order() {
     let service = Service::start().await;
     execute(
         &service.pool,
@@ -154,15 +156,15 @@ async fn fifty_thousand_todos_are_streamed_whole_and_in_order() {
          FROM generate_series(1, 50000) AS n",
     )
     .await;
-    let answer = service.get(TODOS).await;
-    assert_eq!(answer.header("transfer-encoding"), Some("chunked"));
-    let titles = titles(&answer);
+    let response = service.get(TODOS).await;
+    assert_eq!(response.header("transfer-encoding"), Some("chunked"));
+    let titles = titles(&response);
     let expected: Vec<String> = (1..=50_000).rev().map(|n| format!("todo {n}")).collect();
     assert!(titles == expected, "{} todos", titles.len());
 }
 
 #[tokio::test]
-async fn a_list_of_just_one_chunk_and_of_some_chunks_is_a_whole_array() {
+async fn a_list_of_exactly_one_or_several_chunks_is_a_complete_array() {
     let service = Service::start().await;
     for (added, total) in [(999, 999), (1, 1000), (1, 1001), (999, 2000)] {
         execute(
@@ -170,8 +172,8 @@ async fn a_list_of_just_one_chunk_and_of_some_chunks_is_a_whole_array() {
             format!("INSERT INTO todos (title) SELECT 'a' FROM generate_series(1, {added})"),
         )
         .await;
-        let answer = service.get(TODOS).await;
-        let ids: HashSet<i64> = answer
+        let response = service.get(TODOS).await;
+        let ids: HashSet<i64> = response
             .json()
             .as_array()
             .unwrap()
@@ -183,17 +185,17 @@ async fn a_list_of_just_one_chunk_and_of_some_chunks_is_a_whole_array() {
 }
 
 #[tokio::test]
-async fn a_head_of_the_list_has_no_body_however_long_it_is() {
+async fn a_head_request_for_a_long_list_gets_no_body() {
     let service = Service::start().await;
     execute(
         &service.pool,
         "INSERT INTO todos (title) SELECT 'a' FROM generate_series(1, 3000)",
     )
     .await;
-    let answer = send(service.request("HEAD", TODOS)).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.bytes, b"");
-    let answer = send(service.request("HEAD", "/api/v1/todos?limit=2")).await;
-    assert!(answer.header("link").is_some());
+    let response = send(service.request("HEAD", TODOS)).await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert_eq!(response.bytes, b"");
+    let response = send(service.request("HEAD", "/api/v1/todos?limit=2")).await;
+    assert!(response.header("link").is_some());
 }

@@ -1,3 +1,5 @@
+//! Todos: create, read, update, delete.
+
 use serde_json::{Value, json};
 
 use crate::support::{Service, send};
@@ -5,25 +7,25 @@ use crate::support::{Service, send};
 const TODOS: &str = "/api/v1/todos";
 
 async fn create(service: &Service, todo: Value) -> Value {
-    let answer = service.post(TODOS, &todo).await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()
+    let response = service.post(TODOS, &todo).await;
+    assert_eq!(response.status, 201, "{}", response.text());
+    response.json()
 }
 
 #[tokio::test]
-async fn a_new_todo_is_answered_whole_with_its_place() {
+async fn the_response_to_a_new_todo_has_all_members_and_its_url() {
     let service = Service::start().await;
-    let answer = service
+    let response = service
         .post(
             TODOS,
             &json!({"title": " Pay the rent ", "deadline_at": "2023-02-27T12:00:00.5+10:00"}),
         )
         .await;
-    assert_eq!(answer.status, 201);
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    let todo = answer.json();
+    assert_eq!(response.status, 201);
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    let todo = response.json();
     assert_eq!(
-        answer.header("location"),
+        response.header("location"),
         Some(format!("{}{TODOS}/{}", service.url, todo["id"]).as_str())
     );
     assert_eq!(todo["title"], "Pay the rent");
@@ -52,7 +54,7 @@ async fn a_new_todo_is_answered_whole_with_its_place() {
 }
 
 #[tokio::test]
-async fn every_member_that_was_given_is_stored() {
+async fn every_member_of_a_new_todo_is_stored() {
     let service = Service::start().await;
     let given = json!({
         "title": "日本語 \u{1f468}\u{200d}\u{1f469}", "description": "a\tb\nc; \\ \"d\", 'e'", "completed": true,
@@ -66,7 +68,7 @@ async fn every_member_that_was_given_is_stored() {
 }
 
 #[tokio::test]
-async fn members_left_out_of_an_update_stay() {
+async fn absent_members_of_an_update_stay_unchanged() {
     let service = Service::start().await;
     let before = create(
         &service,
@@ -84,14 +86,14 @@ async fn members_left_out_of_an_update_stay() {
             ("description", json!("d")),
         ] {
             let mut expected = service.get(&path).await.json();
-            let answer = send(
+            let response = send(
                 service
                     .request(method, &path)
                     .json(&json!({ member: value })),
             )
             .await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            let after = answer.json();
+            assert_eq!(response.status, 200, "{}", response.text());
+            let after = response.json();
             assert!(after["updated_at"].as_str() > expected["updated_at"].as_str());
             expected[member] = value;
             expected["updated_at"] = after["updated_at"].clone();
@@ -102,18 +104,18 @@ async fn members_left_out_of_an_update_stay() {
 }
 
 #[tokio::test]
-async fn an_update_of_nothing_changes_nothing() {
+async fn an_empty_update_changes_nothing() {
     let service = Service::start().await;
     let todo = create(&service, json!({"title": "a"})).await;
-    let answer = service
+    let response = service
         .put(&format!("{TODOS}/{}", todo["id"]), &json!({}))
         .await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(answer.json(), todo);
+    assert_eq!(response.status, 200);
+    assert_eq!(response.json(), todo);
 }
 
 #[tokio::test]
-async fn a_todo_that_is_not_there_is_not_found() {
+async fn an_unknown_todo_is_404() {
     let service = Service::start().await;
     for id in [
         "1",
@@ -146,7 +148,7 @@ async fn a_todo_that_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_deleted_todo_is_answered_once_and_an_unknown_one_is_empty() {
+async fn deleting_returns_the_todo_once_and_then_an_empty_object() {
     let service = Service::start().await;
     let todo = create(&service, json!({"title": "a"})).await;
     let path = format!("{TODOS}/{}", todo["id"]);
@@ -169,11 +171,11 @@ async fn a_deleted_todo_is_answered_once_and_an_unknown_one_is_empty() {
 }
 
 #[tokio::test]
-async fn the_place_of_a_new_todo_is_where_the_client_reaches_the_api() {
+async fn the_url_of_a_new_todo_begins_with_the_address_that_the_client_used() {
     let service = Service::start_with(&["--public-url", "https://example.org/todo/"]).await;
-    let answer = service.post(TODOS, &json!({"title": "a"})).await;
+    let response = service.post(TODOS, &json!({"title": "a"})).await;
     assert_eq!(
-        answer.header("location"),
+        response.header("location"),
         Some("https://example.org/todo/api/v1/todos/1")
     );
 
@@ -190,7 +192,7 @@ async fn the_place_of_a_new_todo_is_where_the_client_reaches_the_api() {
 }
 
 #[tokio::test]
-async fn a_json_body_is_taken_whatever_it_is_called_as_long_as_it_is_json() {
+async fn every_json_content_type_is_accepted() {
     let service = Service::start().await;
     for content_type in [
         None,
@@ -203,7 +205,12 @@ async fn a_json_body_is_taken_whatever_it_is_called_as_long_as_it_is_json() {
         if let Some(content_type) = content_type {
             request = request.header("Content-Type", content_type);
         }
-        let answer = send(request).await;
-        assert_eq!(answer.status, 201, "{content_type:?}: {}", answer.text());
+        let response = send(request).await;
+        assert_eq!(
+            response.status,
+            201,
+            "{content_type:?}: {}",
+            response.text()
+        );
     }
 }

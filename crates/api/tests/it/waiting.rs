@@ -1,4 +1,4 @@
-//! One job a key, a request that waits, and a stream of a job's changes.
+//! `Idempotency-Key`, `Prefer: wait`, and the stream of a job's changes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use reqwest::Response;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
-use crate::support::{Answer, Service, send};
+use crate::support::{ApiResponse, Service, send};
 
 const ICAL: &str = "/api/v1/todos/ical";
 
-async fn ask(service: &Service, key: &str, body: &Value) -> Answer {
+async fn ask(service: &Service, key: &str, body: &Value) -> ApiResponse {
     send(
         service
             .request("POST", ICAL)
@@ -23,7 +23,7 @@ async fn ask(service: &Service, key: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn an_equal_request_of_the_same_key_gets_the_same_job() {
+async fn an_equal_request_with_the_same_key_returns_the_same_job() {
     let service = Service::start().await;
     let first = ask(&service, "a", &json!({"window": 5})).await;
     assert_eq!(
@@ -44,7 +44,7 @@ async fn an_equal_request_of_the_same_key_gets_the_same_job() {
 
     ask(&service, "a", &json!({"window": 6}))
         .await
-        .assert_problem(422, "this Idempotency-Key stands for another request");
+        .assert_problem(422, "this Idempotency-Key was used for a different request");
     assert_ne!(
         ask(&service, "b", &json!({"window": 5})).await.json()["task_id"],
         first.json()["task_id"]
@@ -62,23 +62,23 @@ async fn a_malformed_key_is_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn fifty_clients_at_once_with_one_key_make_one_job() {
+async fn fifty_concurrent_requests_with_one_key_create_one_job() {
     let service = Service::start().await;
     let request = json!({});
     let asking = (0..50).map(|_| ask(&service, "k", &request));
-    let answers = futures_util::future::join_all(asking).await;
-    let ids: BTreeSet<JobId> = answers.iter().map(id_of).collect();
+    let responses = futures_util::future::join_all(asking).await;
+    let ids: BTreeSet<JobId> = responses.iter().map(id_of).collect();
     assert_eq!(ids.len(), 1);
-    assert!(answers.iter().all(|answer| answer.status == 202));
-    let first = answers
+    assert!(responses.iter().all(|response| response.status == 202));
+    let first = responses
         .iter()
-        .filter(|answer| answer.header("idempotency-replayed").is_none());
+        .filter(|response| response.header("idempotency-replayed").is_none());
     assert_eq!(first.count(), 1);
     assert_eq!(service.count("calendar_jobs").await, 1);
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_when_its_job_has_expired() {
+async fn a_key_can_be_used_again_once_its_job_has_expired() {
     let service = Service::start().await;
     let first = id_of(&ask(&service, "k", &json!({})).await);
     service.complete(first, b"calendar").await;
@@ -95,7 +95,7 @@ async fn a_key_is_free_again_when_its_job_has_expired() {
 }
 
 #[tokio::test]
-async fn a_request_that_waits_is_answered_with_the_end_as_soon_as_it_is_there() {
+async fn a_waiting_request_gets_its_response_as_soon_as_the_job_ends() {
     let service = Service::start().await;
     let asked = Instant::now();
     let waiting = send(
@@ -106,7 +106,7 @@ async fn a_request_that_waits_is_answered_with_the_end_as_soon_as_it_is_there() 
     );
     let working = async {
         let listed = async || service.get(ICAL).await.json();
-        eventually("accepted", async || {
+        eventually("the job is accepted", async || {
             listed()
                 .await
                 .as_array()
@@ -120,11 +120,11 @@ async fn a_request_that_waits_is_answered_with_the_end_as_soon_as_it_is_there() 
             .unwrap();
         service.complete(JobId(id), b"calendar").await;
     };
-    let (answer, ()) = tokio::join!(waiting, working);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.header("preference-applied"), Some("wait=20"));
-    assert_eq!(answer.json()["task_status"], "SUCCESS");
-    assert!(answer.json()["finished_at"].is_string() && answer.header("retry-after").is_none());
+    let (response, ()) = tokio::join!(waiting, working);
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.header("preference-applied"), Some("wait=20"));
+    assert_eq!(response.json()["task_status"], "SUCCESS");
+    assert!(response.json()["finished_at"].is_string() && response.header("retry-after").is_none());
     assert!(
         asked.elapsed() < Duration::from_secs(10),
         "it took {:?}",
@@ -133,9 +133,9 @@ async fn a_request_that_waits_is_answered_with_the_end_as_soon_as_it_is_there() 
 }
 
 #[tokio::test]
-async fn a_wait_that_is_over_before_the_job_is_answered_with_202() {
+async fn a_request_whose_wait_ends_before_the_job_gets_a_202() {
     let service = Service::start().await;
-    let answer = send(
+    let response = send(
         service
             .request("POST", ICAL)
             .header("Prefer", "respond-async, wait=1")
@@ -143,13 +143,16 @@ async fn a_wait_that_is_over_before_the_job_is_answered_with_202() {
     )
     .await;
     assert_eq!(
-        (answer.status.as_u16(), answer.header("preference-applied")),
+        (
+            response.status.as_u16(),
+            response.header("preference-applied")
+        ),
         (202, None)
     );
-    assert!(answer.header("location").is_some());
+    assert!(response.header("location").is_some());
 }
 
-/// Reads one event. `None`: the stream has ended.
+/// Reads one event. Returns `None` at the end of the stream.
 async fn next_event(stream: &mut Response, unread: &mut String) -> Option<(i64, Value)> {
     loop {
         if let Some((event, rest)) = unread.split_once("\n\n") {
@@ -174,7 +177,7 @@ async fn open_stream(service: &Service, id: JobId) -> Response {
     open_stream_after(service, id, None).await
 }
 
-/// As a client that has seen version `seen`.
+/// Opens a stream as a client that has seen version `seen`.
 async fn open_stream_after(service: &Service, id: JobId, seen: Option<i64>) -> Response {
     let mut request = service.request("GET", &format!("{ICAL}/{id}/events"));
     if let Some(seen) = seen {
@@ -187,7 +190,7 @@ async fn open_stream_after(service: &Service, id: JobId, seen: Option<i64>) -> R
 }
 
 #[tokio::test]
-async fn a_stream_begins_with_the_state_now_and_ends_after_the_end() {
+async fn a_stream_begins_with_the_current_state_and_ends_with_the_job() {
     let service = Service::start().await;
     let id = service.new_job().await;
     let (mut stream, mut unread) = (open_stream(&service, id).await, String::new());
@@ -236,10 +239,10 @@ async fn a_stream_begins_with_the_state_now_and_ends_after_the_end() {
 }
 
 #[tokio::test]
-async fn a_client_that_connects_again_gets_only_what_is_new_to_it() {
+async fn a_client_that_reconnects_gets_only_newer_states() {
     let service = Service::start().await;
     let id = service.new_job().await;
-    // another client keeps the state that is known to the process at version 1
+    // because of this client, the process already knows the state of version 1
     let (mut other, mut unread) = (open_stream(&service, id).await, String::new());
     assert_eq!(next_event(&mut other, &mut unread).await.unwrap().0, 1);
 
@@ -247,7 +250,7 @@ async fn a_client_that_connects_again_gets_only_what_is_new_to_it() {
     let opening = stream.chunk().await.unwrap().unwrap();
     assert_eq!(
         opening, ":\n\n",
-        "a client sees at once that it is connected"
+        "the client sees immediately that it is connected"
     );
     service.claim(id).await;
     let mut unread = String::new();
@@ -257,7 +260,7 @@ async fn a_client_that_connects_again_gets_only_what_is_new_to_it() {
         (2, Some("STARTED"))
     );
 
-    // what no job of this database ever was is not believed
+    // versions that the client can't have seen are ignored
     for seen in [0, 1, 99] {
         let mut stream = open_stream_after(&service, id, Some(seen)).await;
         let (version, _) = next_event(&mut stream, &mut String::new()).await.unwrap();
@@ -266,7 +269,7 @@ async fn a_client_that_connects_again_gets_only_what_is_new_to_it() {
 }
 
 #[tokio::test]
-async fn a_stream_of_no_job_is_404_and_of_an_expired_one_410() {
+async fn the_stream_of_an_unknown_job_is_404_and_of_an_expired_one_410() {
     let service = Service::start().await;
     let unknown = service
         .get(&format!("{ICAL}/{}/events", JobId::new()))
@@ -282,11 +285,11 @@ async fn a_stream_of_no_job_is_404_and_of_an_expired_one_410() {
 }
 
 #[tokio::test]
-async fn a_thousand_streams_are_told_and_take_no_connection_to_the_database() {
+async fn a_thousand_streams_see_the_end_of_a_job_without_database_connections() {
     let service = Service::start_with(&["--database-pool=2"]).await;
     let id = service.new_job().await;
     let mut streams = Vec::new();
-    // each looks for the job once, and does not wait long for a connection
+    // opening a stream needs one query; small groups keep the wait for a connection short
     for _ in 0..20 {
         let opening = (0..50).map(|_| open_stream(&service, id));
         streams.extend(futures_util::future::join_all(opening).await);
@@ -301,11 +304,11 @@ async fn a_thousand_streams_are_told_and_take_no_connection_to_the_database() {
         last["task_status"] == "SUCCESS"
     });
     let ends = futures_util::future::join_all(reading).await;
-    assert!(ends.into_iter().all(|is_told| is_told));
+    assert!(ends.into_iter().all(|has_succeeded| has_succeeded));
 }
 
 #[tokio::test]
-async fn what_waits_does_not_keep_a_server_from_stopping() {
+async fn waiting_requests_do_not_delay_the_shutdown() {
     let service = Service::start().await;
     let id = service.new_job().await;
     let (mut stream, mut unread) = (open_stream(&service, id).await, String::new());
@@ -313,7 +316,7 @@ async fn what_waits_does_not_keep_a_server_from_stopping() {
     let stopping = Instant::now();
     service.stop();
     assert_eq!(next_event(&mut stream, &mut unread).await, None);
-    eventually("ended", async || service.has_ended()).await;
+    eventually("the process has ended", async || service.has_ended()).await;
     assert!(
         stopping.elapsed() < Duration::from_secs(10),
         "it took {:?}",
@@ -321,6 +324,12 @@ async fn what_waits_does_not_keep_a_server_from_stopping() {
     );
 }
 
-fn id_of(answer: &Answer) -> JobId {
-    JobId(answer.json()["task_id"].as_str().unwrap().parse().unwrap())
+fn id_of(response: &ApiResponse) -> JobId {
+    JobId(
+        response.json()["task_id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap(),
+    )
 }

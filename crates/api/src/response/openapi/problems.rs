@@ -5,7 +5,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use super::schemas::{JobFailure, TaskStatus};
 
-/// An error (RFC 9457), with the original's `error` member.
+/// An error (RFC 9457). The `error` member is that of the original.
 #[derive(Debug, ToSchema)]
 pub(crate) struct ProblemDetails {
     #[schema(example = "about:blank")]
@@ -13,81 +13,82 @@ pub(crate) struct ProblemDetails {
     #[schema(example = "Bad Request")]
     title: String,
     status: u16,
-    /// A sentence for a person.
+    /// A description for people.
     detail: String,
     #[schema(example = "missing title")]
     error: String,
-    /// Where the error is of a job.
+    /// The status of the job, if the error is about a job.
     task_status: Option<TaskStatus>,
+    /// The reason why the job failed, if it did.
     task_error: Option<JobFailure>,
 }
 
-/// What the client sent is not what it should be; `detail` names it.
+/// The request is invalid. `detail` names the invalid value.
 #[derive(Debug, IntoResponses)]
 #[response(status = 400, content_type = "application/problem+json")]
 pub(crate) struct BadInput(ProblemDetails);
 
-/// Why a body is not read.
+/// The body was refused.
 #[derive(Debug, IntoResponses)]
 pub(crate) enum BadBody {
-    /// It did not come in time.
+    /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     TooSlow(ProblemDetails),
-    /// It is longer than 64 KiB.
+    /// The body is longer than 64 KiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemDetails),
-    /// It is no JSON by its type.
+    /// The body is compressed, or its `Content-Type` is not JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedType(ProblemDetails),
 }
 
-/// There is none of this id.
+/// Nothing has this id.
 #[derive(Debug, IntoResponses)]
 #[response(status = 404, content_type = "application/problem+json")]
 pub(crate) struct NotFound(ProblemDetails);
 
-/// Not finished, or no such job
+/// The job has not finished (`Retry-After` says when to try again), or no job has this id.
 #[derive(Debug, IntoResponses)]
 #[response(status = 404, content_type = "application/problem+json")]
 pub(crate) struct NotFinished(ProblemDetails);
 
-/// The client refuses the calendar both gzipped and as it is.
+/// The client accepts neither gzip nor identity encoding.
 #[derive(Debug, IntoResponses)]
 #[response(status = 406, content_type = "application/problem+json")]
 pub(crate) struct NotAcceptable(ProblemDetails);
 
-/// There will be none
+/// The job failed or was cancelled, so it has no result.
 #[derive(Debug, IntoResponses)]
 #[response(status = 409, content_type = "application/problem+json")]
 pub(crate) struct NoResult(ProblemDetails);
 
-/// The job has ended
+/// The job has already ended.
 #[derive(Debug, IntoResponses)]
 #[response(status = 409, content_type = "application/problem+json")]
 pub(crate) struct Ended(ProblemDetails);
 
-/// The job is kept no longer.
+/// The job has expired.
 #[derive(Debug, IntoResponses)]
 #[response(status = 410, content_type = "application/problem+json")]
 pub(crate) struct Expired(ProblemDetails);
 
-/// The key was used for another request
+/// The `Idempotency-Key` was used for a different request.
 #[derive(Debug, IntoResponses)]
 #[response(status = 422, content_type = "application/problem+json")]
 pub(crate) struct KeyReused(ProblemDetails);
 
-/// They can not
+/// The process cannot serve requests. The members `database`, `migrations` and `queue` say why.
 #[derive(Debug, IntoResponses)]
 #[response(status = 503, content_type = "application/problem+json")]
 pub(crate) struct NotReady(ProblemDetails);
 
-/// What is the service's own fault.
+/// The server could not handle a valid request.
 #[derive(Debug, IntoResponses)]
 pub(crate) enum ServerFault {
-    /// The cause is in the service's log, under the `X-Request-Id` of the answer.
+    /// Internal error. Quote the `X-Request-Id` of the response when you report it.
     #[response(status = 500, content_type = "application/problem+json")]
     Failed(ProblemDetails),
-    /// The database is away, or a feed's first calendar is not made yet; `Retry-After` says when to try again.
+    /// The service is temporarily unavailable, or a feed's first calendar is not ready. See `Retry-After`.
     #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32)))]
     Unavailable(ProblemDetails),
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::request::openapi::CalendarOptions;
 use crate::response::todo::TodoView;
 
-/// The todo that was deleted; an empty object where there was none.
+/// The deleted todo, or an empty object if there was no such todo.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum DeletedTodo {
@@ -34,9 +34,10 @@ pub(crate) struct Feed {
     name: String,
     request: CalendarOptions,
     created_at: DateTime<Utc>,
-    /// Given once, when it is made: nobody can read it from what is stored.
+    /// The address to subscribe to. Only the response to the creation of the feed has it.
     #[schema(nullable = false, example = "https://todo.example.org/calendar/….ics")]
     url: Option<String>,
+    /// The same address as a `webcal:` URL, which opens the calendar program.
     #[schema(nullable = false, example = "webcal://todo.example.org/calendar/….ics")]
     webcal_url: Option<String>,
 }
@@ -49,7 +50,9 @@ impl PartialSchema for TaskStatus {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("The state of a job, by the original's names."))
+            .description(Some(
+                "The status of a job. The names are those of the original.",
+            ))
             .enum_values(Some(JobStatus::ALL.map(JobStatus::name)))
             .into()
     }
@@ -66,13 +69,13 @@ impl ToSchema for TaskStatus {
 pub(crate) struct JobFailure {
     #[schema(example = "attempts_exhausted")]
     code: String,
-    /// A sentence for a person.
+    /// A description for people.
     detail: String,
-    /// What the last attempt failed of.
+    /// The code of the last attempt's failure, if `code` is `attempts_exhausted`.
     cause: Option<String>,
 }
 
-/// Whether requests can be served, part by part.
+/// Whether the process can serve requests, part by part.
 #[derive(Debug, ToSchema)]
 pub(crate) struct Readiness {
     #[schema(example = "ready")]
@@ -81,12 +84,12 @@ pub(crate) struct Readiness {
     database: String,
     #[schema(example = "done")]
     migrations: String,
-    /// As information only: unknown, reachable or unreachable.
+    /// `unknown`, `reachable` or `unreachable`. For information only.
     #[schema(example = "reachable")]
     queue: String,
 }
 
-/// As If-None-Match has it
+/// The copy that `If-None-Match` names is up to date.
 #[derive(Debug, IntoResponses)]
 #[response(status = 304)]
 pub(crate) struct NotModified;

@@ -1,4 +1,4 @@
-//! What a worker does with a job, done by the test.
+//! The part of the worker, played by the test.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use super::{Service, execute};
 const LEASE: Duration = Duration::from_mins(1);
 const MAX_ATTEMPTS: i32 = 5;
 
-/// Stores a job as the API does.
+/// Stores a job, like the API.
 pub(crate) async fn accept(pool: &Pool) -> JobId {
     let id = JobId::new();
     let insert = move |connection: &mut _| {
@@ -29,7 +29,7 @@ pub(crate) async fn accept(pool: &Pool) -> JobId {
     id
 }
 
-/// Stores so many jobs.
+/// Stores `count` jobs.
 pub(crate) async fn accept_many(pool: &Pool, count: usize) -> Vec<JobId> {
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -39,13 +39,13 @@ pub(crate) async fn accept_many(pool: &Pool, count: usize) -> Vec<JobId> {
 }
 
 impl Service {
-    /// Asks for a job as a client does.
+    /// Creates a job, like a client.
     pub(crate) async fn new_job(&self) -> JobId {
-        let answer = self
+        let response = self
             .post("/api/v1/todos/ical", &serde_json::json!({}))
             .await;
-        assert_eq!(answer.status, 202, "{}", answer.text());
-        let id = answer.json()["task_id"]
+        assert_eq!(response.status, 202, "{}", response.text());
+        let id = response.json()["task_id"]
             .as_str()
             .unwrap()
             .parse::<Uuid>()
@@ -64,19 +64,19 @@ impl Service {
     }
 
     pub(crate) async fn progress(&self, claim: &Claim, done: i32, total: i32) {
-        let beat = ClaimRenewal {
+        let renewal = ClaimRenewal {
             key: claim.key,
             done,
             total: Some(total),
         };
         let renewed = self
             .pool
-            .run(move |connection| claims::renew(connection, &[beat], LEASE))
+            .run(move |connection| claims::renew(connection, &[renewal], LEASE))
             .await;
         assert_eq!(renewed.unwrap().len(), 1);
     }
 
-    /// Lets a job fail in passing, or for good.
+    /// Fails a job, permanently with `for_good`, otherwise with another attempt to follow.
     pub(crate) async fn fail(&self, id: JobId, for_good: bool) {
         let key = self.claim(id).await.key;
         let error = JobError::new(ErrorCode::Timeout, "it took too long");
@@ -90,7 +90,7 @@ impl Service {
         self.pool.run::<_, DatabaseError, _>(fail).await.unwrap();
     }
 
-    /// Ends a job with `calendar` as its result.
+    /// Completes a job with `calendar` as its result.
     pub(crate) async fn complete(&self, id: JobId, calendar: &[u8]) {
         let key = self.claim(id).await.key;
         let content = gzip(calendar);
@@ -110,7 +110,7 @@ impl Service {
         assert!(completed.unwrap());
     }
 
-    /// As if the time for which a job is kept had passed.
+    /// Makes a job expire.
     pub(crate) async fn expire(&self, id: JobId) {
         execute(
             &self.pool,

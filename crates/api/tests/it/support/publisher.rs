@@ -1,4 +1,4 @@
-//! A queue whose sending half does as it is told.
+//! A publisher whose behaviour a test controls.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -8,18 +8,18 @@ use shared_model::job::JobId;
 use shared_model::message::JobMessage;
 use tokio::sync::Semaphore;
 
-/// What becomes of one call.
+/// The behaviour of one call.
 #[derive(Debug)]
 pub(crate) enum Behaviour {
-    /// The call fails as a whole, and nothing arrived.
+    /// The call fails, and no message arrives.
     Fail,
-    /// The queue refuses the first so many of the batch and takes the rest.
-    RefuseFirst(usize),
-    /// The queue takes everything, and the answer never comes.
-    TakeAndHang,
+    /// The queue rejects this many messages at the start of the batch and accepts the others.
+    RejectFirst(usize),
+    /// The queue accepts all messages, but never responds.
+    AcceptAndHang,
 }
 
-/// Takes everything, unless it was told otherwise for a call.
+/// A publisher that accepts all messages, except in calls with another behaviour.
 #[derive(Debug)]
 pub(crate) struct TestPublisher {
     next: Mutex<VecDeque<Behaviour>>,
@@ -38,18 +38,18 @@ impl Default for TestPublisher {
 }
 
 impl TestPublisher {
-    /// Sets what becomes of the next calls.
+    /// Sets the behaviour of the next calls.
     pub(crate) fn then(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.next.lock().unwrap().extend(behaviours);
     }
 
-    /// The jobs whose messages the queue has, in order of arrival.
+    /// Returns the jobs whose messages have arrived, in order of arrival.
     pub(crate) fn arrived(&self) -> Vec<JobId> {
         let arrived = self.arrived.lock().unwrap();
         arrived.iter().map(|message| message.job_id).collect()
     }
 
-    /// Waits for the next call that was not waited for yet.
+    /// Waits for the next call. Each call ends one wait.
     pub(crate) async fn called(&self) {
         self.calls.acquire().await.unwrap().forget();
     }
@@ -59,22 +59,22 @@ impl TestPublisher {
 impl Publisher for TestPublisher {
     async fn publish(&self, messages: &[JobMessage]) -> Result<Published, QueueError> {
         let behaviour = self.next.lock().unwrap().pop_front();
-        let refused = match behaviour {
-            None | Some(Behaviour::TakeAndHang) => 0,
-            Some(Behaviour::RefuseFirst(count)) => count,
+        let rejected = match behaviour {
+            None | Some(Behaviour::AcceptAndHang) => 0,
+            Some(Behaviour::RejectFirst(count)) => count,
             Some(Behaviour::Fail) => messages.len(),
         };
-        let (refused, taken) = messages.split_at(refused);
-        self.arrived.lock().unwrap().extend_from_slice(taken);
+        let (rejected, accepted) = messages.split_at(rejected);
+        self.arrived.lock().unwrap().extend_from_slice(accepted);
         self.calls.add_permits(1);
 
-        let why = "as the test wants".to_owned();
+        let why = "the test wants this failure".to_owned();
         match behaviour {
             Some(Behaviour::Fail) => Err(QueueError::Unavailable(why)),
-            Some(Behaviour::TakeAndHang) => std::future::pending().await,
-            None | Some(Behaviour::RefuseFirst(_)) => Ok(Published {
-                sent: taken.iter().map(|message| message.job_id).collect(),
-                failed: refused
+            Some(Behaviour::AcceptAndHang) => std::future::pending().await,
+            None | Some(Behaviour::RejectFirst(_)) => Ok(Published {
+                sent: accepted.iter().map(|message| message.job_id).collect(),
+                failed: rejected
                     .iter()
                     .map(|message| (message.job_id, why.clone()))
                     .collect(),
