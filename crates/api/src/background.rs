@@ -2,5 +2,4 @@
 
 pub mod job_watch;
 pub mod relay;
-pub mod startup;
 pub mod sweeper;

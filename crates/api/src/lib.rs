@@ -7,8 +7,8 @@
 //! - [`request`]: what a client sends, checked
 //! - [`state`]: what all requests share, and their only access to the database
 //! - [`store`]: todos and feeds; jobs are in [`shared_model::job_store`]
-//! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, the sweeper
-//!   that finds lost jobs, and the wait for the database at the start
+//! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
+//!   sweeper that finds lost jobs
 //! - [`response`]: what a client receives, errors included
 //! - [`feed_token`]: the secret in the URL of a feed
 //! - [`page`]: the page in the browser, and Swagger UI

@@ -1,6 +1,7 @@
 //! The process: it listens at once, serves once the database is there, and ends when it is told to.
 
 use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,18 +10,18 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
 use job_queue::Publisher;
-use shared_model::database::Pool;
+use shared_model::database::{DatabaseConfig, Pool};
 use shared_model::job_store::outbox::{self, Backlog};
-use shared_model::{logging, settings};
+use shared_model::process;
+use shared_model::shutdown::Shutdown;
+use shared_model::startup::{Migrations, prepare_database};
 use tokio::net::TcpSocket;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::background::relay::Relay;
-use crate::background::startup::{Preparation, RefusedSetting};
 use crate::background::sweeper::Sweeper;
-use crate::config::{Cli, Config};
+use crate::config::Config;
 use crate::observe::observe;
 use crate::readiness::QueueState;
 use crate::routes;
@@ -37,57 +38,33 @@ const BACKLOG: u32 = 2048;
 /// How often the outbox is measured and the metrics are tidied up.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Runs the API until SIGTERM or SIGINT, as a process of its own: with a runtime of its own, and with the exit code 2
-/// for settings that are wrong.
-///
-/// # Errors
-/// When the address is taken, or a migration fails.
-pub fn run_process(config: Config) -> anyhow::Result<()> {
-    let problems = config.problems();
-    if !problems.is_empty() {
-        settings::refuse::<Cli>(&problems);
-    }
-    let outcome = actix_web::rt::System::new().block_on(run(config));
-    match outcome
-        .as_ref()
-        .err()
-        .and_then(|error| error.downcast_ref::<RefusedSetting>())
-    {
-        Some(refused) => settings::refuse::<Cli>(&[refused.to_string()]),
-        None => outcome,
-    }
+/// Runs the API as a process, with a runtime of its own, until SIGTERM or SIGINT. Returns the exit code: see
+/// [`shared_model::process`].
+pub fn run_process(config: Config) -> ExitCode {
+    process::run(&config.problems(), &config.log.clone(), || {
+        actix_web::rt::System::new().block_on(async {
+            let shutdown = Shutdown::on_signals().context("can't listen for signals")?;
+            Box::pin(run(config, shutdown)).await?;
+            Ok(ExitCode::SUCCESS)
+        })
+    })
 }
 
-/// Runs the API until SIGTERM or SIGINT; the second one ends it at once.
+/// Runs the API until the shutdown.
 ///
 /// # Errors
-/// [`RefusedSetting`] when the database refuses this process for good; others when the address is taken, or a migration
-/// fails.
-pub async fn run(config: Config) -> anyhow::Result<()> {
-    logging::init(&config.log);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut next_signal = async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    let shutdown = CancellationToken::new();
-    let told_to_stop = async {
-        next_signal().await;
-        log::info!("stopping: finishing open requests");
-        shutdown.cancel();
-        next_signal().await;
-        log::warn!("stopping at once");
-    };
+/// Returns an error if the address is taken or the API can't start: see [`prepare_database`].
+pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let pool = Pool::new(&config.database, "taskoverflow-api", STATEMENT_TIMEOUT);
     let server = Server::bind(&config, pool.clone())?;
     log::info!("http.address":% = server.address(); "listening");
     let publisher = config.queue.connect_publisher(&pool);
     tokio::select! {
-        outcome = server.run(publisher, shutdown.clone()) => outcome,
-        () = told_to_stop => Ok(()),
+        outcome = server.run(publisher, shutdown.drain) => outcome,
+        () = shutdown.hurry.cancelled() => {
+            log::warn!("stopped before all open requests were finished");
+            Ok(())
+        }
     }
 }
 
@@ -98,7 +75,8 @@ pub struct Server {
     address: SocketAddr,
     api: Arc<Api>,
     pool: Pool,
-    preparation: Preparation,
+    database: DatabaseConfig,
+    migrations: Migrations,
     sweeper: Sweeper,
     queue: watch::Sender<QueueState>,
 }
@@ -117,7 +95,12 @@ impl Server {
             address: listener.local_addr()?,
             listener,
             api: Arc::new(Api::new(config, pool.clone(), queue_seen, metrics)),
-            preparation: Preparation::new(config, pool.clone()),
+            database: config.database.clone(),
+            migrations: if config.migrate {
+                Migrations::Run
+            } else {
+                Migrations::Await
+            },
             sweeper: Sweeper {
                 pool: pool.clone(),
                 interval: config.sweep_interval,
@@ -137,8 +120,7 @@ impl Server {
     /// down, or `publisher` not there yet.
     ///
     /// # Errors
-    /// [`RefusedSetting`] when the database refuses this process for good; others when a migration fails. It stops
-    /// then too.
+    /// Returns an error, and stops, if the database can't be prepared: see [`prepare_database`].
     pub async fn run(
         self,
         publisher: impl Future<Output = Arc<dyn Publisher>>,
@@ -155,6 +137,7 @@ impl Server {
         let stopping = async {
             tokio::select! {
                 () = shutdown.cancelled() => {
+                    log::info!("stopping; finishing open requests");
                     self.api.stopping.cancel();
                     http_handle.stop(true).await;
                 }
@@ -164,8 +147,9 @@ impl Server {
         // until the last request has ended: it may have accepted a job
         let watch_pool = self.pool.clone();
         let publishing = async {
-            let preparation = http_ended.run_until_cancelled(self.preparation.run());
-            let Some(()) = preparation
+            let preparation = prepare_database(&self.pool, &self.database, self.migrations);
+            let Some(()) = http_ended
+                .run_until_cancelled(preparation)
                 .await
                 .transpose()
                 .inspect_err(|_| shutdown.cancel())?

@@ -1,6 +1,7 @@
 //! The fault suite: the real processes under every fault that they were built to survive, and the checks that they did.
 //!
 //! # Layout
+//! - [`cli`]: what the program can do
 //! - [`system`], [`process`]: a database, a queue, APIs and workers, each process with its own way to both
 //! - [`database`], [`cluster`], [`queue`]: the same, past every fault
 //! - [`sqs_proxy`], [`tcp_proxy`], [`poison`]: what goes wrong
@@ -11,6 +12,7 @@
 //! Nothing here is part of the service, and no check is ever loosened to make a run pass.
 
 pub mod check;
+pub mod cli;
 pub mod client;
 pub mod cluster;
 pub mod database;

@@ -36,14 +36,6 @@ impl Role {
             Self::Worker => "worker",
         }
     }
-
-    /// What it says when it listens.
-    fn listening(self) -> &'static str {
-        match self {
-            Self::Api => "listening",
-            Self::Worker => "the admin endpoint is up",
-        }
-    }
 }
 
 /// A running process. Killed when dropped; does not outlive us, however we end.
@@ -191,8 +183,7 @@ impl Process {
     /// # Errors
     /// When it does not in time.
     pub async fn url(&self) -> anyhow::Result<String> {
-        let message = format!("{:?}", self.role.listening());
-        let line = self.wait_for_log(&message).await?;
+        let line = self.wait_for_log(r#""listening""#).await?;
         let address: SocketAddr = line
             .get("http.address")
             .and_then(Value::as_str)

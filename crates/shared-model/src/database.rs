@@ -55,6 +55,14 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// The environment variable that says where the database is.
+    pub(crate) fn location_setting(&self) -> &'static str {
+        match self.database_url {
+            Some(_) => "DATABASE_URL",
+            None => "DATABASE_HOST",
+        }
+    }
+
     /// What libpq is told. Holds the password.
     fn connection_string(&self, application_name: &str) -> String {
         // keepalives and the user timeout end a connection whose other side is gone; libpq's defaults wait for hours
@@ -343,49 +351,6 @@ impl Pool {
     pub(crate) fn connect(&self) -> Result<PgConnection, diesel::ConnectionError> {
         PgConnection::establish(&self.connection_string)
     }
-
-    /// Waits until the database lets this process in.
-    ///
-    /// # Errors
-    /// When waiting can't help: the password is wrong, or the database or its user does not exist.
-    pub async fn wait_until_reachable(&self) -> Result<(), String> {
-        let mut told = false;
-        loop {
-            let pool = self.clone();
-            let attempt = tokio::task::spawn_blocking(move || {
-                pool.connect().map(drop).map_err(|e| e.to_string())
-            })
-            .await;
-            let error = match attempt {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(error)) => error,
-                Err(error) => error.to_string(),
-            };
-            if is_beyond_waiting(&error) {
-                return Err(error);
-            }
-            if !told {
-                log::warn!(error; "the database can't be reached yet; waiting for it");
-                told = true;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    }
-}
-
-/// libpq gives no code when a connection fails, so the server's English words decide; others mean waiting on.
-fn is_beyond_waiting(error: &str) -> bool {
-    [
-        "password authentication failed",
-        "does not exist",
-        "no pg_hba.conf entry",
-        "invalid connection option",
-        "invalid URI query parameter",
-        "invalid sslmode value",
-        "invalid port number",
-    ]
-    .iter()
-    .any(|words| error.contains(words))
 }
 
 /// What each new connection is set to.

@@ -8,7 +8,7 @@
 //! - [`job_store`]: the store, and the only place that changes a job's status
 //! - [`results`]: the finished calendars
 //! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
-//! - [`logging`], [`settings`]: what both processes do first
+//! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how both processes start, stop and report their end
 //! - [`mod@backoff`]: how long to wait for what does not answer
 //! - [`healthcheck`]: how an image asks its process how it is
 //!
@@ -25,7 +25,10 @@ pub mod listener;
 pub mod logging;
 pub mod message;
 pub mod migrations;
+pub mod process;
 pub mod results;
 pub mod schema;
 pub mod settings;
+pub mod shutdown;
+pub mod startup;
 pub mod todo;

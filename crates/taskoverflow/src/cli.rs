@@ -40,27 +40,18 @@ pub(crate) enum Role {
 
 impl Role {
     /// Runs to its end: for a process, until it is told to stop.
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(self) -> ExitCode {
         match self {
-            Self::Api(config) => api::run_process(*config).map(|()| ExitCode::SUCCESS),
-            Self::Worker(config) => {
-                let problems = config.problems();
-                if !problems.is_empty() {
-                    shared_model::settings::refuse::<Cli>(&problems);
+            Self::Api(config) => api::run_process(*config),
+            Self::Worker(config) => worker::run_process(*config),
+            Self::Lint { file } => match calendar::lint::report(&file, &mut std::io::stdout()) {
+                Ok(0) => ExitCode::SUCCESS,
+                Ok(_) => ExitCode::FAILURE,
+                Err(error) => {
+                    eprintln!("taskoverflow: can't lint {}: {error}", file.display());
+                    ExitCode::from(2)
                 }
-                Ok(worker::run_process(*config))
-            }
-            Self::Lint { file } => {
-                let findings = calendar::lint::report(&file, &mut std::io::stdout());
-                Ok(match findings {
-                    Ok(0) => ExitCode::SUCCESS,
-                    Ok(_) => ExitCode::FAILURE,
-                    Err(error) => {
-                        eprintln!("taskoverflow: can't lint {}: {error}", file.display());
-                        ExitCode::from(2)
-                    }
-                })
-            }
+            },
         }
     }
 }

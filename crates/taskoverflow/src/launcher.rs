@@ -6,15 +6,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use shared_model::shutdown::StopRequests;
 use shared_model::{logging, settings};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::cli::{Cli, Options};
+use crate::cli::Options;
 use crate::demo;
-use crate::interrupts::Interrupts;
 use crate::processes::{DRAIN, Ended, Processes, is_ready};
 use crate::services::Services;
 
@@ -22,9 +22,6 @@ use crate::services::Services;
 const READY: Duration = Duration::from_mins(1);
 /// How often `/readyz` is asked while the processes start.
 const READY_POLL: Duration = Duration::from_millis(100);
-/// The exit code of a process whose settings are wrong; the launcher hands it on.
-const WRONG_SETTINGS: u8 = 2;
-
 /// How long a process that ended by itself is left alone, so that one that can't run does not spin.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -32,7 +29,12 @@ const RESTART_PAUSE: Duration = Duration::from_secs(1);
 /// the database ends, everything is stopped.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
-    let port = free_port(options.port)?;
+    let Some(port) = free_port(options.port)? else {
+        let port = options.port;
+        return Ok(settings::refuse(&[format!(
+            "port {port} is in use: stop the program that listens on it, or choose another port with --port"
+        )]));
+    };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(launch(options, port));
     // Ctrl-C during a start leaves a thread that waits for a service; the guards stop what it started.
@@ -40,36 +42,35 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// The port to listen on, any if it is 0; ends the process when another has it.
-fn free_port(port: u16) -> anyhow::Result<u16> {
+/// Returns the port to listen on: any free port if `port` is 0, or nothing if `port` is in use.
+fn free_port(port: u16) -> anyhow::Result<Option<u16>> {
     if port == 0 {
-        return local_services::free_port(None).context("cannot listen on 127.0.0.1");
+        let free = local_services::free_port(None).context("cannot listen on 127.0.0.1")?;
+        return Ok(Some(free));
     }
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Ok(port),
-        Err(error) if error.kind() == ErrorKind::AddrInUse => settings::refuse::<Cli>(&[format!(
-            "port {port} is in use: stop what listens on it, or choose another with --port"
-        )]),
+        Ok(_) => Ok(Some(port)),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(None),
         Err(error) => Err(error).context(format!("cannot listen on 127.0.0.1:{port}")),
     }
 }
 
 async fn launch(options: Options, port: u16) -> anyhow::Result<ExitCode> {
-    let mut interrupts = Interrupts::listen().context("cannot listen for signals")?;
+    let mut stop_requests = StopRequests::listen().context("cannot listen for signals")?;
     let starting = {
         let options = options.clone();
         spawn_blocking(move || Services::start(&options))
     };
     let services = tokio::select! {
         services = starting => services.context("the start was aborted")??,
-        () = interrupts.next() => return Ok(ExitCode::SUCCESS),
+        () = stop_requests.next() => return Ok(ExitCode::SUCCESS),
     };
     let mut running = Running::start(&options, services, port)?;
     let ended = tokio::select! {
         ended = running.serve(&options) => ended,
-        () = interrupts.next() => Ok(ExitCode::SUCCESS),
+        () = stop_requests.next() => Ok(ExitCode::SUCCESS),
     };
-    running.stop(&mut interrupts).await?;
+    running.stop(&mut stop_requests).await?;
     ended
 }
 
@@ -115,7 +116,7 @@ impl Running {
         self.announce()?;
         loop {
             let ended = self.first_end().await?;
-            if ended.status.code() == Some(WRONG_SETTINGS.into()) {
+            if ended.status.code() == Some(settings::EXIT_INVALID.into()) {
                 return Ok(give_up(&ended));
             }
             log::warn!(
@@ -161,7 +162,7 @@ impl Running {
     }
 
     /// Stops the processes, then what they need. Another Ctrl-C hurries them.
-    async fn stop(mut self, interrupts: &mut Interrupts) -> anyhow::Result<()> {
+    async fn stop(mut self, stop_requests: &mut StopRequests) -> anyhow::Result<()> {
         log::info!("stopping; Ctrl-C again to hurry");
         self.processes.terminate()?;
         let deadline = Instant::now() + DRAIN;
@@ -169,7 +170,7 @@ impl Running {
             let waited = timeout_at(deadline, async {
                 tokio::select! {
                     _ = self.child_signals.recv() => false,
-                    () = interrupts.next() => true,
+                    () = stop_requests.next() => true,
                 }
             });
             match waited.await {
@@ -189,8 +190,8 @@ fn give_up(ended: &Ended) -> ExitCode {
         "taskoverflow: {} ended ({}), so everything is stopped",
         ended.name, ended.status
     );
-    if ended.status.code() == Some(WRONG_SETTINGS.into()) {
-        ExitCode::from(WRONG_SETTINGS)
+    if ended.status.code() == Some(settings::EXIT_INVALID.into()) {
+        ExitCode::from(settings::EXIT_INVALID)
     } else {
         ExitCode::FAILURE
     }

@@ -6,7 +6,6 @@
 //! - [`launcher`]: the order of things, from the first check to the last process
 //! - [`services`]: the database and the queue, started here or given
 //! - [`processes`]: the API and the workers: this program again, as `taskoverflow api` and `taskoverflow worker`
-//! - [`interrupts`]: Ctrl-C, once and again
 //! - [`demo`]: sample todos
 //!
 //! `taskoverflow lint FILE.ics` is the worker's lint of calendars, for any file.
@@ -15,7 +14,6 @@
 
 mod cli;
 mod demo;
-mod interrupts;
 mod launcher;
 mod processes;
 mod services;
@@ -26,12 +24,11 @@ use cli::Cli;
 
 fn main() -> ExitCode {
     let cli: Cli = shared_model::settings::read();
-    let ended = match cli.role {
+    match cli.role {
         Some(role) => role.run(),
-        None => launcher::run(cli.options),
-    };
-    ended.unwrap_or_else(|error| {
-        eprintln!("taskoverflow: {error:#}");
-        ExitCode::FAILURE
-    })
+        None => launcher::run(cli.options).unwrap_or_else(|error| {
+            eprintln!("taskoverflow: {error:#}");
+            ExitCode::FAILURE
+        }),
+    }
 }

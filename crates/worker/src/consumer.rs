@@ -11,9 +11,9 @@ use std::time::Duration;
 use job_queue::{MAX_BATCH, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
+use shared_model::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::group::Taken;
@@ -29,15 +29,6 @@ mod drain;
 mod group;
 
 pub use drain::STOP_GRACE;
-
-/// The two steps of a shutdown.
-#[derive(Debug, Clone, Default)]
-pub struct Shutdown {
-    /// Start nothing new, and finish what runs.
-    pub drain: CancellationToken,
-    /// Give everything back now.
-    pub hurry: CancellationToken,
-}
 
 /// Why a consumer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

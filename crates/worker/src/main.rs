@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shared_model::healthcheck;
+use shared_model::{healthcheck, settings};
 use worker::config::Config;
 use worker::operations::{self, Operation};
 
@@ -26,11 +26,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { config, command } = shared_model::settings::read();
-    let problems = config.problems();
-    if !problems.is_empty() {
-        shared_model::settings::refuse::<Cli>(&problems);
-    }
+    let Cli { config, command } = settings::read();
     match command {
         Some(Command::Healthcheck) => healthcheck::run_process(config.admin_addr),
         Some(Command::Operation(operation)) => operations::run_process(operation, &config),

@@ -8,6 +8,8 @@ use anyhow::Context;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
 use shared_model::job_store::redrive::{self, FailedJob};
+use shared_model::process;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -30,21 +32,19 @@ pub enum Operation {
     DeadLetters,
 }
 
-/// Runs an operation. The exit code is 0 if it did everything that was asked, otherwise 1.
+/// Runs an operation as a process. Returns its exit code, which is 1 also if not every named job could be redriven:
+/// see [`shared_model::process`].
 pub fn run_process(operation: Operation, config: &Config) -> ExitCode {
-    shared_model::logging::init(&config.log);
-    let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);
-    let ended = tokio::runtime::Runtime::new()
-        .context("could not start")
-        .and_then(|runtime| runtime.block_on(run(operation, &pool, &mut std::io::stdout())));
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            log::error!(error:% = format!("{error:#}"); "the command failed");
+    process::run(&config.problems(), &config.log, || {
+        let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);
+        let runtime = Runtime::new().context("can't start the async runtime")?;
+        let is_complete = runtime.block_on(run(operation, &pool, &mut std::io::stdout()))?;
+        Ok(if is_complete {
+            ExitCode::SUCCESS
+        } else {
             ExitCode::FAILURE
-        }
-    }
+        })
+    })
 }
 
 /// Returns `false` if one of the given jobs is not a failed job.

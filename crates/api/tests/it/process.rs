@@ -120,10 +120,7 @@ async fn a_signal_stops_the_process_with_exit_code_0() {
 #[test]
 fn a_signal_stops_a_process_that_waits_for_its_database() {
     let settings = [("DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
-    let mut process = Process::start(
-        &settings,
-        "the database can't be reached yet; waiting for it",
-    );
+    let mut process = Process::start(&settings, "can't reach the database yet; waiting for it");
     process.signal(Signal::SIGTERM);
     let status = process.wait();
     assert_eq!(status.code(), Some(0), "{status}");

@@ -94,7 +94,7 @@ fn the_certificate_of_the_database_is_verified() {
         ("localhost", &wrong, "certificate verify failed"),
         ("127.0.0.1", &right, "does not match host name"),
     ] {
-        let waiting = "the database can't be reached yet; waiting for it";
+        let waiting = "can't reach the database yet; waiting for it";
         let process = start(&database.settings(host, authority), waiting);
         assert!(process.last_line.contains(words), "{}", process.last_line);
     }

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::{command, given_database, run};
 
@@ -52,6 +53,65 @@ fn a_wrong_variable_is_named() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("DATABASE_URL"), "{stderr}");
+}
+
+/// Runs one process of the launcher with nothing but these variables, and returns its stderr.
+fn process_refusal(role: &str, variables: &[(&str, &str)]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_taskoverflow"))
+        .arg(role)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    stderr
+}
+
+#[test]
+fn a_process_names_every_invalid_and_every_missing_setting() {
+    for (role, own) in [("api", "JOB_EXPIRY"), ("worker", "VISIBILITY_TIMEOUT")] {
+        let variables = [
+            ("DATABASE_URL", "mysql://x"),
+            ("LOG_FORMAT", "xml"),
+            (own, "soon"),
+        ];
+        let stderr = process_refusal(role, &variables);
+        for expected in [
+            "DATABASE_URL: invalid value",
+            "'--database-url <URL>'",
+            "LOG_FORMAT: invalid value",
+            &format!("{own}: invalid value"),
+            "QUEUE_URL (or --queue-url <URL>) is not set",
+        ] {
+            assert!(stderr.contains(expected), "{expected} is not in {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_process_names_every_setting_that_contradicts_another() {
+    let variables = [
+        ("DATABASE_URL", "postgres://x/y"),
+        ("QUEUE_URL", "postgres:"),
+        ("QUEUE_GROUP", "all"),
+    ];
+    let stderr = process_refusal("api", &variables);
+    assert!(stderr.contains("QUEUE_GROUP"), "{stderr}");
+    let more = [("DATABASE_POOL", "5"), ("RECEIVE_WAIT", "21s")];
+    let stderr = process_refusal("worker", &[&variables[..], &more].concat());
+    for name in ["QUEUE_GROUP", "DATABASE_POOL", "RECEIVE_WAIT"] {
+        assert!(stderr.contains(name), "{name} is not in {stderr}");
+    }
+
+    let host = [("DATABASE_HOST", "db")];
+    let stderr = process_refusal("api", &[&variables[..2], &host].concat());
+    let expected = "DATABASE_URL (or --database-url <URL>)";
+    assert!(stderr.contains(expected), "{stderr}");
+    assert!(
+        stderr.contains("DATABASE_HOST (or --database-host <HOST>)"),
+        "{stderr}"
+    );
 }
 
 #[test]

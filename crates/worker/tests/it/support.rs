@@ -206,7 +206,7 @@ impl Worker {
 
     /// The address of the admin endpoint.
     pub(crate) fn admin_addr(&mut self) -> String {
-        let line = self.wait_for_log("the admin endpoint is up");
+        let line = self.wait_for_log("listening");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
         line["http.address"].as_str().unwrap().to_owned()
     }
