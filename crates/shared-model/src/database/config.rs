@@ -1,0 +1,162 @@
+//! The settings of the database connection.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use super::url::DatabaseUrl;
+
+/// Keepalives and the user timeout end a connection whose other side is gone. libpq's own defaults wait for hours.
+const CONNECTION_PARAMETERS: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "20000"),
+];
+
+/// The location of the database: one URL, or its parts, which is how the secret of a managed database gives it.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseConfig {
+    /// URL of the database: postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=MODE
+    #[arg(
+        long,
+        env,
+        value_name = "URL",
+        hide_env_values = true,
+        required_unless_present = "database_host"
+    )]
+    pub database_url: Option<DatabaseUrl>,
+    /// The database's host, instead of a URL
+    #[arg(long, env, value_name = "HOST", conflicts_with = "database_url")]
+    pub database_host: Option<String>,
+    /// The database's port, if no URL is set
+    #[arg(long, env, value_name = "PORT", default_value_t = 5432)]
+    pub database_port: u16,
+    /// The database's name, if no URL is set
+    #[arg(long, env, value_name = "NAME", default_value = "taskoverflow")]
+    pub database_name: String,
+    /// The database user, if no URL is set
+    #[arg(long, env, value_name = "USER", default_value = "taskoverflow")]
+    pub database_user: String,
+    /// The user's password, if no URL is set
+    #[arg(long, env, value_name = "PASSWORD", hide_env_values = true)]
+    pub database_password: Option<Secret>,
+    /// When to use TLS, and what to verify, if no URL is set; libpq's sslmode
+    #[arg(long, env, value_name = "MODE", default_value = "prefer", value_parser = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])]
+    pub database_sslmode: String,
+    /// The maximum number of connections of this process.
+    #[arg(
+        long,
+        env,
+        value_name = "COUNT",
+        default_value = "16",
+        help = "Maximum connections; a worker needs WORKER_CONCURRENCY + 2"
+    )]
+    pub database_pool: NonZeroU32,
+}
+
+impl DatabaseConfig {
+    /// The environment variable that says where the database is.
+    pub(crate) fn location_setting(&self) -> &'static str {
+        match self.database_url {
+            Some(_) => "DATABASE_URL",
+            None => "DATABASE_HOST",
+        }
+    }
+
+    /// The connection string for libpq. It contains the password.
+    pub(super) fn connection_string(&self, application_name: &str) -> String {
+        match &self.database_url {
+            Some(url) => url.with_default_parameters(&parameters(application_name)),
+            None => self.keyword_string(application_name),
+        }
+    }
+
+    /// The parts in libpq's form `host='…' port='…'`.
+    fn keyword_string(&self, application_name: &str) -> String {
+        let port = self.database_port.to_string();
+        let password = self
+            .database_password
+            .as_ref()
+            .map_or("", |Secret(password)| password);
+        let parts = [
+            ("host", self.database_host.as_deref().unwrap_or("")),
+            ("port", &port),
+            ("dbname", &self.database_name),
+            ("user", &self.database_user),
+            ("password", password),
+            ("sslmode", &self.database_sslmode),
+        ];
+        let quoted = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+        parts
+            .into_iter()
+            .chain(parameters(application_name))
+            .map(|(name, value)| format!("{name}='{}'", quoted(value)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+fn parameters(application_name: &str) -> Vec<(&str, &str)> {
+    let mut parameters = vec![("application_name", application_name)];
+    parameters.extend(CONNECTION_PARAMETERS);
+    parameters
+}
+
+/// A string that is never displayed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl From<String> for Secret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        database: DatabaseConfig,
+    }
+
+    fn connection_string(flags: &[&str]) -> String {
+        let cli = Cli::parse_from([&["x"], flags].concat());
+        cli.database.connection_string("test")
+    }
+
+    #[test]
+    fn a_url_keeps_its_own_parameters_and_gets_the_missing_ones() {
+        let string = connection_string(&["--database-url", "postgres://h/n?connect_timeout=9"]);
+        assert!(
+            string.starts_with("postgres://h/n?connect_timeout=9&"),
+            "{string}"
+        );
+        assert!(string.contains("&application_name=test"), "{string}");
+        assert_eq!(string.matches("connect_timeout").count(), 1, "{string}");
+    }
+
+    #[test]
+    fn parts_are_quoted() {
+        let string = connection_string(&[
+            "--database-host",
+            "h",
+            "--database-password",
+            r"it's a \ here",
+        ]);
+        assert!(string.contains(r"password='it\'s a \\ here'"), "{string}");
+        assert!(string.contains("keepalives_idle='10'"), "{string}");
+    }
+}

@@ -1,0 +1,107 @@
+//! A database URL, displayed without its password.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A `postgres://` URL. It is displayed without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// Returns the URL with its password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the URL, with its password and with those of `parameters` that it does not have yet.
+    pub(super) fn with_default_parameters(&self, parameters: &[(&str, &str)]) -> String {
+        let mut url = self.0.clone();
+        for (name, value) in parameters {
+            if !self.has_parameter(name) {
+                url.push(if url.contains('?') { '&' } else { '?' });
+                url.push_str(name);
+                url.push('=');
+                url.push_str(value);
+            }
+        }
+        url
+    }
+
+    fn has_parameter(&self, name: &str) -> bool {
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .any(|pair| pair.split('=').next() == Some(name))
+    }
+}
+
+/// The text is not a database URL.
+#[derive(Debug, thiserror::Error)]
+#[error("a database URL looks like postgres://USER:PASSWORD@HOST:5432/NAME")]
+pub struct InvalidDatabaseUrl;
+
+impl FromStr for DatabaseUrl {
+    type Err = InvalidDatabaseUrl;
+
+    fn from_str(url: &str) -> Result<Self, InvalidDatabaseUrl> {
+        let rest = url
+            .strip_prefix("postgres://")
+            .or_else(|| url.strip_prefix("postgresql://"));
+        match rest {
+            Some(rest) if !rest.is_empty() && !url.contains(char::is_whitespace) => {
+                Ok(Self(url.to_owned()))
+            }
+            _ => Err(InvalidDatabaseUrl),
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((scheme, rest)) = self.0.split_once("://") else {
+            return f.write_str("(redacted)");
+        };
+        // a parameter may hold a password too
+        let rest = rest.split('?').next().unwrap_or(rest);
+        match rest.rsplit_once('@') {
+            Some((user, host)) => {
+                let user = user.split(':').next().unwrap_or(user);
+                write!(f, "{scheme}://{user}:***@{host}")
+            }
+            None => write!(f, "{scheme}://{rest}"),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_displayed_without_its_password() {
+        let url: DatabaseUrl = "postgres://me:s3cret@db:5432/todos?password=x"
+            .parse()
+            .unwrap();
+        assert_eq!(url.to_string(), "postgres://me:***@db:5432/todos");
+        assert!(!format!("{url:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_text_that_is_not_a_postgres_url_is_refused() {
+        for url in [
+            "",
+            "postgres://",
+            "mysql://a/b",
+            "localhost",
+            "postgres://a b",
+        ] {
+            assert!(url.parse::<DatabaseUrl>().is_err(), "{url:?}");
+        }
+    }
+}
