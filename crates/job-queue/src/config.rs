@@ -1,15 +1,14 @@
-//! The queue's settings, the same for both processes.
+//! The queue's settings, which are the same for both services.
 
 use std::str::FromStr;
 use std::sync::Arc;
 
 use shared_model::database::Pool;
 
-use crate::error::QueueError;
 use crate::postgres::{PostgresPublisher, PostgresSubscription};
 use crate::publisher::Publisher;
 use crate::queue_url::QueueUrl;
-use crate::sqs::{self, SqsPublisher, SqsSubscription};
+use crate::sqs::{SqsPublisher, SqsSubscription};
 use crate::subscription::{Subscription, SubscriptionOptions};
 
 /// Which queue carries the jobs.
@@ -21,40 +20,37 @@ pub struct QueueConfig {
         long,
         env,
         value_name = "URL",
-        help = "The queue: postgres:, sqs://NAME, sqs://NAME.fifo, or a full SQS queue URL. \
-        For SQS, credentials, region and endpoint are found as every AWS tool finds them"
+        help = "The queue: postgres:, sqs://NAME, sqs://NAME.fifo, or a full SQS queue URL. For SQS, the credentials, \
+        region and endpoint are read from the environment and the AWS configuration files, as by every AWS tool"
     )]
     pub queue_url: QueueUrl,
-    /// On a FIFO queue: one group for all jobs, which are then done strictly in turn [default: a group a job, in parallel].
-    /// On a standard SQS queue: the tenant, for fair queues
+    /// On a FIFO queue: one message group for all jobs, which are then processed strictly one after the other [default:
+    /// one group per job, so that jobs run in parallel]. On a standard SQS queue: the tenant, for fair queues
     #[arg(long, env, value_name = "NAME")]
     pub queue_group: Option<GroupId>,
 }
 
-/// A message group's name.
+/// The name of a message group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupId(String);
 
 impl GroupId {
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A text that SQS does not take as a group's name.
+/// A text that SQS does not accept as the name of a message group.
 #[derive(Debug, thiserror::Error)]
-#[error("a group's name has 1 to 128 printable ASCII characters without spaces")]
+#[error("the name of a message group has 1 to 128 printable ASCII characters and no spaces")]
 pub struct InvalidGroupId;
 
 impl FromStr for GroupId {
     type Err = InvalidGroupId;
 
-    // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
     fn from_str(name: &str) -> Result<Self, InvalidGroupId> {
-        let fits =
-            (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits {
+        if sqs_client::limits::is_valid_id(name) {
             Ok(Self(name.to_owned()))
         } else {
             Err(InvalidGroupId)
@@ -63,12 +59,12 @@ impl FromStr for GroupId {
 }
 
 impl QueueConfig {
-    /// What is wrong with the settings together; empty when nothing is.
+    /// Returns how the settings contradict each other; empty if they do not.
     pub fn problems(&self) -> Vec<String> {
         match (&self.queue_url, &self.queue_group) {
             (QueueUrl::Postgres, Some(_)) => {
                 vec![
-                    "QUEUE_GROUP has a meaning only for an SQS queue, and QUEUE_URL is postgres:"
+                    "QUEUE_GROUP applies only to an SQS queue, but QUEUE_URL is postgres:"
                         .to_owned(),
                 ]
             }
@@ -76,19 +72,19 @@ impl QueueConfig {
         }
     }
 
-    /// The sending half. Nothing is asked of the queue yet, which may be down.
+    /// Returns the sending half of the queue. Makes no call to the queue, which may be unreachable.
     pub async fn connect_publisher(&self, pool: &Pool) -> Arc<dyn Publisher> {
         match &self.queue_url {
             QueueUrl::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
-            url => Arc::new(SqsPublisher::new(
-                &sqs::load_config().await,
-                url.clone(),
+            QueueUrl::Sqs(address) => Arc::new(SqsPublisher::new(
+                &sqs_client::config::load(None).await,
+                address.clone(),
                 self.queue_group.clone(),
             )),
         }
     }
 
-    /// The receiving half. Nothing is asked of the queue yet, which may be down.
+    /// Returns the receiving half of the queue. Makes no call to the queue, which may be unreachable.
     pub async fn connect_subscription(
         &self,
         pool: &Pool,
@@ -96,18 +92,12 @@ impl QueueConfig {
     ) -> Arc<dyn Subscription> {
         match &self.queue_url {
             QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
-            url => Arc::new(SqsSubscription::new(
-                &sqs::load_config().await,
-                url.clone(),
+            QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(
+                &sqs_client::config::load(None).await,
+                address.clone(),
                 self.queue_group.as_ref(),
                 options,
             )),
         }
-    }
-}
-
-impl From<shared_model::database::DatabaseError> for QueueError {
-    fn from(error: shared_model::database::DatabaseError) -> Self {
-        Self::Unavailable(error.to_string())
     }
 }

@@ -1,12 +1,20 @@
 //! Why a queue did not do what it was asked.
 
-/// A call to a queue that failed as a whole.
+use shared_model::database::DatabaseError;
+
+/// Why a call to a queue failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// It can't be reached, is overloaded or broken: worth another try.
+    /// The queue cannot be reached, is overloaded or has an internal error. Another attempt may succeed.
     #[error("the queue is not available: {0}")]
     Unavailable(String),
-    /// It refused: there is no such queue, or the credentials or the region are wrong. Somebody has to mend that.
+    /// The queue does not exist, or the credentials or the region are wrong. An operator has to correct that.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<DatabaseError> for QueueError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }

@@ -1,17 +1,18 @@
-//! The seam to a queue. The API holds a [`Publisher`], the worker a [`Subscription`]; neither sees the other half, nor
-//! which queue is behind it.
+//! The interface between the services and a queue. The API has a [`Publisher`], the worker a [`Subscription`]; neither
+//! knows the other half, or which kind of queue is behind it.
 //!
-//! A queue here is a way to wake a worker, never a store: Postgres holds every job, so a message that is lost, comes
-//! twice or comes late costs nothing but time.
+//! The queue only wakes a worker; it stores nothing that is needed. Every job is a row in Postgres, so a message that is
+//! lost, late or delivered twice costs time and nothing else.
 //!
 //! # Layout, in the order a message travels
-//! - [`config`], [`queue_url`]: which queue, from one URL
-//! - [`publisher`]: what the API's relay sends through
-//! - [`subscription`]: what the worker receives, and how a delivery is settled
+//! - [`config`], [`queue_url`]: the settings that choose the queue
+//! - [`publisher`]: what the API's relay sends messages with
+//! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
+//! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
-//! - [`postgres`]: the jobs' own table as a queue
+//! - [`error`]: why a queue did not do what it was asked
 //!
-//! It never creates or purges a queue: that is for who runs the service.
+//! This crate never creates or purges a queue. That is the operator's task.
 
 pub mod config;
 pub mod error;
@@ -23,8 +24,9 @@ pub mod subscription;
 
 pub use config::QueueConfig;
 pub use error::QueueError;
-pub use publisher::{MAX_BATCH, Published, Publisher};
+pub use publisher::{Published, Publisher};
 pub use queue_url::QueueUrl;
+pub use sqs_client::limits::MAX_BATCH;
 pub use subscription::{
     BatchOutcome, Deletion, Delivery, Receipt, Release, Settlement, Subscription,
     SubscriptionOptions,

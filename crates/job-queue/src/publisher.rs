@@ -1,4 +1,4 @@
-//! What the API's relay sends through.
+//! What the API's relay sends messages with.
 
 use async_trait::async_trait;
 use shared_model::job::JobId;
@@ -6,32 +6,28 @@ use shared_model::message::JobMessage;
 
 use crate::error::QueueError;
 
-/// The most messages of one call, which is SQS's limit:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-pub const MAX_BATCH: usize = 10;
-
 /// The sending half of a queue.
 #[async_trait]
 pub trait Publisher: std::fmt::Debug + Send + Sync {
-    /// Sends at most [`MAX_BATCH`] messages.
+    /// Sends at most [`MAX_BATCH`](crate::MAX_BATCH) messages.
     ///
     /// # Errors
-    /// When the call failed as a whole. Some messages may have arrived all the same, so send them again: a second
-    /// message for a job does no harm.
+    /// Returns an error if the call failed as a whole. Some messages may have been sent all the same. Send all of them
+    /// again: a second message for a job does no harm.
     async fn publish(&self, messages: &[JobMessage]) -> Result<Published, QueueError>;
 
-    /// Whether the queue is there and lets this process in.
+    /// Checks that the queue exists and accepts the credentials.
     ///
     /// # Errors
-    /// When it does not, with the reason.
+    /// Returns the reason if not.
     async fn check(&self) -> Result<(), QueueError>;
 }
 
-/// What became of each message of a call.
+/// Which messages of a call were sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Taken by the queue, for certain.
+    /// The jobs whose messages the queue has confirmed.
     pub sent: Vec<JobId>,
-    /// Everything else, with the queue's reason: to be sent again.
+    /// All other jobs, each with the queue's reason. Their messages have to be sent again.
     pub failed: Vec<(JobId, String)>,
 }

@@ -1,10 +1,9 @@
-//! AWS SQS, standard and FIFO. Nothing outside this module names the SDK.
+//! AWS SQS, standard and FIFO.
 
-mod client;
-mod credentials;
+mod incompatibilities;
 mod publisher;
+mod queue;
 mod subscription;
 
-pub use client::load_config;
 pub use publisher::SqsPublisher;
 pub use subscription::SqsSubscription;

@@ -1,4 +1,4 @@
-//! What the worker receives, and how a delivery is settled.
+//! What the worker receives messages with, and how it settles a delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,22 +12,24 @@ use crate::error::QueueError;
 /// How a worker receives.
 #[derive(Debug, Clone, Copy)]
 pub struct SubscriptionOptions {
-    /// How long a delivery stays hidden from other workers unless extended. Whole seconds on SQS.
+    /// The visibility timeout: how long a delivery is hidden from other workers unless it is extended. Whole seconds on
+    /// SQS.
     pub visibility: Duration,
-    /// How long an empty queue is waited for in one call.
+    /// How long one call waits for messages if the queue is empty.
     pub wait: Duration,
 }
 
 /// The receiving half of a queue.
 #[async_trait]
 pub trait Subscription: std::fmt::Debug + Send + Sync {
-    /// Waits for deliveries and takes at most `max` (1 to 10) of them. Empty when none came in time. After `stop` it
-    /// returns as soon as it can without losing any.
+    /// Waits for messages and receives at most `max` (1 to 10) of them. Returns no deliveries if no message arrived in
+    /// time. After `stop` is cancelled, returns as soon as possible without losing a message.
     ///
-    /// Await it to its end: a delivery of an abandoned call stays hidden until its visibility ends.
+    /// Do not drop the future before it completes: a message that it received would stay hidden until its visibility
+    /// timeout ends.
     ///
     /// # Errors
-    /// When the queue did not answer or refused.
+    /// Returns an error if the queue did not answer or refused the call.
     async fn receive(
         &self,
         max: usize,
@@ -49,16 +51,17 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     /// Returns one outcome per release, in the same order.
     async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome>;
 
-    /// The queue that takes what was received too often here, if this one has one.
+    /// Returns a subscription to the dead-letter queue, which holds the messages that were received too often from this
+    /// queue, or `None` if this queue has none.
     ///
     /// # Errors
-    /// When the queue did not answer or refused.
+    /// Returns an error if the queue did not answer or refused the call.
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError>;
 
-    /// What of the queue's own settings will not work with this worker, in words; `max_attempts` is the worker's.
+    /// Describes the settings of the queue that do not suit a worker that attempts each job `max_attempts` times.
     ///
     /// # Errors
-    /// When the queue did not answer or refused.
+    /// Returns an error if the queue did not answer or refused the call.
     async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError>;
 }
 

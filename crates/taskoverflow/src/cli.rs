@@ -140,7 +140,7 @@ mod tests {
     fn a_queue_is_local_or_exists() {
         assert_eq!("sqs".parse(), Ok(QueueChoice::LocalStandard));
         assert_eq!("sqs.fifo".parse(), Ok(QueueChoice::LocalFifo));
-        let existing = QueueChoice::Existing(QueueUrl::SqsName("ical".to_owned()));
+        let existing = QueueChoice::Existing("sqs://ical".parse().unwrap());
         assert_eq!("sqs://ical".parse(), Ok(existing));
         let error = "redis:".parse::<QueueChoice>().unwrap_err();
         assert!(error.contains("sqs.fifo"), "{error}");

@@ -205,7 +205,7 @@ fn configure(command: &mut Command, options: &Options, services: &Services) {
     }
     command
         .arg("--queue-url")
-        .arg(services.queue_url.to_string())
+        .arg(&services.queue_url)
         .env("DATABASE_URL", &services.database_url)
         .env("RUST_LOG", &options.log.rust_log)
         .envs(services.sqs_environment());

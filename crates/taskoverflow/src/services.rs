@@ -1,6 +1,5 @@
 //! The database and the queue: started here or given.
 
-use job_queue::QueueUrl;
 use local_services::Error;
 use local_services::postgres::Cluster;
 use local_services::sqs::LocalSqs;
@@ -26,8 +25,8 @@ pub(crate) struct Services {
     pub(crate) database_url: String,
     /// The same for a person: with the password only if it is of our own making.
     pub(crate) shown_database: String,
-    /// Which queue carries the jobs.
-    pub(crate) queue_url: QueueUrl,
+    /// The URL of the queue that carries the jobs.
+    pub(crate) queue_url: String,
     cluster: Option<Cluster>,
     sqs: Option<LocalSqs>,
 }
@@ -40,9 +39,9 @@ impl Services {
             None => Some(start_cluster(options)?),
         };
         let (queue_url, sqs) = match &options.queue {
-            QueueChoice::Existing(url) => (url.clone(), None),
-            QueueChoice::LocalStandard => (named(STANDARD), Some(start_sqs(options)?)),
-            QueueChoice::LocalFifo => (named(FIFO), Some(start_sqs(options)?)),
+            QueueChoice::Existing(url) => (url.to_string(), None),
+            QueueChoice::LocalStandard => (sqs_url(STANDARD), Some(start_sqs(options)?)),
+            QueueChoice::LocalFifo => (sqs_url(FIFO), Some(start_sqs(options)?)),
         };
         let own = cluster.as_ref().map(Cluster::url);
         let given = options.database_url.as_ref();
@@ -64,7 +63,7 @@ impl Services {
     pub(crate) fn shown_queue(&self) -> String {
         match &self.sqs {
             Some(sqs) => format!("{} at {}", self.queue_url, sqs.endpoint_url()),
-            None => self.queue_url.to_string(),
+            None => self.queue_url.clone(),
         }
     }
 
@@ -112,6 +111,6 @@ fn start_sqs(options: &Options) -> Result<LocalSqs, Error> {
     Ok(sqs)
 }
 
-fn named(name: &str) -> QueueUrl {
-    QueueUrl::SqsName(name.to_owned())
+fn sqs_url(name: &str) -> String {
+    format!("sqs://{name}")
 }

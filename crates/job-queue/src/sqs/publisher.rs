@@ -1,15 +1,16 @@
-//! Sending to SQS, up to ten messages a call.
+//! Sending to SQS, up to ten messages per call.
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
 use shared_model::message::JobMessage;
+use sqs_client::limits::MAX_BATCH;
+use sqs_client::{QueueAddress, SdkConfig, batch};
 
-use super::client::Queue;
+use super::queue::Queue;
 use crate::config::GroupId;
 use crate::error::QueueError;
-use crate::publisher::{MAX_BATCH, Published, Publisher};
-use crate::queue_url::QueueUrl;
+use crate::publisher::{Published, Publisher};
 
 /// The sending half of an SQS queue.
 #[derive(Debug)]
@@ -19,33 +20,32 @@ pub struct SqsPublisher {
 }
 
 impl SqsPublisher {
-    /// For that queue. `group` is what `QUEUE_GROUP` says. Asks nothing of the queue yet.
-    pub fn new(config: &SdkConfig, url: QueueUrl, group: Option<GroupId>) -> Self {
+    /// Creates a publisher for that queue. `group` is the value of `QUEUE_GROUP`. Makes no call yet.
+    pub fn new(config: &SdkConfig, address: QueueAddress, group: Option<GroupId>) -> Self {
         Self {
-            queue: Queue::new(config, url),
+            queue: Queue::new(config, address),
             group,
         }
     }
 
     fn entry(
         &self,
-        index: usize,
         message: &JobMessage,
-    ) -> Result<SendMessageBatchRequestEntry, QueueError> {
-        let unsendable = |error: &dyn std::fmt::Display| QueueError::Unavailable(error.to_string());
-        let mut entry = SendMessageBatchRequestEntry::builder()
-            .id(index.to_string())
-            .message_body(message.encode().map_err(|error| unsendable(&error))?);
+    ) -> Result<SendMessageBatchRequestEntryBuilder, QueueError> {
+        let body = message
+            .encode()
+            .map_err(|error| QueueError::Unavailable(error.to_string()))?;
+        let mut entry = SendMessageBatchRequestEntry::builder().message_body(body);
         if let Some(group) = &self.group {
             entry = entry.message_group_id(group.as_str());
         }
-        if self.queue.name.is_fifo() {
+        if self.queue.address.is_fifo() {
             entry = entry.message_deduplication_id(message.deduplication_id());
             if self.group.is_none() {
                 entry = entry.message_group_id(message.job_id.to_string());
             }
         }
-        entry.build().map_err(|error| unsendable(&error))
+        Ok(entry)
     }
 }
 
@@ -56,49 +56,22 @@ impl Publisher for SqsPublisher {
             messages.len() <= MAX_BATCH,
             "a batch has at most {MAX_BATCH} entries"
         );
-        let entries: Result<Vec<_>, _> = messages
-            .iter()
-            .enumerate()
-            .map(|(index, message)| self.entry(index, message))
-            .collect();
-        let call = self
-            .queue
-            .client
-            .send_message_batch()
-            .queue_url(self.queue.url().await?);
-        let answer = call
-            .set_entries(Some(entries?))
-            .send()
+        let entries: Result<Vec<_>, _> =
+            messages.iter().map(|message| self.entry(message)).collect();
+        let outcomes = batch::send(&self.queue.client, self.queue.url().await?, entries?)
             .await
             .map_err(|error| self.queue.explain(&error))?;
-
         let mut published = Published::default();
-        for (index, message) in messages.iter().enumerate() {
-            let id = index.to_string();
-            // HTTP 200 may carry failed entries; what stands in neither list counts as failed
-            if answer.successful.iter().any(|entry| entry.id == id) {
-                published.sent.push(message.job_id);
-            } else {
-                let failed = answer.failed.iter().find(|entry| entry.id == id);
-                let reason = failed.map_or("the answer does not name it", |entry| {
-                    entry.message.as_deref().unwrap_or(&entry.code)
-                });
-                published.failed.push((message.job_id, reason.to_owned()));
+        for (message, outcome) in messages.iter().zip(outcomes) {
+            match outcome {
+                Ok(_) => published.sent.push(message.job_id),
+                Err(error) => published.failed.push((message.job_id, error.to_string())),
             }
         }
         Ok(published)
     }
 
     async fn check(&self) -> Result<(), QueueError> {
-        let call = self
-            .queue
-            .client
-            .get_queue_attributes()
-            .queue_url(self.queue.url().await?);
-        let answer = call
-            .attribute_names(QueueAttributeName::QueueArn)
-            .send()
-            .await;
-        answer.map(drop).map_err(|error| self.queue.explain(&error))
+        self.queue.attributes().await.map(drop)
     }
 }

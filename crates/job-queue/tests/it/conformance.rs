@@ -1,4 +1,4 @@
-//! What holds for every queue.
+//! What every kind of queue guarantees.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,9 +8,7 @@ use shared_model::job::JobId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{
-    BRIEF_VISIBILITY, Kind, Queue, id_set, ids, once_in_time, receive, receive_all,
-};
+use crate::support::{BRIEF_VISIBILITY, Kind, Queue, id_set, ids, receive, receive_all};
 
 macro_rules! for_every_queue {
     ($($claim:ident),* $(,)?) => {
@@ -22,17 +20,17 @@ macro_rules! for_every_queue {
 
 for_every_queue!(
     each_job_is_delivered_with_its_generation,
-    a_delivery_is_hidden_and_comes_again_when_its_visibility_ends,
+    a_delivery_is_hidden_until_its_visibility_timeout_ends_and_then_delivered_again,
     an_extended_delivery_stays_hidden,
-    what_is_given_back_is_delivered_at_once_to_another,
-    what_is_given_back_for_later_rests_so_long,
-    what_is_settled_with_its_job_ended_never_comes_again,
-    a_delivery_that_came_again_can_not_be_kept_by_its_first_holder,
-    a_message_that_is_published_twice_costs_at_most_a_second_delivery,
-    no_delivery_goes_to_two_workers,
-    a_receive_brings_no_more_than_it_asked_for,
-    a_waiting_receive_is_woken_by_a_message,
-    a_stopped_receive_takes_nothing,
+    a_released_message_is_delivered_to_another_worker_immediately,
+    a_message_released_with_a_delay_is_delivered_again_after_that_delay,
+    a_message_deleted_after_its_job_ended_is_never_delivered_again,
+    a_delivery_cannot_be_extended_or_released_after_its_message_was_delivered_again,
+    publishing_a_message_twice_causes_at_most_a_second_delivery,
+    no_message_is_delivered_to_two_workers_at_the_same_time,
+    a_receive_returns_no_more_deliveries_than_requested,
+    a_waiting_receive_returns_when_a_message_arrives,
+    a_stopped_receive_takes_no_message,
 );
 
 async fn each_job_is_delivered_with_its_generation(kind: Kind) {
@@ -52,13 +50,15 @@ async fn each_job_is_delivered_with_its_generation(kind: Kind) {
     );
 }
 
-async fn a_delivery_is_hidden_and_comes_again_when_its_visibility_ends(kind: Kind) {
+async fn a_delivery_is_hidden_until_its_visibility_timeout_ends_and_then_delivered_again(
+    kind: Kind,
+) {
     let queue = Queue::new(kind);
     let published = queue.publish(1).await;
     let brief = queue.brief_subscription();
     let began = Instant::now();
     assert_eq!(ids(&receive(brief.as_ref(), 10).await), published);
-    // this receive waits longer than the visibility
+    // this receive waits longer than the visibility timeout
     let again = queue.receive(10).await;
     assert_eq!(ids(&again), published);
     assert!(
@@ -70,54 +70,42 @@ async fn a_delivery_is_hidden_and_comes_again_when_its_visibility_ends(kind: Kin
 }
 
 async fn an_extended_delivery_stays_hidden(kind: Kind) {
-    once_in_time(async || {
-        let queue = Queue::new(kind);
-        queue.publish(2).await;
-        let (holder, other) = (queue.brief_subscription(), queue.second_subscription());
-        let mut hidden_since = Instant::now();
-        let deliveries = receive_all(holder.as_ref(), 2).await;
-        let receipts: Vec<_> = deliveries
-            .iter()
-            .map(|delivery| delivery.receipt.clone())
-            .collect();
-        // for two visibilities; `None`: an extension came too late
-        let keep = async {
-            for _ in 0..8 {
-                tokio::time::sleep(BRIEF_VISIBILITY / 4).await;
-                let extending = Instant::now();
-                let mut extensions = holder.extend(&receipts).await;
-                while extensions
-                    .iter()
-                    .any(|extension| matches!(extension, BatchOutcome::Failed(_)))
-                    && hidden_since.elapsed() < BRIEF_VISIBILITY
-                {
-                    extensions = holder.extend(&receipts).await;
-                }
-                if hidden_since.elapsed() >= BRIEF_VISIBILITY {
-                    return None;
-                }
-                assert_eq!(extensions, vec![BatchOutcome::Done; 2]);
-                hidden_since = extending;
-            }
-            Some(Instant::now())
-        };
-        let (kept_until, seen_at) = tokio::join!(keep, async {
-            receive(other.as_ref(), 10).await;
-            Instant::now()
-        });
-        let Some(kept_until) = kept_until else {
-            return false;
-        };
-        assert!(
-            seen_at > kept_until,
-            "another worker got it while it was kept"
-        );
-        true
-    })
-    .await;
+    let queue = Queue::new(kind);
+    queue.publish(2).await;
+    let (holder, other) = (queue.brief_subscription(), queue.second_subscription());
+    let mut hidden_since = Instant::now();
+    let deliveries = receive_all(holder.as_ref(), 2).await;
+    let receipts: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| delivery.receipt.clone())
+        .collect();
+    // for two visibility timeouts
+    let extend_repeatedly = async {
+        for _ in 0..8 {
+            tokio::time::sleep(BRIEF_VISIBILITY / 4).await;
+            let extending_at = Instant::now();
+            let outcomes = holder.extend(&receipts).await;
+            assert_eq!(
+                outcomes,
+                vec![BatchOutcome::Done; 2],
+                "{:?} after the previous extension",
+                hidden_since.elapsed()
+            );
+            hidden_since = extending_at;
+        }
+        Instant::now()
+    };
+    let (extended_until, delivered_at) = tokio::join!(extend_repeatedly, async {
+        receive(other.as_ref(), 10).await;
+        Instant::now()
+    });
+    assert!(
+        delivered_at > extended_until,
+        "another worker received a message that was being extended"
+    );
 }
 
-async fn what_is_given_back_is_delivered_at_once_to_another(kind: Kind) {
+async fn a_released_message_is_delivered_to_another_worker_immediately(kind: Kind) {
     let queue = Queue::new(kind);
     let published = queue.publish(1).await;
     let delivery = queue.receive(1).await.pop().unwrap();
@@ -129,14 +117,14 @@ async fn what_is_given_back_is_delivered_at_once_to_another(kind: Kind) {
         [BatchOutcome::Done]
     );
     let other = queue.second_subscription();
-    let given_back = Instant::now();
+    let released_at = Instant::now();
     let again = receive(other.as_ref(), 1).await;
     assert_eq!(ids(&again), published);
-    // its visibility is three times as long
-    assert!(given_back.elapsed() < Duration::from_secs(10));
+    // its visibility timeout is three times as long
+    assert!(released_at.elapsed() < Duration::from_secs(10));
 }
 
-async fn what_is_given_back_for_later_rests_so_long(kind: Kind) {
+async fn a_message_released_with_a_delay_is_delivered_again_after_that_delay(kind: Kind) {
     let queue = Queue::new(kind);
     let published = queue.publish(1).await;
     let delivery = queue.receive(1).await.pop().unwrap();
@@ -152,49 +140,47 @@ async fn what_is_given_back_for_later_rests_so_long(kind: Kind) {
     assert_eq!(ids(&again), published);
     assert!(
         began.elapsed() >= Duration::from_millis(2900),
-        "it rested for {:?}",
+        "it was hidden for {:?}",
         began.elapsed()
     );
 }
 
-async fn what_is_settled_with_its_job_ended_never_comes_again(kind: Kind) {
-    once_in_time(async || {
-        let queue = Queue::new(kind);
-        let published = queue.publish(12).await;
-        let brief = queue.brief_subscription();
-        let began = Instant::now();
-        let deliveries = receive_all(brief.as_ref(), 12).await;
-        queue.end_jobs(&published).await;
-        let deletions: Vec<_> = deliveries
-            .into_iter()
-            .map(job_queue::Delivery::delete)
-            .collect();
-        let outcomes = brief.delete(&deletions).await;
-        // some may have come again before they were settled
-        if began.elapsed() >= BRIEF_VISIBILITY {
-            return false;
-        }
-        assert_eq!(outcomes, vec![BatchOutcome::Done; 12]);
-        // waits for two visibilities
-        assert_eq!(ids(&receive(brief.as_ref(), 10).await), []);
-        true
-    })
-    .await;
+async fn a_message_deleted_after_its_job_ended_is_never_delivered_again(kind: Kind) {
+    let queue = Queue::new(kind);
+    let published = queue.publish(12).await;
+    let deliveries = queue.receive_all(12).await;
+    let receipts: Vec<_> = deliveries
+        .iter()
+        .map(|delivery| delivery.receipt.clone())
+        .collect();
+    queue.end_jobs(&published).await;
+    let deletions: Vec<_> = deliveries
+        .into_iter()
+        .map(job_queue::Delivery::delete)
+        .collect();
+    let outcomes = queue.subscription.delete(&deletions).await;
+    assert_eq!(outcomes, vec![BatchOutcome::Done; 12]);
+    // a message that still exists would now be delivered again soon
+    let brief = queue.brief_subscription();
+    brief.extend(&receipts).await;
+    // waits for two visibility timeouts
+    assert_eq!(ids(&receive(brief.as_ref(), 10).await), []);
 }
 
-async fn a_delivery_that_came_again_can_not_be_kept_by_its_first_holder(kind: Kind) {
+async fn a_delivery_cannot_be_extended_or_released_after_its_message_was_delivered_again(
+    kind: Kind,
+) {
     let queue = Queue::new(kind);
     queue.publish(1).await;
     let brief = queue.brief_subscription();
     let first = receive(brief.as_ref(), 1).await.pop().unwrap();
     let second = queue.receive(1).await.pop().unwrap();
-    let kept_by_second = queue
+    let extended_by_second = queue
         .subscription
         .extend(std::slice::from_ref(&second.receipt))
         .await;
-    assert_eq!(kept_by_second, [BatchOutcome::Done]);
-    // SQS may answer that a standard queue's old handle was extended; what counts is that giving it back takes nothing
-    // from the second holder where the queue is ours to say so
+    assert_eq!(extended_by_second, [BatchOutcome::Done]);
+    // SQS may accept an outdated handle of a standard queue, so the rest is guaranteed only where the queue is ours.
     if kind == Kind::Postgres {
         assert_eq!(
             brief.extend(std::slice::from_ref(&first.receipt)).await,
@@ -217,7 +203,7 @@ async fn a_delivery_that_came_again_can_not_be_kept_by_its_first_holder(kind: Ki
     }
 }
 
-async fn a_message_that_is_published_twice_costs_at_most_a_second_delivery(kind: Kind) {
+async fn publishing_a_message_twice_causes_at_most_a_second_delivery(kind: Kind) {
     let queue = Queue::new(kind);
     let messages = queue.jobs(1).await;
     for _ in 0..2 {
@@ -234,7 +220,7 @@ async fn a_message_that_is_published_twice_costs_at_most_a_second_delivery(kind:
     assert!(ids(&deliveries).iter().all(|id| *id == messages[0].job_id));
 }
 
-async fn no_delivery_goes_to_two_workers(kind: Kind) {
+async fn no_message_is_delivered_to_two_workers_at_the_same_time(kind: Kind) {
     let queue = Queue::new(kind);
     let published: BTreeSet<JobId> = queue.publish(30).await.into_iter().collect();
     let other = queue.second_subscription();
@@ -248,32 +234,36 @@ async fn no_delivery_goes_to_two_workers(kind: Kind) {
     };
     let (one, two) = tokio::join!(take(queue.subscription.as_ref()), take(other.as_ref()));
     let all: BTreeSet<JobId> = one.iter().chain(&two).copied().collect();
-    assert_eq!(all.len(), one.len() + two.len(), "a job went to both");
+    assert_eq!(
+        all.len(),
+        one.len() + two.len(),
+        "a message was delivered to both workers"
+    );
     assert!(all.is_subset(&published));
 }
 
-async fn a_receive_brings_no_more_than_it_asked_for(kind: Kind) {
+async fn a_receive_returns_no_more_deliveries_than_requested(kind: Kind) {
     let queue = Queue::new(kind);
     queue.publish(10).await;
     for _ in 0..3 {
         let count = queue.receive(3).await.len();
-        assert!((1..=3).contains(&count), "{count} came");
+        assert!((1..=3).contains(&count), "{count} deliveries");
     }
 }
 
-async fn a_waiting_receive_is_woken_by_a_message(kind: Kind) {
+async fn a_waiting_receive_returns_when_a_message_arrives(kind: Kind) {
     let queue = Queue::new(kind);
     let began = Instant::now();
     let (published, deliveries) = tokio::join!(
         async {
-            // the receive is most likely waiting by then; the claim holds as well if it is not
+            // so that the receive is most likely waiting by then; the test is valid even if it is not
             tokio::time::sleep(Duration::from_millis(300)).await;
             queue.publish(1).await
         },
         queue.receive(1)
     );
     assert_eq!(ids(&deliveries), published);
-    // half the time that it waits
+    // half of its wait
     assert!(
         began.elapsed() < Duration::from_secs(10),
         "it took {:?}",
@@ -281,7 +271,7 @@ async fn a_waiting_receive_is_woken_by_a_message(kind: Kind) {
     );
 }
 
-async fn a_stopped_receive_takes_nothing(kind: Kind) {
+async fn a_stopped_receive_takes_no_message(kind: Kind) {
     let queue = Queue::new(kind);
     let stop = CancellationToken::new();
     stop.cancel();
@@ -294,7 +284,7 @@ async fn a_stopped_receive_takes_nothing(kind: Kind) {
             .unwrap()
             .is_empty()
     );
-    // it would have waited for 20 s
+    // without the stop, it would have waited for 20 s
     assert!(began.elapsed() < Duration::from_secs(10));
     let published = queue.publish(1).await;
     assert_eq!(ids(&queue.receive(1).await), published);

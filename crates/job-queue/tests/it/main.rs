@@ -1,9 +1,7 @@
-//! One suite for every queue: what the API and the worker rely on, whichever is behind the seam.
+//! What the API and the worker rely on, tested on each kind of queue.
 
 #[cfg(test)]
 mod conformance;
-#[cfg(test)]
-mod credentials;
 #[cfg(test)]
 mod sqs;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is SQS's alone: groups, deduplication, refusals.
+//! What only SQS has: message groups, deduplication, refusals.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,11 +10,15 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{Kind, Queue, aws_config, id_set, ids};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_group_keeps_its_order_also_across_a_retry() {
+async fn a_single_group_keeps_its_order_across_a_retry() {
     let queue = Queue::grouped(Kind::Fifo, Some("all"));
     let published = queue.publish(5).await;
     let head = queue.receive(10).await;
-    assert_eq!(ids(&head), published[..1], "one group is taken one by one");
+    assert_eq!(
+        ids(&head),
+        published[..1],
+        "messages of a single group are received one at a time"
+    );
     assert!(head[0].group.as_deref() == Some("all"));
     let head = head.into_iter().next().unwrap();
     queue
@@ -24,7 +28,7 @@ async fn one_group_keeps_its_order_also_across_a_retry() {
     let mut order = Vec::new();
     while order.len() < 5 {
         let deliveries = queue.receive(10).await;
-        assert!(!deliveries.is_empty(), "only {} came", order.len());
+        assert!(!deliveries.is_empty(), "only {} deliveries", order.len());
         order.extend(ids(&deliveries));
         let deletions: Vec<_> = deliveries
             .into_iter()
@@ -39,10 +43,10 @@ async fn one_group_keeps_its_order_also_across_a_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn groups_run_in_parallel_when_each_job_is_its_own() {
+async fn jobs_with_a_group_each_are_delivered_in_parallel() {
     let queue = Queue::new(Kind::Fifo);
     let published: BTreeSet<_> = queue.publish(8).await.into_iter().collect();
-    // none is settled, and yet all come
+    // all are delivered although none is settled
     let deliveries = queue.receive_all(8).await;
     assert_eq!(id_set(&deliveries), published);
     let groups: BTreeSet<_> = deliveries
@@ -53,7 +57,7 @@ async fn groups_run_in_parallel_when_each_job_is_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_generation_of_a_job_is_not_taken_for_a_repeat() {
+async fn a_new_generation_of_a_job_is_not_dropped_as_a_duplicate() {
     let queue = Queue::new(Kind::Fifo);
     let mut messages = queue.jobs(1).await;
     queue.publisher.publish(&messages).await.unwrap();
@@ -66,34 +70,30 @@ async fn a_new_generation_of_a_job_is_not_taken_for_a_repeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_is_not_there_is_refused_by_name() {
-    let publisher = SqsPublisher::new(
-        &aws_config(),
-        "sqs://nobody-made-this".parse().unwrap(),
-        None,
-    );
+async fn a_queue_that_does_not_exist_is_named_in_the_refusal() {
+    let publisher = SqsPublisher::new(&aws_config(), "sqs://does-not-exist".parse().unwrap(), None);
     let error = publisher.check().await.unwrap_err();
     let QueueError::Refused(message) = error else {
         panic!("{error:?}")
     };
     assert!(
-        message.contains("sqs://nobody-made-this") && message.contains("QUEUE_URL"),
+        message.contains("sqs://does-not-exist") && message.contains("QUEUE_URL"),
         "{message}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_does_not_answer_is_unavailable_and_not_waited_for_long() {
+async fn an_endpoint_that_does_not_answer_is_reported_unavailable_soon() {
     let config = aws_config()
         .into_builder()
         .endpoint_url("http://127.0.0.1:1")
         .build();
-    let url: job_queue::QueueUrl = "http://127.0.0.1:1/000000000000/ical".parse().unwrap();
+    let address = "http://127.0.0.1:1/000000000000/ical".parse().unwrap();
     let options = SubscriptionOptions {
         visibility: Duration::from_secs(30),
         wait: Duration::from_secs(20),
     };
-    let subscription = SqsSubscription::new(&config, url, None, options);
+    let subscription = SqsSubscription::new(&config, address, None, options);
     let began = tokio::time::Instant::now();
     let error = subscription
         .receive(1, &CancellationToken::new())
@@ -104,7 +104,7 @@ async fn an_endpoint_that_does_not_answer_is_unavailable_and_not_waited_for_long
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_worker_is_warned_of_a_dead_letter_queue_that_comes_too_early() {
+async fn the_worker_is_warned_if_messages_reach_the_dead_letter_queue_before_its_last_attempt() {
     let queue = Queue::new(Kind::Standard);
     assert_eq!(
         queue.subscription.warnings(5).await.unwrap(),

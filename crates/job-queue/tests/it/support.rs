@@ -1,4 +1,4 @@
-//! Starts a queue of each kind, over a database of its own.
+//! Creates a queue of each kind, with a database of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Fifo,
 }
 
-/// A queue that nobody else uses.
+/// A queue that no other test uses.
 pub(crate) struct Queue {
     pub(crate) pool: Pool,
     pub(crate) publisher: Arc<dyn Publisher>,
@@ -40,16 +40,16 @@ pub(crate) struct Queue {
     group: Option<GroupId>,
 }
 
-/// Longer than any test takes: nothing comes again by itself.
+/// Longer than any test takes, so that no message is delivered again unless it is released.
 const LONG: SubscriptionOptions = SubscriptionOptions {
     visibility: Duration::from_secs(30),
     wait: Duration::from_secs(20),
 };
-/// Short enough to wait for its end.
-pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(2);
+/// Short enough for a test to wait until it ends.
+pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(4);
 const BRIEF: SubscriptionOptions = SubscriptionOptions {
     visibility: BRIEF_VISIBILITY,
-    wait: Duration::from_secs(4),
+    wait: Duration::from_secs(8),
 };
 
 #[derive(Debug, Parser)]
@@ -73,9 +73,13 @@ impl Queue {
             Kind::Standard => create_queue(""),
             Kind::Fifo => create_queue(".fifo"),
         };
-        let publisher: Arc<dyn Publisher> = match kind {
-            Kind::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
-            _ => Arc::new(SqsPublisher::new(&aws_config(), url.clone(), group.clone())),
+        let publisher: Arc<dyn Publisher> = match &url {
+            QueueUrl::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
+            QueueUrl::Sqs(address) => Arc::new(SqsPublisher::new(
+                &aws_config(),
+                address.clone(),
+                group.clone(),
+            )),
         };
         Self {
             subscription: subscription(&pool, &url, group.as_ref(), LONG),
@@ -86,17 +90,17 @@ impl Queue {
         }
     }
 
-    /// Another worker's subscription to the same queue.
+    /// Returns another worker's subscription to the same queue.
     pub(crate) fn second_subscription(&self) -> Arc<dyn Subscription> {
         subscription(&self.pool, &self.url, self.group.as_ref(), LONG)
     }
 
-    /// One whose deliveries come again after `BRIEF_VISIBILITY`, and that waits for twice as long.
+    /// Returns a subscription with a visibility timeout of `BRIEF_VISIBILITY` that waits for twice as long.
     pub(crate) fn brief_subscription(&self) -> Arc<dyn Subscription> {
         subscription(&self.pool, &self.url, self.group.as_ref(), BRIEF)
     }
 
-    /// Stores jobs and gives their messages, unpublished.
+    /// Stores jobs without publishing them, and returns their messages.
     pub(crate) async fn jobs(&self, count: usize) -> Vec<JobMessage> {
         let stored = self.pool.run::<_, DatabaseError, _>(move |connection| {
             (0..count)
@@ -114,7 +118,7 @@ impl Queue {
         stored.await.unwrap().into_iter().map(message).collect()
     }
 
-    /// Stores and publishes jobs, and gives their ids.
+    /// Stores and publishes jobs, and returns their ids.
     pub(crate) async fn publish(&self, count: usize) -> Vec<JobId> {
         let messages = self.jobs(count).await;
         for batch in messages.chunks(job_queue::MAX_BATCH) {
@@ -125,12 +129,12 @@ impl Queue {
         messages.iter().map(|message| message.job_id).collect()
     }
 
-    /// Receives once, waiting as the subscription does.
+    /// Receives once, waiting as long as the subscription does.
     pub(crate) async fn receive(&self, max: usize) -> Vec<Delivery> {
         receive(self.subscription.as_ref(), max).await
     }
 
-    /// Receives until `count` deliveries are there. Each receive waits by itself, and an empty one ends it.
+    /// Receives until there are `count` deliveries, or until a receive returns none.
     pub(crate) async fn receive_all(&self, count: usize) -> Vec<Delivery> {
         receive_all(self.subscription.as_ref(), count).await
     }
@@ -146,7 +150,7 @@ impl Queue {
     }
 }
 
-/// As [`Queue::receive`], by any of its subscriptions.
+/// Like [`Queue::receive`], with any of its subscriptions.
 pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Delivery> {
     subscription
         .receive(max, &CancellationToken::new())
@@ -154,7 +158,7 @@ pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<
         .unwrap()
 }
 
-/// As [`Queue::receive_all`], by any of its subscriptions.
+/// Like [`Queue::receive_all`], with any of its subscriptions.
 pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     while deliveries.len() < count {
@@ -167,17 +171,7 @@ pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -
     deliveries
 }
 
-/// Tries a scenario until the machine is quick enough for it to show something; it gives `false` when it was not.
-pub(crate) async fn once_in_time(scenario: impl AsyncFn() -> bool) {
-    for _ in 0..5 {
-        if scenario().await {
-            return;
-        }
-    }
-    panic!("the machine is too busy");
-}
-
-/// The jobs that deliveries are about.
+/// Returns the ids of the jobs of deliveries.
 pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
     deliveries
         .iter()
@@ -185,7 +179,7 @@ pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
         .collect()
 }
 
-/// The same, where order does not count.
+/// Like [`ids`], where the order does not matter.
 pub(crate) fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
     ids(deliveries).into_iter().collect()
 }
@@ -198,9 +192,9 @@ fn subscription(
 ) -> Arc<dyn Subscription> {
     match url {
         QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
-        url => Arc::new(SqsSubscription::new(
+        QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(
             &aws_config(),
-            url.clone(),
+            address.clone(),
             group,
             options,
         )),
@@ -215,7 +209,7 @@ fn create_queue(suffix: &str) -> QueueUrl {
     format!("sqs://{name}").parse().unwrap()
 }
 
-/// What the environment would say, without changing it under other tests.
+/// Returns the configuration that the environment would give, without changing the environment of other tests.
 pub(crate) fn aws_config() -> aws_config::SdkConfig {
     let sqs = LocalSqs::shared();
     aws_config::SdkConfig::builder()

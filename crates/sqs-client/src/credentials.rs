@@ -1,7 +1,8 @@
 //! AWS credentials that follow their file.
 //!
-//! The SDK reads the credentials file once. Session tokens in a mounted file rotate, so here the file's time of change
-//! is looked at before each use, and a change makes the SDK's default chain read everything again.
+//! The SDK reads the credentials file only once, so it would never see the session tokens that rotate in a mounted file.
+//! This provider checks the file's modification time before each use. If it changed, the SDK's default chain reads
+//! everything again.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use aws_credential_types::provider::{self, ProvideCredentials};
 use aws_sdk_sqs::config::{Region, SharedHttpClient};
 use tokio::sync::Mutex;
 
-/// Credentials that end are asked for again this long before.
-const REFRESH_BEFORE_END: Duration = Duration::from_mins(5);
+/// How long before they expire credentials are renewed.
+const RENEWAL_MARGIN: Duration = Duration::from_mins(5);
 
 /// The default chain, read again when the credentials file changes.
 #[derive(Debug, Clone)]
-pub(super) struct FollowingCredentials {
+pub(crate) struct FileFollowingCredentials {
     file: Option<PathBuf>,
     region: Option<Region>,
     http: SharedHttpClient,
@@ -28,13 +29,13 @@ pub(super) struct FollowingCredentials {
 
 #[derive(Debug)]
 struct Current {
-    file_changed_at: Option<SystemTime>,
+    file_modified_at: Option<SystemTime>,
     chain: Arc<DefaultCredentialsChain>,
     credentials: Credentials,
 }
 
-impl FollowingCredentials {
-    pub(super) fn new(region: Option<Region>, http: SharedHttpClient) -> Self {
+impl FileFollowingCredentials {
+    pub(crate) fn new(region: Option<Region>, http: SharedHttpClient) -> Self {
         Self {
             file: credentials_file(),
             region,
@@ -44,41 +45,45 @@ impl FollowingCredentials {
     }
 
     async fn provide(&self) -> provider::Result {
-        let file_changed_at = self
+        let file_modified_at = self
             .file
             .as_ref()
             .and_then(|file| file.metadata().ok()?.modified().ok());
         let mut current = self.current.lock().await;
         let chain = match current.as_ref() {
-            Some(current) if current.file_changed_at == file_changed_at => {
+            Some(current) if current.file_modified_at == file_modified_at => {
                 if is_fresh(&current.credentials) {
                     return Ok(current.credentials.clone());
                 }
                 Arc::clone(&current.chain)
             }
-            known => {
-                if known.is_some() {
+            outdated => {
+                if outdated.is_some() {
                     log::info!("the AWS credentials file changed; reading it again");
                 }
-                // a new one each time: its clones share the files as they were first read
-                let provider_config = ProviderConfig::without_region()
-                    .with_region(self.region.clone())
-                    .with_http_client(self.http.clone());
-                let builder = DefaultCredentialsChain::builder().configure(provider_config);
-                Arc::new(builder.build().await)
+                Arc::new(self.new_chain().await)
             }
         };
         let credentials = chain.provide_credentials().await?;
         *current = Some(Current {
-            file_changed_at,
+            file_modified_at,
             chain,
             credentials: credentials.clone(),
         });
         Ok(credentials)
     }
+
+    /// Built anew for each version of the file: a clone would share the files as they were first read.
+    async fn new_chain(&self) -> DefaultCredentialsChain {
+        let config = ProviderConfig::without_region()
+            .with_region(self.region.clone())
+            .with_http_client(self.http.clone());
+        let builder = DefaultCredentialsChain::builder().configure(config);
+        builder.build().await
+    }
 }
 
-impl ProvideCredentials for FollowingCredentials {
+impl ProvideCredentials for FileFollowingCredentials {
     fn provide_credentials<'a>(&'a self) -> provider::future::ProvideCredentials<'a>
     where
         Self: 'a,
@@ -87,15 +92,15 @@ impl ProvideCredentials for FollowingCredentials {
     }
 }
 
-/// A folder in the place of the credentials file.
-pub(super) fn folder() -> Option<PathBuf> {
+/// Returns the path of the credentials file if there is a folder in its place.
+pub(crate) fn folder_in_place_of_file() -> Option<PathBuf> {
     credentials_file().filter(|file| file.is_dir())
 }
 
 fn is_fresh(credentials: &Credentials) -> bool {
     credentials
         .expiry()
-        .is_none_or(|end| end > SystemTime::now() + REFRESH_BEFORE_END)
+        .is_none_or(|expiry| expiry > SystemTime::now() + RENEWAL_MARGIN)
 }
 
 /// Where every AWS tool looks: <https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>

@@ -1,0 +1,93 @@
+//! Credentials in a mounted file that rotates. An environment variable names the file, so a child process reads it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::provider::ProvideCredentials;
+
+fn write(file: &Path, key: &str, modified_at: SystemTime) {
+    let profile = format!(
+        "[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\naws_session_token = token\n"
+    );
+    std::fs::write(file, profile).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(file)
+        .unwrap()
+        .set_modified(modified_at)
+        .unwrap();
+}
+
+/// Runs an ignored test of this file in a child process whose environment names this credentials file.
+fn child(test: &str, file: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("credentials::{test}")])
+        .args(["--ignored", "--nocapture"])
+        .env_clear()
+        .env("AWS_SHARED_CREDENTIALS_FILE", file)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_credentials_file_is_read_again_only_after_it_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let start = SystemTime::now();
+    write(&file, "FIRST", start);
+    let mut reader = child("prints_its_key_for_each_line", &file);
+    let mut requests = reader.stdin.take().unwrap();
+    let mut answers = BufReader::new(reader.stdout.take().unwrap()).lines();
+    let mut key = || {
+        writeln!(requests).unwrap();
+        let mut keys = answers
+            .by_ref()
+            .map(Result::unwrap)
+            .filter_map(|line| line.strip_prefix("key ").map(str::to_owned));
+        keys.next().unwrap()
+    };
+    assert_eq!(key(), "FIRST");
+    write(&file, "UNSEEN", start);
+    assert_eq!(key(), "FIRST", "the modification time is unchanged");
+    write(&file, "SECOND", start + Duration::from_secs(1));
+    assert_eq!(key(), "SECOND");
+    drop(requests);
+    assert!(reader.wait().unwrap().success());
+}
+
+#[tokio::test]
+#[ignore = "is the child process of the test above"]
+async fn prints_its_key_for_each_line() {
+    let config = sqs_client::config::load(None).await;
+    let provider = config.credentials_provider().unwrap();
+    for line in std::io::stdin().lines() {
+        line.unwrap();
+        let credentials = provider.provide_credentials().await.unwrap();
+        writeln!(std::io::stdout(), "key {}", credentials.access_key_id()).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_in_place_of_the_credentials_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = child("prints_why_a_call_failed", folder.path())
+        .wait_with_output()
+        .unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let expected = format!("{} is a folder", folder.path().display());
+    assert!(output.contains(&expected), "{output}");
+}
+
+#[tokio::test]
+#[ignore = "is the child process of the test above"]
+async fn prints_why_a_call_failed() {
+    let config = sqs_client::config::load(Some("us-east-1")).await;
+    let call = sqs_client::config::client(&config, 1).get_queue_url();
+    let error = call.queue_name("ical").send().await.unwrap_err();
+    writeln!(std::io::stdout(), "{}", sqs_client::Failure::from(&error)).unwrap();
+}
