@@ -7,4 +7,6 @@ mod process;
 #[cfg(test)]
 mod rendering;
 #[cfg(test)]
+mod stopping;
+#[cfg(test)]
 mod support;
