@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::group::Taken;
-use crate::admin::Health;
 use crate::handler::Handler;
+use crate::health::Health;
 use crate::heartbeat;
 use crate::in_flight::InFlight;
 use crate::settler::Settler;

@@ -11,7 +11,8 @@
 //! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
 //! - [`dead_letters`]: ends the jobs whose messages landed in the dead-letter queue
 //! - [`operations`]: what an operator can do about failed jobs
-//! - [`admin`], [`telemetry`]: `/livez`, `/readyz` and `/metrics`, and the metrics themselves
+//! - [`health`], [`telemetry`]: the state of the worker, and its metrics
+//! - [`admin`]: serves both at `/livez`, `/readyz` and `/metrics`
 //!
 //! The worker never settles a delivery before the database has stored the job's new state, and never writes to a job
 //! that it has not claimed.
@@ -21,6 +22,7 @@ pub mod config;
 pub mod consumer;
 pub mod dead_letters;
 pub mod handler;
+pub mod health;
 pub mod heartbeat;
 pub mod in_flight;
 pub mod isolation;

@@ -13,11 +13,12 @@ use shared_model::shutdown::Shutdown;
 use shared_model::startup::{Migrations, prepare_database};
 use tokio::runtime::Runtime;
 
-use crate::admin::{self, AdminData, Health};
+use crate::admin::{self, AdminData};
 use crate::config::Config;
 use crate::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
 use crate::dead_letters;
 use crate::handler::{AbandonedRenders, Handler};
+use crate::health::Health;
 use crate::isolation::IsolationGate;
 use crate::render::{self, Render};
 use crate::telemetry;

@@ -16,9 +16,9 @@ use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::admin::Health;
 use worker::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE, Shutdown};
 use worker::handler::{AbandonedRenders, Handler};
+use worker::health::Health;
 use worker::isolation::IsolationGate;
 use worker::render;
 
