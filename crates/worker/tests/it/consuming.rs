@@ -1,19 +1,17 @@
-//! Deliveries and their outcomes, over the queue.
+//! Deliveries and their outcomes, with real worker processes and real queues.
 
 use std::time::Duration;
 
-use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::sqs::LocalSqs;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
-use shared_model::job_store::requests;
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
 use crate::support::{BRIEF, Database, Worker};
 
-const FOR_EVER: (&str, &str) = ("RENDER_DELAY", "9m");
+const FOREVER: (&str, &str) = ("RENDER_DELAY", "9m");
 
 struct Sqs {
     url: String,
@@ -73,7 +71,7 @@ impl Sqs {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_comes_many_times_has_one_effect() {
+async fn a_message_that_is_delivered_many_times_has_one_effect() {
     let database = Database::new();
     database.add_todos(3).await;
     let sqs = Sqs::new("", 10);
@@ -82,7 +80,7 @@ async fn a_message_that_comes_many_times_has_one_effect() {
     for _ in 0..20 {
         sqs.send_job(&job);
     }
-    // a copy that comes while the job runs rests for so long
+    // A copy that is delivered while the job runs is hidden until the visibility timeout ends.
     let mut worker = sqs.start_worker(&database, &[("VISIBILITY_TIMEOUT", "6s")]);
     let job = database.wait_until_ended(id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Success, 1));
@@ -97,9 +95,9 @@ async fn a_message_that_comes_many_times_has_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreadable_message_is_left_to_the_dead_letter_queue_and_harms_no_other() {
+async fn an_unreadable_message_ends_in_the_dead_letter_queue_and_harms_no_job() {
     let database = Database::new();
-    // more receives than a job needs whose delivery is lost once
+    // enough receives for a job whose delivery is lost once
     let sqs = Sqs::new("", 4);
     for body in ["hello", "{\"v\":99}", "{}"] {
         sqs.send(body);
@@ -115,14 +113,14 @@ async fn an_unreadable_message_is_left_to_the_dead_letter_queue_and_harms_no_oth
     eventually("all three are in the dead-letter queue", async || {
         let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
         let count = |name: &str| attributes[name].parse::<u32>().unwrap();
-        // the worker receives them there too, and leaves them
+        // The worker receives them from there too, and leaves them.
         count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible") == 3
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
+async fn the_job_of_a_dead_letter_fails_and_can_be_redriven() {
     let database = Database::new();
     let sqs = Sqs::new("", 10);
     let id = database.accept(CalendarRequest::default()).await;
@@ -159,7 +157,7 @@ async fn a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_longer_than_the_visibility_is_kept_and_done_once() {
+async fn a_job_that_outlasts_the_visibility_timeout_runs_once() {
     let database = Database::new();
     let sqs = Sqs::new("", 10);
     let id = database.accept(CalendarRequest::default()).await;
@@ -174,7 +172,7 @@ async fn a_job_longer_than_the_visibility_is_kept_and_done_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_is_killed_is_replaced_within_the_visibility() {
+async fn a_killed_worker_is_replaced_soon_after_its_visibility_timeout() {
     for queue in [None, Some(Sqs::new("", 10)), Some(Sqs::new(".fifo", 10))] {
         let database = Database::new();
         let id = database.accept(CalendarRequest::default()).await;
@@ -194,14 +192,14 @@ async fn a_worker_that_is_killed_is_replaced_within_the_visibility() {
                 sqs.send_job(&job);
             }
         }
-        let doomed = start(&[BRIEF, FOR_EVER]);
+        let doomed = start(&[BRIEF, FOREVER]);
         database
             .wait_for(id, |job| job.status == JobStatus::Started)
             .await;
         doomed.signal(Signal::SIGKILL);
         let killed = std::time::Instant::now();
         let attempt = database.find(id).await.attempt;
-        let _heir = start(&[]);
+        let _other = start(&[]);
         let job = database.wait_until_ended(id).await;
         assert_eq!((job.status, job.attempt), (JobStatus::Success, attempt + 1));
         assert!(
@@ -223,78 +221,35 @@ fn body(job: &shared_model::job::Job) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_worker_that_wakes_too_late_gives_its_job_up() {
+async fn a_paused_worker_that_resumes_too_late_gives_up_its_job() {
     let database = Database::new();
     let id = database.accept(CalendarRequest::default()).await;
-    let mut sleeper = Worker::start(&database, "postgres:", &[BRIEF, FOR_EVER]);
+    let mut paused = Worker::start(&database, "postgres:", &[BRIEF, FOREVER]);
     database
         .wait_for(id, |job| job.status == JobStatus::Started)
         .await;
-    sleeper.signal(Signal::SIGSTOP);
+    paused.signal(Signal::SIGSTOP);
     let attempt = database.find(id).await.attempt;
-    let _heir = Worker::start(&database, "postgres:", &[]);
+    let _other = Worker::start(&database, "postgres:", &[]);
     let job = database.wait_until_ended(id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Success, attempt + 1));
-    sleeper.signal(Signal::SIGCONT);
-    sleeper.wait_for_log("could not be renewed");
-    sleeper.signal(Signal::SIGTERM);
-    assert!(sleeper.wait().success());
+    paused.signal(Signal::SIGCONT);
+    paused.wait_for_log("could not be renewed");
+    paused.signal(Signal::SIGTERM);
+    assert!(paused.wait().success());
     assert_eq!(database.find(id).await, job);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_job_is_cancelled_within_a_heartbeat() {
+async fn attempts_that_time_out_are_repeated_until_the_job_fails() {
     let database = Database::new();
     let id = database.accept(CalendarRequest::default()).await;
-    let settings = [FOR_EVER, ("VISIBILITY_TIMEOUT", "60s")];
-    let _worker = Worker::start(&database, "postgres:", &settings);
-    database
-        .wait_for(id, |job| job.status == JobStatus::Started)
-        .await;
-    database
-        .pool
-        .run(move |connection| requests::cancel(connection, id))
-        .await
-        .unwrap();
-    let asked = std::time::Instant::now();
-    assert_eq!(
-        database.wait_until_ended(id).await.status,
-        JobStatus::Revoked
-    );
-    // a heartbeat is a second at most; a sixth of this lease is ten
-    assert!(
-        asked.elapsed() < Duration::from_secs(8),
-        "it took {:?}",
-        asked.elapsed()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_takes_too_long_is_tried_again_and_then_fails() {
-    let database = Database::new();
-    let id = database.accept(CalendarRequest::default()).await;
-    // the delay is just below the limit, and reading is slowed down by a lock on the rows' table
     let settings = [
         ("RENDER_DELAY", "100ms"),
         ("JOB_TIMEOUT", "300ms"),
         ("MAX_ATTEMPTS", "2"),
     ];
-    let (locked, release) = (
-        tokio::sync::oneshot::channel(),
-        tokio::sync::oneshot::channel::<()>(),
-    );
-    let url = database.url.clone();
-    let holder = tokio::task::spawn_blocking(move || {
-        let mut connection = PgConnection::establish(&url).unwrap();
-        let held = connection.transaction(|connection| {
-            diesel::sql_query("LOCK TABLE todos IN ACCESS EXCLUSIVE MODE").execute(connection)?;
-            let _ = locked.0.send(());
-            let _ = release.1.blocking_recv();
-            diesel::QueryResult::Ok(())
-        });
-        held.unwrap();
-    });
-    locked.1.await.unwrap();
+    let _lock = database.lock_todos();
     let _worker = Worker::start(&database, "postgres:", &settings);
     let job = database.wait_until_ended(id).await;
     let error = job.error.unwrap();
@@ -303,6 +258,4 @@ async fn an_attempt_that_takes_too_long_is_tried_again_and_then_fails() {
         (error.code, error.cause),
         (ErrorCode::AttemptsExhausted, Some(ErrorCode::Timeout))
     );
-    release.0.send(()).unwrap();
-    holder.await.unwrap();
 }

@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod consuming;
 #[cfg(test)]
+mod paused_clock;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod rendering;
-#[cfg(test)]
-mod stopping;
 #[cfg(test)]
 mod support;

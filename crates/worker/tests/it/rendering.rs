@@ -1,4 +1,4 @@
-//! What a job makes of the todos.
+//! The calendars that jobs render.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn summaries(calendar: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_todo_with_a_deadline_becomes_an_event_and_the_others_are_counted() {
+async fn each_todo_with_a_deadline_becomes_an_event_and_the_others_are_counted_as_skipped() {
     let database = Database::new();
     database.add_todos(25).await;
     let id = database.accept(CalendarRequest::default()).await;
@@ -47,7 +47,7 @@ async fn each_todo_with_a_deadline_becomes_an_event_and_the_others_are_counted()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_selects_todos_as_the_list_does() {
+async fn a_job_selects_the_todos_of_its_filter() {
     let database = Database::new();
     database
         .execute(
@@ -77,7 +77,7 @@ async fn a_job_selects_todos_as_the_list_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_todos_make_an_empty_calendar() {
+async fn without_todos_the_calendar_is_empty() {
     let database = Database::new();
     let id = database.accept(CalendarRequest::default()).await;
     let _worker = Worker::start(&database, "postgres:", &[]);
@@ -95,7 +95,7 @@ async fn no_todos_make_an_empty_calendar() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn equal_todos_make_equal_bytes() {
+async fn jobs_with_the_same_todos_have_the_same_bytes() {
     let database = Database::new();
     database.add_todos(2500).await;
     let ids = database.accept_many(3).await;
@@ -117,7 +117,7 @@ async fn equal_todos_make_equal_bytes() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_of_100_000_todos_takes_less_than_64_mib() {
+async fn a_job_with_100_000_todos_takes_less_than_64_mib() {
     fn peak_kib(worker: &Worker) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).unwrap();
         let line = status

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use flate2::read::GzDecoder;
 use local_services::testing::{TIMEOUT, TestDatabases, eventually, eventually_blocking};
@@ -20,7 +21,7 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
 });
 
-/// For a worker that another is to take over from, or whose message is to come again: soon.
+/// For a worker that another one replaces, or whose message is delivered again, so that the test need not wait long.
 pub(crate) const BRIEF: (&str, &str) = ("VISIBILITY_TIMEOUT", "2s");
 
 #[derive(Debug, Parser)]
@@ -29,23 +30,10 @@ struct Cli {
     database: DatabaseConfig,
 }
 
-/// A database that nobody else uses.
+/// A database that no other test uses.
 pub(crate) struct Database {
     pub(crate) url: String,
     pub(crate) pool: Pool,
-}
-
-/// For what has to be done in a time that the worker itself is given: a busy machine may miss it, and a worker that is
-/// wrong misses it each time.
-pub(crate) async fn in_one_of_three_tries(mut scenario: impl AsyncFnMut() -> Result<(), String>) {
-    let mut failures = Vec::new();
-    for _ in 0..3 {
-        match scenario().await {
-            Ok(()) => return,
-            Err(failure) => failures.push(failure),
-        }
-    }
-    panic!("{failures:#?}");
 }
 
 impl Database {
@@ -66,7 +54,7 @@ impl Database {
             .unwrap();
     }
 
-    /// Stores so many todos; every tenth has no deadline, and every second is completed.
+    /// Stores `count` todos. Every tenth has no deadline, and every second is completed.
     pub(crate) async fn add_todos(&self, count: usize) {
         self.execute(&format!(
             "INSERT INTO todos (title, description, completed, deadline_at)
@@ -75,6 +63,15 @@ impl Database {
              FROM generate_series(1, {count}) AS n"
         ))
         .await;
+    }
+
+    /// Makes every render wait until the returned lock is dropped.
+    pub(crate) fn lock_todos(&self) -> TodosLock {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        connection
+            .batch_execute("BEGIN; LOCK TABLE todos IN ACCESS EXCLUSIVE MODE")
+            .unwrap();
+        TodosLock(connection)
     }
 
     pub(crate) async fn accept(&self, request: CalendarRequest) -> JobId {
@@ -104,10 +101,10 @@ impl Database {
         job.unwrap().unwrap()
     }
 
-    /// Looks at a job until it is as wanted.
+    /// Waits until `wanted` accepts the job.
     pub(crate) async fn wait_for(&self, id: JobId, wanted: impl Fn(&Job) -> bool) -> Job {
         let mut job = self.find(id).await;
-        eventually("the job is as wanted", async || {
+        eventually("the job is in the wanted state", async || {
             job = self.find(id).await;
             wanted(&job)
         })
@@ -119,7 +116,7 @@ impl Database {
         self.wait_for(id, |job| job.status.is_terminal()).await
     }
 
-    /// A finished job's calendar.
+    /// Returns a finished job's calendar, which the lint must find no fault with.
     pub(crate) async fn calendar(&self, id: JobId) -> Option<String> {
         let content = self
             .pool
@@ -135,7 +132,10 @@ impl Database {
     }
 }
 
-/// A worker's process. Killed when dropped.
+/// A lock on the todos, held by an open transaction. Dropping it closes the connection, which ends the transaction.
+pub(crate) struct TodosLock(#[expect(dead_code, reason = "holds the lock")] PgConnection);
+
+/// A worker's process. It is killed when dropped.
 pub(crate) struct Worker {
     child: Child,
     lines: mpsc::Receiver<String>,
@@ -143,7 +143,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the real binary, which loses no delivery however busy the machine is; `settings` overrides.
+    /// Starts the real binary. `settings` override the defaults, whose visibility timeout is so long that a busy machine
+    /// does not lose deliveries.
     pub(crate) fn start(database: &Database, queue_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_taskoverflow-worker"))
             .env_clear()
@@ -174,7 +175,7 @@ impl Worker {
         }
     }
 
-    /// Runs the binary for one thing, and gives what it printed.
+    /// Runs one of the binary's commands for operators, and returns what it printed.
     pub(crate) fn operate(database: &Database, arguments: &[&str]) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_taskoverflow-worker"))
             .env_clear()
@@ -189,7 +190,7 @@ impl Worker {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Waits for a line of the log.
+    /// Waits for a line of the log that contains `text`, and returns the line.
     pub(crate) fn wait_for_log(&mut self, text: &str) -> String {
         let deadline = Instant::now() + TIMEOUT;
         loop {
@@ -204,7 +205,7 @@ impl Worker {
         }
     }
 
-    /// The address of the admin endpoint.
+    /// Waits until the admin endpoint is up, and returns its address.
     pub(crate) fn admin_addr(&mut self) -> String {
         let line = self.wait_for_log("listening");
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
@@ -223,7 +224,7 @@ impl Worker {
         .unwrap();
     }
 
-    /// Waits for the process's end.
+    /// Waits until the process has ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually_blocking("the worker has ended", || {

@@ -1,4 +1,4 @@
-//! How the consumer stops, on tokio's paused clock.
+//! How long the consumer takes to stop and to cancel, on tokio's paused clock.
 //!
 //! That clock stands still while a query runs and jumps ahead while the worker only waits. So these tests measure the
 //! time that the worker itself spends waiting, and a slow machine changes nothing about it.
@@ -13,6 +13,7 @@ use job_queue::{
     SubscriptionOptions,
 };
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
+use shared_model::job_store::requests;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use crate::support::Database;
 const VISIBILITY: Duration = Duration::from_secs(30);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A consumer that runs one job, which would take nine more minutes.
+/// A consumer that runs one job, which would take nine minutes.
 struct Running {
     database: Database,
     id: JobId,
@@ -79,7 +80,7 @@ impl Running {
         }
     }
 
-    /// Waits for the consumer, and returns how long that took.
+    /// Waits until the consumer has ended, and returns how long that took.
     async fn stopped(&mut self) -> Duration {
         let began = Instant::now();
         assert_eq!((&mut self.consumer).await.unwrap(), Ended::Drained);
@@ -138,6 +139,22 @@ async fn jobs_that_exceed_the_drain_timeout_are_released() {
         "it took {took:?}"
     );
     assert_eq!(running.status().await, JobStatus::Retry);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_job_is_cancelled_within_about_a_second() {
+    let running = Running::start(|queue| Arc::new(queue)).await;
+    let (database, id) = (&running.database, running.id);
+    database
+        .pool
+        .run(move |connection| requests::cancel(connection, id))
+        .await
+        .unwrap();
+    let asked = Instant::now();
+    let job = database.wait_until_ended(id).await;
+    let took = asked.elapsed();
+    assert_eq!(job.status, JobStatus::Revoked);
+    assert!(took < Duration::from_millis(1500), "it took {took:?}");
 }
 
 /// A queue that never answers a delete or a release.
