@@ -1,7 +1,7 @@
 //! The parts of a calendar that are the same for every todo, in the types of the `icalendar` crate.
 //!
-//! The parts that differ between todos are written directly: building an `Event`, which is a map of owned strings, takes
-//! ten times as long as writing its lines (`benches/calendar.rs`).
+//! The parts that differ between todos are written directly: building an `Event`, which is a map of owned strings,
+//! takes ten times as long as writing its lines (`benches/calendar.rs`).
 
 use icalendar::{
     Alarm, Calendar, Component, Event, EventLike, EventStatus, Property, Related, Todo, TodoStatus,
@@ -9,7 +9,7 @@ use icalendar::{
 };
 use shared_model::calendar_options::{AlarmTrigger, CalendarOptions};
 
-/// The name of a calendar whose options set none.
+/// The name of a calendar whose options contain no name.
 const DEFAULT_NAME: &str = "TaskOverflow";
 /// How often a calendar program should fetch the calendar again.
 const REFRESH_INTERVAL: &str = "PT1H";

@@ -57,7 +57,7 @@ impl<W: io::Write> CalendarWriter<W> {
         })
     }
 
-    /// Writes the components of a todo, of which there are none, one or two. A todo without any counts as skipped.
+    /// Writes the components of a todo: an event, a to-do, both or neither. With neither, the todo counts as skipped.
     ///
     /// # Errors
     /// Returns the errors of `out`.

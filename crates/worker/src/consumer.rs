@@ -175,8 +175,8 @@ impl Consumer {
         metrics::counter!(telemetry::POLLS, "result" => result).increment(1);
 
         let count = deliveries.len();
-        // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assuming that
-        // a third has passed is safe; the first extension sets the exact time, and one extension may fail.
+        // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assuming
+        // that a third has passed is safe; the first extension sets the exact time, and one extension may fail.
         let hidden_until = Instant::now() + self.options.visibility * 2 / 3;
         let taken = deliveries
             .into_iter()
@@ -192,7 +192,8 @@ impl Consumer {
         Polled::Deliveries(count)
     }
 
-    /// Waits until a slot is free, and takes as many as one poll may fill. Returns `None` if the worker is shutting down.
+    /// Waits until a slot is free, and takes as many as one poll may fill. Returns `None` if the worker is shutting
+    /// down.
     async fn free_slots(&self) -> Option<Vec<OwnedSemaphorePermit>> {
         let first = tokio::select! {
             permit = Arc::clone(&self.slots).acquire_owned() => permit.ok()?,

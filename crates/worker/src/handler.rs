@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::in_flight::{InFlightGuard, StopReason};
-use crate::isolation::IsolationGate;
+use crate::isolation::{IsolationGate, IsolationPass};
 use crate::outcome::Outcome;
 use crate::render::Render;
 
@@ -63,7 +63,7 @@ impl Handler {
             }
         };
         let id = message.job_id;
-        let pass = match self.wait_for(guard, self.isolation.enter()).await {
+        let pass = match self.wait_for_pass(guard, Isolation::Shared).await {
             Ok(pass) => pass,
             Err(outcome) => return outcome,
         };
@@ -73,7 +73,7 @@ impl Handler {
         }
         // The job has not been claimed yet, so it loses no attempt while it waits for isolation.
         drop(pass);
-        let _pass = match self.wait_for(guard, self.isolation.enter_alone()).await {
+        let _pass = match self.wait_for_pass(guard, Isolation::Isolated).await {
             Ok(pass) => pass,
             Err(outcome) => return outcome,
         };
@@ -82,19 +82,19 @@ impl Handler {
         self.proceed(id, claimed, guard).await
     }
 
-    /// Waits for a pass through the isolation gate, unless the worker drains or the delivery is lost.
-    async fn wait_for<T>(
+    /// Waits until the attempt may run, unless the worker drains or the delivery is lost.
+    async fn wait_for_pass(
         &self,
         guard: &InFlightGuard,
-        pass: impl Future<Output = T>,
-    ) -> Result<T, Outcome> {
+        isolation: Isolation,
+    ) -> Result<IsolationPass, Outcome> {
         tokio::select! {
             biased;
             reason = guard.stopped() => Err(match reason {
                 StopReason::Shutdown => Outcome::NotStarted,
                 StopReason::Lost | StopReason::Cancelled => Outcome::Lost,
             }),
-            pass = pass => Ok(pass),
+            pass = self.isolation.enter(isolation) => Ok(pass),
             () = self.drain.cancelled() => Err(Outcome::NotStarted),
         }
     }

@@ -1,7 +1,7 @@
 //! Keeps deliveries and claims of this worker valid while it works on them.
 //!
-//! Three loops run at the same time: one extends visibility timeouts, one renews claims, and one stops the attempts that
-//! could not be kept. They are separate so that a call that hangs delays none of the others.
+//! Three loops run at the same time: one extends visibility timeouts, one renews claims, and one stops the attempts
+//! whose delivery or claim could not be renewed. They are separate so that a call that hangs delays none of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use crate::in_flight::{InFlight, StopReason};
 use crate::telemetry;
 
-/// The longest interval between two renewals of a claim. A client who cancels a running job waits up to this long, and the
-/// progress that clients see is up to this old.
+/// The longest interval between two renewals of a claim. A client who cancels a running job waits up to this long, and
+/// the progress that clients see is up to this old.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps everything in flight valid. Runs until it is dropped.

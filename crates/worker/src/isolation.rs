@@ -4,28 +4,29 @@
 
 use std::sync::Arc;
 
+use shared_model::job_store::claims::Isolation;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// Lets attempts run side by side or in isolation. Clones share the gate.
 #[derive(Debug, Clone, Default)]
 pub struct IsolationGate(Arc<RwLock<()>>);
 
-/// The right to run beside other attempts. It ends when dropped.
+/// The right to run. It ends when dropped.
 #[derive(Debug)]
-pub struct SharedPass(#[expect(dead_code, reason = "holds the lock")] OwnedRwLockReadGuard<()>);
-
-/// The right to run while no other attempt does. It ends when dropped.
-#[derive(Debug)]
-pub struct ExclusivePass(#[expect(dead_code, reason = "holds the lock")] OwnedRwLockWriteGuard<()>);
+pub enum IsolationPass {
+    /// Other attempts with a shared pass may run at the same time.
+    Shared(OwnedRwLockReadGuard<()>),
+    /// No other attempt runs.
+    Isolated(OwnedRwLockWriteGuard<()>),
+}
 
 impl IsolationGate {
-    /// Waits until no attempt runs in isolation or waits to.
-    pub async fn enter(&self) -> SharedPass {
-        SharedPass(Arc::clone(&self.0).read_owned().await)
-    }
-
-    /// Waits until no other attempt runs. Attempts that arrive later wait for this one.
-    pub async fn enter_alone(&self) -> ExclusivePass {
-        ExclusivePass(Arc::clone(&self.0).write_owned().await)
+    /// Waits until the attempt may run. Isolation has precedence: attempts that arrive later wait until it is over.
+    pub async fn enter(&self, isolation: Isolation) -> IsolationPass {
+        let lock = Arc::clone(&self.0);
+        match isolation {
+            Isolation::Shared => IsolationPass::Shared(lock.read_owned().await),
+            Isolation::Isolated => IsolationPass::Isolated(lock.write_owned().await),
+        }
     }
 }

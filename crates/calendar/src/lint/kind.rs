@@ -39,8 +39,8 @@ impl Kind {
         }
     }
 
-    /// The properties that every such component must have. Whether an event needs a DTSTART, and an alarm a DESCRIPTION,
-    /// depends on more than the kind.
+    /// The properties that every such component must have. Whether an event needs a DTSTART, and an alarm a
+    /// DESCRIPTION, depends on more than the kind.
     pub(super) fn required(self) -> &'static [&'static str] {
         match self {
             Self::Calendar => &["VERSION", "PRODID"],

@@ -11,8 +11,8 @@ use super::Consumer;
 impl Consumer {
     /// Returns whether too many abandoned renders do not end.
     ///
-    /// If the database stalls, every running render is abandoned at about the same time. None of them can end before the
-    /// database answers again, so this waits until it does, and for a while longer.
+    /// If the database stalls, every running render is abandoned at about the same time. None of them can end before
+    /// the database answers again, so this waits until it does, and for a while longer.
     pub(super) async fn is_stuck(&self) -> bool {
         let grace = 2 * self.options.visibility;
         let mut answered_at = None;
@@ -33,8 +33,8 @@ impl Consumer {
         false
     }
 
-    /// Waits until the database answers, if a query failed: each delivery that can't be handled brings its message nearer
-    /// to the dead-letter queue. Returns `false` if the worker is shutting down.
+    /// Waits until the database answers, if a query failed: each delivery that can't be handled brings its message
+    /// nearer to the dead-letter queue. Returns `false` if the worker is shutting down.
     pub(super) async fn wait_for_database(&self) -> bool {
         let mut failures = 0;
         while self.health.is_database_in_doubt() {

@@ -16,8 +16,8 @@ use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::telemetry;
 
-/// How often the worker tries to store a finished calendar. The other writes are tried once, because no calendar is lost
-/// if they fail.
+/// How often the worker tries to store a finished calendar. The other writes are tried once, because no calendar is
+/// lost if they fail.
 const MAX_COMPLETE_CALLS: u32 = 3;
 
 impl Handler {

@@ -1,4 +1,5 @@
-//! The process: its settings, its admin endpoint and its signals. How long a shutdown takes is tested in `paused_clock`.
+//! The process: its settings, its admin endpoint and its signals. How long a shutdown takes is tested in
+//! `paused_clock`.
 
 use std::process::Command;
 
