@@ -12,25 +12,25 @@ use shared_model::settings::{duration, positive_duration};
 /// SQS's limits: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 const MAX_WAIT: Duration = Duration::from_secs(20);
-/// Three heartbeats must fit in, and SQS counts in whole seconds.
+/// Leaves time for several heartbeats. SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
-/// Connections beside those of the running jobs: claims and heartbeats.
+/// Connections for claims and heartbeats, in addition to one for each running job.
 const SPARE_CONNECTIONS: usize = 2;
 
-/// Everything that the worker can be told.
+/// All settings of the worker.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its type says it")]
+    #[expect(missing_docs, reason = "see its type")]
     pub database: DatabaseConfig,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its type says it")]
+    #[expect(missing_docs, reason = "see its type")]
     pub queue: QueueConfig,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "its type says it")]
+    #[expect(missing_docs, reason = "see its type")]
     pub log: LogConfig,
 
-    /// Where /livez, /readyz and /metrics are served
+    /// The address that serves /livez, /readyz and /metrics
     #[arg(
         long,
         env,
@@ -39,7 +39,8 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub admin_addr: SocketAddr,
-    /// How many jobs run at once. A job mostly waits for the database, so the default is what one receive can bring
+    /// How many jobs run at the same time. Jobs mostly wait for the database. The default is the maximum that one
+    /// receive call can return
     #[arg(
         long,
         env,
@@ -48,7 +49,8 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub worker_concurrency: NonZeroUsize,
-    /// The host in the events' UIDs: what makes them unique in the world. Changing it makes all events new ones
+    /// The host name in the UIDs of calendar entries, which makes them globally unique. After a change, calendar
+    /// programs treat every entry as a new one
     #[arg(
         long,
         env,
@@ -57,17 +59,17 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub calendar_host: String,
-    /// How long a delivery is this worker's alone unless it says that it is still at it: the time after which another
-    /// worker takes over from one that died
+    /// How long a message stays hidden from other workers; extended while its job runs. If a worker dies, others can
+    /// take over its jobs after this time
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration, help_heading = "Worker")]
     pub visibility_timeout: Duration,
-    /// How long one poll waits at an empty queue
+    /// How long one poll waits while the queue is empty
     #[arg(long, env, value_name = "DURATION", default_value = "20s", value_parser = duration, help_heading = "Worker")]
     pub receive_wait: Duration,
-    /// The longest that one attempt at a job may take
+    /// The maximum duration of one attempt at a job
     #[arg(long, env, value_name = "DURATION", default_value = "10m", value_parser = positive_duration, help_heading = "Worker")]
     pub job_timeout: Duration,
-    /// How often a job is tried before it fails for good
+    /// The maximum number of attempts at a job. After that, it fails for good
     #[arg(
         long,
         env,
@@ -76,16 +78,16 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub max_attempts: NonZeroU32,
-    /// How long running jobs may go on after SIGTERM before they are given back
+    /// How long running jobs may continue after SIGTERM. After that, they are released to other workers
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Worker")]
     pub drain_timeout: Duration,
-    /// Makes every calendar take so much longer, to watch a job live
+    /// An artificial delay before every render, for watching jobs run
     #[arg(long, env, value_name = "DURATION", default_value = "0s", value_parser = duration, help_heading = "Worker")]
     pub render_delay: Duration,
 }
 
 impl Config {
-    /// What is wrong with the settings together; empty when nothing is.
+    /// Returns what is wrong with settings that are valid one by one. Empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.queue.problems();
         let mut require = |holds: bool, problem: String| {
@@ -95,36 +97,37 @@ impl Config {
         };
         require(
             (MIN_VISIBILITY..=MAX_VISIBILITY).contains(&self.visibility_timeout),
-            "VISIBILITY_TIMEOUT must be between 2s and 12h".to_owned(),
+            "VISIBILITY_TIMEOUT must be at least 2s, and at most 12h, the limit of SQS".to_owned(),
         );
         require(
             self.receive_wait <= MAX_WAIT,
-            "RECEIVE_WAIT must be 20s at the most".to_owned(),
+            "RECEIVE_WAIT must be at most 20s, the limit of SQS".to_owned(),
         );
         require(
             self.job_timeout < MAX_VISIBILITY,
-            "JOB_TIMEOUT must be less than 12h, SQS's limit".to_owned(),
+            "JOB_TIMEOUT must be less than 12h, the limit of SQS".to_owned(),
         );
         require(
             self.render_delay < self.job_timeout,
-            "RENDER_DELAY must be less than JOB_TIMEOUT, or no job would ever finish".to_owned(),
+            "RENDER_DELAY must be less than JOB_TIMEOUT; otherwise no job can finish".to_owned(),
         );
         let needed = self.worker_concurrency.get() + SPARE_CONNECTIONS;
         require(
             self.database.database_pool.get() as usize >= needed,
             format!(
-                "DATABASE_POOL must be {needed} or more: WORKER_CONCURRENCY ({}) and {SPARE_CONNECTIONS}",
+                "DATABASE_POOL must be at least {needed}: WORKER_CONCURRENCY ({}) plus {SPARE_CONNECTIONS}",
                 self.worker_concurrency
             ),
         );
         require(
             is_host(&self.calendar_host),
-            "CALENDAR_HOST must be a host name: letters, digits, '-' and '.'".to_owned(),
+            "CALENDAR_HOST must be a host name, of letters, digits, '-' and '.'".to_owned(),
         );
         problems
     }
 
-    /// Connections that are left over when every hand has one: so many renders may hang before the worker is stuck.
+    /// Returns how many connections are left if every slot uses one. This is how many renders may hang before the
+    /// worker is stuck.
     pub fn spare_connections(&self) -> usize {
         let used = self.worker_concurrency.get() + SPARE_CONNECTIONS;
         (self.database.database_pool.get() as usize)
@@ -132,7 +135,7 @@ impl Config {
             .max(1)
     }
 
-    /// How the queue is received from.
+    /// Returns the options for receiving from the queue.
     pub fn subscription_options(&self) -> SubscriptionOptions {
         SubscriptionOptions {
             visibility: self.visibility_timeout,

@@ -1,4 +1,4 @@
-//! The worker's process.
+//! The binary of the worker.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use shared_model::{healthcheck, settings};
 use worker::config::Config;
 use worker::operations::{self, Operation};
 
-/// The worker of TaskOverflow: takes jobs from the queue and renders their calendars.
+/// The worker of TaskOverflow: receives jobs from the queue and renders their calendars.
 #[derive(Debug, Parser)]
 #[command(name = "taskoverflow-worker", version)]
 struct Cli {
@@ -19,7 +19,7 @@ struct Cli {
 
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// Ask the worker that runs with these settings how it is: exit code 0 when it is alive and ready, else 1
+    /// Check the worker that runs with these settings: exit code 0 if it is alive and ready, otherwise 1
     Healthcheck,
     #[command(flatten)]
     Operation(Operation),

@@ -1,4 +1,4 @@
-//! The worker's process: start, signals, end.
+//! The worker's process: startup, signals and shutdown.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,9 +23,10 @@ use crate::isolation::IsolationGate;
 use crate::render::{self, Render};
 use crate::telemetry;
 
-/// A statement of the worker that takes longer is ended: every one of them is short, or reads a chunk.
+/// The database ends a statement that takes longer than this. Every statement of the worker is short; the longest reads
+/// one chunk of todos.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much longer than its wait a poll may take before the process counts as dead.
+/// How much longer than `RECEIVE_WAIT` a poll may take before it is considered dead.
 const POLL_GRACE: Duration = Duration::from_secs(15);
 
 /// Runs the worker as a process, with a runtime of its own, until SIGTERM or SIGINT. Returns the exit code: see
@@ -34,7 +35,7 @@ pub fn run_process(config: Config) -> ExitCode {
     run_process_with(config, render::render)
 }
 
-/// As [`run_process`], with another way to make a calendar.
+/// Does what [`run_process`] does, but renders calendars with another function.
 pub fn run_process_with(config: Config, render: Render) -> ExitCode {
     process::run(&config.problems(), &config.log.clone(), || {
         let runtime = Runtime::new().context("can't start the async runtime")?;
@@ -42,14 +43,14 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
             let shutdown = Shutdown::on_signals().context("can't listen for signals")?;
             run(config, render, shutdown).await
         });
-        // a render that does not stop must not keep the process alive
+        // A render that does not stop must not keep the process alive.
         runtime.shutdown_timeout(Duration::from_millis(100));
         ended
     })
 }
 
-/// Runs the worker until the shutdown. Returns the exit code: a failure if the worker had to stop because renders that
-/// were cancelled do not end.
+/// Runs the worker until the shutdown. Returns the exit code, which is a failure if the worker had to stop because too
+/// many abandoned renders did not end.
 ///
 /// # Errors
 /// Returns an error if the worker can't start.
@@ -145,6 +146,7 @@ fn consumer(
     Consumer::new(subscription, pool, handler, options, shutdown, health)
 }
 
+/// Logs what in the queue's attributes will not work with this worker.
 async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_attempts: u32) {
     for failures in 1.. {
         match subscription.warnings(max_attempts).await {
@@ -154,7 +156,7 @@ async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_atte
                 }
                 return;
             }
-            // the polls say why
+            // The polls fail too, and log the reason.
             Err(_) => tokio::time::sleep(Backoff::CALL.after(failures)).await,
         }
     }
