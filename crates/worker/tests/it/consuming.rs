@@ -6,69 +6,11 @@ use local_services::sqs::LocalSqs;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
-use shared_model::message::{JobMessage, MESSAGE_VERSION};
+use shared_model::job::{CalendarRequest, ErrorCode, JobStatus};
 
-use crate::support::{BRIEF, Database, Worker};
+use crate::support::{BRIEF, Database, Sqs, Worker, body_of};
 
 const FOREVER: (&str, &str) = ("RENDER_DELAY", "9m");
-
-struct Sqs {
-    url: String,
-    is_fifo: bool,
-    environment: Vec<(&'static str, String)>,
-}
-
-impl Sqs {
-    fn new(suffix: &str, max_receive_count: u32) -> Self {
-        let name = format!("worker-{}{suffix}", JobId::new());
-        let url = LocalSqs::shared()
-            .create_queue_with_dead_letters(&name, max_receive_count)
-            .unwrap();
-        Self {
-            is_fifo: !suffix.is_empty(),
-            url,
-            environment: LocalSqs::shared().environment().to_vec(),
-        }
-    }
-
-    fn settings(&self) -> Vec<(&str, &str)> {
-        self.environment
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect()
-    }
-
-    fn start_worker(&self, database: &Database, more: &[(&str, &str)]) -> Worker {
-        let settings = [self.settings(), more.to_vec()].concat();
-        Worker::start(database, &self.url, &settings)
-    }
-
-    fn send(&self, body: &str) {
-        let message = json!({ "QueueUrl": self.url, "MessageBody": body });
-        LocalSqs::shared().call("SendMessage", &message).unwrap();
-    }
-
-    fn dead_letters_url(&self) -> String {
-        let (base, name) = self.url.rsplit_once('/').unwrap();
-        format!("{base}/{name}-dead-letters")
-    }
-
-    fn send_job(&self, job: &shared_model::job::Job) {
-        let message = JobMessage {
-            v: MESSAGE_VERSION,
-            job_id: job.id,
-            generation: 1,
-            enqueued_at: job.created_at,
-        };
-        self.send(&message.encode().unwrap());
-    }
-
-    fn count(&self, attribute: &str) -> u32 {
-        let attributes = LocalSqs::shared().queue_attributes(&self.url).unwrap();
-        attributes[attribute].parse().unwrap()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_is_delivered_many_times_has_one_effect() {
@@ -126,7 +68,7 @@ async fn the_job_of_a_dead_letter_fails_and_can_be_redriven() {
     let id = database.accept(CalendarRequest::default()).await;
     let dead_letters = sqs.dead_letters_url();
     let message =
-        json!({ "QueueUrl": dead_letters, "MessageBody": body(&database.find(id).await) });
+        json!({ "QueueUrl": dead_letters, "MessageBody": body_of(&database.find(id).await) });
     LocalSqs::shared().call("SendMessage", &message).unwrap();
     let mut worker = sqs.start_worker(&database, &[]);
     let job = database.wait_until_ended(id).await;
@@ -184,7 +126,7 @@ async fn a_killed_worker_is_replaced_soon_after_its_visibility_timeout() {
             let job = database.find(id).await;
             if sqs.is_fifo {
                 let message = json!({
-                    "QueueUrl": sqs.url, "MessageBody": body(&job),
+                    "QueueUrl": sqs.url, "MessageBody": body_of(&job),
                     "MessageGroupId": "group", "MessageDeduplicationId": "dedup",
                 });
                 LocalSqs::shared().call("SendMessage", &message).unwrap();
@@ -208,16 +150,6 @@ async fn a_killed_worker_is_replaced_soon_after_its_visibility_timeout() {
             killed.elapsed()
         );
     }
-}
-
-fn body(job: &shared_model::job::Job) -> String {
-    let message = JobMessage {
-        v: MESSAGE_VERSION,
-        job_id: job.id,
-        generation: 1,
-        enqueued_at: job.created_at,
-    };
-    message.encode().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,10 +14,11 @@ use job_queue::{
 };
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
 use shared_model::job_store::requests;
+use shared_model::shutdown::Shutdown;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE, Shutdown};
+use worker::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
 use worker::handler::{AbandonedRenders, Handler};
 use worker::health::Health;
 use worker::isolation::IsolationGate;

@@ -1,0 +1,129 @@
+//! Databases, and the todos and jobs in them.
+
+use std::io::Read;
+use std::time::Duration;
+
+use clap::Parser;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use flate2::read::GzDecoder;
+use local_services::testing::{TestDatabases, eventually};
+use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
+use shared_model::job::{CalendarRequest, Job, JobId};
+use shared_model::job_store::requests;
+use shared_model::{migrations, results};
+
+static DATABASES: TestDatabases = TestDatabases::new(|url| {
+    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+});
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// A database that no other test uses.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    pub(crate) pool: Pool,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        let url = DATABASES.create();
+        let cli = Cli::parse_from(["test", "--database-url", &url]);
+        let pool = Pool::new(&cli.database, "worker-test", Duration::from_secs(20));
+        Self { url, pool }
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let sql = sql.to_owned();
+        self.pool
+            .run::<_, DatabaseError, _>(move |connection| {
+                Ok(diesel::sql_query(sql).execute(connection).map(drop)?)
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Stores `count` todos. Every tenth has no deadline, and every second is completed.
+    pub(crate) async fn add_todos(&self, count: usize) {
+        self.execute(&format!(
+            "INSERT INTO todos (title, description, completed, deadline_at)
+             SELECT 'todo ' || n, 'what there is to do about ' || n, n % 2 = 0,
+                    CASE WHEN n % 10 > 0 THEN timestamp '2026-03-01' + n * interval '1 minute' END
+             FROM generate_series(1, {count}) AS n"
+        ))
+        .await;
+    }
+
+    /// Makes every render wait until the returned lock is dropped.
+    pub(crate) fn lock_todos(&self) -> TodosLock {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        connection
+            .batch_execute("BEGIN; LOCK TABLE todos IN ACCESS EXCLUSIVE MODE")
+            .unwrap();
+        TodosLock(connection)
+    }
+
+    pub(crate) async fn accept(&self, request: CalendarRequest) -> JobId {
+        let id = JobId::new();
+        self.pool
+            .run::<_, DatabaseError, _>(move |connection| {
+                requests::insert(connection, id, &request, 3600)
+            })
+            .await
+            .unwrap();
+        id
+    }
+
+    pub(crate) async fn accept_many(&self, count: usize) -> Vec<JobId> {
+        let mut ids = Vec::new();
+        for _ in 0..count {
+            ids.push(self.accept(CalendarRequest::default()).await);
+        }
+        ids
+    }
+
+    pub(crate) async fn find(&self, id: JobId) -> Job {
+        let job = self
+            .pool
+            .run(move |connection| requests::find(connection, id))
+            .await;
+        job.unwrap().unwrap()
+    }
+
+    /// Waits until `wanted` accepts the job.
+    pub(crate) async fn wait_for(&self, id: JobId, wanted: impl Fn(&Job) -> bool) -> Job {
+        let mut job = self.find(id).await;
+        eventually("the job is in the wanted state", async || {
+            job = self.find(id).await;
+            wanted(&job)
+        })
+        .await;
+        job
+    }
+
+    pub(crate) async fn wait_until_ended(&self, id: JobId) -> Job {
+        self.wait_for(id, |job| job.status.is_terminal()).await
+    }
+
+    /// Returns a finished job's calendar, which the lint must find no fault with.
+    pub(crate) async fn calendar(&self, id: JobId) -> Option<String> {
+        let content = self
+            .pool
+            .run(move |connection| results::part(connection, id, 0, i32::MAX))
+            .await
+            .unwrap()?;
+        let mut text = String::new();
+        GzDecoder::new(content.as_slice())
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(calendar::lint::lint(text.as_bytes()), []);
+        Some(text)
+    }
+}
+
+/// A lock on the todos, held by an open transaction. Dropping it closes the connection, which ends the transaction.
+pub(crate) struct TodosLock(#[expect(dead_code, reason = "holds the lock")] PgConnection);

@@ -1,0 +1,71 @@
+//! SQS queues and their messages.
+
+use local_services::sqs::LocalSqs;
+use serde_json::json;
+use shared_model::job::{Job, JobId};
+use shared_model::message::{JobMessage, MESSAGE_VERSION};
+
+use super::{Database, Worker};
+
+/// An SQS queue with its dead-letter queue.
+pub(crate) struct Sqs {
+    pub(crate) url: String,
+    pub(crate) is_fifo: bool,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Sqs {
+    pub(crate) fn new(suffix: &str, max_receive_count: u32) -> Self {
+        let name = format!("worker-{}{suffix}", JobId::new());
+        let url = LocalSqs::shared()
+            .create_queue_with_dead_letters(&name, max_receive_count)
+            .unwrap();
+        Self {
+            is_fifo: !suffix.is_empty(),
+            url,
+            environment: LocalSqs::shared().environment().to_vec(),
+        }
+    }
+
+    fn settings(&self) -> Vec<(&str, &str)> {
+        self.environment
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect()
+    }
+
+    pub(crate) fn start_worker(&self, database: &Database, more: &[(&str, &str)]) -> Worker {
+        let settings = [self.settings(), more.to_vec()].concat();
+        Worker::start(database, &self.url, &settings)
+    }
+
+    pub(crate) fn send(&self, body: &str) {
+        let message = json!({ "QueueUrl": self.url, "MessageBody": body });
+        LocalSqs::shared().call("SendMessage", &message).unwrap();
+    }
+
+    pub(crate) fn dead_letters_url(&self) -> String {
+        let (base, name) = self.url.rsplit_once('/').unwrap();
+        format!("{base}/{name}-dead-letters")
+    }
+
+    pub(crate) fn send_job(&self, job: &Job) {
+        self.send(&body_of(job));
+    }
+
+    pub(crate) fn count(&self, attribute: &str) -> u32 {
+        let attributes = LocalSqs::shared().queue_attributes(&self.url).unwrap();
+        attributes[attribute].parse().unwrap()
+    }
+}
+
+/// The body of the message that refers to a job.
+pub(crate) fn body_of(job: &Job) -> String {
+    let message = JobMessage {
+        v: MESSAGE_VERSION,
+        job_id: job.id,
+        generation: 1,
+        enqueued_at: job.created_at,
+    };
+    message.encode().unwrap()
+}
