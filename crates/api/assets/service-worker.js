@@ -1,22 +1,22 @@
-// Keeps one version of the page whole, so that it opens without a network. What the API answers is never kept here: a
-// todo list that looks current and is not would be a lie; the page itself shows the last one that it saw, and says so.
+// Caches all files of one version of the page, so that it opens without a network. API responses are not cached here,
+// because an old list of todos would look current. The page stores the last list itself and shows how old it is.
 
 const VERSION = '{{VERSION}}';
 const FILES = '{{FILES}}'.split(' ').map((name) => `assets/${VERSION}/${name}`);
 const CACHE = `taskoverflow-page-${VERSION}`;
-/** How long a slow network may keep the page from opening. */
-const PATIENCE_MS = 3000;
+/** How long to wait for the server before the cached page is shown. */
+const TIMEOUT_MS = 3000;
 
 /** @param {string} path */
 const absolute = (path) => new URL(path, self.registration.scope).href;
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(keepThisVersion());
+  event.waitUntil(cacheThisVersion());
   self.skipWaiting();
 });
 
 self.addEventListener('activate', (event) => {
-  event.waitUntil(forgetOtherVersions().then(() => self.clients.claim()));
+  event.waitUntil(deleteOtherVersions().then(() => self.clients.claim()));
 });
 
 self.addEventListener('fetch', (event) => {
@@ -26,27 +26,27 @@ self.addEventListener('fetch', (event) => {
   else if (url.startsWith(absolute('assets/'))) event.respondWith(file(event.request));
 });
 
-async function keepThisVersion() {
+async function cacheThisVersion() {
   const cache = await caches.open(CACHE);
   await cache.addAll(['', ...FILES].map(absolute));
 }
 
-/** A page that is open may still need the files of its version, so those of the last one stay. */
-async function forgetOtherVersions() {
-  const kept = (await caches.keys()).filter((name) => name.startsWith('taskoverflow-page-') && name !== CACHE);
-  await Promise.all(kept.slice(0, -1).map((name) => caches.delete(name)));
+/** Keeps the previous version too: a page that is still open may need its files. */
+async function deleteOtherVersions() {
+  const others = (await caches.keys()).filter((name) => name.startsWith('taskoverflow-page-') && name !== CACHE);
+  await Promise.all(others.slice(0, -1).map((name) => caches.delete(name)));
 }
 
-/** The server's page if it comes in time: it knows its version's files. Else the one that is kept. */
+/** The server's page if it arrives in time, because it names the files of the current version; otherwise the cached page. */
 async function page(request) {
   const cache = await caches.open(CACHE);
-  const kept = () => cache.match(absolute(''));
+  const cached = () => cache.match(absolute(''));
   try {
-    // not with a signal, which would also cut off a page that is on its way
-    const answer = await Promise.race([fetch(request), new Promise((_, fail) => setTimeout(fail, PATIENCE_MS))]);
-    return answer.ok ? answer : ((await kept()) ?? answer);
+    // no AbortSignal: it would also cut off a response that has begun to arrive
+    const answer = await Promise.race([fetch(request), new Promise((_, fail) => setTimeout(fail, TIMEOUT_MS))]);
+    return answer.ok ? answer : ((await cached()) ?? answer);
   } catch (error) {
-    const copy = await kept();
+    const copy = await cached();
     if (copy) return copy;
     throw error;
   }

@@ -1,7 +1,8 @@
-//! The page in the browser: its files, embedded in the binary and gzipped once.
+//! The web page: its files are embedded in the binary, and compressed once when the first of them is requested.
 //!
-//! All but the page itself are under a path that names their version, so that a browser may keep them for ever and
-//! never mixes two versions. The service worker keeps one version whole; that is how the page opens offline.
+//! All files except the page itself and the service worker are served under a path that contains the version of the
+//! page. A browser can therefore cache them forever and never mixes two versions. The service worker caches a complete
+//! version, which lets the page open offline.
 
 mod files;
 mod minify;
@@ -27,23 +28,24 @@ use crate::response::download::{ClientCopies, Coding};
 use crate::response::problem::ApiError;
 use version::PageVersion;
 
-/// Nothing but our own files, no inline scripts or styles, no HTML from text: what a todo says is never markup.
+/// Allows only our own files, no inline scripts or styles, and no HTML made from strings, so that the text of a todo is
+/// never treated as markup.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker";
-/// What has no version in its path is asked for again each time, at the cost of a 304.
+/// For files without a version in their path: the browser revalidates them each time, and usually gets a 304.
 pub(crate) const ASK_AGAIN: &str = "no-cache";
-/// What has one never changes.
-const FOR_EVER: &str = "max-age=31536000, immutable";
+/// For files with a version in their path: they never change.
+const FOREVER: &str = "max-age=31536000, immutable";
 
-/// The type of a script. Modules are UTF-8 whatever is said.
+/// The media type of a script. It needs no charset: modules are always UTF-8.
 const SCRIPT: &str = "text/javascript";
-/// Hexadecimal digits of an `ETag`: 64 bits.
+/// The length of an `ETag` in hexadecimal digits: 64 bits.
 const ETAG_LENGTH: usize = 16;
 
 static PAGE: LazyLock<PageVersion> = LazyLock::new(PageVersion::prepare);
 
-/// A file as it is sent.
+/// A file that can be served with or without compression.
 #[derive(Debug)]
 pub(crate) struct Asset {
     content_type: &'static str,
@@ -51,7 +53,7 @@ pub(crate) struct Asset {
     gzip: Encoded,
 }
 
-/// The bytes of a file in one coding.
+/// The bytes of a file in one content coding.
 #[derive(Debug)]
 struct Encoded {
     bytes: Bytes,
@@ -67,7 +69,7 @@ impl Encoded {
 }
 
 impl Asset {
-    /// Gzips `bytes`; what they are shows in the ending of `name`.
+    /// Compresses `bytes`. The media type follows from the extension of `name`.
     pub(crate) fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let gzip = gzip(&bytes);
@@ -78,10 +80,10 @@ impl Asset {
         }
     }
 
-    /// The answer to `request`, in the coding that the client likes best.
+    /// Returns the response to `request`, in the content coding that the client prefers.
     ///
     /// # Errors
-    /// When the client refuses both.
+    /// Returns an error if the client accepts neither gzip nor identity encoding.
     pub(crate) fn answer(
         &self,
         request: &HttpRequest,
@@ -93,13 +95,13 @@ impl Asset {
             Coding::Identity => &self.plain,
         };
         let etag = EntityTag::new_strong(encoded.etag.clone());
-        let is_known = ClientCopies::of(request).include(&etag);
+        let is_cached = ClientCopies::of(request).include(&etag);
         let mut response = HttpResponse::Ok();
         response
             .insert_header((ETAG, etag))
             .insert_header((VARY, "Accept-Encoding"))
             .insert_header((CACHE_CONTROL, cache_control));
-        if is_known {
+        if is_cached {
             return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
         }
         if coding == Coding::Gzip {
@@ -111,14 +113,14 @@ impl Asset {
     }
 }
 
-#[expect(clippy::expect_used, reason = "memory takes what is written to it")]
+#[expect(clippy::expect_used, reason = "writing to memory does not fail")]
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).expect("written to memory");
-    encoder.finish().expect("written to memory")
+    encoder.write_all(bytes).expect("writes to memory");
+    encoder.finish().expect("writes to memory")
 }
 
-/// Gives a document or a worker its policy; other files have no use for one.
+/// Adds the policy headers to a response. Only documents and workers need them.
 pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
@@ -143,29 +145,29 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// The page.
+/// Returns the page.
 ///
 /// # Errors
-/// When the client takes no coding that there is.
+/// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let page = PAGE.index.answer(&request, ASK_AGAIN)?;
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
-/// The script that keeps the page for when there is no network. It must be beside the page: a service worker serves
-/// only what is at or below its own path.
+/// Returns the script that makes the page open without a network. Its path must be next to the page's, because a
+/// service worker controls only what is at or below its own path.
 ///
 /// # Errors
-/// When the client takes no coding that there is.
+/// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let script = PAGE.service_worker.answer(&request, ASK_AGAIN)?;
     Ok(with_policy(script, CONTENT_POLICY))
 }
 
-/// A file of the page. One of another version is not here.
+/// Returns a file of the page.
 ///
 /// # Errors
-/// When there is no such file.
+/// Returns an error if no file has this name and version, or if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn asset(
     request: HttpRequest,
     path: Path<(String, String)>,
@@ -174,8 +176,8 @@ pub(crate) async fn asset(
     let file = PAGE.files.get(name.as_str());
     let file = file.filter(|_| version == PAGE.version);
     let file = file.ok_or(ApiError::NoSuchRoute)?;
-    let mut answer = file.answer(&request, FOR_EVER)?;
-    // the path names the version already, and a first visit has some thirty files
+    let mut answer = file.answer(&request, FOREVER)?;
+    // the path already contains the version, and a first visit loads about thirty files
     answer.headers_mut().remove(ETAG);
     Ok(answer)
 }

@@ -1,9 +1,9 @@
-// Starts Swagger UI with the API's own description, wherever the API is.
+// Starts Swagger UI with this server's OpenAPI description.
 
 window.SwaggerUIBundle({
   url: new URL('api/v1/openapi.json', document.baseURI).href,
   dom_id: '#swagger-ui',
   deepLinking: true,
-  // its badge would ask a server elsewhere
+  // the validator badge would send a request to another server
   validatorUrl: null,
 });

@@ -1,28 +1,31 @@
-// Requests to the API, which is where the page is.
+// Requests to the API, which has the same origin as the page.
 
-import { readProblem, secondsToWait, unreached } from './problem.js';
+import { networkProblem, readProblem, retryAfterSeconds } from './problem.js';
 
 const BASE = new URL('api/v1/', document.baseURI);
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
-/** Says after each request whether the server is there: `served`, or `unserved` with the problem; and when all is well again, `back`. */
+/**
+ * Dispatches an event after each request: `available` if the server answered it, `unavailable` (with the problem as
+ * `detail`) if it could not. `recovered` follows once the todos have been loaded again.
+ */
 export const server = new EventTarget();
 
-/** How far the server's clock is ahead of this one's, in milliseconds. */
-let clockLead = 0;
+/** How far the server's clock is ahead of this device's, in milliseconds. */
+let clockOffset = 0;
 
-/** The server's time, for what it dates: jobs and their ends. */
-export const serverNow = () => Date.now() + clockLead;
+/** The server's time. Use it to compare with times that the server set. */
+export const serverNow = () => Date.now() + clockOffset;
 
 /** @param {string} path below `/api/v1/` */
-export const urlOf = (path) => new URL(path, BASE).href;
+export const apiUrl = (path) => new URL(path, BASE).href;
 
 /**
  * @typedef {{ status: number, headers: Headers, json: any, retryAfter: number | null }} Answer
  * @param {string} method
  * @param {string} path below `/api/v1/`
  * @param {{ body?: object, headers?: Record<string, string>, keepalive?: boolean }} [options]
- * @returns {Promise<Answer>} of a success, or a 304 that was asked for
+ * @returns {Promise<Answer>} for a success status, or for 304 if `headers` made the request conditional
  * @throws {import('./problem.js').Problem}
  */
 export async function call(method, path, { body, headers = {}, keepalive = false } = {}) {
@@ -35,27 +38,30 @@ export async function call(method, path, { body, headers = {}, keepalive = false
       cache: 'no-store',
       headers: body ? { 'Content-Type': 'application/json', ...headers } : headers,
       body: body && JSON.stringify(body),
-      signal: keepalive ? null : AbortSignal.timeout(PATIENCE_MS),
+      signal: keepalive ? null : AbortSignal.timeout(TIMEOUT_MS),
     });
     if (response.ok && method !== 'HEAD' && response.status !== 204) json = await response.json();
   } catch (error) {
-    throw told(unreached(error));
+    throw reported(networkProblem(error));
   }
-  followClock(response);
-  if (!response.ok && response.status !== 304) throw told(await readProblem(response));
-  server.dispatchEvent(new Event('served'));
-  return { status: response.status, headers: response.headers, json, retryAfter: secondsToWait(response) };
+  updateClockOffset(response);
+  if (!response.ok && response.status !== 304) throw reported(await readProblem(response));
+  server.dispatchEvent(new Event('available'));
+  return { status: response.status, headers: response.headers, json, retryAfter: retryAfterSeconds(response) };
 }
 
-/** @param {import('./problem.js').Problem} problem */
-function told(problem) {
-  const type = problem.isPassing ? 'unserved' : 'served';
+/**
+ * Dispatches the event for a failed request and returns its problem.
+ * @param {import('./problem.js').Problem} problem
+ */
+function reported(problem) {
+  const type = problem.isTransient ? 'unavailable' : 'available';
   server.dispatchEvent(new CustomEvent(type, { detail: problem }));
   return problem;
 }
 
-/** `Date` has whole seconds, so only a lead of more than that is one. @param {Response} response */
-function followClock(response) {
-  const lead = Date.parse(response.headers.get('Date') ?? '') - Date.now();
-  if (Number.isFinite(lead)) clockLead = Math.abs(lead) > 2000 ? lead : 0;
+/** Ignores small differences: the `Date` header has whole seconds only. @param {Response} response */
+function updateClockOffset(response) {
+  const offset = Date.parse(response.headers.get('Date') ?? '') - Date.now();
+  if (Number.isFinite(offset)) clockOffset = Math.abs(offset) > 2000 ? offset : 0;
 }

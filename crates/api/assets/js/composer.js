@@ -1,8 +1,8 @@
-// Writing a new todo: Enter adds it, and what the server does not take is kept.
+// The form for a new todo. Enter adds it; a todo that the server does not save is kept (see unsaved.js).
 
-import { dayOf, fromFields, fromWire, toFields, toWire, zoneWords } from './deadline.js';
+import { dayOf, fromFields, fromWire, timeZoneHint, toFields, toWire } from './deadline.js';
 import { byId, isComposing, part, setProblem } from './elements.js';
-import { forgetTyped, keepTyped } from './remembered.js';
+import { clearDraft, keepDraft } from './storage.js';
 import { descriptionProblem, titleProblem } from './texts.js';
 import { addOrKeep } from './unsaved.js';
 
@@ -16,14 +16,14 @@ const description = /** @type {HTMLTextAreaElement} */ (byId('new-description'))
 const fields = [title, day, time, description];
 
 export function start() {
-  part(form, '.zone').textContent = zoneWords;
-  fields.forEach(keepTyped);
+  part(form, '.zone').textContent = timeZoneHint;
+  fields.forEach(keepDraft);
   fillTime();
   showDetails(false);
   form.addEventListener('submit', (event) => (event.preventDefault(), add()));
   more.addEventListener('click', () => showDetails(details.hidden) && day.focus());
   day.addEventListener('change', fillTime);
-  // once it is right, and not at each key: it would be read aloud each time
+  // the problem is cleared once the title is valid, not updated at each key: a screen reader would read it each time
   title.addEventListener('input', () => title.ariaInvalid && !titleProblem(title.value.trim()) && check());
   description.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || isComposing(event)) return;
@@ -31,14 +31,14 @@ export function start() {
     add();
   });
   for (const button of document.querySelectorAll('.suggestion')) {
-    button.addEventListener('click', () => suggest(/** @type {HTMLElement} */ (button)));
+    button.addEventListener('click', () => fillFrom(/** @type {HTMLElement} */ (button)));
   }
 }
 
 /** @param {HTMLInputElement | HTMLTextAreaElement} field */
 const isFilled = (field) => field.value.trim() !== '' || field.validity.badInput;
 
-/** What is filled in stays in sight: it goes along with the todo. @param {boolean} open */
+/** Details that are filled in are never hidden, because they are sent with the todo. @param {boolean} open */
 function showDetails(open) {
   open ||= fields.slice(1).some(isFilled);
   details.hidden = !open;
@@ -48,7 +48,7 @@ function showDetails(open) {
 
 async function add() {
   const text = title.value.trim();
-  if (!check()) return showMistake();
+  if (!check()) return focusInvalid();
   if (!text) return title.focus();
   const todo = { title: text };
   if (description.value.trim()) todo.description = description.value.trim();
@@ -58,11 +58,15 @@ async function add() {
   await addOrKeep(todo);
 }
 
-/** Lets a todo be written anew, unless another one is being written. @param {import('./todos.js').Changes} todo */
-export function takeBack(todo) {
+/**
+ * Fills the form with a todo that was not saved, so that it can be corrected.
+ * @param {import('./todos.js').Changes} todo
+ * @returns {boolean} false if another todo is being written
+ */
+export function edit(todo) {
   const isFree = !fields.some(isFilled);
   title.focus();
-  if (!isFree) setProblem(byId('new-problem'), 'Add this one first.', title);
+  if (!isFree) setProblem(byId('new-problem'), 'Add or clear this todo first.', title);
   else {
     const deadline = toFields(fromWire(todo.deadline_at ?? null));
     const values = [todo.title, deadline.day, deadline.time, todo.description];
@@ -75,38 +79,38 @@ export function takeBack(todo) {
   return isFree;
 }
 
-function showMistake() {
+function focusInvalid() {
   /** @type {HTMLElement} */ (part(form, '[aria-invalid]')).focus();
 }
 
-/** A day has the end of its working day as its time, until another is chosen; without a day there is none. */
+/** A new date comes with a default time, the end of the working day; without a date there is no time. */
 function fillTime() {
   if (day.value) time.value ||= '17:00';
   else if (!day.validity.badInput) time.value = '';
 }
 
-/** Whether it can be sent; else what is wrong is said at its field. */
+/** Whether the fields are valid. If not, shows the problem and marks its field. */
 function check() {
   const place = byId('new-problem');
   const isPartial = day.validity.badInput || time.validity.badInput || (time.value && !day.value);
-  const date = day.validity.rangeOverflow ? 'The deadline is too far away.' : isPartial ? 'The deadline is not whole.' : '';
+  const ofDate = day.validity.rangeOverflow ? 'Choose an earlier date.' : isPartial ? 'Enter a complete date and time.' : '';
   const ofTitle = titleProblem(title.value.trim());
   const ofDescription = descriptionProblem(description.value.trim());
   setProblem(place, '', title);
   setProblem(place, '', description);
-  setProblem(place, date, day);
+  setProblem(place, ofDate, day);
   if (ofDescription) setProblem(place, ofDescription, description);
   if (ofTitle) setProblem(place, ofTitle, title);
   return !place.textContent;
 }
 
 function clear() {
-  fields.forEach(forgetTyped);
+  fields.forEach(clearDraft);
   showDetails(false);
 }
 
 /** @param {HTMLElement} suggestion */
-function suggest({ dataset }) {
+function fillFrom({ dataset }) {
   title.value = dataset.title ?? '';
   if (dataset.days) {
     const due = new Date();

@@ -1,4 +1,5 @@
-// Says when the server is away or this device is offline, looks for it again, and says how old the list is meanwhile.
+// Shows a banner while the server can't be reached, with the age of the todos shown, and loads them again when it is
+// back.
 
 import { server } from './api.js';
 import { LOCALE } from './deadline.js';
@@ -6,81 +7,76 @@ import { byId, setText } from './elements.js';
 import { notify } from './notices.js';
 import { todos } from './todos.js';
 
-const FIRST_WAIT_S = 2;
-const LONGEST_WAIT_S = 30;
+const MIN_DELAY_S = 2;
+const MAX_DELAY_S = 30;
 
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'short' });
-const day = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
+const dayAndTime = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
 const banner = byId('connection');
 
-let isAway = false;
-/** Whether something may have been missed since the server was there. */
-let hasMissed = false;
-/** Why it is there but gives no list. */
-let refusal = '';
-let wait = FIRST_WAIT_S;
+let isUnavailable = false;
+/** Whether the todos may have changed while the server was unavailable. */
+let isStale = false;
+/** The message to show when the server is available but does not return the todos. */
+let loadProblem = '';
+let delay = MIN_DELAY_S;
 let timer = 0;
-let refusalTimer = 0;
+let loadTimer = 0;
 
 export function start() {
-  server.addEventListener('unserved', (event) => away(/** @type {CustomEvent} */ (event).detail));
-  server.addEventListener('served', () => back());
-  window.addEventListener('online', look);
-  // a server on this device is there all the same
-  window.addEventListener('offline', look);
-  window.addEventListener('pageshow', (event) => event.persisted && look());
-  document.addEventListener('visibilitychange', () => document.hidden || look());
+  server.addEventListener('unavailable', (event) => onUnavailable(/** @type {CustomEvent} */ (event).detail));
+  server.addEventListener('available', onAvailable);
+  window.addEventListener('online', refresh);
+  // a server on this device can be reached even offline
+  window.addEventListener('offline', refresh);
+  window.addEventListener('pageshow', (event) => event.persisted && refresh());
+  document.addEventListener('visibilitychange', () => document.hidden || refresh());
 }
 
 /** @param {import('./problem.js').Problem} problem */
-function away(problem) {
-  isAway = hasMissed = true;
-  say(problem.message);
+function onUnavailable(problem) {
+  isUnavailable = isStale = true;
+  setText(banner, `${problem.message} ${ageText()}`);
   clearTimeout(timer);
   if (document.hidden) return;
-  timer = setTimeout(lookAgain, Math.max(wait, problem.retryAfter ?? 0) * 1000);
+  timer = setTimeout(refreshLessOften, Math.max(delay, problem.retryAfter ?? 0) * 1000);
 }
 
-/** Less and less often, but not for what a visitor tries meanwhile. */
-function lookAgain() {
-  wait = Math.min(wait * 2, LONGEST_WAIT_S);
-  look();
+/** Only these attempts lengthen the delay. Requests that fail meanwhile because of a visitor's action do not. */
+function refreshLessOften() {
+  delay = Math.min(delay * 2, MAX_DELAY_S);
+  refresh();
 }
 
-function back() {
+function onAvailable() {
   clearTimeout(timer);
-  wait = FIRST_WAIT_S;
-  setText(banner, refusal);
-  if (!isAway) return;
-  isAway = false;
+  delay = MIN_DELAY_S;
+  setText(banner, loadProblem);
+  if (!isUnavailable) return;
+  isUnavailable = false;
   notify('Connected again.');
-  look();
+  refresh();
 }
 
-/** Asks for the list. Once it is there again, `back` tells those that show something else. */
-export async function look() {
+/** Loads the todos. After an outage, dispatches `recovered` so that other views load their data again too. */
+export async function refresh() {
   clearTimeout(timer);
-  clearTimeout(refusalTimer);
+  clearTimeout(loadTimer);
   try {
     await todos.load();
-    if (refusal) setText(banner, (refusal = ''));
-    if (hasMissed) server.dispatchEvent(new Event('back'));
-    hasMissed = false;
+    if (loadProblem) setText(banner, (loadProblem = ''));
+    if (isStale) server.dispatchEvent(new Event('recovered'));
+    isStale = false;
   } catch (problem) {
-    if (problem.isPassing) return;
-    setText(banner, (refusal = `Could not load your todos. ${problem.message}`));
-    clearTimeout(refusalTimer);
-    refusalTimer = setTimeout(look, LONGEST_WAIT_S * 1000);
+    if (problem.isTransient) return;
+    setText(banner, (loadProblem = `Couldn’t load your todos. ${problem.message}`));
+    clearTimeout(loadTimer);
+    loadTimer = setTimeout(refresh, MAX_DELAY_S * 1000);
   }
 }
 
-/** @param {string} words */
-function say(words) {
-  setText(banner, `${words} ${ageWords()}`);
-}
-
-function ageWords() {
-  if (todos.asOf === null) return 'Your todos will show as soon as it is back.';
+function ageText() {
+  if (todos.asOf === null) return 'Your todos will appear once the server can be reached.';
   const isToday = new Date(todos.asOf).toDateString() === new Date().toDateString();
-  return `You see your todos as of ${(isToday ? clock : day).format(todos.asOf)}; changes can’t be saved now.`;
+  return `Showing your todos as of ${(isToday ? clock : dayAndTime).format(todos.asOf)}. Changes can’t be saved right now.`;
 }

@@ -1,23 +1,24 @@
-// Deadlines: UTC on the wire, the visitor's own time on the page.
+// Deadlines: UTC in the API, the visitor's time zone on the page.
 
 const SOON_MS = 24 * 60 * 60 * 1000;
 
-/** The page is in English; of the visitor's locale it takes the English that there is, or the British one. */
+/** The page is in English. Dates follow the visitor's first English locale, or British English if there is none. */
 export const LOCALE = navigator.languages.find((language) => /^en(-[A-Z]{2})?$/.test(language)) ?? 'en-GB';
 
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'short' });
-const nearDay = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
-const farDay = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', year: 'numeric' });
-const dayName = new Intl.RelativeTimeFormat(LOCALE, { numeric: 'auto' });
+const dayThisYear = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
+const dayOtherYear = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', year: 'numeric' });
+const relativeDay = new Intl.RelativeTimeFormat(LOCALE, { numeric: 'auto' });
 
-/** The API writes UTC without saying so. @param {string | null} text */
+/** The API's times are UTC without a suffix. @param {string | null} text */
 export const fromWire = (text) => (text === null ? null : new Date(`${text}Z`));
 
 /** @param {Date | null} moment */
 export const toWire = (moment) => moment && moment.toISOString().slice(0, 19);
 
 /**
- * Reads a date and a time, as their fields give them, in the visitor's zone. Without a time it is the end of the working day.
+ * Combines the values of a date field and a time field, in the visitor's time zone. The default time is 17:00, the end
+ * of the working day.
  * @param {string} day @param {string} time
  */
 export const fromFields = (day, time) => (day ? new Date(`${day}T${time || '17:00'}`) : null);
@@ -25,7 +26,7 @@ export const fromFields = (day, time) => (day ? new Date(`${day}T${time || '17:0
 /** @param {Date | null} moment */
 export const toFields = (moment) => (moment ? { day: dayOf(moment), time: timeOf(moment) } : { day: '', time: '' });
 
-/** The visitor's day, as `2026-03-05`. @param {Date} moment */
+/** The day in the visitor's time zone, as `2026-03-05`. @param {Date} moment */
 export function dayOf(moment) {
   const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
   const year = String(moment.getFullYear()).padStart(4, '0');
@@ -37,9 +38,9 @@ const timeOf = (moment) => moment.toTimeString().slice(0, 5);
 
 /**
  * @param {import('./todos.js').Todo} todo @param {Date} now
- * @returns {'' | 'overdue' | 'soon' | 'later'}
+ * @returns {'' | 'overdue' | 'soon' | 'later'} '' without a deadline; a completed todo is never overdue or due soon
  */
-export function markOf(todo, now) {
+export function dueState(todo, now) {
   const deadline = fromWire(todo.deadline_at);
   if (!deadline) return '';
   if (todo.completed) return 'later';
@@ -48,20 +49,20 @@ export function markOf(todo, now) {
   return left <= SOON_MS ? 'soon' : 'later';
 }
 
-/** Such as `today, 18:00`. @param {Date} moment @param {Date} now */
-export function inWords(moment, now) {
+/** For example `today, 18:00`. @param {Date} moment @param {Date} now */
+export function formatDateTime(moment, now) {
   const days = daysBetween(now, moment);
   const time = clock.format(moment);
-  if (Math.abs(days) <= 1) return `${dayName.format(days, 'day')}, ${time}`;
-  const day = moment.getFullYear() === now.getFullYear() ? nearDay : farDay;
+  if (Math.abs(days) <= 1) return `${relativeDay.format(days, 'day')}, ${time}`;
+  const day = moment.getFullYear() === now.getFullYear() ? dayThisYear : dayOtherYear;
   return `${day.format(moment)}, ${time}`;
 }
 
-/** Midnights that lie between. @param {Date} from @param {Date} to */
+/** The number of midnights between two moments. @param {Date} from @param {Date} to */
 function daysBetween(from, to) {
-  const noon = (/** @type {Date} */ day) => Date.UTC(day.getFullYear(), day.getMonth(), day.getDate());
-  return Math.round((noon(to) - noon(from)) / 86_400_000);
+  const midnight = (/** @type {Date} */ day) => Date.UTC(day.getFullYear(), day.getMonth(), day.getDate());
+  return Math.round((midnight(to) - midnight(from)) / 86_400_000);
 }
 
-/** Whose times they are. */
-export const zoneWords = `Times are yours (${Intl.DateTimeFormat().resolvedOptions().timeZone}).`;
+/** Says which time zone the times on the page are in. */
+export const timeZoneHint = `Times are in your time zone (${Intl.DateTimeFormat().resolvedOptions().timeZone}).`;

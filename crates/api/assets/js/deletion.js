@@ -1,5 +1,5 @@
-// Deleting, with time to think again. The API has no undelete, so the request itself is held back: until the notice is
-// gone, or the page is.
+// Deleting with undo. The API can't restore a todo, so the page delays the request until the notice with the Undo
+// button closes, or until the visitor leaves the page.
 
 import { notify, notifyProblem } from './notices.js';
 import { plural, quoted } from './texts.js';
@@ -7,66 +7,69 @@ import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
-/** @type {Map<Todo[], { act: () => void, close: () => void }>} what is held back, oldest first */
-const held = new Map();
-/** What is on its way to the server. @type {Map<Promise<boolean>, Todo[]>} */
-const underWay = new Map();
+/**
+ * Deletions that can still be undone, oldest first, with their notices.
+ * @type {Map<Todo[], { act: () => void, close: () => void }>}
+ */
+const undoable = new Map();
+/** Deletions that are being sent to the server. @type {Map<Promise<boolean>, Todo[]>} */
+const inFlight = new Map();
 let isLeaving = false;
 
-/** More than a request may take; of many, the rest is not waited for. */
-const PATIENCE_MS = 25_000;
+/** More than one request may take. A large deletion may take longer; then this is a failure. */
+const TIMEOUT_MS = 25_000;
 
-/** @param {Todo[]} gone */
-export function deleteLater(gone) {
-  if (!gone.length) return;
-  todos.hide(gone, true);
-  const what = gone.length === 1 ? quoted(gone[0].title) : plural(gone.length, 'todo');
-  const notice = notify(`Deleted ${what}.`, {
+/** Hides todos, and deletes them unless the visitor chooses Undo. @param {Todo[]} deleted */
+export function deleteWithUndo(deleted) {
+  if (!deleted.length) return;
+  todos.setHidden(deleted, true);
+  const name = deleted.length === 1 ? quoted(deleted[0].title) : plural(deleted.length, 'todo');
+  const notice = notify(`Deleted ${name}.`, {
     action: 'Undo',
     onAction: () => {
-      held.delete(gone);
-      todos.hide(gone, false);
-      notify(`${what} is back.`);
+      undoable.delete(deleted);
+      todos.setHidden(deleted, false);
+      notify(`Restored ${name}.`);
     },
     onClose: () => {
-      const deleting = deleteNow(gone, what).finally(() => underWay.delete(deleting));
-      underWay.set(deleting, gone);
+      const deleting = sendDelete(deleted, name).finally(() => inFlight.delete(deleting));
+      inFlight.set(deleting, deleted);
     },
   });
-  held.set(gone, notice);
+  undoable.set(deleted, notice);
 }
 
-/** Deletes what is held back, for what must not have it any more. @throws {Error} when it can't be */
-export async function deleteHeld() {
-  for (const notice of held.values()) notice.close();
-  const late = new Promise((go) => setTimeout(go, PATIENCE_MS, [false]));
-  const deleted = await Promise.race([Promise.all(underWay.keys()), late]);
-  if (deleted.includes(false)) throw new Error('Not done: what you deleted is still there. Try again.');
+/** Sends every delayed deletion now. @throws {Error} if a todo could not be deleted */
+export async function finishDeletions() {
+  for (const notice of undoable.values()) notice.close();
+  const timeout = new Promise((resolve) => setTimeout(resolve, TIMEOUT_MS, [false]));
+  const succeeded = await Promise.race([Promise.all(inFlight.keys()), timeout]);
+  if (succeeded.includes(false)) throw new Error('Some todos that you deleted are still on the server. Try again.');
 }
 
-/** Takes back the last deletion that can be. */
+/** Undoes the last deletion that can still be undone. */
 export function undoLast() {
-  [...held.values()].at(-1)?.act();
+  [...undoable.values()].at(-1)?.act();
 }
 
-/** @param {Todo[]} gone @param {string} what @returns {Promise<boolean>} whether it is gone */
-async function deleteNow(gone, what) {
-  held.delete(gone);
+/** @param {Todo[]} deleted @param {string} name @returns {Promise<boolean>} whether it succeeded */
+async function sendDelete(deleted, name) {
+  undoable.delete(deleted);
   try {
-    await todos.delete(gone, { keepalive: isLeaving });
+    await todos.delete(deleted, { keepalive: isLeaving });
     return true;
   } catch (problem) {
-    todos.hide(gone, false);
-    notifyProblem(`Could not delete ${what}. ${problem.message}`);
+    todos.setHidden(deleted, false);
+    notifyProblem(`Couldn’t delete ${name}. ${problem.message}`);
     return false;
   }
 }
 
 window.addEventListener('pagehide', () => {
   isLeaving = true;
-  // their requests end with the page
-  todos.delete([...underWay.values()].flat(), { keepalive: true }).catch(() => {});
-  for (const notice of held.values()) notice.close();
-  // the page may come back as it was
+  // requests in flight end with the page, so they are sent again
+  todos.delete([...inFlight.values()].flat(), { keepalive: true }).catch(() => {});
+  for (const notice of undoable.values()) notice.close();
+  // the browser may restore the page from its back/forward cache
   isLeaving = false;
 });

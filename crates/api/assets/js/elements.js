@@ -1,4 +1,4 @@
-// The page's elements. What a person wrote is only ever set as text.
+// Access to the page's elements. Visitors' text is only ever set as text, never as HTML.
 
 /** @param {string} id */
 export function byId(id) {
@@ -19,24 +19,36 @@ export function fromTemplate(id) {
   return /** @type {any} */ (byId(id)).content.firstElementChild.cloneNode(true);
 }
 
-/** Leaves equal text alone, so that screen readers do not read it again. @param {Element} element @param {string} text */
+/**
+ * Sets the text only if it differs, so that screen readers do not read it again.
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Shows a problem at the field that has it, or takes it away. @param {Element} place @param {string} text @param {Element} [field] */
+/**
+ * Shows a problem and marks the field that it is about; an empty text clears both.
+ * @param {Element} place
+ * @param {string} text
+ * @param {Element} [field]
+ */
 export function setProblem(place, text, field) {
   setText(place, text);
   if (text) field?.setAttribute('aria-invalid', 'true');
   else field?.removeAttribute('aria-invalid');
 }
 
-/** Whether a key belongs to an input method; Safari says so of the last one by its code alone. @param {KeyboardEvent} event */
+/**
+ * Whether a key press belongs to an input method. For the last one, Safari shows that only by its key code.
+ * @param {KeyboardEvent} event
+ */
 export const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
 /**
- * Puts `children` into `parent` in their order. Those that are right stay untouched, and the one with the
- * focus stays where it is while the others go around it: moving an element takes its focus.
+ * Makes `children` the children of `parent`, in this order. Moving an element takes the focus from it, so children in
+ * the right place are not touched, and the others are moved around the one with the focus.
  * @param {Element} parent @param {Element[]} children
  */
 export function arrange(parent, children) {

@@ -1,8 +1,8 @@
-// Asking for a calendar.
+// The export view: the form for a calendar or a subscription, and the lists of both.
 
 import { call, server } from './api.js';
-import { deleteHeld } from './deletion.js';
-import { byId, setProblem } from './elements.js';
+import { finishDeletions } from './deletion.js';
+import { byId, part, setProblem } from './elements.js';
 import * as feeds from './feeds.js';
 import * as jobList from './job-list.js';
 import { todos } from './todos.js';
@@ -10,15 +10,16 @@ import { todos } from './todos.js';
 const form = /** @type {HTMLFormElement} */ (byId('export-form'));
 const name = /** @type {HTMLInputElement} */ (byId('export-name'));
 
-/** Names this request, so that one whose answer was lost and that is sent again makes no second job. */
-let key = newKey();
+/** The same for a request that is repeated because its response was lost, so that the server creates only one job. */
+let idempotencyKey = newKey();
+const renewKey = () => (idempotencyKey = newKey());
 
 export function start() {
   form.addEventListener('submit', (event) => (event.preventDefault(), create()));
-  form.addEventListener('change', () => (key = newKey()));
-  todos.addEventListener('written', () => (key = newKey()));
+  form.addEventListener('change', renewKey);
+  todos.addEventListener('saved', renewKey);
   byId('subscribe').addEventListener('click', subscribe);
-  server.addEventListener('back', () => byId('export-view').hidden || setShown(true));
+  server.addEventListener('recovered', () => byId('export-view').hidden || setShown(true));
   jobList.start();
 }
 
@@ -28,8 +29,8 @@ export function setShown(shown) {
   if (shown) feeds.load();
 }
 
-/** The options that differ from the API's own. */
-function chosen() {
+/** The options that differ from the API's defaults. */
+function chosenOptions() {
   const fields = Object.fromEntries(new FormData(form));
   const options = {};
   if (fields.completed) options.completed = fields.completed === 'true';
@@ -41,37 +42,39 @@ function chosen() {
 }
 
 async function create() {
-  await whileBusy('submit', async () => {
-    const accepted = await call('POST', 'todos/ical', { body: chosen(), headers: { 'Idempotency-Key': key } });
+  await whileDisabled(part(form, '[type=submit]'), async () => {
+    const headers = { 'Idempotency-Key': idempotencyKey };
+    const accepted = await call('POST', 'todos/ical', { body: chosenOptions(), headers });
     const { json } = await call('GET', `todos/ical/${accepted.json.task_id}/status`);
-    key = newKey();
+    renewKey();
     jobList.add(json);
   });
 }
 
 async function subscribe() {
-  await whileBusy('subscribe', () => feeds.add(chosen()));
+  await whileDisabled(byId('subscribe'), () => feeds.add(chosenOptions()));
 }
 
-/** @param {string} which @param {() => Promise<void>} work */
-async function whileBusy(which, work) {
-  const button = /** @type {HTMLButtonElement} */ (which === 'submit' ? form.querySelector('[type=submit]') : byId(which));
+/** Runs `work` while a button is disabled, and shows its problem. @param {Element} element @param {() => Promise<void>} work */
+async function whileDisabled(element, work) {
+  const button = /** @type {HTMLButtonElement} */ (element);
   button.disabled = true;
   setProblem(byId('export-problem'), '', name);
   try {
-    await deleteHeld();
+    await finishDeletions();
     await work();
   } catch (problem) {
-    const isName = /^name\b/i.test(problem.message);
+    // the name is the only field that can be invalid: the others offer fixed choices
+    const isName = problem.status === 400;
     setProblem(byId('export-problem'), problem.message, isName ? name : undefined);
   } finally {
     button.disabled = false;
-    // a button that is disabled loses the focus
+    // a disabled button loses the focus
     if (document.activeElement === document.body) button.focus();
   }
 }
 
-/** Not `randomUUID`, which browsers have over https and on localhost only. */
+/** Random. `crypto.randomUUID` is missing over plain HTTP, except on localhost. */
 function newKey() {
   const numbers = crypto.getRandomValues(new Uint32Array(4));
   return [...numbers].map((number) => number.toString(16).padStart(8, '0')).join('');

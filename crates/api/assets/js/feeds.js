@@ -1,15 +1,18 @@
-// Subscriptions: links that a calendar program reads again and again. A server that has none is left alone.
+// Subscriptions: links to calendars that a calendar app loads regularly. Hidden if the server does not offer them.
 
 import { call } from './api.js';
-import { inWords } from './deadline.js';
+import { formatDateTime } from './deadline.js';
 import { arrange, byId, fromTemplate, part, setText } from './elements.js';
 import { notify, notifyProblem } from './notices.js';
 
-/** @typedef {{ id: string, name: string, url?: string, webcal_url?: string, created_at: string }} Feed its addresses come once */
+/**
+ * The URLs are only in the response to its creation.
+ * @typedef {{ id: string, name: string, url?: string, webcal_url?: string, created_at: string }} Feed
+ */
 
 const PATH = 'calendar/feeds';
 
-/** @type {Map<string, Element>} newest first */
+/** By id, newest first. @type {Map<string, Element>} */
 let rows = new Map();
 
 export async function load() {
@@ -18,9 +21,10 @@ export async function load() {
     const { json } = await call('GET', PATH);
     byId('subscribe').hidden = false;
     const feeds = /** @type {Feed[]} */ (json);
-    // one that was made since is newer than this answer, and its link is shown this once
+    // a subscription created since the request is not in this list; its row stays, because only it has the link
     const newer = [...rows].filter(([id]) => !known.has(id));
-    rows = new Map([...newer, ...feeds.map((feed) => /** @type {const} */ ([feed.id, rows.get(feed.id) ?? newRow(feed)]))]);
+    const listed = feeds.map((feed) => /** @type {const} */ ([feed.id, rows.get(feed.id) ?? newRow(feed)]));
+    rows = new Map([...newer, ...listed]);
   } catch (problem) {
     if (problem.status !== 404) return;
     byId('subscribe').hidden = true;
@@ -29,7 +33,7 @@ export async function load() {
   show();
 }
 
-/** Makes one. @param {object} options of the calendar */
+/** Creates a subscription and shows its link. @param {object} options of the calendar */
 export async function add(options) {
   const { json } = await call('POST', PATH, { body: options });
   const row = newRow(json);
@@ -49,8 +53,8 @@ function newRow(feed) {
   const { name } = feed;
   const remove = /** @type {HTMLButtonElement} */ (part(row, '.destroy'));
   setText(part(row, '.feed-name'), name);
-  setText(part(row, '.job-when'), inWords(new Date(feed.created_at), new Date()));
-  remove.ariaLabel = `Revoke the subscription ${name}`;
+  setText(part(row, '.job-when'), formatDateTime(new Date(feed.created_at), new Date()));
+  remove.ariaLabel = `Revoke subscription “${name}”`;
   remove.addEventListener('click', () => revoke(feed.id, name));
   if (feed.url) showLinks(row, feed);
   return row;
@@ -63,12 +67,12 @@ function showLinks(row, { url = '', webcal_url: webcal = '' }) {
   field.value = url;
   field.addEventListener('focus', () => field.select());
   /** @type {HTMLAnchorElement} */ (part(row, '.subscribe')).href = webcal;
-  /** @type {HTMLAnchorElement} */ (part(row, '.https')).href = url;
+  /** @type {HTMLAnchorElement} */ (part(row, '.download')).href = url;
   part(row, '.copy').addEventListener('click', async () => {
     field.select();
-    // over plain http there is no clipboard; the link is selected then
+    // browsers offer no clipboard over plain HTTP
     const isCopied = await navigator.clipboard?.writeText(url).then(() => true, () => false);
-    notify(isCopied ? 'Link copied.' : 'The link is selected; copy it with your keyboard or menu.');
+    notify(isCopied ? 'Link copied.' : 'The link is selected. Copy it with your keyboard or menu.');
   });
 }
 
@@ -78,9 +82,9 @@ async function revoke(id, name) {
     await call('DELETE', `${PATH}/${id}`);
     rows.delete(id);
     show();
-    notify(`${name} is no longer served.`);
+    notify(`Subscription “${name}” revoked.`);
     /** @type {HTMLElement} */ (byId('subscribe')).focus();
   } catch (problem) {
-    notifyProblem(`Could not revoke ${name}. ${problem.message}`);
+    notifyProblem(`Couldn’t revoke “${name}”. ${problem.message}`);
   }
 }

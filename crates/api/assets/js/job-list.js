@@ -1,21 +1,21 @@
-// The jobs that the server knows, newest first. Those that have not ended are live.
+// The list of jobs, newest first. A live job is one that has not ended.
 
 import { call } from './api.js';
 import { arrange, byId, setText } from './elements.js';
 import { JobCard } from './job-card.js';
 import { notifyProblem } from './notices.js';
 
-/** @typedef {import('./job-words.js').Job} Job */
+/** @typedef {import('./job-status.js').Job} Job */
 
-const PAGE = 10;
-/** Browsers have six connections to a server; a stream that is open takes one. */
-const STREAMS_MAX = 2;
+const PAGE_SIZE = 10;
+/** A stream occupies one of the six connections that a browser opens to a server over HTTP/1.1. */
+const MAX_STREAMS = 2;
 const TICK_MS = 1000;
 
 const list = byId('job-list');
 const older = /** @type {HTMLButtonElement} */ (byId('more-jobs'));
 
-/** @type {Map<string, JobCard>} newest first */
+/** By id, newest first. @type {Map<string, JobCard>} */
 let cards = new Map();
 let nextCursor = '';
 let timer = 0;
@@ -28,51 +28,51 @@ export function start() {
 export function setShown(shown) {
   clearInterval(timer);
   if (!shown) {
-    for (const card of cards.values()) card.setWatched('');
+    for (const card of cards.values()) card.setWatchMode('');
     return;
   }
   timer = setInterval(() => document.hidden || tick(), TICK_MS);
   loadPage('');
 }
 
-/** The card of a job that was just accepted. @param {Job} job */
+/** Adds a job that was just accepted. @param {Job} job */
 export function add(job) {
   const card = cardOf(job);
   show(new Map([[job.task_id, card], ...cards]));
-  say(card.news);
+  announce(card.announcement);
 }
 
 /** @param {Job} job */
 function newCard(job) {
   const card = new JobCard(job, () => {
-    say(card.news);
-    // another live one may take its turn
+    announce(card.announcement);
+    // if this job has ended, another one may use its stream
     setTimeout(watchLive);
   });
   return card;
 }
 
-/** Aloud: the same words are read again only if they were gone meanwhile. @param {string} words */
-function say(words) {
-  setText(byId('job-news'), '');
-  setTimeout(() => setText(byId('job-news'), words), 100);
+/** Screen readers read an unchanged text again only if it was removed in between. @param {string} text */
+function announce(text) {
+  setText(byId('job-announcement'), '');
+  setTimeout(() => setText(byId('job-announcement'), text), 100);
 }
 
 /** @param {string} cursor */
 async function loadPage(cursor) {
   older.disabled = true;
-  // what is disabled loses the focus, but not at once
+  // a disabled button loses the focus, but not immediately
   older.blur();
   const known = new Set(cards.keys());
   try {
-    const { json, headers } = await call('GET', `todos/ical?limit=${PAGE}${cursor && `&cursor=${cursor}`}`);
+    const { json, headers } = await call('GET', `todos/ical?limit=${PAGE_SIZE}${cursor && `&cursor=${cursor}`}`);
     nextCursor = /[?&]cursor=([^&>]+)/.exec(headers.get('Link') ?? '')?.[1] ?? '';
     const page = new Map(json.map((/** @type {Job} */ job) => [job.task_id, cardOf(job)]));
-    // one that was added since is newer than this answer
+    // a job added since the request is not in the response
     const newer = [...cards].filter(([id]) => !known.has(id));
     show(new Map([...(cursor ? cards : newer), ...page]));
   } catch (problem) {
-    if (!problem.isPassing) notifyProblem(`Could not list the calendars. ${problem.message}`);
+    if (!problem.isTransient) notifyProblem(`Couldn’t load your calendars. ${problem.message}`);
   } finally {
     older.disabled = false;
     if (cursor && document.activeElement === document.body) ([...cards.values()][known.size]?.element ?? older).focus();
@@ -86,10 +86,10 @@ function cardOf(job) {
   return card ?? newCard(job);
 }
 
-/** @param {Map<string, JobCard>} now */
-function show(now) {
-  for (const [id, card] of cards) if (!now.has(id)) card.setWatched('');
-  cards = now;
+/** @param {Map<string, JobCard>} shown */
+function show(shown) {
+  for (const [id, card] of cards) if (!shown.has(id)) card.setWatchMode('');
+  cards = shown;
   arrange(list, [...cards.values()].map(({ element }) => element));
   byId('jobs-none').hidden = cards.size > 0;
   older.hidden = !nextCursor;
@@ -100,11 +100,11 @@ function tick() {
   for (const card of cards.values()) card.tick();
 }
 
-/** Live ones are followed, the newest most closely, each until it has ended. */
+/** Follows all live jobs: the newest over streams, the others by polling. */
 function watchLive() {
-  // an answer may come after the view was left
+  // a response may arrive after the visitor has left the view
   if (byId('export-view').hidden) return;
   const live = [...cards.values()].filter((card) => card.isLive);
-  for (const card of live.slice(STREAMS_MAX)) card.setWatched('asking');
-  for (const card of live.slice(0, STREAMS_MAX)) card.setWatched('stream');
+  for (const card of live.slice(MAX_STREAMS)) card.setWatchMode('poll');
+  for (const card of live.slice(0, MAX_STREAMS)) card.setWatchMode('stream');
 }

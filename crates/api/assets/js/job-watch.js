@@ -1,24 +1,24 @@
-// Follows a job until it has ended: over its event stream where the server has one, else by asking. A tab that is not
-// seen does neither, so that many open tabs cost nothing.
+// Follows a job until it has ended: over its event stream if the server has one, otherwise by polling. A hidden tab
+// does neither, so that many open tabs do not burden the server.
 
-import { call, urlOf } from './api.js';
-import { hasEnded } from './job-words.js';
+import { apiUrl, call } from './api.js';
+import { hasEnded } from './job-status.js';
 
-/** @typedef {import('./job-words.js').Job} Job */
+/** @typedef {import('./job-status.js').Job} Job */
 
-const FIRST_WAIT_S = 1;
-const LONGEST_WAIT_S = 15;
-const GROWTH = 1.5;
+const MIN_DELAY_S = 1;
+const MAX_DELAY_S = 15;
+const DELAY_GROWTH = 1.5;
 
-/** Once a server has refused an event stream and yet answers, it is not asked for one again. */
+/** False once the server has refused an event stream but answered a poll. */
 let hasStreams = 'EventSource' in window;
 
 /**
  * @param {Job} job
  * @param {boolean} mayStream
- * @param {{ onState: (job: Job | null) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers a state of
- *   null: as it was
- * @returns {() => void} ends it
+ * @param {{ onJob: (job: Job | null) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers
+ *   `onJob(null)`: the server can be reached, and the job is unchanged
+ * @returns {() => void} stops following it
  */
 export function watch(job, mayStream, handlers) {
   let last = job;
@@ -30,11 +30,11 @@ export function watch(job, mayStream, handlers) {
     stop();
     document.removeEventListener('visibilitychange', follow);
   };
-  const onState = (/** @type {Job | null} */ state) => {
+  const onJob = (/** @type {Job | null} */ changed) => {
     if (isOver) return;
-    last = state ?? last;
+    last = changed ?? last;
     if (hasEnded(last)) end();
-    handlers.onState(state);
+    handlers.onJob(changed);
   };
   const onProblem = (/** @type {any} */ problem) => {
     if (isOver) return;
@@ -43,23 +43,22 @@ export function watch(job, mayStream, handlers) {
       handlers.onGone();
     } else handlers.onProblem(problem);
   };
-  const ask = () => (stop = poll(last.task_id, onState, onProblem));
-  const onBroken = () => status(last.task_id).then(({ json }) => onState(json), onProblem);
-  const onRefused = (/** @type {boolean} */ hasSpoken) => {
-    let mayHaveNone = !hasSpoken;
-    const onAnswer = (/** @type {Job | null} */ state) => {
-      if (mayHaveNone) hasStreams = false;
-      onState(state);
+  const onInterrupted = () => fetchStatus(last.task_id).then(({ json }) => onJob(json), onProblem);
+  const onClosed = (/** @type {boolean} */ hadMessage) => {
+    let mayLackStreams = !hadMessage;
+    const onAnswer = (/** @type {Job | null} */ changed) => {
+      if (mayLackStreams) hasStreams = false;
+      onJob(changed);
     };
-    // it was away altogether
-    const onNoAnswer = (/** @type {any} */ problem) => ((mayHaveNone = false), onProblem(problem));
+    // the server was down, so the closed stream says nothing about its support for streams
+    const onNoAnswer = (/** @type {any} */ problem) => ((mayLackStreams = false), onProblem(problem));
     stop = poll(last.task_id, onAnswer, onNoAnswer);
   };
   function follow() {
     stop();
     if (document.hidden || isOver) return;
-    if (hasStreams && mayStream) stop = stream(last.task_id, { onState, onBroken, onRefused });
-    else ask();
+    if (hasStreams && mayStream) stop = stream(last.task_id, { onJob, onInterrupted, onClosed });
+    else stop = poll(last.task_id, onJob, onProblem);
   }
   document.addEventListener('visibilitychange', follow);
   follow();
@@ -67,51 +66,52 @@ export function watch(job, mayStream, handlers) {
 }
 
 /** @param {string} id @param {Record<string, string>} [headers] */
-const status = (id, headers) => call('GET', `todos/ical/${id}/status`, { headers });
+const fetchStatus = (id, headers) => call('GET', `todos/ical/${id}/status`, { headers });
 
 /**
- * The browser connects again by itself when a stream breaks, each time with `onBroken`; `onRefused` runs when it may not.
+ * When a stream breaks, the browser reconnects automatically, and `onInterrupted` runs. When it gives up, `onClosed`
+ * runs.
  * @param {string} id
- * @param {{ onState: (job: Job | null) => void, onBroken: () => void, onRefused: (hasSpoken: boolean) => void }} handlers
+ * @param {{ onJob: (job: Job | null) => void, onInterrupted: () => void, onClosed: (hadMessage: boolean) => void }} handlers
  */
-function stream(id, { onState, onBroken, onRefused }) {
-  const source = new EventSource(urlOf(`todos/ical/${id}/events`));
-  let hasSpoken = false;
-  source.addEventListener('open', () => onState(null));
+function stream(id, { onJob, onInterrupted, onClosed }) {
+  const source = new EventSource(apiUrl(`todos/ical/${id}/events`));
+  let hadMessage = false;
+  source.addEventListener('open', () => onJob(null));
   source.addEventListener('message', ({ data }) => {
-    hasSpoken = true;
-    onState(JSON.parse(data));
+    hadMessage = true;
+    onJob(JSON.parse(data));
   });
   source.addEventListener('error', () => {
-    if (source.readyState === EventSource.CLOSED) onRefused(hasSpoken);
-    else onBroken();
+    if (source.readyState === EventSource.CLOSED) onClosed(hadMessage);
+    else onInterrupted();
   });
   return () => source.close();
 }
 
-/** @param {string} id @param {(job: Job | null) => void} onState @param {(problem: any) => void} onProblem */
-function poll(id, onState, onProblem) {
-  let wait = FIRST_WAIT_S;
+/** @param {string} id @param {(job: Job | null) => void} onJob @param {(problem: any) => void} onProblem */
+function poll(id, onJob, onProblem) {
+  let delay = MIN_DELAY_S;
   let timer = 0;
   let etag = '';
   let isStopped = false;
   const ask = async () => {
-    let asked = 0;
+    let retryAfter = 0;
     try {
-      const answer = await status(id, etag ? { 'If-None-Match': etag } : {});
+      const answer = await fetchStatus(id, etag ? { 'If-None-Match': etag } : {});
       if (isStopped) return;
-      // what moves is looked at more often than what waits
-      wait = answer.status === 304 ? Math.min(wait * GROWTH, LONGEST_WAIT_S) : FIRST_WAIT_S;
-      asked = answer.retryAfter ?? 0;
+      // a job that changes is polled more often than one that waits
+      delay = answer.status === 304 ? Math.min(delay * DELAY_GROWTH, MAX_DELAY_S) : MIN_DELAY_S;
+      retryAfter = answer.retryAfter ?? 0;
       etag = answer.headers.get('ETag') ?? '';
-      onState(answer.json);
+      onJob(answer.json);
     } catch (problem) {
       if (isStopped) return;
-      wait = Math.min(wait * 2, LONGEST_WAIT_S);
-      asked = problem.retryAfter ?? 0;
+      delay = Math.min(delay * 2, MAX_DELAY_S);
+      retryAfter = problem.retryAfter ?? 0;
       onProblem(problem);
     }
-    if (!isStopped) timer = setTimeout(ask, Math.max(wait, asked) * 1000);
+    if (!isStopped) timer = setTimeout(ask, Math.max(delay, retryAfter) * 1000);
   };
   ask();
   return () => {

@@ -1,24 +1,24 @@
-// A month of deadlines, which the keyboard walks by day, week, month and year.
+// The month view: a calendar grid of deadlines, with keyboard navigation by day, week, month and year.
 
-import { dayOf, fromWire, markOf } from './deadline.js';
+import { clamp, formatDay, formatMonth, isSameMonth, plusDays, plusMonths, startOfWeek, weekdayNames, weeksOf } from './dates.js';
+import * as dayPanel from './day-panel.js';
+import { dayOf, dueState, fromWire } from './deadline.js';
 import { arrange, byId, part, setText } from './elements.js';
-import * as monthDay from './month-day.js';
-import { dayWords, isSameMonth, monthWords, plusDays, plusMonths, startOfWeek, weekdayWords, weeksOf, within } from './month-days.js';
 import { replaceWithDay } from './route.js';
 import { plural } from './texts.js';
 import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
-/** Titles in a day's cell; the rest is counted. */
-const TITLES_MAX = 3;
+/** Titles that fit into the cell of a day. If there are more, the last line says how many. */
+const MAX_TITLES = 3;
 
 const today = () => dayOf(new Date());
 let chosen = today();
 const weeks = byId('month-weeks');
 
 export function start() {
-  monthDay.start();
+  dayPanel.start();
   byId('month-today').addEventListener('click', () => choose(today()));
   byId('month-previous').addEventListener('click', () => choose(plusMonths(chosen, -1)));
   byId('month-next').addEventListener('click', () => choose(plusMonths(chosen, 1)));
@@ -26,30 +26,30 @@ export function start() {
     const cell = /** @type {Element} */ (target).closest('td');
     if (cell) choose(cell.dataset.day ?? chosen, true);
   });
-  weeks.addEventListener('keydown', walk);
+  weeks.addEventListener('keydown', onKeydown);
 }
 
 /** @param {string | null} day */
-export function go(day) {
+export function select(day) {
   if (day) chosen = day;
 }
 
 export function show() {
   const days = byDay(todos.all);
-  setText(byId('month-heading'), monthWords(chosen));
+  setText(byId('month-heading'), formatMonth(chosen));
   const shownWeeks = weeksOf(chosen);
   byId('month-weekdays').replaceChildren(...shownWeeks[0].map(weekdayCell));
   const hadFocus = weeks.contains(document.activeElement);
   const rows = shownWeeks.map((week) => row(week.map((day) => dayCell(day, days.get(day) ?? []))));
-  // what is the same stays, with who reads it
+  // unchanged rows stay, so that a screen reader keeps its place in them
   arrange(weeks, rows.map((row, index) => (row.isEqualNode(weeks.children[index]) ? weeks.children[index] : row)));
   if (hadFocus) focusChosen();
-  monthDay.show(chosen, days.get(chosen) ?? []);
+  dayPanel.show(chosen, days.get(chosen) ?? []);
 }
 
 /** @param {string} day */
 function choose(day, withFocus = false) {
-  chosen = within(day);
+  chosen = clamp(day);
   replaceWithDay(chosen);
   show();
   if (withFocus) focusChosen().scrollIntoView({ block: 'nearest' });
@@ -61,7 +61,7 @@ function focusChosen() {
   return cell;
 }
 
-/** @param {Todo[]} all @returns {Map<string, Todo[]>} what is due on each day, earliest first */
+/** @param {Todo[]} all @returns {Map<string, Todo[]>} the todos due on each day, earliest first */
 function byDay(all) {
   const due = all.filter((todo) => todo.deadline_at !== null);
   due.sort((a, b) => (/** @type {string} */ (a.deadline_at) < /** @type {string} */ (b.deadline_at) ? -1 : 1));
@@ -78,7 +78,7 @@ function row(cells) {
 /** @param {string} day */
 function weekdayCell(day) {
   const cell = document.createElement('th');
-  const { long, short } = weekdayWords(day);
+  const { long, short } = weekdayNames(day);
   cell.scope = 'col';
   cell.abbr = long;
   cell.textContent = short;
@@ -89,7 +89,7 @@ function weekdayCell(day) {
 function dayCell(day, due) {
   const cell = document.createElement('td');
   const now = new Date();
-  const overdue = due.filter((todo) => markOf(todo, now) === 'overdue').length;
+  const overdue = due.filter((todo) => dueState(todo, now) === 'overdue').length;
   const counts = [due.length && plural(due.length, 'todo'), overdue && `${overdue} overdue`].filter(Boolean);
   cell.dataset.day = day;
   cell.tabIndex = day === chosen ? 0 : -1;
@@ -97,36 +97,41 @@ function dayCell(day, due) {
   cell.ariaSelected = String(day === chosen);
   if (day === today()) cell.ariaCurrent = 'date';
   cell.classList.toggle('other-month', !isSameMonth(day, chosen));
-  cell.append(...cellContent(day, [dayWords(day), ...counts].join(', '), due, now));
+  cell.append(...cellContent(day, [formatDay(day), ...counts].join(', '), due, now));
   return cell;
 }
 
-/** @param {string} day @param {string} words what is read aloud before the titles @param {Todo[]} due @param {Date} now */
-function cellContent(day, words, due, now) {
-  const aloud = document.createElement('span');
-  aloud.className = 'visually-hidden';
-  aloud.textContent = words;
+/**
+ * @param {string} day
+ * @param {string} label read by screen readers before the titles
+ * @param {Todo[]} due
+ * @param {Date} now
+ */
+function cellContent(day, label, due, now) {
+  const spoken = document.createElement('span');
+  spoken.className = 'visually-hidden';
+  spoken.textContent = label;
   const number = document.createElement('span');
   number.className = 'day-number';
   number.ariaHidden = 'true';
   number.textContent = String(Number(day.slice(-2)));
-  const shown = due.length > TITLES_MAX ? TITLES_MAX - 1 : TITLES_MAX;
+  const shown = due.length > MAX_TITLES ? MAX_TITLES - 1 : MAX_TITLES;
   const chips = due.slice(0, shown).map((todo) => {
     const chip = document.createElement('span');
     chip.className = `chip${todo.completed ? ' completed' : ''}`;
-    chip.dataset.mark = markOf(todo, now);
+    chip.dataset.due = dueState(todo, now);
     chip.textContent = todo.title;
     return chip;
   });
-  if (due.length <= shown) return [aloud, number, ...chips];
+  if (due.length <= shown) return [spoken, number, ...chips];
   const rest = document.createElement('span');
   rest.className = 'chip-rest';
   rest.textContent = `+${due.length - shown}`;
-  return [aloud, number, ...chips, rest];
+  return [spoken, number, ...chips, rest];
 }
 
 /** @param {KeyboardEvent} event */
-function walk(event) {
+function onKeydown(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const week = startOfWeek(chosen);
   const to = {

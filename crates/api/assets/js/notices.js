@@ -1,28 +1,29 @@
-// Short messages at the bottom of the page. They go by themselves, but not while someone reads or uses them.
-// What can be undone stays its whole time, however much follows it.
+// Short messages at the bottom of the page. They close automatically, but not while the pointer or the focus is on
+// them. A notice with an action stays for its full time, even if many others follow.
 
 import { byId, fromTemplate, part } from './elements.js';
 
 const SECONDS = 8;
-/** With something to undo: who needs longer to get there must have at least 20 (WCAG 2.2.1). */
+/** Longer, so that everyone has the time to reach the button (WCAG 2.2.1). */
 const SECONDS_WITH_ACTION = 20;
-/** Of those with nothing to undo, older ones go when there are more. */
-const AT_ONCE = 3;
+/** The most notices without an action; if there are more, the oldest closes. */
+const MAX_NOTICES = 3;
 
 const place = byId('notices');
-/** @type {Set<{ close: () => void, isUsed: () => boolean }>} those with nothing to undo, in their order */
-const passing = new Set();
-/** Where the focus was before it came to a notice. @type {HTMLElement | null} */
-let cameFrom = null;
+/** Open notices without an action, oldest first. @type {Set<{ close: () => void, isUsed: () => boolean }>} */
+const withoutAction = new Set();
+/** The element that had the focus before a notice got it. @type {HTMLElement | null} */
+let previousFocus = null;
 
 place.addEventListener('focusin', ({ relatedTarget }) => {
-  if (!place.contains(/** @type {Node | null} */ (relatedTarget))) cameFrom = /** @type {HTMLElement | null} */ (relatedTarget);
+  const element = /** @type {HTMLElement | null} */ (relatedTarget);
+  if (!place.contains(element)) previousFocus = element;
 });
 
 /**
  * @param {string} text
  * @param {{ action?: string, onAction?: () => void, onClose?: () => void, isProblem?: boolean }} [options]
- *   `onClose` runs when it goes without its action
+ *   `onClose` runs when the notice closes and its action was not used
  * @returns {{ close: () => void, act: () => void }}
  */
 export function notify(text, { action, onAction, onClose, isProblem = false } = {}) {
@@ -41,37 +42,37 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
     clearTimeout(timer);
     const hadFocus = element.contains(document.activeElement);
     element.remove();
-    passing.delete(notice);
+    withoutAction.delete(notice);
     then?.();
-    if (hadFocus) giveBackFocus();
+    if (hadFocus) restoreFocus();
   };
   const isUsed = () => element.matches(':hover') || element.contains(document.activeElement);
   const notice = { close: () => end(onClose), act: () => end(onAction), isUsed };
   const wait = () => (timer = setTimeout(notice.close, (action ? SECONDS_WITH_ACTION : SECONDS) * 1000));
-  const hold = () => clearTimeout(timer);
-  const release = () => {
-    hold();
-    // once the pointer or the focus has arrived elsewhere
-    setTimeout(() => isOpen && !isUsed() && (hold(), wait()));
+  const pause = () => clearTimeout(timer);
+  const resume = () => {
+    pause();
+    // wait until the pointer or the focus is on another element
+    setTimeout(() => isOpen && !isUsed() && (pause(), wait()));
   };
-  element.addEventListener('pointerenter', hold);
-  element.addEventListener('focusin', hold);
-  element.addEventListener('pointerleave', release);
-  element.addEventListener('focusout', release);
+  element.addEventListener('pointerenter', pause);
+  element.addEventListener('focusin', pause);
+  element.addEventListener('pointerleave', resume);
+  element.addEventListener('focusout', resume);
   button.addEventListener('click', notice.act);
   part(element, '.dismiss').addEventListener('click', notice.close);
 
   place.append(element);
   place.scrollTop = place.scrollHeight;
-  if (!action) passing.add(notice);
-  if (passing.size > AT_ONCE) [...passing].find((one) => !one.isUsed())?.close();
+  if (!action) withoutAction.add(notice);
+  if (withoutAction.size > MAX_NOTICES) [...withoutAction].find((one) => !one.isUsed())?.close();
   wait();
   return notice;
 }
 
-/** The focus would be lost with the notice that had it. */
-function giveBackFocus() {
-  cameFrom?.focus();
+/** Used when a notice with the focus closes: the focus would be lost. */
+function restoreFocus() {
+  previousFocus?.focus();
   if (document.activeElement === document.body) byId('main').focus({ preventScroll: true });
 }
 

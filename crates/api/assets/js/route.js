@@ -1,4 +1,4 @@
-// Where the page is, by what follows the # in its address.
+// The view that the page shows, read from the fragment of its address (what follows the #).
 
 /**
  * @typedef {{ view: 'todos', filter: 'all' | 'active' | 'completed' }
@@ -8,7 +8,7 @@
 
 const MONTH = /^\/month(?:\/(\d{4}-\d{2}-\d{2}))?$/;
 
-/** @param {string} hash @returns {Route | null} null: it names no view, only a place in the page */
+/** @param {string} hash @returns {Route | null} null if it names an element of the page and not a view */
 export function read(hash) {
   const path = hash.slice(1);
   if (path === '' || path === '/') return { view: 'todos', filter: 'all' };
@@ -20,17 +20,17 @@ export function read(hash) {
   return path.startsWith('/') ? { view: 'todos', filter: 'all' } : null;
 }
 
-/** Browsers take 31 February for 3 March. @param {string | undefined} text */
+/** Whether the day exists: browsers read 31 February as 3 March. @param {string | undefined} text */
 function isDay(text) {
   const day = new Date(`${text}T00:00:00Z`);
   return !Number.isNaN(day.getTime()) && day.toISOString().slice(0, 10) === text && day.getUTCFullYear() > 0;
 }
 
-/** Shows a day in the month without a step in the browser's history. @param {string} day */
+/** Puts a day of the month into the address, without a new entry in the browser's history. @param {string} day */
 export function replaceWithDay(day) {
   try {
     history.replaceState(null, '', `#/month/${day}`);
   } catch {
-    // browsers allow so many in a while, and a key that is held makes more
+    // browsers limit how often this may be called, and a key that is held down exceeds the limit
   }
 }

@@ -1,15 +1,15 @@
-// Single-key shortcuts, which can be switched off (WCAG 2.1.4), and the list of them.
+// Single-key shortcuts, which can be switched off (WCAG 2.1.4), and the help dialog that lists them.
 
 import { undoLast } from './deletion.js';
 import { byId } from './elements.js';
-import { recall, remember } from './remembered.js';
+import { loadItem, saveItem } from './storage.js';
 
 const help = /** @type {HTMLDialogElement} */ (byId('help'));
 const singleKeys = /** @type {HTMLInputElement} */ (byId('single-keys'));
 
 const ACTIONS = {
-  n: () => inTodos('new-title'),
-  '/': () => inTodos('search'),
+  n: () => focusInTodos('new-title'),
+  '/': () => focusInTodos('search'),
   u: undoLast,
   t: () => (location.hash = '#/'),
   m: () => (location.hash = '#/month'),
@@ -18,8 +18,8 @@ const ACTIONS = {
 };
 
 export function start() {
-  singleKeys.checked = recall('single-keys', true);
-  singleKeys.addEventListener('change', () => remember('single-keys', singleKeys.checked));
+  singleKeys.checked = loadItem('single-keys', true);
+  singleKeys.addEventListener('change', () => saveItem('single-keys', singleKeys.checked));
   byId('open-help').addEventListener('click', () => help.showModal());
   byId('close-help').addEventListener('click', () => help.close());
   document.addEventListener('keydown', (event) => {
@@ -33,9 +33,9 @@ export function start() {
 }
 
 /** @param {string} id */
-function inTodos(id) {
+function focusInTodos(id) {
   if (byId('todos-view').hidden) location.hash = '#/';
-  // the view is shown once the address has changed
+  // the view is shown after the address has changed
   setTimeout(() => byId(id).focus());
 }
 

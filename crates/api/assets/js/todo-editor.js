@@ -1,6 +1,7 @@
-// Editing a todo in its row. Enter or leaving it saves, Escape does not, and no title at all deletes.
+// The form that edits a todo in its row. Enter saves, and so does leaving the form; Escape cancels; an empty title
+// deletes the todo.
 
-import { fromFields, toFields, toWire, fromWire, zoneWords } from './deadline.js';
+import { fromFields, fromWire, timeZoneHint, toFields, toWire } from './deadline.js';
 import { fromTemplate, isComposing, part, setProblem } from './elements.js';
 import { descriptionProblem, quoted, titleProblem } from './texts.js';
 import { todos } from './todos.js';
@@ -8,20 +9,23 @@ import { todos } from './todos.js';
 /** @typedef {import('./todos.js').Todo} Todo */
 
 /**
- * Whether a mouse button, or a finger, is down. To close an editor then would move what is below it, and the click would
- * hit something else.
+ * Whether a mouse button or a finger is down. Closing the form in this state would move the elements below it, and the
+ * click would hit the wrong one.
  */
 let isPressed = false;
 document.addEventListener('mousedown', () => (isPressed = true), true);
 document.addEventListener('mouseup', () => (isPressed = false), true);
 
-const NAMES = { title: 'title', description: 'note', deadline_at: 'deadline' };
+const FIELD_NAMES = { title: 'title', description: 'note', deadline_at: 'deadline' };
 
 export class TodoEditor {
-  /** As the fields were filled. @type {Todo} */ #opened;
-  /** As the one who edits has been told it is. @type {Todo} */ #seen;
+  /** The todo that the fields were filled from. @type {Todo} */
+  #opened;
+  /** The latest version that the visitor knows of. @type {Todo} */
+  #known;
   #isSaving = false;
-  /** Whether someone else's change is in the way: only a deliberate save goes over it. */ #isDisputed = false;
+  /** Whether a shown conflict with another change is unresolved: then leaving the form does not save it. */
+  #hasConflict = false;
   #isClosed = false;
   #onClose;
   #onEmptied;
@@ -31,7 +35,7 @@ export class TodoEditor {
    * @param {{ onClose: () => void, onEmptied: () => void }} handlers
    */
   constructor(todo, { onClose, onEmptied }) {
-    this.#opened = this.#seen = todo;
+    this.#opened = this.#known = todo;
     this.#onClose = onClose;
     this.#onEmptied = onEmptied;
     const form = (this.element = /** @type {HTMLFormElement} */ (fromTemplate('todo-editor')));
@@ -39,16 +43,16 @@ export class TodoEditor {
     this.description = /** @type {HTMLTextAreaElement} */ (part(form, '.edit-description'));
     this.day = /** @type {HTMLInputElement} */ (part(form, '.edit-date'));
     this.time = /** @type {HTMLInputElement} */ (part(form, '.edit-time'));
-    this.theirs = /** @type {HTMLButtonElement} */ (part(form, '.theirs'));
-    // so that a click beside a field, or on a button in Safari, keeps the focus within
+    this.useOther = /** @type {HTMLButtonElement} */ (part(form, '.use-other'));
+    // keeps the focus in the form after a click beside a field or, in Safari, on a button
     form.tabIndex = -1;
-    part(form, '.zone').textContent = zoneWords;
+    part(form, '.zone').textContent = timeZoneHint;
     this.#fill(todo);
     form.addEventListener('submit', (event) => (event.preventDefault(), this.#save(true)));
-    form.addEventListener('keydown', (event) => this.#key(event));
-    form.addEventListener('focusout', (event) => this.#left(event));
+    form.addEventListener('keydown', (event) => this.#onKeydown(event));
+    form.addEventListener('focusout', (event) => this.#onFocusout(event));
     part(form, '.cancel').addEventListener('click', () => this.#close());
-    this.theirs.addEventListener('click', () => this.#close());
+    this.useOther.addEventListener('click', () => this.#close());
   }
 
   focus() {
@@ -65,14 +69,14 @@ export class TodoEditor {
     this.time.value = time;
   }
 
-  /** What was changed in the fields. @returns {import('./todos.js').Changes} */
+  /** The values that were changed in the fields. @returns {import('./todos.js').Changes} */
   #changes() {
     const changes = {};
     const title = this.title.value.trim();
     if (title !== this.#opened.title) changes.title = title;
     const description = this.description.value.trim() || null;
     if (description !== (this.#opened.description?.trim() || null)) changes.description = description;
-    // the fields have no seconds, so a deadline is compared as the fields show it
+    // compare field values: the fields have no seconds
     const opened = toFields(fromWire(this.#opened.deadline_at));
     if (this.day.value !== opened.day || (this.day.value && this.time.value !== opened.time)) {
       changes.deadline_at = toWire(fromFields(this.day.value, this.time.value));
@@ -80,9 +84,9 @@ export class TodoEditor {
     return changes;
   }
 
-  /** @param {boolean} byKey by Enter or its button, not by leaving */
-  async #save(byKey) {
-    if (this.#isSaving || this.#isClosed || (this.#isDisputed && !byKey)) return;
+  /** @param {boolean} isDeliberate with Enter or the button, not by leaving the form */
+  async #save(isDeliberate) {
+    if (this.#isSaving || this.#isClosed || (this.#hasConflict && !isDeliberate)) return;
     if (!this.title.value.trim()) {
       this.#close();
       this.#onEmptied();
@@ -90,76 +94,75 @@ export class TodoEditor {
     }
     const changes = this.#changes();
     if (Object.keys(changes).length === 0 && !this.#isPartial()) return this.#close();
-    if (this.#hasMistake()) return;
+    if (!this.#check()) return;
     this.#setSaving(true);
     try {
-      if (await this.#isAgreed(changes)) {
-        await todos.change(this.#seen.id, changes);
+      if (!(await this.#detectConflict(changes))) {
+        await todos.change(this.#known.id, changes);
         this.#close();
       }
     } catch (problem) {
-      this.#tell(problem.status === 404 ? this.#deletedWords() : `Not saved. ${problem.message}`);
+      const wasDeleted = 'This todo was deleted elsewhere. Copy your text if you need it, then cancel.';
+      this.#showProblem(problem.status === 404 ? wasDeleted : `Not saved. ${problem.message}`);
     } finally {
       this.#setSaving(false);
     }
   }
 
-  /** What is typed while it is saved would be lost. @param {boolean} isSaving */
+  /** Makes the fields read-only while saving: text typed then would be lost. @param {boolean} isSaving */
   #setSaving(isSaving) {
     this.#isSaving = isSaving;
     for (const field of [this.title, this.description, this.day, this.time]) field.readOnly = isSaving;
   }
 
-  /** Half a date, or a time that was put in without one. */
+  /** Whether the date or the time is incomplete, or a time was entered without a date. */
   #isPartial() {
     const { time } = toFields(fromWire(this.#opened.deadline_at));
     const isTimeAlone = !this.day.value && this.time.value !== '' && this.time.value !== time;
     return this.day.validity.badInput || this.time.validity.badInput || isTimeAlone;
   }
 
-  #hasMistake() {
+  /** Whether the fields are valid. If not, shows the problem and marks its field. */
+  #check() {
     const title = titleProblem(this.title.value.trim());
     const description = descriptionProblem(this.description.value.trim());
-    const year = this.day.validity.rangeOverflow ? 'The deadline is too far away.' : '';
-    const date = this.#isPartial() ? 'The deadline is not whole.' : year;
+    const year = this.day.validity.rangeOverflow ? 'Choose an earlier date.' : '';
+    const date = this.#isPartial() ? 'Enter a complete date and time.' : year;
     this.title.ariaInvalid = title ? 'true' : null;
     this.description.ariaInvalid = description ? 'true' : null;
     this.day.ariaInvalid = date ? 'true' : null;
-    this.#tell(title || description || date);
-    return Boolean(title || description || date);
+    const problem = title || description || date;
+    this.#showProblem(problem);
+    return !problem;
   }
 
   /**
-   * Whether nobody else has changed the same: another tab or another person. If so, it is said once, and the next save
-   * goes over it.
+   * Whether another person or tab has changed the same fields. Shows the conflict once; the next save overwrites the
+   * other change.
    * @param {import('./todos.js').Changes} changes
    */
-  async #isAgreed(changes) {
-    const current = await todos.ask(this.#seen.id);
-    const disputed = Object.keys(changes).filter(
-      (name) => current[name] !== this.#seen[name] && current[name] !== changes[name],
+  async #detectConflict(changes) {
+    const current = await todos.fetchOne(this.#known.id);
+    const conflicting = Object.keys(changes).filter(
+      (name) => current[name] !== this.#known[name] && current[name] !== changes[name],
     );
-    this.#seen = current;
-    if (disputed.length === 0) return true;
-    const words = disputed.map((name) => `the ${NAMES[name]} was changed to ${shown(name, current)}`);
-    this.#tell(`Meanwhile ${words.join(' and ')} elsewhere. Save again to keep yours.`);
-    this.theirs.hidden = false;
-    this.#isDisputed = true;
+    this.#known = current;
+    if (conflicting.length === 0) return false;
+    const changed = conflicting.map((name) => `the ${FIELD_NAMES[name]} was ${describeChange(name, current)}`);
+    this.#showProblem(`While you were editing, ${changed.join(' and ')}. Save again to keep your version.`);
+    this.useOther.hidden = false;
+    this.#hasConflict = true;
     await todos.load();
-    return false;
+    return true;
   }
 
-  #deletedWords() {
-    return 'This todo was deleted elsewhere. Copy what you need, or cancel.';
-  }
-
-  /** @param {string} words */
-  #tell(words) {
-    setProblem(part(this.element, '.problem'), words);
+  /** @param {string} text */
+  #showProblem(text) {
+    setProblem(part(this.element, '.problem'), text);
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKeydown(event) {
     if (isComposing(event)) return;
     if (event.key === 'Escape') this.#close();
     else if (event.key === 'Enter' && event.target === this.description && !event.shiftKey) this.#save(true);
@@ -169,12 +172,12 @@ export class TodoEditor {
   }
 
   /** @param {FocusEvent} event */
-  #left({ relatedTarget }) {
+  #onFocusout({ relatedTarget }) {
     if (relatedTarget instanceof Node && this.element.contains(relatedTarget)) return;
-    // the focus also leaves with the window, and then it comes back
+    // when the window loses the focus, the form gets it back later
     if (!document.hasFocus() && !relatedTarget) return;
     const save = () => this.element.contains(document.activeElement) || this.#save(false);
-    // the click comes right after
+    // the click event follows right after mouseup
     if (isPressed) document.addEventListener('mouseup', () => setTimeout(save), { once: true });
     else this.#save(false);
   }
@@ -187,7 +190,7 @@ export class TodoEditor {
 }
 
 /** @param {string} name @param {Todo} todo */
-function shown(name, todo) {
-  if (name !== 'deadline_at') return todo[name] === null ? 'nothing' : quoted(todo[name]);
-  return fromWire(todo.deadline_at)?.toLocaleString() ?? 'none';
+function describeChange(name, todo) {
+  if (todo[name] === null) return 'removed';
+  return `changed to ${name === 'deadline_at' ? fromWire(todo[name])?.toLocaleString() : quoted(todo[name])}`;
 }

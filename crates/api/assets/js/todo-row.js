@@ -1,20 +1,22 @@
-// One todo in a list: what it shows and what can be done to it.
+// A todo in a list, with its controls.
 
-import { deleteLater } from './deletion.js';
-import { fromWire, inWords, markOf } from './deadline.js';
+import { dueState, formatDateTime, fromWire } from './deadline.js';
+import { deleteWithUndo } from './deletion.js';
 import { fromTemplate, part, setText } from './elements.js';
 import { notifyProblem } from './notices.js';
-import { TodoEditor } from './todo-editor.js';
 import { quoted } from './texts.js';
+import { TodoEditor } from './todo-editor.js';
 import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
-const MARK_WORDS = { overdue: 'Overdue:', soon: 'Due soon:', later: 'Due', '': '' };
+const DUE_LABELS = { overdue: 'Overdue:', soon: 'Due soon:', later: 'Due', '': '' };
 
 export class TodoRow {
-  /** @type {Todo} */ #todo;
-  /** @type {TodoEditor | null} */ #editor = null;
+  /** @type {Todo} */
+  #todo;
+  /** @type {TodoEditor | null} */
+  #editor = null;
 
   /** @param {Todo} todo */
   constructor(todo) {
@@ -28,7 +30,7 @@ export class TodoRow {
     part(this.element, '.todo-text').addEventListener('dblclick', () => this.edit());
     part(this.element, '.edit-button').addEventListener('click', () => this.edit());
     part(this.element, '.destroy').addEventListener('click', () => this.#delete());
-    this.element.addEventListener('keydown', (event) => this.#key(event));
+    this.element.addEventListener('keydown', (event) => this.#onKeydown(event));
     this.show(todo);
   }
 
@@ -40,16 +42,16 @@ export class TodoRow {
   show(todo, now = new Date()) {
     this.#todo = todo;
     const { element } = this;
-    const mark = markOf(todo, now);
+    const due = dueState(todo, now);
     const deadline = fromWire(todo.deadline_at);
     element.classList.toggle('completed', todo.completed);
-    element.dataset.mark = mark;
+    element.dataset.due = due;
     this.toggle.checked = todo.completed;
     setText(part(element, '.todo-title'), todo.title);
     setText(part(element, '.todo-description'), todo.description ?? '');
-    setText(part(element, '.mark'), MARK_WORDS[mark]);
+    setText(part(element, '.due-label'), DUE_LABELS[due]);
     const time = /** @type {HTMLTimeElement} */ (part(element, 'time'));
-    setText(time, deadline ? inWords(deadline, now) : '');
+    setText(time, deadline ? formatDateTime(deadline, now) : '');
     time.dateTime = deadline?.toISOString() ?? '';
     part(element, '.edit-button').ariaLabel = `Edit ${quoted(todo.title)}`;
     part(element, '.destroy').ariaLabel = `Delete ${quoted(todo.title)}`;
@@ -59,7 +61,7 @@ export class TodoRow {
     if (this.#editor) return;
     this.#editor = new TodoEditor(this.#todo, {
       onClose: () => this.#closeEditor(),
-      onEmptied: () => deleteLater([this.#todo]),
+      onEmptied: () => deleteWithUndo([this.#todo]),
     });
     this.element.classList.add('editing');
     this.element.append(this.#editor.element);
@@ -67,12 +69,12 @@ export class TodoRow {
   }
 
   #closeEditor() {
-    // it may take a while until a change is saved: the focus is taken from nobody who went on
+    // saving may take a while; do not take the focus from where the visitor has moved it
     const hadFocus = this.#editor?.element.contains(document.activeElement);
     this.#editor?.element.remove();
     this.#editor = null;
     this.element.classList.remove('editing');
-    // as it may have changed in the meantime, or gone from this list
+    // the todo may have changed or left this list while it was edited
     todos.dispatchEvent(new Event('change'));
     if (hadFocus && this.element.isConnected) /** @type {HTMLElement} */ (part(this.element, '.edit-button')).focus();
   }
@@ -82,27 +84,27 @@ export class TodoRow {
     try {
       await todos.change(this.#todo.id, { completed });
     } catch (problem) {
-      const why = problem.status === 404 ? 'It was deleted elsewhere.' : problem.message;
-      notifyProblem(`Could not change ${quoted(this.#todo.title)}. ${why}`);
+      const reason = problem.status === 404 ? 'It was deleted elsewhere.' : problem.message;
+      notifyProblem(`Couldn’t change ${quoted(this.#todo.title)}. ${reason}`);
     }
   }
 
   #delete() {
-    this.#passFocus();
-    deleteLater([this.#todo]);
+    this.#moveFocus();
+    deleteWithUndo([this.#todo]);
   }
 
-  /** Gives the focus to a neighbour: it would be lost with this row. */
-  #passFocus() {
+  /** Moves the focus to a neighbour: it would be lost with this row. */
+  #moveFocus() {
     const neighbour = this.element.nextElementSibling ?? this.element.previousElementSibling;
     const next = neighbour ? part(neighbour, '.destroy') : document.querySelector('.view:not([hidden]) form input');
     /** @type {HTMLElement | null} */ (next)?.focus();
   }
 
   /** @param {KeyboardEvent} event */
-  #key(event) {
+  #onKeydown(event) {
     if (this.#editor || event.ctrlKey || event.metaKey || event.altKey) return;
-    // a key that is held deletes one todo, not those that follow it
+    // a key that is held down deletes one todo, not the following ones too
     if (event.repeat && (event.key === 'Delete' || event.key === 'Enter')) return event.preventDefault();
     const step = { ArrowDown: 'nextElementSibling', ArrowUp: 'previousElementSibling' }[event.key];
     if (step) /** @type {HTMLElement | null} */ (this.element[step]?.querySelector('.toggle'))?.focus();

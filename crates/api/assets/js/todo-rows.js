@@ -1,4 +1,4 @@
-// A list of todos that keeps its rows while the todos change.
+// A list of todos. Rows are reused when the todos change, so that they keep their state and the focus.
 
 import { arrange, byId } from './elements.js';
 import { TodoRow } from './todo-row.js';
@@ -6,7 +6,8 @@ import { TodoRow } from './todo-row.js';
 /** @typedef {import('./todos.js').Todo} Todo */
 
 export class TodoRows {
-  /** @type {Map<number, TodoRow>} */ #rows = new Map();
+  /** @type {Map<number, TodoRow>} */
+  #rows = new Map();
   #list;
 
   /** @param {HTMLElement} list */
@@ -14,7 +15,7 @@ export class TodoRows {
     this.#list = list;
   }
 
-  /** @param {Todo[]} todos in their order */
+  /** @param {Todo[]} todos in the order to show */
   show(todos) {
     const now = new Date();
     const focusedAt = this.#focusedIndex();
@@ -27,7 +28,7 @@ export class TodoRows {
     const elements = [...shown.values()].map(({ element }) => element);
     for (const [id, row] of this.#rows) {
       if (shown.has(id) || !row.isEditing) continue;
-      // whoever edits a todo is not interrupted when it leaves the list
+      // a todo that no longer belongs to the list stays while it is being edited
       elements.splice([...this.#list.children].indexOf(row.element), 0, row.element);
       shown.set(id, row);
     }
@@ -41,7 +42,7 @@ export class TodoRows {
     return [...this.#list.children].findIndex((element) => element.contains(document.activeElement));
   }
 
-  /** A row that left with the focus hands it to the one in its place. @param {number} index */
+  /** Moves the focus from a removed row to the row that took its place. @param {number} index */
   #focusNear(index) {
     const row = this.#list.children[Math.min(index, this.#list.children.length - 1)];
     const field = row?.classList.contains('editing') ? '.edit' : '.toggle';

@@ -1,18 +1,18 @@
-// The list of todos, as TodoMVC has it, with search and order.
+// The list of todos with TodoMVC's behaviour, plus search and sorting.
 
-import { deleteLater } from './deletion.js';
-import { LOCALE, dayOf, fromWire, markOf } from './deadline.js';
+import { LOCALE, dayOf, dueState, fromWire } from './deadline.js';
+import { deleteWithUndo } from './deletion.js';
 import { byId, setText } from './elements.js';
 import { notifyProblem } from './notices.js';
-import { recall, remember } from './remembered.js';
+import { loadItem, saveItem } from './storage.js';
 import { plural } from './texts.js';
 import { TodoRows } from './todo-rows.js';
 import { todos } from './todos.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
-/** A step of "Show more": a list of thousands would be slow to lay out. */
-const PAGE = 200;
+/** How many todos "Show more" adds. A list of thousands would be slow to lay out. */
+const PAGE_SIZE = 200;
 
 const search = /** @type {HTMLInputElement} */ (byId('search'));
 const sort = /** @type {HTMLSelectElement} */ (byId('sort'));
@@ -23,7 +23,7 @@ const today = new Intl.DateTimeFormat(LOCALE, { weekday: 'long', day: 'numeric',
 let rows;
 /** @type {'all' | 'active' | 'completed'} */
 let filter = 'all';
-let shownMax = PAGE;
+let maxShown = PAGE_SIZE;
 
 const FILTERS = {
   all: () => true,
@@ -33,16 +33,16 @@ const FILTERS = {
 
 export function start() {
   rows = new TodoRows(byId('todo-list'));
-  sort.value = recall('sort', 'newest');
-  sort.addEventListener('change', () => (remember('sort', sort.value), show()));
-  search.addEventListener('input', () => ((shownMax = PAGE), show()));
+  sort.value = loadItem('sort', 'newest');
+  sort.addEventListener('change', () => (saveItem('sort', sort.value), show()));
+  search.addEventListener('input', () => ((maxShown = PAGE_SIZE), show()));
   search.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && search.value) ((search.value = ''), event.preventDefault(), show());
   });
   byId('more-todos').addEventListener('click', showMore);
   byId('clear-completed').addEventListener('click', () => {
     byId('new-title').focus();
-    deleteLater(todos.all.filter(FILTERS.completed));
+    deleteWithUndo(todos.all.filter(FILTERS.completed));
   });
   toggleAll.addEventListener('change', completeAll);
 }
@@ -53,29 +53,29 @@ export function show(chosen = filter) {
   const all = todos.all;
   const active = all.filter(FILTERS.active).length;
   const wanted = ordered(all.filter(FILTERS[filter]).filter(matches));
-  rows.show(wanted.slice(0, shownMax));
+  rows.show(wanted.slice(0, maxShown));
   toggleAll.checked = active === 0;
   byId('todos-main').hidden = all.length === 0;
   byId('todos-footer').hidden = all.length === 0;
   byId('todos-empty').hidden = all.length > 0 || todos.asOf === null;
-  byId('more-todos').hidden = wanted.length <= shownMax;
+  byId('more-todos').hidden = wanted.length <= maxShown;
   byId('clear-completed').hidden = active === all.length;
   showCount(active);
-  showNone(wanted.length === 0);
+  showEmptyText(wanted.length === 0);
   for (const link of document.querySelectorAll('.filters a')) {
     const isChosen = /** @type {HTMLElement} */ (link).dataset.filter === filter;
     link.classList.toggle('selected', isChosen);
     link.ariaCurrent = isChosen ? 'page' : null;
   }
-  showDay(all);
+  showToday(all);
 }
 
 function showMore() {
   const list = byId('todo-list');
   const next = list.children.length;
-  shownMax += PAGE;
+  maxShown += PAGE_SIZE;
   show();
-  // the button may be gone
+  // the button may be hidden now
   /** @type {HTMLElement | null} */ (list.children[next]?.querySelector('.toggle'))?.focus();
 }
 
@@ -86,26 +86,26 @@ function showCount(active) {
   byId('todo-count').replaceChildren(strong, active === 1 ? ' item left' : ' items left');
 }
 
-/** @param {boolean} isNone */
-function showNone(isNone) {
-  const words = {
-    all: 'There is nothing here.',
-    active: 'All done. Enjoy the calm.',
-    completed: 'Nothing is completed yet.',
+/** @param {boolean} isEmpty */
+function showEmptyText(isEmpty) {
+  const text = {
+    all: 'No todos.',
+    active: 'All done!',
+    completed: 'No completed todos yet.',
   }[filter];
-  const found = search.value.trim() ? `No todo here has “${search.value.trim()}” in it.` : words;
-  setText(byId('todos-none'), isNone ? found : '');
+  const words = search.value.trim();
+  setText(byId('todos-none'), !isEmpty ? '' : words ? `No todos match “${words}”.` : text);
 }
 
-/** The day, and what it asks for. @param {Todo[]} all */
-function showDay(all) {
+/** Shows today's date, and how many todos are due. @param {Todo[]} all */
+function showToday(all) {
   const now = new Date();
   setText(byId('todos-heading'), today.format(now));
   const open = all.filter(FILTERS.active);
-  const overdue = open.filter((todo) => markOf(todo, now) === 'overdue').length;
-  const dueToday = open.filter((todo) => isToday(todo, now) && markOf(todo, now) !== 'overdue').length;
+  const overdue = open.filter((todo) => dueState(todo, now) === 'overdue').length;
+  const dueToday = open.filter((todo) => isToday(todo, now) && dueState(todo, now) !== 'overdue').length;
   const parts = [overdue && `${overdue} overdue`, dueToday && `${dueToday} due today`].filter(Boolean);
-  const calm = open.length ? `Nothing is due today. ${plural(open.length, 'todo')} open.` : 'Nothing is open.';
+  const calm = open.length ? `Nothing due today. ${plural(open.length, 'open todo')}.` : 'No open todos.';
   setText(byId('todos-summary'), todos.asOf === null ? '' : parts.length ? `${parts.join(', ')}.` : calm);
 }
 
@@ -121,7 +121,10 @@ function matches({ title, description }) {
   return `${title}\n${description ?? ''}`.toLocaleLowerCase().includes(words);
 }
 
-/** By deadline: what has none comes last, what is done after what is open. @param {Todo[]} list */
+/**
+ * By deadline: open todos before completed ones; in each group, those without a deadline come last.
+ * @param {Todo[]} list
+ */
 function ordered(list) {
   if (sort.value !== 'deadline') return list;
   const rank = (/** @type {Todo} */ todo) => `${todo.completed ? 1 : 0}${todo.deadline_at ?? '~'}`;
@@ -134,6 +137,6 @@ async function completeAll() {
   try {
     await todos.changeAll(others, { completed });
   } catch (problem) {
-    notifyProblem(`Could not mark all of them. ${problem.message}`);
+    notifyProblem(`Couldn’t update all todos. ${problem.message}`);
   }
 }

@@ -1,7 +1,7 @@
-// The todos as the server has them, with what is on its way there.
+// The todos as the server has them, plus the changes that are being sent to it.
 
 import { call } from './api.js';
-import { recall, remember } from './remembered.js';
+import { loadItem, saveItem } from './storage.js';
 
 /**
  * @typedef {{ id: number, title: string, description: string | null, completed: boolean, deadline_at: string | null,
@@ -9,23 +9,32 @@ import { recall, remember } from './remembered.js';
  * @typedef {{ title?: string, description?: string | null, completed?: boolean, deadline_at?: string | null }} Changes
  */
 
-/** More are not kept for reading offline. */
-const REMEMBERED_MAX = 1000;
-/** Requests at a time where many todos change at once. */
-const AT_ONCE = 4;
+/** How many todos are stored, to be shown offline. */
+const MAX_STORED = 1000;
+/** How many requests run in parallel when many todos change. */
+const MAX_PARALLEL = 4;
 
-/** The other tabs of this browser, which hear of each change. */
+/** Notifies the other tabs of this browser of each saved change. */
 const tabs = new BroadcastChannel('taskoverflow');
 
-/** Tells of each change with `change`, and of each that the server has taken from this page with `written`. */
+/**
+ * Dispatches `change` when the todos to show have changed, and `saved` when the server has saved a change made on this
+ * page.
+ */
 class Todos extends EventTarget {
-  /** As the server has them. @type {Map<number, Todo>} */ #byId = new Map();
-  /** What is on its way there, in its order. @type {Map<number, Changes[]>} */ #pending = new Map();
-  /** @type {Set<number>} what is not shown, as it is about to be deleted */ #hidden = new Set();
-  /** @type {Map<number, Promise<unknown>>} one change of a todo at a time, in their order */ #lastChange = new Map();
-  /** Counts what makes a list that was asked for before it stale. */ #writes = 0;
-  /** @type {Promise<void> | null} */ #loading = null;
-  /** When the list was last the server's, in milliseconds; null: never. @type {number | null} */
+  /** As the server has them, newest first. @type {Map<number, Todo>} */
+  #byId = new Map();
+  /** Changes that are not saved yet, in order, by todo. @type {Map<number, Changes[]>} */
+  #pending = new Map();
+  /** Todos that are not shown because they are about to be deleted. @type {Set<number>} */
+  #hidden = new Set();
+  /** The last queued change of each todo: they are sent one after the other. @type {Map<number, Promise<unknown>>} */
+  #lastChange = new Map();
+  /** Counts changes, to detect a list that was requested before one and is therefore stale. */
+  #writes = 0;
+  /** @type {Promise<void> | null} */
+  #loading = null;
+  /** When the list was last loaded from the server, in milliseconds; null if never. @type {number | null} */
   asOf = null;
 
   constructor() {
@@ -42,18 +51,18 @@ class Todos extends EventTarget {
     return shown.map((todo) => Object.assign({}, todo, ...(this.#pending.get(todo.id) ?? [])));
   }
 
-  /** Shows what was there at the last visit. */
-  recallLast() {
+  /** Shows the todos that were stored at the last visit. */
+  loadStored() {
     /** @type {{ at: number | null, todos: Todo[] }} */
     const none = { at: null, todos: [] };
-    const { at, todos } = recall('todos', none);
+    const { at, todos } = loadItem('todos', none);
     if (at === null) return;
     this.asOf = at;
     this.#byId = new Map(todos.map((todo) => [todo.id, todo]));
     this.#changed();
   }
 
-  /** Takes over the server's list. */
+  /** Loads the list from the server. */
   load() {
     this.#loading ??= this.#load().finally(() => (this.#loading = null));
     return this.#loading;
@@ -76,16 +85,20 @@ class Todos extends EventTarget {
   async add(todo) {
     const { json } = await call('POST', 'todos', { body: todo });
     this.#byId = new Map([[json.id, json], ...this.#byId]);
-    this.#written();
+    this.#onSaved();
     return json;
   }
 
-  /** The todo as the server has it now. @param {number} id @returns {Promise<Todo>} */
-  async ask(id) {
+  /** The current version on the server. @param {number} id @returns {Promise<Todo>} */
+  async fetchOne(id) {
     return (await call('GET', `todos/${id}`)).json;
   }
 
-  /** Changes a todo here at once, and back if the server refuses. @param {number} id @param {Changes} changes */
+  /**
+   * Changes a todo on the page immediately, and reverts the change if saving fails.
+   * @param {number} id
+   * @param {Changes} changes
+   */
   change(id, changes) {
     if (!this.#byId.has(id)) return Promise.resolve();
     const change = this.#queue(id, changes);
@@ -94,7 +107,8 @@ class Todos extends EventTarget {
   }
 
   /**
-   * @param {number} id @param {Changes} changes @param {Promise<void>} [turn] when it may be sent; who gives one shows its end
+   * @param {number} id @param {Changes} changes
+   * @param {Promise<void>} [turn] resolves when the change may be sent. A caller that passes it also shows the result.
    */
   #queue(id, changes, turn) {
     this.#pending.set(id, [...(this.#pending.get(id) ?? []), changes]);
@@ -113,7 +127,7 @@ class Todos extends EventTarget {
       const { json } = await call('PATCH', `todos/${id}`, { body: changes });
       settle();
       this.#byId.set(id, json);
-      this.#written(isShown);
+      this.#onSaved(isShown);
     } catch (problem) {
       settle();
       if (problem.status === 404) this.#byId.delete(id);
@@ -123,7 +137,7 @@ class Todos extends EventTarget {
   }
 
   /**
-   * The same change to many: at once here, in turns there. One problem stands for all.
+   * Changes many todos: on the page immediately, on the server a few at a time. Throws the first problem only.
    * @param {Todo[]} todos @param {Changes} changes
    */
   async changeAll(todos, changes) {
@@ -133,11 +147,11 @@ class Todos extends EventTarget {
       return { start, change: this.#queue(id, changes, turn) };
     });
     this.#changed();
-    await inTurns(queued, ({ start, change }) => (start(), change)).finally(() => this.#changed());
+    await runLimited(queued, ({ start, change }) => (start(), change)).finally(() => this.#changed());
   }
 
-  /** Takes todos out of sight, or back into it. @param {Todo[]} todos @param {boolean} hidden */
-  hide(todos, hidden) {
+  /** Hides todos, or shows them again. @param {Todo[]} todos @param {boolean} hidden */
+  setHidden(todos, hidden) {
     for (const { id } of todos) {
       if (hidden) this.#hidden.add(id);
       else this.#hidden.delete(id);
@@ -145,47 +159,56 @@ class Todos extends EventTarget {
     this.#changed();
   }
 
-  /** Of todos that are hidden. @param {Todo[]} todos @param {{ keepalive?: boolean }} [options] of the request: it outlives the page */
+  /**
+   * Deletes those of the todos that are hidden.
+   * @param {Todo[]} todos
+   * @param {{ keepalive?: boolean }} [options] keepalive: the requests outlive the page
+   */
   async delete(todos, options) {
     const left = todos.filter(({ id }) => this.#hidden.has(id));
-    const turns = options?.keepalive ? left.length : AT_ONCE;
-    await inTurns(left, ({ id }) => this.#delete(id, options), turns);
+    const limit = options?.keepalive ? left.length : MAX_PARALLEL;
+    await runLimited(left, ({ id }) => this.#delete(id, options), limit);
   }
 
   /** @param {number} id @param {{ keepalive?: boolean }} [options] */
   async #delete(id, options) {
     await call('DELETE', `todos/${id}`, options).catch((problem) => {
-      // gone is gone
+      // it was deleted elsewhere
       if (problem.status !== 404) throw problem;
     });
     this.#byId.delete(id);
     this.#hidden.delete(id);
-    this.#written();
+    this.#onSaved();
   }
 
-  #written(isShown = true) {
+  #onSaved(isShown = true) {
     this.#writes += 1;
     tabs.postMessage('changed');
-    this.dispatchEvent(new Event('written'));
+    this.dispatchEvent(new Event('saved'));
     if (isShown) this.#changed();
   }
 
   #changed() {
     this.dispatchEvent(new Event('change'));
     if (this.asOf === null) return;
-    const todos = [...this.#byId.values()].slice(0, REMEMBERED_MAX);
-    remember('todos', { at: this.asOf, todos });
+    const todos = [...this.#byId.values()].slice(0, MAX_STORED);
+    saveItem('todos', { at: this.asOf, todos });
   }
 }
 
-/** @template T @param {T[]} items @param {(item: T) => Promise<unknown>} work */
-async function inTurns(items, work, atOnce = AT_ONCE) {
+/**
+ * Runs at most `limit` tasks at a time. Throws the first problem after all have ended.
+ * @template T
+ * @param {T[]} items
+ * @param {(item: T) => Promise<unknown>} work
+ */
+async function runLimited(items, work, limit = MAX_PARALLEL) {
   const left = [...items];
   const problems = [];
   const worker = async () => {
     for (let item = left.shift(); item; item = left.shift()) await work(item).catch((problem) => problems.push(problem));
   };
-  await Promise.all(Array.from({ length: Math.min(atOnce, left.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(limit, left.length) }, worker));
   if (problems.length) throw problems[0];
 }
 

@@ -1,57 +1,63 @@
-// New todos that the server has not taken, kept in this browser with the reason until they are sent again or given up.
-// They are not sent again by themselves: an answer may have been lost on its way, and the todo would be there twice.
+// New todos that could not be saved. The browser keeps them, with the reason, until the visitor sends them again or
+// discards them. They are never resent automatically: if only the response was lost, the todo would be added twice.
 
 import { arrange, byId, fromTemplate, part, setText } from './elements.js';
-import { recall, remember } from './remembered.js';
+import { loadItem, saveItem } from './storage.js';
 import { todos } from './todos.js';
 
 /** @typedef {{ key: number, todo: import('./todos.js').Changes, reason: string }} Unsaved */
 
-/** Shared with the other tabs. @type {Unsaved[]} */
-let unsaved = recall('unsaved', []);
-/** What this tab is sending, for when it is reloaded before the answer. @type {Unsaved[]} */
-let sending = recall('sending', [], () => sessionStorage);
+/** Shared with the other tabs of this browser. @type {Unsaved[]} */
+let unsaved = loadItem('unsaved', []);
+/** Todos that this tab is sending. They are unsaved if it is reloaded before the response. @type {Unsaved[]} */
+let sending = loadItem('sending', [], () => sessionStorage);
 /** @type {Map<number, Element>} */
 const rows = new Map();
-/** Puts a todo where it can be mended, if there is room. @type {(todo: import('./todos.js').Changes) => boolean} */
-let takeBack;
+/** Fills the form for a new todo, unless it is in use. @type {(todo: import('./todos.js').Changes) => boolean} */
+let editInForm;
 
-/** @param {typeof takeBack} mend */
-export function start(mend) {
-  takeBack = mend;
-  const left = sending;
-  keepSending([]);
-  keep((others) => [...left, ...others]);
-  window.addEventListener('storage', () => ((unsaved = recall('unsaved', unsaved)), show()));
+/** @param {typeof editInForm} edit */
+export function start(edit) {
+  editInForm = edit;
+  const interrupted = sending;
+  setSending([]);
+  update((others) => [...interrupted, ...others]);
+  window.addEventListener('storage', () => ((unsaved = loadItem('unsaved', unsaved)), show()));
 }
 
-/** Adds a todo, or keeps it. @param {import('./todos.js').Changes} todo */
+/** Sends a new todo to the server, and keeps it here if that fails. @param {import('./todos.js').Changes} todo */
 export async function addOrKeep(todo) {
-  const one = { key: Date.now() + Math.random(), todo, reason: 'The answer never came; it may be saved.' };
-  keepSending([one, ...sending]);
+  const one = { key: Date.now() + Math.random(), todo, reason: 'The server didn’t respond. This todo may already be saved.' };
+  setSending([one, ...sending]);
   try {
     return await todos.add(todo);
   } catch (problem) {
-    keep((others) => [{ ...one, reason: reasonOf(problem) }, ...others]);
+    update((others) => [{ ...one, reason: failureText(problem) }, ...others]);
     return null;
   } finally {
-    keepSending(sending.filter((other) => other !== one));
+    setSending(sending.filter((other) => other !== one));
   }
 }
 
-/** What was not answered may have been done all the same. @param {import('./problem.js').Problem} problem */
-export const reasonOf = ({ status, message }) => `${status ? 'Not saved.' : 'It may not be saved.'} ${message}`;
+/**
+ * Without a response, it is unknown whether the server saved the todo.
+ * @param {import('./problem.js').Problem} problem
+ */
+export const failureText = ({ status, message }) => `${status ? 'Not saved.' : 'This todo may not have been saved.'} ${message}`;
 
-/** @param {Unsaved[]} now */
-function keepSending(now) {
-  sending = now;
-  remember('sending', sending, () => sessionStorage);
+/** @param {Unsaved[]} todos */
+function setSending(todos) {
+  sending = todos;
+  saveItem('sending', sending, () => sessionStorage);
 }
 
-/** Reads what is kept anew for each change: another tab may have changed it. @param {(kept: Unsaved[]) => Unsaved[]} change */
-function keep(change) {
-  unsaved = change(recall('unsaved', unsaved));
-  remember('unsaved', unsaved);
+/**
+ * Reads the stored todos before each change, because another tab may have changed them.
+ * @param {(stored: Unsaved[]) => Unsaved[]} change
+ */
+function update(change) {
+  unsaved = change(loadItem('unsaved', unsaved));
+  saveItem('unsaved', unsaved);
   show();
 }
 
@@ -70,11 +76,11 @@ function rowOf(one) {
   setText(part(row, '.todo-description'), one.todo.description ?? '');
   setText(part(row, '.reason'), one.reason);
   const buttons = /** @type {HTMLButtonElement[]} */ ([...row.querySelectorAll('button')]);
-  const [retry, mend, discard] = buttons;
+  const [retry, edit, discard] = buttons;
   retry.onclick = () => sendAgain(one, buttons);
-  mend.onclick = () => takeBack(one.todo) && leave(one);
-  discard.onclick = () => leave(one);
-  mend.ariaLabel = `Edit ${one.todo.title}`;
+  edit.onclick = () => editInForm(one.todo) && remove(one);
+  discard.onclick = () => remove(one);
+  edit.ariaLabel = `Edit ${one.todo.title}`;
   discard.ariaLabel = `Discard ${one.todo.title}`;
   retry.ariaLabel = `Try again: ${one.todo.title}`;
   return row;
@@ -85,17 +91,17 @@ async function sendAgain(one, buttons) {
   for (const button of buttons) button.disabled = true;
   try {
     await todos.add(one.todo);
-    leave(one);
+    remove(one);
   } catch (problem) {
-    keep((all) => all.map((other) => (other.key === one.key ? { ...one, reason: reasonOf(problem) } : other)));
+    update((all) => all.map((other) => (other.key === one.key ? { ...one, reason: failureText(problem) } : other)));
   }
   for (const button of buttons) button.disabled = false;
-  // a button that is disabled loses the focus
+  // a disabled button loses the focus
   if (document.activeElement === document.body) buttons[0].focus();
 }
 
 /** @param {Unsaved} one */
-function leave(one) {
-  keep((all) => all.filter(({ key }) => key !== one.key));
+function remove(one) {
+  update((all) => all.filter(({ key }) => key !== one.key));
   if (document.activeElement === document.body) byId('new-title').focus();
 }

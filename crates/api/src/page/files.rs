@@ -1,8 +1,8 @@
-//! What is embedded.
+//! The source files of the page, embedded in the binary.
 
-/// The page. The names in it that stand for something are filled in when it is prepared.
+/// The page itself. Its placeholders are filled in by [`PageVersion`](super::version::PageVersion).
 pub(super) const INDEX: &str = include_str!("../../assets/index.html");
-/// The script that keeps the page for when there is no network.
+/// The script that makes the page open without a network.
 pub(super) const SERVICE_WORKER: &str = include_str!("../../assets/service-worker.js");
 
 macro_rules! embedded {
@@ -11,12 +11,14 @@ macro_rules! embedded {
     };
 }
 
-/// Every other file of the page, by name.
+/// The other files of the page with their names, except for the style sheets.
 pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "icon.svg",
     "js/api.js",
     "js/composer.js",
     "js/connection.js",
+    "js/dates.js",
+    "js/day-panel.js",
     "js/deadline.js",
     "js/deletion.js",
     "js/elements.js",
@@ -24,17 +26,15 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/feeds.js",
     "js/job-card.js",
     "js/job-list.js",
+    "js/job-status.js",
     "js/job-watch.js",
-    "js/job-words.js",
-    "js/month-day.js",
-    "js/month-days.js",
+    "js/main.js",
     "js/month-view.js",
     "js/notices.js",
     "js/problem.js",
-    "js/remembered.js",
     "js/route.js",
     "js/shortcuts.js",
-    "js/start.js",
+    "js/storage.js",
     "js/texts.js",
     "js/todo-editor.js",
     "js/todo-row.js",
@@ -45,7 +45,7 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "page.webmanifest",
 ];
 
-/// The parts of the page's style sheet, in their order: later ones go over earlier ones.
+/// The parts of the page's style sheet, in order: a later rule overrides an earlier one.
 pub(super) const STYLES: &[(&str, &[u8])] = embedded![
     "css/foundation.css",
     "css/frame.css",

@@ -1,8 +1,9 @@
-//! What a browser needs of a script: the code. Comments and indentation are for who reads the source; without them a
-//! first visit costs a quarter less. Of styles and of the page itself it needs no more either.
+//! Removes comments and indentation from scripts, style sheets and the page, which makes a first visit a quarter
+//! smaller.
 
-/// Leaves out the lines that are only comment, and indentation. The sources keep to what this understands: no text
-/// goes over several lines.
+/// Returns `script` without indentation, empty lines, and lines that contain only a comment.
+///
+/// It works line by line, so a string must not continue on the next line. A test checks that for the page's scripts.
 pub(super) fn minify(script: &str) -> String {
     let mut minified = String::with_capacity(script.len());
     let mut is_in_comment = false;
@@ -22,7 +23,7 @@ fn is_only_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with("//") || is_block
 }
 
-/// Types are for editors: `/** @type {any} */ (value)`.
+/// Leaves out type annotations within a line, such as `/** @type {any} */ (value)`: only editors read them.
 fn push_without_types(minified: &mut String, mut line: &str) {
     while let Some((code, (_, rest))) = line
         .split_once("/** @")
@@ -41,9 +42,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn code_stays_and_comments_go() {
+    fn only_comments_and_indentation_are_removed() {
         let script = "\
-            // One idea.\n\nimport { a } from './a.js';\n\n/**\n * Adds.\n * @param {number} b\n */\nfunction add(b) {\n  \
+            // A module.\n\nimport { a } from './a.js';\n\n/**\n * Adds.\n * @param {number} b\n */\nfunction add(b) {\n  \
             /** @type {number} */\n  const c = /** @type {any} */ (b); // why\n  /** @type {any} */ (c).d();\n}\n";
         let code = "\
             import { a } from './a.js';\nfunction add(b) {\nconst c = (b); // why\n\
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scripts_keep_to_what_is_understood() {
+    fn no_string_in_a_script_spans_several_lines() {
         let scripts = FILES
             .iter()
             .filter(|(name, _)| content_type(name) == SCRIPT);

@@ -1,5 +1,5 @@
-//! Swagger UI: its script and its style, taken out of the archive that it was released as, and a page of ours around
-//! them. The archive's own page starts it from a script that names an API elsewhere.
+//! Swagger UI: its script and style sheet, extracted from the release archive, and our own page that loads them. The
+//! archive's page is not used, because it shows an example API on another server.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -10,16 +10,16 @@ use zip::ZipArchive;
 
 use crate::page::Asset;
 
-/// Swagger UI sets styles in its markup and has its pictures inline.
+/// Less strict than the policy of our own page: Swagger UI uses inline styles and `data:` images.
 pub(crate) const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; \
     style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
-/// The page, which names its files by where it is itself.
+/// The page. It names its files with relative URLs.
 pub(crate) static PAGE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("index.html", include_str!("../../assets/docs/index.html")));
-/// What is taken out of the archive.
-const TAKEN: [&str; 3] = [
+/// The files to extract from the archive.
+const EXTRACTED: [&str; 3] = [
     "swagger-ui-bundle.js",
     "swagger-ui.css",
     "favicon-32x32.png",
@@ -29,8 +29,8 @@ static FILES: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
     let start = include_str!("../../assets/docs/start.js");
     let mut files = BTreeMap::from([("start.js", Asset::new("start.js", start))]);
     if let Ok(mut archive) = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)) {
-        for name in TAKEN {
-            if let Some(bytes) = take(&mut archive, name) {
+        for name in EXTRACTED {
+            if let Some(bytes) = extract(&mut archive, name) {
                 files.insert(name, Asset::new(name, bytes));
             }
         }
@@ -38,13 +38,14 @@ static FILES: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
     files
 });
 
-/// A file by its name, if there is one.
+/// Returns the file of this name, or `None` if there is none.
 pub(crate) fn file(name: &str) -> Option<&'static Asset> {
     FILES.get(name)
 }
 
-/// Takes `dist/{name}` out of the archive, below a folder that is named by the version. `None`: it is not in it.
-fn take(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Option<Vec<u8>> {
+/// Extracts `dist/{name}` from the archive's top folder, whose name contains the version. Returns `None` if it is not
+/// in the archive.
+fn extract(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Option<Vec<u8>> {
     let ending = format!("/dist/{name}");
     let path = archive
         .file_names()
@@ -61,8 +62,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_that_the_page_needs_is_there() {
-        for name in TAKEN.into_iter().chain(["start.js"]) {
+    fn every_file_that_the_page_loads_exists() {
+        for name in EXTRACTED.into_iter().chain(["start.js"]) {
             assert!(file(name).is_some(), "{name}");
         }
         assert!(file("no-such.js").is_none());

@@ -1,4 +1,4 @@
-//! One version of the page: the files of this binary, ready to be sent.
+//! The page's files as this binary serves them, and the version that identifies them.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,23 @@ use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
 use super::minify::minify;
 use super::{Asset, SCRIPT, content_type, sha256_hex};
 
-/// Stands for the version in the page and in the service worker.
-const VERSION_MARK: &str = "VERSION";
-/// Stands for the names of the files, apart by spaces, in the service worker.
-const FILES_MARK: &str = "FILES";
-/// One file of all style sheets: each further one would cost a request.
+/// The placeholder for the version in the page and in the service worker.
+const VERSION_PLACEHOLDER: &str = "VERSION";
+/// The placeholder for the names of all files, separated by spaces, in the service worker.
+const FILES_PLACEHOLDER: &str = "FILES";
+/// The file that contains all style sheets, so that they cost a single request.
 const STYLE_SHEET: &str = "page.css";
-/// Hexadecimal digits of a version: 48 bits.
+/// The length of a version in hexadecimal digits: 48 bits.
 const VERSION_LENGTH: usize = 12;
 
-/// The page and its files.
+/// The page and its files, ready to be served.
 #[derive(Debug)]
 pub(super) struct PageVersion {
-    /// Changes when a byte of any file does.
+    /// A hash of all files: it changes when any byte of them does.
     pub(super) version: String,
     pub(super) index: Asset,
     pub(super) service_worker: Asset,
-    /// By name, such as `js/start.js`.
+    /// The other files by name, such as `js/main.js`.
     pub(super) files: BTreeMap<&'static str, Asset>,
 }
 
@@ -32,7 +32,7 @@ impl PageVersion {
     pub(super) fn prepare() -> Self {
         let mut files: BTreeMap<_, _> = FILES
             .iter()
-            .map(|(name, bytes)| (*name, Asset::new(name, as_sent(name, bytes))))
+            .map(|(name, bytes)| (*name, Asset::new(name, minified(name, bytes))))
             .collect();
         files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, style_sheet()));
         let (index, service_worker) = (minify(INDEX), minify(SERVICE_WORKER));
@@ -40,8 +40,8 @@ impl PageVersion {
         let names = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
         let names: Vec<&str> = names.collect();
         let filled = |text: &str| {
-            text.replace(&format!("{{{{{VERSION_MARK}}}}}"), &version)
-                .replace(&format!("{{{{{FILES_MARK}}}}}"), &names.join(" "))
+            text.replace(&format!("{{{{{VERSION_PLACEHOLDER}}}}}"), &version)
+                .replace(&format!("{{{{{FILES_PLACEHOLDER}}}}}"), &names.join(" "))
         };
         Self {
             index: Asset::new("index.html", filled(&index)),
@@ -52,7 +52,7 @@ impl PageVersion {
     }
 }
 
-fn as_sent(name: &str, bytes: &'static [u8]) -> Bytes {
+fn minified(name: &str, bytes: &'static [u8]) -> Bytes {
     match std::str::from_utf8(bytes) {
         Ok(script) if content_type(name) == SCRIPT => minify(script).into(),
         _ => Bytes::from_static(bytes),
@@ -64,7 +64,7 @@ fn style_sheet() -> String {
     minify(&String::from_utf8_lossy(&styles.concat()))
 }
 
-/// Of what is sent, not of its sources: what makes the one from the other may change too.
+/// Hashes the files as they are sent, not their sources, so that a change to the minifier also changes the version.
 fn version(files: &BTreeMap<&str, Asset>, others: &[&str]) -> String {
     let mut all = String::new();
     for (name, file) in files {
@@ -86,11 +86,11 @@ mod tests {
 
     use super::*;
 
-    /// What a first visit may cost over the wire.
+    /// The most that a first visit may transfer.
     const WIRE_LIMIT_BYTES: usize = 50_000;
-    /// What the headers of a file cost; those that are sent have 284.
+    /// The assumed size of a response's headers; the actual size is 284 bytes.
     const HEADERS_BYTES: usize = 300;
-    /// What the policies cost in addition, where there are some.
+    /// The additional size of the policy headers, which the page and the service worker have.
     const POLICY_BYTES: usize = 350;
 
     fn text(asset: &Asset) -> &str {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_visit_costs_less_than_50_kb() {
+    fn a_first_visit_transfers_less_than_50_kb() {
         let page = PageVersion::prepare();
         let all = page
             .files
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_for_every_module_at_once() {
+    fn the_page_preloads_every_file() {
         let page = PageVersion::prepare();
         let index = text(&page.index);
         for name in page.files.keys() {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn another_byte_is_another_version() {
+    fn a_change_to_any_file_changes_the_version() {
         let files = |text: &str| BTreeMap::from([("a.js", Asset::new("a.js", text.to_owned()))]);
         let one = version(&files("1"), &["page"]);
         assert_eq!(one, version(&files("1"), &["page"]));
@@ -156,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn the_marks_are_filled_in() {
+    fn all_placeholders_are_filled_in() {
         let page = PageVersion::prepare();
         for asset in [&page.index, &page.service_worker] {
             assert!(!text(asset).contains("{{"), "{}", text(asset));
         }
         assert!(text(&page.service_worker).contains(&page.version));
-        assert!(text(&page.service_worker).contains("js/start.js"));
+        assert!(text(&page.service_worker).contains("js/main.js"));
     }
 }

@@ -1,16 +1,16 @@
-//! The page, as a browser receives it.
+//! The responses for the page and its files.
 
 use reqwest::StatusCode;
 
 use crate::support::{Service, send};
 
-/// Returns the path of the page's first script. The path contains the version.
-async fn first_script(service: &Service) -> String {
+/// Returns the path of the page's main script, which contains the version.
+async fn main_script(service: &Service) -> String {
     let page = service.get("/").await;
     let text = page.text();
     let (_, from_version) = text.split_once("assets/").unwrap();
     let (version, _) = from_version.split_once('/').unwrap();
-    format!("/assets/{version}/js/start.js")
+    format!("/assets/{version}/js/main.js")
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn the_content_policy_of_the_page_allows_only_its_own_files() {
 #[tokio::test]
 async fn the_page_is_revalidated_and_its_files_are_cached_forever() {
     let service = Service::start().await;
-    let script = service.get(&first_script(&service).await).await;
+    let script = service.get(&main_script(&service).await).await;
     assert_eq!(script.status, StatusCode::OK);
     assert_eq!(
         (script.header("cache-control"), script.header("etag")),
@@ -61,7 +61,7 @@ async fn the_page_is_revalidated_and_its_files_are_cached_forever() {
 }
 
 #[tokio::test]
-async fn files_are_sent_gzipped_if_the_client_accepts_it() {
+async fn files_are_compressed_if_the_client_accepts_gzip() {
     let service = Service::start().await;
     let plain = service.get("/").await;
     assert_eq!(plain.header("content-encoding"), None);
@@ -82,14 +82,14 @@ async fn files_are_sent_gzipped_if_the_client_accepts_it() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_version_or_outside_the_page_is_404() {
+async fn a_file_of_another_version_or_outside_the_page_is_not_found() {
     let service = Service::start().await;
-    let script = first_script(&service).await;
+    let script = main_script(&service).await;
     for path in [
-        "/assets/0123456789ab/js/start.js".to_owned(),
-        script.replace("start.js", "no-such.js"),
-        script.replace("start.js", "../../index.html"),
-        script.replace("js/start.js", "..%2f..%2fCargo.toml"),
+        "/assets/0123456789ab/js/main.js".to_owned(),
+        script.replace("main.js", "no-such.js"),
+        script.replace("main.js", "../../index.html"),
+        script.replace("js/main.js", "..%2f..%2fCargo.toml"),
         "/assets/".to_owned(),
     ] {
         let response = service.get(&path).await;

@@ -1,8 +1,9 @@
-// The days of a month as a calendar shows it. A day is a text, `2026-03-05`; it is counted in UTC, where no day has 23 hours.
+// The days of a month, as a calendar shows them. A day is a string such as `2026-03-05`; calculations are in UTC, where
+// every day has 24 hours.
 
 import { LOCALE } from './deadline.js';
 
-/** The first day of a week where the visitor is; 1 is Monday. */
+/** The first day of the week in the visitor's region; 1 is Monday. */
 const FIRST_WEEKDAY = firstWeekday();
 
 const DAY_MS = 86_400_000;
@@ -19,9 +20,13 @@ const text = (moment) => moment.toISOString().slice(0, 10);
 const shifted = (day, days) => text(new Date(date(day).getTime() + days * DAY_MS));
 
 /** @param {string} day @param {number} days */
-export const plusDays = (day, days) => within(shifted(day, days));
+export const plusDays = (day, days) => clamp(shifted(day, days));
 
-/** The same day of another month, or its last. @param {string} day @param {number} months */
+/**
+ * The same day of another month, or the last day of that month if it is shorter.
+ * @param {string} day
+ * @param {number} months
+ */
 export function plusMonths(day, months) {
   const from = date(day);
   const first = new Date(from);
@@ -29,11 +34,11 @@ export function plusMonths(day, months) {
   const last = new Date(first);
   last.setUTCMonth(first.getUTCMonth() + 1, 0);
   first.setUTCDate(Math.min(from.getUTCDate(), last.getUTCDate()));
-  return within(text(first));
+  return clamp(text(first));
 }
 
-/** The day, or the nearest that can be chosen; ECMAScript writes the years from 10000 with a sign. @param {string} day */
-export const within = (day) => (day.startsWith('+') ? LAST : day < FIRST ? FIRST : day);
+/** The nearest day that can be chosen. ECMAScript writes the years from 10000 with a sign. @param {string} day */
+export const clamp = (day) => (day.startsWith('+') ? LAST : day < FIRST ? FIRST : day);
 
 /** @param {string} day */
 export const startOfWeek = (day) => shifted(day, -((date(day).getUTCDay() - FIRST_WEEKDAY + 7) % 7));
@@ -41,7 +46,7 @@ export const startOfWeek = (day) => shifted(day, -((date(day).getUTCDay() - FIRS
 /** @param {string} a @param {string} b */
 export const isSameMonth = (a, b) => a.slice(0, 7) === b.slice(0, 7);
 
-/** The whole weeks that a day's month is in. @param {string} day @returns {string[][]} */
+/** The complete weeks that contain the month of a day. @param {string} day @returns {string[][]} */
 export function weeksOf(day) {
   const first = `${day.slice(0, 7)}-01`;
   const weeks = [];
@@ -54,26 +59,26 @@ export function weeksOf(day) {
 
 const inUtc = (/** @type {Intl.DateTimeFormatOptions} */ options) =>
   new Intl.DateTimeFormat(LOCALE, { timeZone: 'UTC', ...options });
-const monthName = inUtc({ month: 'long', year: 'numeric' });
-const dayName = inUtc({ weekday: 'long', day: 'numeric', month: 'long' });
+const monthFormat = inUtc({ month: 'long', year: 'numeric' });
+const dayFormat = inUtc({ weekday: 'long', day: 'numeric', month: 'long' });
 const weekdayLong = inUtc({ weekday: 'long' });
 const weekdayShort = inUtc({ weekday: 'short' });
 
 /** @param {string} day */
-export const monthWords = (day) => monthName.format(date(day));
+export const formatMonth = (day) => monthFormat.format(date(day));
 
 /** @param {string} day */
-export const dayWords = (day) => dayName.format(date(day));
+export const formatDay = (day) => dayFormat.format(date(day));
 
 /** @param {string} day */
-export const weekdayWords = (day) => ({ long: weekdayLong.format(date(day)), short: weekdayShort.format(date(day)) });
+export const weekdayNames = (day) => ({ long: weekdayLong.format(date(day)), short: weekdayShort.format(date(day)) });
 
 function firstWeekday() {
   try {
     const locale = /** @type {any} */ (new Intl.Locale(navigator.language));
     return (locale.getWeekInfo?.() ?? locale.weekInfo).firstDay;
   } catch {
-    // a language such as C is none to it, and not every browser knows of weeks
+    // `Intl.Locale` rejects languages such as C, and not every browser has week data
     return 1;
   }
 }

@@ -1,13 +1,13 @@
-// One day of the month: what is due on it, and a field to add to it.
+// The panel of the chosen day in the month view: the todos due on it, and a form to add one.
 
+import { formatDay } from './dates.js';
 import { fromFields, toWire } from './deadline.js';
 import { byId, setProblem, setText } from './elements.js';
-import { dayWords } from './month-days.js';
-import { forgetTyped, keepTyped } from './remembered.js';
+import { clearDraft, keepDraft } from './storage.js';
 import { plural, titleProblem } from './texts.js';
 import { TodoRows } from './todo-rows.js';
 import { todos } from './todos.js';
-import { reasonOf } from './unsaved.js';
+import { failureText } from './unsaved.js';
 
 /** @typedef {import('./todos.js').Todo} Todo */
 
@@ -20,7 +20,7 @@ let shownDay = '';
 
 export function start() {
   rows = new TodoRows(byId('day-list'));
-  keepTyped(title);
+  keepDraft(title);
   byId('day-form').addEventListener('submit', (event) => (event.preventDefault(), add()));
 }
 
@@ -28,7 +28,7 @@ export function start() {
 export function show(day, due) {
   shownDay = day;
   const open = due.filter(({ completed }) => !completed).length;
-  setText(byId('day-heading'), dayWords(day));
+  setText(byId('day-heading'), formatDay(day));
   setText(byId('day-summary'), due.length ? `${plural(due.length, 'todo')}, ${open} open` : '');
   byId('day-none').hidden = due.length > 0;
   rows.show(due);
@@ -41,14 +41,14 @@ async function add() {
   const isPartial = time.validity.badInput;
   setProblem(byId('day-problem'), problem, title);
   if (!text || problem) return title.focus();
-  setProblem(byId('day-problem'), isPartial ? 'The time is not whole.' : '', time);
+  setProblem(byId('day-problem'), isPartial ? 'Enter a complete time.' : '', time);
   if (isPartial) return time.focus();
   title.readOnly = true;
   try {
     await todos.add({ title: text, deadline_at: toWire(fromFields(shownDay, time.value)) });
-    forgetTyped(title);
+    clearDraft(title);
   } catch (problem) {
-    setProblem(byId('day-problem'), reasonOf(problem), title);
+    setProblem(byId('day-problem'), failureText(problem), title);
   } finally {
     title.readOnly = false;
     if (byId('day-form').contains(document.activeElement)) title.focus();

@@ -1,4 +1,4 @@
-// Starts the page: every part once, then the view that the address names.
+// Starts each part of the page, then shows the view that the address names.
 
 import * as composer from './composer.js';
 import * as connection from './connection.js';
@@ -12,7 +12,7 @@ import * as todosView from './todos-view.js';
 import * as unsaved from './unsaved.js';
 
 const TITLES = { todos: 'Todos', month: 'Month', export: 'Export' };
-/** How often what depends on the time is shown anew. */
+/** How often a view is updated, because due states depend on the time. */
 const MINUTE_MS = 60_000;
 
 /** @type {route.Route} */
@@ -24,34 +24,34 @@ function show() {
 }
 
 /** @param {boolean} isFirst */
-function go(isFirst) {
-  // a place in the page is in the view that is shown; after a reload, none is yet
+function showRoute(isFirst) {
+  // an address that names an element keeps the shown view; after a reload, that is the default
   const next = route.read(location.hash) ?? (isFirst ? shown : null);
   if (!next) return;
-  const isOther = isFirst || next.view !== shown.view;
+  const isOtherView = isFirst || next.view !== shown.view;
   shown = next;
   for (const view of Object.keys(TITLES)) byId(`${view}-view`).hidden = view !== shown.view;
   for (const link of document.querySelectorAll('.views a')) {
     link.ariaCurrent = /** @type {HTMLElement} */ (link).dataset.view === shown.view ? 'page' : null;
   }
   document.title = `${TITLES[shown.view]} · TaskOverflow`;
-  if (shown.view === 'month') monthView.go(shown.day);
+  if (shown.view === 'month') monthView.select(shown.day);
   exportView.setShown(shown.view === 'export');
   show();
-  if (!isOther) return;
+  if (!isOtherView) return;
   window.scrollTo(0, 0);
   if (shown.view === 'todos') byId('new-title').focus({ preventScroll: true });
   else if (!isFirst) byId('main').focus({ preventScroll: true });
 }
 
-/** Lets the page open without a network. Browsers offer that over https and on localhost only. */
-function keepForOffline() {
+/** Makes the page open without a network. Browsers support that over HTTPS and on localhost only. */
+function registerServiceWorker() {
   if (!('serviceWorker' in navigator)) return;
   const url = new URL('service-worker.js', document.baseURI).href;
   const { trustedTypes } = /** @type {any} */ (window);
   const policy = trustedTypes?.createPolicy('service-worker', { createScriptURL: (text) => text });
   const script = policy ? policy.createScriptURL(url) : url;
-  navigator.serviceWorker.register(script).catch((error) => console.warn('The page will not open offline.', error));
+  navigator.serviceWorker.register(script).catch((error) => console.warn('The page can’t be opened offline.', error));
 }
 
 shortcuts.start();
@@ -59,20 +59,20 @@ composer.start();
 todosView.start();
 monthView.start();
 exportView.start();
-unsaved.start(composer.takeBack);
+unsaved.start(composer.edit);
 connection.start();
-keepForOffline();
+registerServiceWorker();
 
 byId('skip').addEventListener('click', (event) => {
-  // the address stays: it says which view this is
+  // the address must keep naming the view
   event.preventDefault();
   byId('main').focus();
 });
 todos.addEventListener('change', show);
-window.addEventListener('hashchange', () => go(false));
+window.addEventListener('hashchange', () => showRoute(false));
 setInterval(() => document.hidden || show(), MINUTE_MS);
 
-todos.recallLast();
-go(true);
+todos.loadStored();
+showRoute(true);
 byId('not-started').remove();
-connection.look();
+connection.refresh();
