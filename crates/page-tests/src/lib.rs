@@ -1,4 +1,5 @@
-//! The page in real browsers, over the real processes: Debian's Chromium, and the whole way once in Firefox and WebKit.
+//! The page in real browsers, with real processes behind it: every test runs in Chromium, and the main tasks also in
+//! Firefox and WebKit.
 //!
-//! Everything is in `tests/it`, and every test is ignored unless it is asked for: `.ci/page-tests` installs what is
-//! needed and runs them all.
+//! The tests are in `tests/it`. All of them are ignored by default, because they need browsers: `.ci/page-tests`
+//! installs what is missing and runs them.

@@ -1,4 +1,4 @@
-//! The whole way through the page in each engine that browsers are made of. What one of them lacks shows here.
+//! The main tasks in each browser engine, to find what one of them does not support.
 
 use thirtyfour::Key;
 
@@ -6,29 +6,29 @@ use crate::support::{Engine, Page, Service};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_whole_way_works_in_chromium() {
-    walk(Engine::Chromium).await;
+async fn the_main_tasks_work_in_chromium() {
+    test_main_tasks(Engine::Chromium).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs firefox"]
-async fn the_whole_way_works_in_firefox() {
-    walk(Engine::Firefox).await;
+async fn the_main_tasks_work_in_firefox() {
+    test_main_tasks(Engine::Firefox).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs webkit"]
-async fn the_whole_way_works_in_webkit() {
-    walk(Engine::WebKit).await;
+async fn the_main_tasks_work_in_webkit() {
+    test_main_tasks(Engine::WebKit).await;
 }
 
-async fn walk(engine: Engine) {
+async fn test_main_tasks(engine: Engine) {
     let service = Service::start().await;
     let page = Page::open_in(engine, &service).await;
-    write_edit_and_delete(&page).await;
-    look_at_the_month(&page).await;
-    make_a_calendar(&page).await;
-    // before the reload, which in Firefox's driver goes past it
+    add_edit_and_delete(&page).await;
+    use_the_month_view(&page).await;
+    export_a_calendar(&page).await;
+    // before the reload: in Firefox, the driver's reload bypasses the service worker
     page.until("navigator.serviceWorker.controller !== null")
         .await;
     page.reload().await;
@@ -37,11 +37,10 @@ async fn walk(engine: Engine) {
     page.assert_accessible("the export").await;
 }
 
-async fn write_edit_and_delete(page: &Page) {
+async fn add_edit_and_delete(page: &Page) {
     page.click("#new-more").await;
     page.set("#new-date", "2031-07-01").await;
-    page.until("document.querySelector('#new-time').value === '17:00'")
-        .await;
+    page.until_value("#new-time", "17:00").await;
     page.type_into("#new-title", "Due").await;
     page.press(Key::Enter).await;
     page.until_titles(&["Due"]).await;
@@ -66,7 +65,7 @@ async fn write_edit_and_delete(page: &Page) {
     page.assert_accessible("the todos").await;
 }
 
-async fn look_at_the_month(page: &Page) {
+async fn use_the_month_view(page: &Page) {
     page.go("#/month/2031-06-30").await;
     page.click("td[data-day='2031-06-30']").await;
     page.press(Key::Right).await;
@@ -75,17 +74,16 @@ async fn look_at_the_month(page: &Page) {
     page.press(Key::Enter).await;
     page.until_focused("#day-title").await;
     page.press("Another" + Key::Enter).await;
-    page.until("document.querySelectorAll('#day-list .todo').length === 2")
-        .await;
+    page.until_count("#day-list .todo", 2).await;
     page.assert_accessible("the month").await;
 }
 
-async fn make_a_calendar(page: &Page) {
+async fn export_a_calendar(page: &Page) {
     page.go("#/export").await;
     page.click("#export-form [type=submit]").await;
     page.until("document.querySelector('.job')?.dataset.status === 'SUCCESS'")
         .await;
-    page.until_has(".job-details", "2 todos read.").await;
+    page.until_has(".job-details", "2 todos processed.").await;
     let href = page.value("document.querySelector('.download').href").await;
     let calendar = reqwest::get(href.as_str().unwrap()).await.unwrap();
     let calendar = calendar.text().await.unwrap();

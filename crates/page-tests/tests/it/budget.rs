@@ -1,18 +1,18 @@
-//! What the page costs, and whom it talks to.
+//! How much the page transfers, and from which servers.
 
 use serde_json::{Value, json};
 
 use crate::support::{Page, Service};
 
-/// Kilobytes of 1000 bytes.
+/// 50 kB, with 1000 bytes per kilobyte.
 const LIMIT_BYTES: u64 = 50_000;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_first_visit_costs_less_than_50_kb_over_the_wire() {
+async fn a_first_visit_transfers_less_than_50_kb() {
     let service = Service::start().await;
     let page = Page::open(&service).await;
-    // headers are in it: `transferSize` counts 300 bytes for them, and ours are within that
+    // `transferSize` includes 300 bytes for the headers; ours are smaller
     let files = page
         .value("[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map((r) => [r.name, r.transferSize, r.encodedBodySize])")
         .await;
@@ -34,5 +34,5 @@ async fn a_first_visit_costs_less_than_50_kb_over_the_wire() {
 
     page.reload().await;
     let again = page.value("performance.getEntriesByType('resource').filter((r) => !r.name.includes('/api/')).reduce((sum, r) => sum + r.transferSize, 0)").await;
-    assert_eq!(again, json!(0), "files are kept");
+    assert_eq!(again, json!(0), "a reload transfers no files");
 }

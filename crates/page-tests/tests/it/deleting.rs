@@ -1,35 +1,31 @@
-//! Deleting: always in reach, and with time to think again.
+//! Deleting todos, with undo.
 
-use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Page, Service};
+use crate::support::{Page, Service, fetch};
 
-/// Notices stay for a minute: a slow machine takes longer than its time to press a few keys.
+/// Keeps notices with an action open for a minute: on a slow machine, pressing a few keys takes longer than their usual
+/// time.
 const SLOW_NOTICES: &str = "const { setTimeout } = window; window.setTimeout = (act, ms) => setTimeout(act, ms === 20_000 ? 60_000 : ms);";
-/// Counts the requests to delete.
+/// Counts the requests that delete a todo.
 const COUNT_DELETES: &str = "const real = window.fetch; window.deletes = 0; \
     window.fetch = (url, options) => { window.deletes += options?.method === 'DELETE'; return real(url, options); };";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_delete_is_undone_and_never_reaches_the_server() {
+async fn an_undone_deletion_never_reaches_the_server() {
     let service = Service::start().await;
     service.add_titles(&["Keep", "Gone", "Other"]).await;
     let page = Page::open(&service).await;
     page.run(COUNT_DELETES).await;
-    page.part_of("Gone", ".destroy")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.delete("Gone").await;
     page.until_titles(&["Other", "Keep"]).await;
     page.until_has(".notice", "Deleted “Gone”.").await;
     page.click(".notice-action").await;
     page.until_titles(&["Other", "Gone", "Keep"]).await;
-    page.until_has(".notice", "“Gone” is back.").await;
-    // going away sends at once what was only held back
+    page.until_has(".notice", "Restored “Gone”.").await;
+    // leaving the page would send a delayed deletion
     page.run("dispatchEvent(new PageTransitionEvent('pagehide'))")
         .await;
     assert_eq!(page.value("window.deletes").await, 0);
@@ -38,7 +34,7 @@ async fn a_delete_is_undone_and_never_reaches_the_server() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn any_number_of_deletes_can_be_undone() {
+async fn every_recent_deletion_can_be_undone() {
     let service = Service::start().await;
     let titles = ["E", "D", "C", "B", "A"];
     service.add_titles(&titles).await;
@@ -48,8 +44,7 @@ async fn any_number_of_deletes_can_be_undone() {
     page.run(SLOW_NOTICES).await;
     page.run("for (let i = 0; i < 5; i += 1) document.querySelector('#todo-list .destroy').click(); document.activeElement.blur();")
         .await;
-    page.until("document.querySelectorAll('.notice').length === 5")
-        .await;
+    page.until_count(".notice", 5).await;
     for _ in titles {
         page.press("u").await;
     }
@@ -59,13 +54,13 @@ async fn any_number_of_deletes_can_be_undone() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_key_that_is_held_deletes_one_todo() {
+async fn a_held_down_key_deletes_only_one_todo() {
     let service = Service::start().await;
     service.add_titles(&["D", "C", "B", "A"]).await;
     let page = Page::open(&service).await;
     page.run(SLOW_NOTICES).await;
     for (selector, key, code) in [(".toggle", "Delete", 46), (".destroy", "Enter", 13)] {
-        page.part_of("A", selector).await.focus().await.unwrap();
+        page.focus_part("A", selector).await;
         for is_repeat in [false, true, true] {
             let text = if key == "Enter" { "\r" } else { "" };
             let press = json!({ "type": "keyDown", "key": key, "code": key, "text": text,
@@ -85,15 +80,14 @@ async fn a_key_that_is_held_deletes_one_todo() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_focus_returns_from_a_notice() {
+async fn the_focus_returns_from_a_closed_notice() {
     let service = Service::start().await;
     service.add_titles(&["Other", "Gone"]).await;
     let page = Page::open(&service).await;
-    page.part_of("Gone", ".toggle").await.focus().await.unwrap();
+    page.focus_part("Gone", ".toggle").await;
     page.press(Key::Delete).await;
     page.until_focused("[aria-label='Delete “Other”']").await;
-    page.run("document.querySelector('.notice-action').focus()")
-        .await;
+    page.focus(".notice-action").await;
     page.press(Key::Enter).await;
     page.until_titles(&["Gone", "Other"]).await;
     page.until_focused("[aria-label='Delete “Other”']").await;
@@ -101,61 +95,49 @@ async fn the_focus_returns_from_a_notice() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_delete_is_sent_when_its_notice_is_over() {
+async fn a_deletion_is_sent_when_its_notice_closes() {
     let service = Service::start().await;
     service.add_titles(&["Keep", "Gone"]).await;
     let page = Page::open(&service).await;
-    page.part_of("Gone", ".destroy")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.delete("Gone").await;
     page.until_has(".notice", "Deleted").await;
-    // longer than the notice stays: nobody looks at it
-    eventually("it is deleted", async || service.titles().await == ["Keep"]).await;
-    page.until("document.querySelector('.notice') === null")
-        .await;
+    // nothing keeps the notice open
+    service.until_titles(&["Keep"]).await;
+    page.until_no_notice().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_delete_is_sent_when_the_page_goes_away() {
+async fn a_deletion_is_sent_when_the_visitor_leaves_the_page() {
     let service = Service::start().await;
     service.add_titles(&["Keep", "Gone"]).await;
     let page = Page::open(&service).await;
-    page.part_of("Gone", ".destroy")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.delete("Gone").await;
     page.until_titles(&["Keep"]).await;
     page.driver().goto("about:blank").await.unwrap();
-    eventually("it is deleted", async || service.titles().await == ["Keep"]).await;
+    service.until_titles(&["Keep"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_keyboard_reaches_every_todo_and_keeps_its_place() {
+async fn the_keyboard_reaches_every_todo_and_the_focus_is_never_lost() {
     let service = Service::start().await;
     service.add_titles(&["Three", "Two", "One"]).await;
     let page = Page::open(&service).await;
     page.run(SLOW_NOTICES).await;
-    page.part_of("One", ".toggle").await.focus().await.unwrap();
+    page.focus_part("One", ".toggle").await;
     page.press(Key::Down).await;
     page.press(Key::Space).await;
     page.until("document.querySelector('.todo.completed .todo-title').textContent === 'Two'")
         .await;
-    // by Tab to the visible button
+    // past the edit button to the delete button
     page.press(Key::Tab + Key::Tab).await;
-    page.until("document.activeElement.ariaLabel === 'Delete “Two”'")
-        .await;
+    page.until_focused("[aria-label='Delete “Two”']").await;
     page.press(Key::Enter).await;
     page.until_titles(&["One", "Three"]).await;
-    page.until("document.activeElement.ariaLabel === 'Delete “Three”'")
-        .await;
+    page.until_focused("[aria-label='Delete “Three”']").await;
     page.press(Key::Delete).await;
-    page.until("document.activeElement.ariaLabel === 'Delete “One”'")
-        .await;
+    page.until_focused("[aria-label='Delete “One”']").await;
     page.press("u").await;
     page.until_titles(&["One", "Three"]).await;
     page.press("u").await;
@@ -164,47 +146,38 @@ async fn the_keyboard_reaches_every_todo_and_keeps_its_place() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_delete_that_fails_brings_the_todo_back() {
+async fn a_failed_deletion_brings_the_todo_back() {
     let mut service = Service::start().await;
     service.add_titles(&["Keep"]).await;
     let page = Page::open(&service).await;
     service.stop_api();
-    page.part_of("Keep", ".destroy")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.delete("Keep").await;
     page.click(".notice .dismiss").await;
     page.until_titles(&["Keep"]).await;
-    page.until_has(".notice.is-problem", "Could not delete “Keep”.")
+    page.until_has(".notice.is-problem", "Couldn’t delete “Keep”.")
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn what_was_deleted_on_leaving_cannot_be_undone_on_coming_back() {
+async fn a_deletion_sent_on_leaving_cannot_be_undone_on_return() {
     let service = Service::start().await;
     service.add_titles(&["Keep", "Gone"]).await;
     let page = Page::open(&service).await;
     page.run(COUNT_DELETES).await;
-    page.part_of("Gone", ".destroy")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.delete("Gone").await;
     page.until_has(".notice", "Deleted").await;
     page.run("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
         .await;
-    page.until("document.querySelector('.notice') === null")
-        .await;
-    eventually("it is deleted", async || service.titles().await == ["Keep"]).await;
+    page.until_no_notice().await;
+    service.until_titles(&["Keep"]).await;
     page.until_titles(&["Keep"]).await;
     assert_eq!(page.value("window.deletes").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn what_is_being_deleted_when_the_page_goes_away_is_deleted() {
+async fn deletions_in_flight_survive_leaving_the_page() {
     let service = Service::start().await;
     for number in 0..12 {
         service
@@ -213,16 +186,18 @@ async fn what_is_being_deleted_when_the_page_goes_away_is_deleted() {
     }
     service.add_titles(&["Open"]).await;
     let page = Page::open(&service).await;
-    // each request ends with the page, unless it is told to outlive it
-    page.run("const real = window.fetch; window.kept = 0; window.fetch = (url, options) => \
-         options?.method === 'DELETE' && !options.keepalive ? ((window.kept += 1), new Promise(() => {})) : real(url, options);")
-        .await;
+    // a request without `keepalive` ends with the page
+    page.run(&format!(
+        "window.lost = 0; {}",
+        fetch::replace(
+            "options?.method === 'DELETE' && !options.keepalive",
+            "(window.lost += 1), new Promise(() => {})"
+        )
+    ))
+    .await;
     page.click("#clear-completed").await;
     page.click(".notice .dismiss").await;
-    page.until("window.kept === 4").await;
+    page.until("window.lost === 4").await;
     page.driver().goto("about:blank").await.unwrap();
-    eventually("all are deleted", async || {
-        service.titles().await == ["Open"]
-    })
-    .await;
+    service.until_titles(&["Open"]).await;
 }

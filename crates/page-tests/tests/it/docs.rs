@@ -1,19 +1,18 @@
-//! The API's documentation in the browser.
+//! The API documentation in the browser.
 
-use crate::support::{Look, Page, Service};
+use crate::support::{Page, Service};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn swagger_ui_shows_every_operation_and_tries_one_without_asking_anyone_else() {
+async fn swagger_ui_lists_every_operation_and_runs_one_without_another_server() {
     let service = Service::start().await;
     service.add_titles(&["Tried out"]).await;
-    let page = Page::prepare(&service, Look::default()).await;
+    let page = Page::prepare(&service).await;
     page.driver()
         .goto(format!("{}/docs", service.url))
         .await
         .unwrap();
-    page.until("document.querySelectorAll('.opblock').length === 20")
-        .await;
+    page.until_count(".opblock", 20).await;
     page.until_has(".info", "TaskOverflow").await;
     page.click("#operations-Todos-list_todos .opblock-summary-control")
         .await;
@@ -25,6 +24,6 @@ async fn swagger_ui_shows_every_operation_and_tries_one_without_asking_anyone_el
         "Tried out",
     )
     .await;
-    let elsewhere = "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length";
-    assert_eq!(page.value(elsewhere).await, 0);
+    let to_other_servers = "performance.getEntriesByType('resource').filter((r) => !r.name.startsWith(location.origin) && !r.name.startsWith('data:')).length";
+    assert_eq!(page.value(to_other_servers).await, 0);
 }

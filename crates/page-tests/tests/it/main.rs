@@ -1,29 +1,39 @@
-//! What the page does for a person, in real browsers and over the real processes.
+//! What the page does for its visitors, in real browsers with real processes behind it.
 
+#[cfg(test)]
+mod accessibility;
 #[cfg(test)]
 mod browsers;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod connection;
+#[cfg(test)]
 mod deleting;
 #[cfg(test)]
 mod docs;
 #[cfg(test)]
+mod editing;
+#[cfg(test)]
 mod export;
 #[cfg(test)]
-mod exported;
+mod following;
 #[cfg(test)]
-mod job_list;
+mod jobs;
 #[cfg(test)]
-mod late;
+mod late_responses;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
-mod people;
-#[cfg(test)]
 mod screenshots;
 #[cfg(test)]
-mod start;
+mod security;
+#[cfg(test)]
+mod shortcuts;
+#[cfg(test)]
+mod startup;
+#[cfg(test)]
+mod subscriptions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
@@ -31,4 +41,4 @@ mod todomvc;
 #[cfg(test)]
 mod todos;
 #[cfg(test)]
-mod trouble;
+mod unsaved;

@@ -1,11 +1,12 @@
-//! The month of deadlines.
+//! The month view.
 
 use local_services::testing::eventually;
 use serde_json::json;
 use thirtyfour::Key;
 
-use crate::support::{Look, Page, Service};
+use crate::support::{Emulation, Page, Service};
 
+/// Waits until a day is chosen and has the focus.
 async fn until_day(page: &Page, day: &str) {
     page.until_focused(&format!("td[data-day='{day}'][aria-selected=true]"))
         .await;
@@ -13,7 +14,7 @@ async fn until_day(page: &Page, day: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_keyboard_walks_by_day_week_month_and_year() {
+async fn the_keyboard_moves_by_day_week_month_and_year() {
     let service = Service::start().await;
     let page = Page::open_at(&service, "#/month/2026-03-31").await;
     page.until_text("#month-heading", "March 2026").await;
@@ -23,7 +24,7 @@ async fn the_keyboard_walks_by_day_week_month_and_year() {
         (Key::Left, "2026-03-31"),
         (Key::Up, "2026-03-24"),
         (Key::Down, "2026-03-31"),
-        // en-GB weeks begin on Monday
+        // in the United Kingdom, weeks begin on Monday
         (Key::Home, "2026-03-30"),
         (Key::End, "2026-04-05"),
         (Key::PageUp, "2026-03-05"),
@@ -41,16 +42,15 @@ async fn the_keyboard_walks_by_day_week_month_and_year() {
     until_day(&page, "2025-04-05").await;
     page.until_text("#month-heading", "April 2025").await;
     page.until("location.hash === '#/month/2025-04-05'").await;
-    // one stop for Tab in the whole grid
-    page.until("document.querySelectorAll('#month-grid [tabindex=\"0\"]').length === 1")
-        .await;
+    // the Tab key stops only once in the grid
+    page.until_count("#month-grid [tabindex='0']", 1).await;
     page.press(Key::Enter).await;
     page.until_focused("#day-title").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn previous_next_and_today_are_buttons_too() {
+async fn buttons_show_the_previous_month_the_next_month_and_today() {
     let service = Service::start().await;
     let page = Page::open_at(&service, "#/month/2026-01-31").await;
     page.click("#month-next").await;
@@ -66,7 +66,7 @@ async fn previous_next_and_today_are_buttons_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_day_shows_what_is_due_on_it_where_the_visitor_is() {
+async fn a_day_shows_the_todos_due_in_the_visitors_time_zone() {
     let service = Service::start().await;
     // 23:30 in London is the next day in Auckland
     service
@@ -75,11 +75,11 @@ async fn a_day_shows_what_is_due_on_it_where_the_visitor_is() {
     service
         .add(json!({ "title": "Earlier", "deadline_at": "2026-03-09T20:00:00" }))
         .await;
-    let look = Look {
-        zone: "Pacific/Auckland",
-        ..Look::default()
+    let emulation = Emulation {
+        time_zone: "Pacific/Auckland",
+        ..Emulation::default()
     };
-    let page = Page::open_as(&service, look, "#/month/2026-03-10").await;
+    let page = Page::open_with(&service, emulation, "#/month/2026-03-10").await;
     page.until_titles_in("#day-list", &["Earlier", "Across midnight"])
         .await;
     page.until_has(
@@ -89,15 +89,10 @@ async fn a_day_shows_what_is_due_on_it_where_the_visitor_is() {
     .await;
     page.until_text("#day-summary", "2 todos, 2 open").await;
 
-    page.part_of("Earlier", ".toggle")
-        .await
-        .click()
-        .await
-        .unwrap();
+    page.toggle("Earlier").await;
     page.until_text("#day-summary", "2 todos, 1 open").await;
     page.click("td[data-day='2026-03-12']").await;
-    page.until("!document.querySelector('#day-none').hidden")
-        .await;
+    page.until_shown("#day-none").await;
     page.type_into("#day-title", "On the twelfth").await;
     page.set("#day-time", "08:15").await;
     page.press(Key::Enter).await;
@@ -110,23 +105,21 @@ async fn a_day_shows_what_is_due_on_it_where_the_visitor_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_full_day_says_how_many_more_there_are() {
+async fn a_full_day_counts_the_todos_that_do_not_fit() {
     let service = Service::start().await;
     for hour in 0..5 {
         service.add(json!({ "title": format!("At {hour}"), "deadline_at": format!("2026-03-10T1{hour}:00:00") })).await;
     }
     let page = Page::open_at(&service, "#/month/2026-03-10").await;
-    page.until("document.querySelectorAll('td[data-day=\"2026-03-10\"] .chip').length === 2")
-        .await;
+    page.until_count("td[data-day='2026-03-10'] .chip", 2).await;
     page.until_text("td[data-day='2026-03-10'] .chip-rest", "+3")
         .await;
-    page.until("document.querySelectorAll('#day-list .todo').length === 5")
-        .await;
+    page.until_count("#day-list .todo", 5).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_day_that_is_none_is_today_and_the_ends_of_time_hold() {
+async fn an_invalid_day_shows_today_and_no_day_lies_outside_the_calendar() {
     let service = Service::start().await;
     let page = Page::open_at(&service, "#/month/2026-02-31").await;
     page.until("document.querySelector('[aria-selected=true]').ariaCurrent === 'date'")
@@ -141,7 +134,7 @@ async fn a_day_that_is_none_is_today_and_the_ends_of_time_hold() {
             page.press(key).await;
             until_day(&page, end).await;
         }
-        page.until("document.querySelectorAll('#month-grid [aria-selected=true]').length === 1")
+        page.until_count("#month-grid [aria-selected=true]", 1)
             .await;
         page.until("document.querySelectorAll('#month-grid td:not(.other-month)').length === 31 && ![...document.querySelectorAll('.day-number')].some((e) => !Number(e.textContent))")
             .await;
@@ -150,27 +143,25 @@ async fn a_day_that_is_none_is_today_and_the_ends_of_time_hold() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn half_a_time_is_not_taken_for_the_usual_one() {
+async fn an_incomplete_time_is_not_replaced_by_the_default() {
     let service = Service::start().await;
     let page = Page::open_at(&service, "#/month/2026-03-10").await;
-    page.run("document.querySelector('#day-time').focus()")
-        .await;
+    page.focus("#day-time").await;
     page.press(Key::Backspace).await;
     page.type_into("#day-title", "When?").await;
     page.press(Key::Enter).await;
-    page.until_text("#day-problem", "The time is not whole.")
+    page.until_text("#day-problem", "Enter a complete time.")
         .await;
     page.until_focused("#day-time").await;
-    // and what was typed outlives a reload
+    // a reload does not lose the title
     page.reload().await;
-    page.until("document.querySelector('#day-title').value === 'When?'")
-        .await;
+    page.until_value("#day-title", "When?").await;
     assert!(service.todos().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_key_that_is_held_walks_on_when_the_browser_keeps_the_address() {
+async fn a_held_down_key_works_even_if_the_browser_refuses_to_change_the_address() {
     let service = Service::start().await;
     let page = Page::open_at(&service, "#/month/2026-03-10").await;
     page.run(
@@ -185,21 +176,21 @@ async fn a_key_that_is_held_walks_on_when_the_browser_keeps_the_address() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn a_change_leaves_the_other_days_and_the_place_on_the_page_alone() {
+async fn a_change_keeps_the_other_days_and_the_scroll_position() {
     let service = Service::start().await;
-    let look = Look {
+    let emulation = Emulation {
         height: 400,
-        ..Look::default()
+        ..Emulation::default()
     };
-    let page = Page::open_as(&service, look, "#/month/2026-03-10").await;
+    let page = Page::open_with(&service, emulation, "#/month/2026-03-10").await;
     page.click("td[data-day='2026-03-10']").await;
     until_day(&page, "2026-03-10").await;
     page.run(
         "window.other = document.querySelector('[data-day=\"2026-03-20\"]'); \
-         scrollTo(0, document.documentElement.scrollHeight); window.place = scrollY;",
+         scrollTo(0, document.documentElement.scrollHeight); window.scrolled = scrollY;",
     )
     .await;
-    assert!(page.value("window.place").await.as_f64().unwrap() > 100.0);
+    assert!(page.value("window.scrolled").await.as_f64().unwrap() > 100.0);
     service
         .add(json!({ "title": "New", "deadline_at": "2026-03-10T10:00:00" }))
         .await;
@@ -209,7 +200,7 @@ async fn a_change_leaves_the_other_days_and_the_place_on_the_page_alone() {
         .await;
     until_day(&page, "2026-03-10").await;
     assert_eq!(
-        page.value("window.other.isConnected && scrollY === window.place")
+        page.value("window.other.isConnected && scrollY === window.scrolled")
             .await,
         true
     );

@@ -1,17 +1,18 @@
-//! The pictures of the page. `.ci/page-tests --keep-pictures` makes them those in `docs/images`.
+//! Screenshots of the page. `.ci/page-tests --keep-pictures` copies them to `docs/images`.
 
 use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::support::{Look, Page, Service, target};
+use crate::support::{Emulation, Page, Service, target};
 
+/// The largest acceptable image file.
 const LIMIT_BYTES: u64 = 150_000;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
-async fn the_page_is_pictured_on_a_phone_and_on_a_desk_in_light_and_dark() {
+async fn the_page_is_photographed_on_a_phone_and_a_desktop_in_light_and_dark() {
     let service = Service::start().await;
     let now = DateTime::<Utc>::from(SystemTime::now());
     let todos = [
@@ -69,23 +70,20 @@ async fn the_page_is_pictured_on_a_phone_and_on_a_desk_in_light_and_dark() {
     page.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
         .await;
     for (width, height) in [(390, 844), (1280, 900)] {
-        for scheme in ["light", "dark"] {
-            page.look_as(Look {
+        for color_scheme in ["light", "dark"] {
+            page.emulate(Emulation {
                 width,
                 height,
-                scheme,
-                ..Look::default()
+                color_scheme,
+                ..Emulation::default()
             })
             .await;
             page.go(if width < 600 { "#/" } else { "#/month" }).await;
             page.until("document.querySelectorAll('.todo, .chip').length > 3")
                 .await;
-            // the caret blinks
-            page.driver()
-                .execute("document.activeElement.blur()", Vec::new())
-                .await
-                .unwrap();
-            let file = folder.join(format!("page-{width}-{scheme}.png"));
+            // hides the blinking caret
+            page.blur().await;
+            let file = folder.join(format!("page-{width}-{color_scheme}.png"));
             page.driver().screenshot(&file).await.unwrap();
             let bytes = std::fs::metadata(&file).unwrap().len();
             assert!(bytes < LIMIT_BYTES, "{}: {bytes} bytes", file.display());

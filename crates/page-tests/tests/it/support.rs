@@ -1,22 +1,24 @@
-//! The only place that starts things: the service, the browser.
+//! Starts what the tests need: the service and a browser with the page.
 
 pub(crate) mod browser;
+pub(crate) mod fetch;
 pub(crate) mod page;
+pub(crate) mod samples;
 pub(crate) mod service;
 
 use std::path::PathBuf;
 
 pub(crate) use browser::Engine;
-pub(crate) use page::{Look, Page};
+pub(crate) use page::{Emulation, Page};
 pub(crate) use service::Service;
 
-/// Cargo's folder for what is built: `target`.
+/// Returns Cargo's build folder, `target`.
 pub(crate) fn target() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().to_owned()
 }
 
-/// A file that is made or installed beforehand.
+/// Returns the path of a file that must exist already, or fails with `how` to create it.
 pub(crate) fn needed(path: PathBuf, how: &str) -> PathBuf {
     assert!(path.exists(), "{} is missing; {how}", path.display());
     path

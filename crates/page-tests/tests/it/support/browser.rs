@@ -1,4 +1,4 @@
-//! Browsers, each driven over WebDriver by the program that its makers have for that.
+//! Browsers, driven over `WebDriver` by their own driver programs.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::{needed, target};
 
-/// Browsers at a time: each is several processes that are busy while a page loads.
-const AT_ONCE: usize = 2;
-/// What headless Chromium needs where no display, no GPU and no network is, and where tests may run as root.
+/// The number of browsers that run in parallel. Each one is several processes, which are busy while a page loads.
+const MAX_BROWSERS: usize = 2;
+/// The flags for Chromium on a machine without a display, GPU or network, where the tests may run as root.
 const CHROMIUM_ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
@@ -32,22 +32,22 @@ const CHROMIUM_ARGUMENTS: [&str; 10] = [
     "--disable-dev-shm-usage",
     "--lang=en-GB",
 ];
-/// How the missing programs come to be there.
+/// How to install missing programs.
 const INSTALL: &str = "run .ci/page-tests";
 
-/// Whose browser it is.
+/// The engine of a browser.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Engine {
     Chromium,
     Firefox,
-    /// What Safari is made of.
+    /// Safari's engine.
     WebKit,
 }
 
-/// A running browser. It has a profile of its own, which goes with it.
+/// A running browser with a temporary profile of its own.
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
-    /// Where it downloads to, if it is Chromium.
+    /// The download folder; only Chromium uses it.
     pub(crate) downloads: PathBuf,
     _folder: TempDir,
     _permit: SemaphorePermit<'static>,
@@ -55,7 +55,7 @@ pub(crate) struct Browser {
 
 impl Browser {
     pub(crate) async fn start(engine: Engine) -> Self {
-        static BROWSERS: Semaphore = Semaphore::const_new(AT_ONCE);
+        static BROWSERS: Semaphore = Semaphore::const_new(MAX_BROWSERS);
         let permit = BROWSERS.acquire().await.unwrap();
         let (driver, folder) = Self::open(engine).await;
         let downloads = folder.path().join("downloads");
@@ -68,17 +68,18 @@ impl Browser {
         }
     }
 
-    /// Now and then a browser does not start in the time that its driver gives it.
+    /// Starts the browser. On a busy machine it occasionally takes longer than its driver waits, so there are three
+    /// attempts.
     async fn open(engine: Engine) -> (WebDriver, TempDir) {
         let url = engine.driver_url().await;
-        let mut starts = 0;
+        let mut attempts = 0;
         loop {
-            starts += 1;
+            attempts += 1;
             let folder = TempDir::new().unwrap();
             let capabilities = engine.capabilities(folder.path());
             match WebDriver::new(&url, capabilities).await {
                 Ok(driver) => return (driver, folder),
-                Err(error) if starts < 3 => eprintln!("{engine:?} did not start: {error}"),
+                Err(error) if attempts < 3 => eprintln!("{engine:?} did not start: {error}"),
                 Err(error) => panic!("{engine:?} does not start: {error}"),
             }
         }
@@ -106,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// Where its driver answers. One is enough for all tests.
+    /// Returns the URL of the browser's driver, which is started once for all tests.
     async fn driver_url(self) -> String {
         static DRIVERS: [OnceLock<(Mutex<ChildGuard>, u16)>; 3] = [const { OnceLock::new() }; 3];
         let display = match self {
@@ -125,7 +126,7 @@ impl Engine {
                 .arg(format!("--port={port}"))
                 .stdout(Stdio::null())
                 .stderr(Stdio::null());
-            // Firefox does not start for root in a home of somebody else's, as containers of CIs have it
+            // as root, Firefox refuses a home folder that belongs to another user, as CI containers have it
             command.env("HOME", target().join("page-tests"));
             if let Some(display) = display {
                 command.env("DISPLAY", display);
@@ -149,7 +150,7 @@ fn chromium(folder: &Path) -> ChromeCapabilities {
     }
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     capabilities.add_arg(&profile).unwrap();
-    // what the page goes by; `--lang` is the browser's own
+    // sets `navigator.languages`; `--lang` sets the language of the browser itself
     let preferences = json!({ "intl.accept_languages": "en-GB" });
     capabilities
         .add_experimental_option("prefs", preferences)
@@ -165,13 +166,13 @@ fn stop_policy() -> StopPolicy {
     }
 }
 
-/// A display that nobody sees, for a browser that can't do without.
+/// Returns the name of a virtual display, for a browser that can't run headless.
 async fn display() -> String {
     static DISPLAY: OnceLock<(Mutex<ChildGuard>, TempDir)> = OnceLock::new();
     let (_, folder) = DISPLAY.get_or_init(|| {
         let folder = TempDir::new().unwrap();
         let mut command: Command = stop_policy().command(needed("/usr/bin/Xvfb".into(), INSTALL));
-        // it takes a number that is free, and says which
+        // it chooses a free display number and writes it to its output
         command
             .args(["-displayfd", "1", "-nolisten", "tcp"])
             .args(["-screen", "0", "1400x1000x24"])
@@ -188,7 +189,7 @@ async fn display() -> String {
     format!(":{}", number.trim())
 }
 
-/// The file of this name somewhere below a folder: Debian has one for each kind of processor.
+/// Returns the path of a file below a folder. Debian's path depends on the processor architecture.
 fn find(folder: &str, name: &str) -> PathBuf {
     let output = Command::new("find")
         .args([folder, "-name", name, "-type", "f"])

@@ -1,4 +1,4 @@
-//! The API and a worker, each a process of its own, over a database of the test's own.
+//! The API and a worker, as processes with a database of their own.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,13 +7,13 @@ use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::testing::{empty_database, eventually};
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{needed, target};
 
-/// What runs. Dropping it stops it.
+/// A running API and worker. Dropping it stops them.
 pub(crate) struct Service {
-    /// Such as `http://127.0.0.1:41234`.
+    /// For example `http://localhost:41234`.
     pub(crate) url: String,
     port: u16,
     database: String,
@@ -35,7 +35,7 @@ impl Service {
     ) -> Self {
         let port = local_services::free_port(None).unwrap();
         let mut service = Self {
-            // browsers take localhost for secure, and so let the page open offline
+            // service workers need a secure context, which localhost is
             url: format!("http://localhost:{port}"),
             port,
             database: empty_database(),
@@ -50,7 +50,7 @@ impl Service {
         service
     }
 
-    /// Starts the API, where it was before, and waits until it is ready.
+    /// Starts the API, always at the same address, and waits until it is ready.
     pub(crate) async fn start_api(&mut self) {
         let address = format!("--bind-addr=127.0.0.1:{}", self.port);
         self.api = Some(self.spawn("api", &address, &self.api_flags));
@@ -66,13 +66,13 @@ impl Service {
         self.worker = Some(self.spawn("worker", "--admin-addr=127.0.0.1:0", &self.worker_flags));
     }
 
-    /// The API goes away, in the middle of whatever it does.
+    /// Kills the API, in the middle of whatever it does.
     pub(crate) fn stop_api(&mut self) {
         let mut api = self.api.take().unwrap();
         api.stop_with(Signal::SIGKILL).unwrap();
     }
 
-    /// Jobs stay queued from now on.
+    /// Stops the worker, so that jobs stay queued.
     pub(crate) fn stop_worker(&mut self) {
         self.worker = None;
     }
@@ -100,7 +100,7 @@ impl Service {
         policy.spawn(command).unwrap()
     }
 
-    /// Asks the API behind the page's back.
+    /// Sends a request to the API without the page.
     pub(crate) async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Value {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self
@@ -115,30 +115,57 @@ impl Service {
         serde_json::from_slice(&bytes).unwrap_or(Value::Null)
     }
 
-    /// Adds a todo, and gives its id.
+    /// Adds a todo, and returns its id.
     pub(crate) async fn add(&self, todo: Value) -> i64 {
         self.call("POST", "todos", Some(todo)).await["id"]
             .as_i64()
             .unwrap()
     }
 
-    /// Adds todos of these titles; the last one is the newest.
+    /// Adds todos with these titles, the newest last.
     pub(crate) async fn add_titles(&self, titles: &[&str]) {
         for title in titles {
-            self.add(serde_json::json!({ "title": title })).await;
+            self.add(json!({ "title": title })).await;
         }
     }
 
-    /// All todos, newest first.
+    /// Returns all todos, newest first.
     pub(crate) async fn todos(&self) -> Vec<Value> {
         let todos = self.call("GET", "todos", None).await;
         todos.as_array().unwrap().clone()
     }
 
-    /// The titles of all todos, newest first.
+    /// Returns the titles of all todos, newest first.
     pub(crate) async fn titles(&self) -> Vec<String> {
         let todos = self.todos().await;
         let titles = todos.iter().map(|todo| todo["title"].as_str().unwrap());
         titles.map(ToOwned::to_owned).collect()
+    }
+
+    /// Adds this many todos, `Todo 0` first, and returns their titles.
+    pub(crate) async fn add_numbered(&self, count: usize) -> Vec<String> {
+        let titles: Vec<String> = (0..count).map(|number| format!("Todo {number}")).collect();
+        for title in &titles {
+            self.add(json!({ "title": title })).await;
+        }
+        titles
+    }
+
+    /// Waits until the todos have these titles, newest first.
+    pub(crate) async fn until_titles(&self, titles: &[&str]) {
+        let what = format!("the server has the titles {titles:?}");
+        eventually(&what, async || self.titles().await == titles).await;
+    }
+
+    /// Waits until as many todos as this are completed, and returns all todos, newest first.
+    pub(crate) async fn until_completed(&self, count: usize) -> Vec<Value> {
+        let mut todos = Vec::new();
+        eventually(&format!("{count} todos are completed"), async || {
+            todos = self.todos().await;
+            let completed = todos.iter().filter(|todo| todo["completed"] == true);
+            completed.count() == count
+        })
+        .await;
+        todos
     }
 }
