@@ -16,8 +16,8 @@ use crate::config::Config;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
 
-/// The time limit for one SQL statement, which the database enforces. Regular statements need much less, and a client
-/// waits this long.
+/// The time limit for one SQL statement, which the database enforces. Normal statements need far less, and clients usually
+/// wait longer than this.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state that all requests share.

@@ -1,4 +1,4 @@
-//! The OpenAPI description of responses, where no type of the code describes them already.
+//! OpenAPI descriptions of the responses that no other type describes.
 
 pub(crate) mod problems;
 pub(crate) mod schemas;

@@ -18,8 +18,8 @@ use crate::store::feeds::{self, FeedState, Shown};
 /// How long a program's first request waits for the first calendar.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
 
-/// If todos have changed since the newest calendar was rendered, this creates a job for the next one and does not wait for
-/// it.
+/// The first request for a new feed waits up to 20 seconds for its calendar. Later requests get the newest finished
+/// calendar immediately. If todos have changed since it was rendered, the request also creates a job for the next one.
 #[utoipa::path(
     get,
     path = "/calendar/{token}.ics",

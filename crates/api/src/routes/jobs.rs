@@ -121,7 +121,7 @@ pub(super) async fn create(
             status = 200,
             description = "The status of the job",
             body = JobView,
-            headers(("ETag" = String), ("Retry-After" = u32, description = "When to ask again; absent once the job has ended")),
+            headers(("ETag" = String), ("Retry-After" = u32, description = "Seconds until the next request; absent once the job has ended")),
         ),
         NotModified,
         NotFound,
