@@ -1,4 +1,4 @@
-//! The process's settings.
+//! The settings of the process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,53 +11,54 @@ use shared_model::settings::positive_duration;
 
 use crate::public_url::PublicUrl;
 
-/// The port of the original's clients.
+/// The clients of the original use this port.
 const DEFAULT_BIND_ADDR: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 6400);
 
-/// The HTTP API of TaskOverflow: todos, calendar jobs and their results; and the relay that publishes the jobs.
+/// The HTTP API of TaskOverflow, for todos, calendar jobs and feeds, and the relay that publishes the jobs to the queue
 #[derive(Debug, clap::Parser)]
 #[command(name = "taskoverflow-api", version)]
 pub struct Cli {
     /// The settings.
     #[command(flatten)]
     pub config: Config,
-    /// What to do in place of serving.
+    /// What to do instead of serving requests.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
-/// Does one thing and ends.
+/// A command that ends, instead of serving requests.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
-    /// Ask the API that runs with these settings how it is: exit code 0 when it is alive and ready, else 1
+    /// Check the API that runs with these settings. The exit code is 0 if it is alive and ready, otherwise 1
     Healthcheck,
-    /// Print the API's description (OpenAPI 3.1, as JSON)
+    /// Print the OpenAPI 3.1 description of the API, as JSON
     Openapi,
 }
 
-/// What the API can be told.
+/// All settings of the API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
     /// The address and port to listen on
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_BIND_ADDR)]
     pub bind_addr: SocketAddr,
-    /// Where clients reach the API: http or https, a host, perhaps a port and a path [default: as each request says]
+    /// The base of the URLs in responses: http or https, a host, and optionally a port and a path [default: the address
+    /// that each request used]
     #[arg(long, env, value_name = "URL")]
     pub public_url: Option<PublicUrl>,
-    /// Whether a proxy in front sets X-Forwarded-Proto and X-Forwarded-Host, which are believed then
+    /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host, because a proxy sets them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub trust_proxy: bool,
-    /// How long a job may wait, and how long its result is kept after that; in whole seconds, rounded up
+    /// How long a job may wait, and how long it is kept after its end. Rounded up to whole seconds
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = positive_duration)]
     pub job_expiry: Duration,
-    /// How long a published job may go unclaimed before its message counts as lost and is sent again; doubles each time
+    /// How long a published job may stay unclaimed before it is published again. Doubles each time
     #[arg(long, env, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub republish_after: Duration,
-    /// How often to look for lost messages, overdue jobs and expired results
+    /// How often to look for lost messages, overdue jobs and expired rows
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub sweep_interval: Duration,
-    /// Whether to bring the database's schema up to date at the start; else it is waited for
+    /// Whether to run the database migrations at startup. Without, the process waits until another one has run them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub migrate: bool,
     /// Where the database is.
@@ -72,12 +73,12 @@ pub struct Config {
 }
 
 impl Config {
-    /// What is wrong with the settings together; empty when nothing is.
+    /// Returns what is wrong with settings that are valid one by one. Empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         self.queue.problems()
     }
 
-    /// [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
+    /// Returns [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
     pub fn job_expiry_seconds(&self) -> u32 {
         let whole = self.job_expiry.as_secs();
         let rounded_up = whole + u64::from(self.job_expiry.subsec_nanos() > 0);
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_read_with_and_without_a_value() {
+    fn a_switch_may_have_a_value() {
         assert!(!parse(&[]).trust_proxy);
         assert!(parse(&["--trust-proxy"]).trust_proxy);
         assert!(parse(&["--trust-proxy", "true"]).trust_proxy);
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_contradict_are_named() {
+    fn contradictory_settings_are_reported() {
         let problems = parse(&["--queue-group", "all"]).problems();
         assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
         assert!(parse(&[]).problems().is_empty());

@@ -1,4 +1,4 @@
-//! The API as a process of its own.
+//! The API as a separate process.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -13,7 +13,7 @@ pub struct PublicUrl(String);
 /// A text is not a public URL.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a public URL looks like https://todo.example.org, perhaps with a port and a path; no user, no query"
+    "expected http or https, a host, and optionally a port and a path, as in https://todo.example.org/path"
 )]
 pub struct InvalidPublicUrl;
 
