@@ -1,12 +1,12 @@
-//! Whether a run that is over kept what was promised. Reads the history and the database; changes nothing.
+//! Checks the guarantees after a run, from the history, the database and the dead-letter queue.
 //!
-//! The model is [Jepsen's](https://jepsen.io) total queue: nothing acknowledged is lost, nothing unexpected appears.
+//! The model is [Jepsen's](https://jepsen.io) total queue: nothing acknowledged is lost, and nothing unexpected appears.
 //!
 //! # Layout
-//! - `answers`: what the clients were told (G1, G2, G7)
+//! - `responses`: what the clients were told (G1, G2, G4, G7)
 //! - `changes`: how the jobs changed (G4, G5)
-//! - `calendars`: what was stored (G3)
-//! - [`check`]: all of it, and the dead letters (G8)
+//! - `calendars`: the stored results (G3)
+//! - [`check`]: all of these, the failures (G1) and the dead letters (G8)
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,18 +19,18 @@ use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::message::JobMessage;
 use uuid::Uuid;
 
-use crate::history::{Expected, History};
+use crate::history::Expected;
 use crate::queue::Queue;
 use crate::system::System;
 
-mod answers;
 mod calendars;
 mod changes;
+mod responses;
 
-/// A promise that was not kept.
+/// A guarantee that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Which: G1 to G8.
+    /// The guarantee: G1 to G8.
     pub guarantee: &'static str,
     /// What happened instead.
     pub what: String,
@@ -42,34 +42,34 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a run came to.
+/// The result of the checks.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// Jobs that were promised.
-    pub jobs: usize,
-    /// Jobs by the status that they ended in.
+    /// How many jobs were accepted.
+    pub accepted: usize,
+    /// The number of jobs by status.
     pub ended: BTreeMap<&'static str, usize>,
-    /// Faults by kind.
+    /// The number of injected faults by kind.
     pub faults: BTreeMap<&'static str, usize>,
-    /// Promised jobs that are gone or have not ended.
+    /// Accepted jobs that do not exist or have not ended.
     pub lost: usize,
-    /// Second jobs for one request, second results for one job.
+    /// Second jobs for one key, and second results for one job.
     pub duplicated: usize,
-    /// Jobs that nobody asked for, failures that nothing explains.
+    /// Jobs that no client requested, and unexpected failures.
     pub unexpected: usize,
-    /// Jobs that went back.
+    /// How often the state of a job went back.
     pub regressions: usize,
-    /// The longest that a running job stood still after the last fault before it went on was over, whichever process
-    /// that one struck.
+    /// The longest time that a running job made no progress, counted from the end of the last fault in that time,
+    /// whichever process had it.
     pub longest_recovery: Duration,
-    /// The longest that a running job stood still at all, all the faults meanwhile included.
+    /// The longest time that a running job made no progress, including the time that faults lasted.
     pub longest_standstill: Duration,
-    /// All that was broken.
+    /// Every violation.
     pub violations: Vec<Violation>,
 }
 
 impl Verdict {
-    pub(crate) fn broken(&mut self, guarantee: &'static str, what: impl Into<String>) {
+    pub(crate) fn add_violation(&mut self, guarantee: &'static str, what: impl Into<String>) {
         self.violations.push(Violation {
             guarantee,
             what: what.into(),
@@ -92,11 +92,11 @@ struct JobRow {
 
 type Jobs = HashMap<JobId, JobRow>;
 
-/// Checks a run whose faults are healed and whose queue is drained. `recovery` is the longest that a running job may
-/// stand still once a fault is over.
+/// Checks a run after its faults are healed and its queue is drained. `recovery` is the longest time that a running job
+/// may make no progress after a fault is over.
 ///
 /// # Errors
-/// When the database or the queue can't be read; that is no verdict.
+/// Returns an error if the database or the queue cannot be read.
 pub async fn check(system: &System, recovery: Duration) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::default();
     for fault in system.history.faults() {
@@ -112,7 +112,7 @@ pub async fn check(system: &System, recovery: Duration) -> anyhow::Result<Verdic
     for job in jobs.values() {
         *verdict.ended.entry(job.status.name()).or_default() += 1;
     }
-    answers::check(&system.history, &jobs, &mut verdict);
+    responses::check(&system.history, &jobs, &mut verdict);
     check_failures(&system.history.expected(), &jobs, &mut verdict);
     let changes = system.database.job_changes().await?;
     changes::check(&system.history, &changes, recovery, &mut verdict);
@@ -126,23 +126,23 @@ fn load_jobs(connection: &mut PgConnection) -> anyhow::Result<Vec<JobRow>> {
     Ok(diesel::sql_query(query).load(connection)?)
 }
 
-/// Only what was made to fail has failed; and the queue gave up none but those (G8).
+/// G1: only jobs that were made to fail have failed. G8: SQS dead-lettered only those.
 fn check_failures(expected: &Expected, jobs: &Jobs, verdict: &mut Verdict) {
     for (id, job) in jobs {
         let is_expected = expected.failures.contains(id);
         if job.status == JobStatus::Failure && !is_expected {
             verdict.unexpected += 1;
             let error = &job.error;
-            verdict.broken("G1", format!("{id} failed, and nothing made it: {error:?}"));
+            verdict.add_violation("G1", format!("{id} failed unexpectedly: {error:?}"));
             if error
                 .as_ref()
                 .is_some_and(|error| error.code == ErrorCode::DeadLettered)
             {
-                verdict.broken("G8", format!("{id} is no poison, and the queue gave it up"));
+                verdict.add_violation("G8", format!("{id} is not poison and was dead-lettered"));
             }
         }
         if job.status == JobStatus::Success && is_expected {
-            verdict.broken("G1", format!("{id} was made to fail and succeeded"));
+            verdict.add_violation("G1", format!("{id} was made to fail and succeeded"));
         }
     }
 }
@@ -152,13 +152,13 @@ async fn check_dead_letters(system: &System, verdict: &mut Verdict) -> anyhow::R
         return Ok(());
     };
     let expected = system.history.expected();
-    // a worker that has looked at one which it can't read hides it for minutes
+    // A worker that receives an unreadable message from the dead-letter queue hides it for minutes.
     let hidden = queue.dead_letter_depth().await?.in_flight as usize;
     if hidden > expected.unreadable.len() {
-        verdict.broken(
+        verdict.add_violation(
             "G8",
             format!(
-                "{hidden} messages of the dead-letter queue are hidden; {} can't be read",
+                "{hidden} messages of the dead-letter queue are in flight, but only {} are unreadable",
                 expected.unreadable.len()
             ),
         );
@@ -169,19 +169,11 @@ async fn check_dead_letters(system: &System, verdict: &mut Verdict) -> anyhow::R
             Err(_) => expected.unreadable.contains(&body),
         };
         if !is_poison {
-            verdict.broken(
+            verdict.add_violation(
                 "G8",
-                format!("an innocent message is in the dead-letter queue: {body}"),
+                format!("an unexpected message is in the dead-letter queue: {body}"),
             );
         }
     }
     Ok(())
-}
-
-/// As the client-side part of [`check`] alone, for a run that is still going on.
-pub fn check_answers_so_far(history: &History) -> Vec<Violation> {
-    let mut verdict = Verdict::default();
-    answers::check_server_errors(&history.exchanges(), &mut verdict);
-    answers::check_seen(&history.exchanges(), &mut verdict);
-    verdict.violations
 }

@@ -1,4 +1,4 @@
-//! What the program can do: the soak, and the processes that it and the tests run.
+//! The commands of the program: the soak, and the processes that the soak and the tests start.
 
 use std::process::ExitCode;
 
@@ -12,26 +12,26 @@ use crate::soak::{self, Options};
 #[derive(Debug, Parser)]
 #[command(name = "faults")]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// A command.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Many jobs under a random mix of faults; ends with 1 when a guarantee was broken
+    /// Run many jobs under a random mix of faults; exits with 1 if a guarantee was broken
     Soak(Options),
-    /// The API, as `taskoverflow-api` runs it
+    /// Run the API, as `taskoverflow-api` does
     #[command(hide = true)]
     Api(Box<api::Config>),
-    /// The worker, as `taskoverflow-worker` runs it, but for todos whose titles say that they spoil a render
+    /// Run the worker, as `taskoverflow-worker` does, except that poisoned todos break a render
     #[command(hide = true)]
     Worker(Box<worker::config::Config>),
-    /// What a person does about failed jobs, as `taskoverflow-worker` does it
+    /// Run an operator's command on failed jobs, as `taskoverflow-worker` does
     #[command(hide = true)]
     Operate {
-        /// What to do about them.
+        /// The command.
         #[command(subcommand)]
         operation: Operation,
         /// The worker's settings.
@@ -48,7 +48,7 @@ impl Command {
                 Ok(true) => ExitCode::SUCCESS,
                 Ok(false) => ExitCode::FAILURE,
                 Err(error) => {
-                    eprintln!("the soak could not be carried out: {error:#}");
+                    eprintln!("the soak could not be completed: {error:#}");
                     ExitCode::FAILURE
                 }
             },
@@ -59,7 +59,7 @@ impl Command {
     }
 }
 
-/// Whether every guarantee was kept.
+/// Runs a soak and prints its table. Returns whether every guarantee was kept.
 fn soak(options: &Options) -> anyhow::Result<bool> {
     let executable = std::env::current_exe()?;
     let runtime = tokio::runtime::Runtime::new()?;

@@ -1,4 +1,4 @@
-//! A client of the API that writes down what it was told.
+//! A client of the API that records every exchange in the history.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use shared_model::job::{JobId, JobStatus};
 
-use crate::history::{Exchange, History, Seen, Told};
+use crate::history::{Exchange, History, Outcome, SeenJob};
 
-/// How long a client waits for an answer.
+/// How long the client waits for a response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client of one API process.
@@ -23,33 +23,33 @@ pub struct Client {
     url: String,
 }
 
-/// An answer, whatever its status.
+/// A response of any status.
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// Its status.
+pub struct Response {
+    /// The status.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// The body as JSON; null when it is none.
+impl Response {
+    /// Returns the body as JSON, or null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// A header's text.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    fn seen(&self) -> Option<Seen> {
+    fn job(&self) -> Option<SeenJob> {
         let body = self.json();
         let text = |member| body.get(member).and_then(Value::as_str);
         let etag = self.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
-        Some(Seen {
+        Some(SeenJob {
             id: JobId(text("task_id")?.parse().ok()?),
             status: text("task_status")?.parse().ok()?,
             version: etag.and_then(|etag| etag.trim_matches('"').parse().ok()),
@@ -58,10 +58,10 @@ impl Answer {
 }
 
 impl Client {
-    /// A client of the API at `url`, as `http://127.0.0.1:6400`.
+    /// Creates a client of the API at `url`, such as `http://127.0.0.1:6400`.
     ///
     /// # Errors
-    /// When no client can be made.
+    /// Returns an error if the HTTP client cannot be created.
     pub fn new(url: String, history: Arc<History>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
@@ -70,17 +70,17 @@ impl Client {
         Ok(Self { http, history, url })
     }
 
-    /// A request below `/api/v1`, to be filled further and sent with [`send`](Self::send).
+    /// Starts a request to a path below `/api/v1`. [`send`](Self::send) sends it.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http
             .request(method, format!("{}/api/v1{path}", self.url))
     }
 
-    /// Sends a request and writes down what came of it.
+    /// Sends a request and records its outcome.
     ///
     /// # Errors
-    /// When there is no answer, or not a whole one.
-    pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Answer> {
+    /// Returns an error if no complete response arrives.
+    pub async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let request = request.build()?;
         let (method, path) = (
             request.method().to_string(),
@@ -89,24 +89,24 @@ impl Client {
         let key = request.headers().get("idempotency-key");
         let key = key.and_then(|key| Some(key.to_str().ok()?.to_owned()));
         let began = Instant::now();
-        let outcome = async {
-            let answer = self.http.execute(request).await?;
-            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-            let body = answer.bytes().await?.to_vec();
-            anyhow::Ok(Answer {
+        let received = async {
+            let response = self.http.execute(request).await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = response.bytes().await?.to_vec();
+            anyhow::Ok(Response {
                 status,
                 headers,
                 body,
             })
         }
         .await;
-        let told = match &outcome {
-            Ok(answer) => Told::Answer {
-                status: answer.status,
-                retry_after: answer.headers.contains_key(RETRY_AFTER),
-                job: answer.seen(),
+        let outcome = match &received {
+            Ok(response) => Outcome::Response {
+                status: response.status,
+                retry_after: response.headers.contains_key(RETRY_AFTER),
+                job: response.job(),
             },
-            Err(error) => Told::Nothing(format!("{error:#}")),
+            Err(error) => Outcome::NoResponse(format!("{error:#}")),
         };
         self.history.record(Exchange {
             began,
@@ -114,107 +114,95 @@ impl Client {
             method,
             path,
             key,
-            told,
+            outcome,
         });
-        outcome
+        received
     }
 
-    /// Stores a todo and gives its id.
+    /// Requests a calendar of all todos.
     ///
     /// # Errors
-    /// When it is not stored.
-    pub async fn add_todo(&self, todo: &Value) -> anyhow::Result<i64> {
-        let answer = self
-            .send(self.request(Method::POST, "/todos").json(todo))
-            .await?;
-        let id = answer.json().get("id").and_then(Value::as_i64);
-        id.with_context(|| format!("no todo was made: {answer:?}"))
+    /// Returns an error if no job is accepted.
+    pub async fn submit(&self) -> anyhow::Result<JobId> {
+        self.submit_with(&json!({})).await
     }
 
-    /// Asks for a calendar of all todos.
+    /// Requests a calendar with options.
     ///
     /// # Errors
-    /// When no job is promised.
-    pub async fn ask(&self) -> anyhow::Result<JobId> {
-        self.ask_for(&json!({})).await
+    /// Returns an error if no job is accepted.
+    pub async fn submit_with(&self, options: &Value) -> anyhow::Result<JobId> {
+        accepted_job(&self.try_submit(options).await?)
     }
 
-    /// Asks for a calendar.
+    /// Requests a calendar and returns the response, whatever its status.
     ///
     /// # Errors
-    /// When no job is promised.
-    pub async fn ask_for(&self, wanted: &Value) -> anyhow::Result<JobId> {
-        promised(&self.ask_for_any(wanted).await?)
-    }
-
-    /// Asks for a calendar; any answer will do.
-    ///
-    /// # Errors
-    /// When there is no answer.
-    pub async fn ask_for_any(&self, wanted: &Value) -> anyhow::Result<Answer> {
-        self.send(self.request(Method::POST, "/todos/ical").json(wanted))
+    /// Returns an error if there is no response.
+    pub async fn try_submit(&self, options: &Value) -> anyhow::Result<Response> {
+        self.send(self.request(Method::POST, "/todos/ical").json(options))
             .await
     }
 
-    /// Asks under a name for the request; who asks again under it gets the same job.
+    /// Requests a calendar with an `Idempotency-Key`: a second request with the same key gets the same job.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn ask_once(&self, key: &str, wanted: &Value) -> anyhow::Result<Answer> {
-        let request = self.request(Method::POST, "/todos/ical").json(wanted);
+    /// Returns an error if there is no response.
+    pub async fn submit_with_key(&self, key: &str, options: &Value) -> anyhow::Result<Response> {
+        let request = self.request(Method::POST, "/todos/ical").json(options);
         self.send(request.header("Idempotency-Key", key)).await
     }
 
-    /// Asks for so many calendars of all todos.
+    /// Requests `count` calendars of all todos.
     ///
     /// # Errors
-    /// When a job is not promised.
-    pub async fn ask_many(&self, count: usize) -> anyhow::Result<Vec<JobId>> {
+    /// Returns an error if a job is not accepted.
+    pub async fn submit_many(&self, count: usize) -> anyhow::Result<Vec<JobId>> {
         let mut ids = Vec::new();
         for _ in 0..count {
-            ids.push(self.ask().await?);
+            ids.push(self.submit().await?);
         }
         Ok(ids)
     }
 
-    /// Asks how a job stands.
+    /// Requests the status of a job.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn status(&self, id: JobId) -> anyhow::Result<Answer> {
+    /// Returns an error if there is no response.
+    pub async fn status(&self, id: JobId) -> anyhow::Result<Response> {
         self.send(self.request(Method::GET, &format!("/todos/ical/{id}/status")))
             .await
     }
 
-    /// Asks for a job's calendar.
+    /// Requests the calendar of a job.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn result(&self, id: JobId) -> anyhow::Result<Answer> {
+    /// Returns an error if there is no response.
+    pub async fn result(&self, id: JobId) -> anyhow::Result<Response> {
         self.send(self.request(Method::GET, &format!("/todos/ical/{id}/result")))
             .await
     }
 
-    /// Asks to cancel a job.
+    /// Cancels a job.
     ///
     /// # Errors
-    /// When there is no answer.
-    pub async fn cancel(&self, id: JobId) -> anyhow::Result<Answer> {
+    /// Returns an error if there is no response.
+    pub async fn cancel(&self, id: JobId) -> anyhow::Result<Response> {
         self.send(self.request(Method::DELETE, &format!("/todos/ical/{id}")))
             .await
     }
 
-    /// Asks until the job stands as wanted.
+    /// Polls a job until it has a status.
     ///
     /// # Errors
-    /// When it does not in time.
-    pub async fn wait_for(&self, id: JobId, wanted: JobStatus) -> anyhow::Result<()> {
-        within(TIMEOUT, &format!("{id} is {wanted}"), async || {
-            let answer = self.status(id).await?;
-            match answer.seen() {
-                Some(seen) if seen.status == wanted => Ok(Some(())),
-                Some(seen) if seen.status.is_terminal() => {
-                    bail!("{id} ended in {}: {}", seen.status, answer.json())
+    /// Returns an error if the job does not get the status in time, or ends in another.
+    pub async fn wait_for(&self, id: JobId, status: JobStatus) -> anyhow::Result<()> {
+        within(TIMEOUT, &format!("{id} is {status}"), async || {
+            let response = self.status(id).await?;
+            match response.job() {
+                Some(job) if job.status == status => Ok(Some(())),
+                Some(job) if job.status.is_terminal() => {
+                    bail!("{id} ended in {}: {}", job.status, response.json())
                 }
                 _ => Ok(None),
             }
@@ -223,15 +211,17 @@ impl Client {
     }
 }
 
-/// The job that an answer promises.
+/// Returns the job that a response accepts.
 ///
 /// # Errors
-/// When it promises none.
-pub fn promised(answer: &Answer) -> anyhow::Result<JobId> {
-    let seen = answer.seen().filter(|_| matches!(answer.status, 200 | 202));
-    let seen = seen.with_context(|| {
-        let body = String::from_utf8_lossy(&answer.body);
-        format!("no job was promised: {} {body}", answer.status)
+/// Returns an error if the response accepts none.
+pub fn accepted_job(response: &Response) -> anyhow::Result<JobId> {
+    let job = response
+        .job()
+        .filter(|_| matches!(response.status, 200 | 202));
+    let job = job.with_context(|| {
+        let body = String::from_utf8_lossy(&response.body);
+        format!("no job was accepted: {} {body}", response.status)
     })?;
-    Ok(seen.id)
+    Ok(job.id)
 }

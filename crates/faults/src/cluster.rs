@@ -1,4 +1,4 @@
-//! A Postgres of a run's own, to be stopped and started again.
+//! A private PostgreSQL cluster that a run can stop and start again.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -8,31 +8,31 @@ use tempfile::TempDir;
 
 use crate::database::prepare;
 
-/// Nobody pulls the plug of this machine, so nothing waits for the disk. What is committed has left the server's process
-/// all the same, so that its crash loses nothing.
+/// The machine itself does not crash, so writes need not reach the disk. A commit still leaves the server's process, so a
+/// crash of the server loses nothing.
 const OPTIONS: [(&str, &str); 3] = [
     ("fsync", "off"),
     ("full_page_writes", "off"),
     ("max_connections", "200"),
 ];
 
-/// A server that loses nothing it has promised when it crashes. Its functions block.
+/// A server whose crash loses no committed transaction. The functions block.
 #[derive(Debug)]
 pub struct DurableCluster {
-    // before the folder, which it writes to
+    // Declared before the folder, because the server writes to it until it is dropped.
     cluster: Cluster,
     _folder: TempDir,
 }
 
 impl DurableCluster {
-    /// Starts one with a prepared database.
+    /// Starts a server with a prepared database.
     ///
     /// # Errors
-    /// When PostgreSQL is not installed or does not start.
+    /// Returns an error if PostgreSQL is not installed or does not start.
     pub fn start() -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("faults-")
-            // the unprivileged user who runs the server has to enter it
+            // The unprivileged user who runs the server has to enter the folder.
             .permissions(Permissions::from_mode(0o755))
             .tempdir()?;
         let cluster = Cluster::start(folder.path(), &OPTIONS)?;
@@ -43,7 +43,7 @@ impl DurableCluster {
         })
     }
 
-    /// Where its prepared database is.
+    /// Returns the URL of the prepared database.
     pub fn url(&self) -> String {
         self.cluster.url()
     }
@@ -51,16 +51,16 @@ impl DurableCluster {
     /// Stops the server as a crash would, and starts it again.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the server does not start.
     pub fn crash(&mut self) -> anyhow::Result<()> {
         self.cluster.stop_immediately()?;
         Ok(self.cluster.start_again()?)
     }
 
-    /// Stops the server in good order, and starts it again.
+    /// Shuts the server down cleanly, and starts it again.
     ///
     /// # Errors
-    /// When it does not start.
+    /// Returns an error if the server does not start.
     pub fn restart(&mut self) -> anyhow::Result<()> {
         Ok(self.cluster.restart()?)
     }

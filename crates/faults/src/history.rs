@@ -1,4 +1,4 @@
-//! What the clients asked and what they were told.
+//! The history of a run: every request with its outcome, every injected fault, and what the run expects to fail.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,99 +6,94 @@ use std::time::{Instant, SystemTime};
 
 use shared_model::job::{JobId, JobStatus};
 
-/// One request and its answer.
+/// One request and its outcome.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// When it was sent.
+    /// When the request was sent.
     pub began: Instant,
-    /// When it was answered or given up.
+    /// When the response arrived, or the client gave up.
     pub ended: Instant,
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Its path and query.
+    /// The path, without the query.
     pub path: String,
-    /// Its `Idempotency-Key`.
+    /// The `Idempotency-Key`, if the request had one.
     pub key: Option<String>,
-    /// What came of it.
-    pub told: Told,
+    /// The outcome.
+    pub outcome: Outcome,
 }
 
 impl Exchange {
-    /// Whether it asked for a new job.
-    pub fn asks_for_a_job(&self) -> bool {
-        self.method == "POST"
-            && self
-                .path
-                .split('?')
-                .next()
-                .is_some_and(|path| path.ends_with("/todos/ical"))
+    /// Returns whether the request was for a new job.
+    pub fn requests_job(&self) -> bool {
+        self.method == "POST" && self.path.ends_with("/todos/ical")
     }
 
-    /// The job that it was promised.
+    /// Returns the job that the API accepted, if it accepted one.
     pub fn accepted(&self) -> Option<JobId> {
-        match &self.told {
-            Told::Answer {
+        match &self.outcome {
+            Outcome::Response {
                 status: 200 | 202,
                 job: Some(job),
                 ..
-            } if self.asks_for_a_job() => Some(job.id),
+            } if self.requests_job() => Some(job.id),
             _ => None,
         }
     }
 }
 
-/// What a client was told.
+/// The outcome of a request, as the client knows it.
 #[derive(Debug, Clone)]
-pub enum Told {
-    /// An answer.
-    Answer {
-        /// Its status.
+pub enum Outcome {
+    /// A complete response.
+    Response {
+        /// The status.
         status: u16,
-        /// Whether it says when to try again.
+        /// Whether it has a `Retry-After` header.
         retry_after: bool,
-        /// The job that it speaks of.
-        job: Option<Seen>,
+        /// The job that the body describes, if any.
+        job: Option<SeenJob>,
     },
-    /// None; why is the client's guess.
-    Nothing(String),
+    /// No complete response, with the error of the client.
+    NoResponse(String),
 }
 
-/// A job as a client saw it.
+/// The state of a job in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Which one.
+pub struct SeenJob {
+    /// The job.
     pub id: JobId,
-    /// Where it stood.
+    /// Its status.
     pub status: JobStatus,
-    /// Its version, where the answer names it.
+    /// Its version, if the response contains it.
     pub version: Option<i64>,
 }
 
-/// A fault that was injected, by the wall clock, which the database on this machine shares.
+/// A fault that was injected. The times are those of the wall clock, which the database on this machine shares.
 #[derive(Debug, Clone)]
-pub struct Injected {
-    /// Its kind, as the table names it.
+pub struct InjectedFault {
+    /// The kind, as the soak's table names it.
     pub kind: &'static str,
-    /// When it began.
+    /// When the fault began.
     pub began: SystemTime,
-    /// When it was over.
+    /// When the fault was over.
     pub healed: SystemTime,
 }
 
-/// Everything that happened in a run, as the outside knows it.
+/// Everything that happened in a run, seen from outside the processes.
 #[derive(Debug, Default)]
 pub struct History {
     exchanges: Mutex<Vec<Exchange>>,
-    faults: Mutex<Vec<Injected>>,
+    faults: Mutex<Vec<InjectedFault>>,
     expected: Mutex<Expected>,
 }
 
-/// What the run itself provoked and therefore does not count as broken.
+/// The failures that the run itself causes. The checks do not report them.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
-    /// Jobs that were made to fail.
+    /// Jobs that are made to fail.
     pub failures: HashSet<JobId>,
-    /// Bodies that were put into the queue and can't be read.
+    /// Unreadable bodies that the run sends to the queue.
     pub unreadable: HashSet<String>,
 }
 
@@ -109,40 +104,40 @@ impl History {
     }
 
     /// Adds a fault that lasted from `began` until now.
-    pub fn injected(&self, kind: &'static str, began: SystemTime) {
-        lock(&self.faults).push(Injected {
+    pub fn record_fault(&self, kind: &'static str, began: SystemTime) {
+        lock(&self.faults).push(InjectedFault {
             kind,
             began,
             healed: SystemTime::now(),
         });
     }
 
-    /// Notes a job that is made to fail.
+    /// Notes that a job is made to fail.
     pub fn expect_failure(&self, id: JobId) {
         lock(&self.expected).failures.insert(id);
     }
 
-    /// Notes a body that is put into the queue and can't be read.
+    /// Notes that an unreadable body is sent to the queue.
     pub fn expect_unreadable(&self, body: &str) {
         lock(&self.expected).unreadable.insert(body.to_owned());
     }
 
-    /// Every exchange so far.
+    /// Returns every exchange so far.
     pub fn exchanges(&self) -> Vec<Exchange> {
         lock(&self.exchanges).clone()
     }
 
-    /// Every fault so far.
-    pub fn faults(&self) -> Vec<Injected> {
+    /// Returns every injected fault so far.
+    pub fn faults(&self) -> Vec<InjectedFault> {
         lock(&self.faults).clone()
     }
 
-    /// What was provoked so far.
+    /// Returns the failures that are expected so far.
     pub fn expected(&self) -> Expected {
         lock(&self.expected).clone()
     }
 
-    /// The jobs that were promised, each once.
+    /// Returns the jobs that were accepted so far.
     pub fn accepted(&self) -> HashSet<JobId> {
         lock(&self.exchanges)
             .iter()

@@ -1,15 +1,15 @@
-//! The fault suite: the real processes under every fault that they were built to survive, and the checks that they did.
+//! The fault suite: runs the real processes, injects faults, and checks that every guarantee is kept.
 //!
 //! # Layout
-//! - [`cli`]: what the program can do
-//! - [`system`], [`process`]: a database, a queue, APIs and workers, each process with its own way to both
-//! - [`database`], [`cluster`], [`queue`]: the same, past every fault
-//! - [`sqs_proxy`], [`tcp_proxy`], [`poison`]: what goes wrong
-//! - [`client`], [`history`]: what clients ask and are told
+//! - [`cli`]: the commands of the program
+//! - [`client`], [`history`]: requests, and the record of their outcomes and of the injected faults
+//! - [`system`], [`process`]: the system under test; each process reaches the database and SQS through its own proxies
+//! - [`database`], [`cluster`], [`queue`]: direct access to the database and the queue, without a proxy
+//! - [`sqs_proxy`], [`tcp_proxy`], [`poison`]: the faults
 //! - [`supervisor`], [`soak`]: many jobs under a random mix of faults
-//! - [`check`]: whether the guarantees G1 to G8 were kept
+//! - [`check`]: the checks of the guarantees G1 to G8
 //!
-//! Nothing here is part of the service, and no check is ever loosened to make a run pass.
+//! This crate is never part of the service, and a check is never relaxed to make a run pass.
 
 pub mod check;
 pub mod cli;

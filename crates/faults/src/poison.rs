@@ -1,5 +1,5 @@
-//! Todos that make the render of a calendar go wrong, as their titles say. The one thing in which the worker of a fault
-//! run differs from the real one.
+//! Poison: todos whose titles make the render of a calendar fail. This is the only difference between the worker of a
+//! fault run and the real one.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use shared_model::schema::todos;
 use worker::in_flight::RenderControl;
 use worker::render::RenderError;
 
-/// What a poisoned todo does to the render of each calendar that it goes into.
+/// What a poisoned todo does to the render of every calendar that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Poison {
-    /// Holds the render until the todo is renamed; ends it at once when the worker wants that.
+    /// Blocks the render until the todo is renamed. The render still ends immediately if the worker stops it.
     Wait,
     /// Panics.
     Panic,
-    /// Ends the whole process.
+    /// Aborts the process.
     Abort,
-    /// Takes memory until there is no more.
+    /// Allocates memory until none is left.
     Memory,
-    /// Never comes to an end, and looks at nothing.
+    /// Never ends, and ignores the worker's request to stop.
     Loop,
 }
 
-/// How often a waiting render looks at its todo.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// What a process may still take when its memory runs out, so that the machine's does not.
+/// How often a blocked render looks for its todo.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How much memory the process may use, so that it runs out before the machine does.
 const MEMORY_LIMIT: u64 = 1024 * 1024 * 1024;
 
 impl Poison {
@@ -42,7 +42,7 @@ impl Poison {
         Self::Loop,
     ];
 
-    /// The title of such a todo.
+    /// Returns the title of a todo with this poison.
     pub fn title(self) -> &'static str {
         match self {
             Self::Wait => "fault: wait",
@@ -54,14 +54,14 @@ impl Poison {
     }
 }
 
-/// As [`worker::render::render`], after what the job's todos do to it. Of several poisoned todos the one with the latest
-/// deadline counts, so that jobs with different windows have different fates.
+/// Does what [`worker::render::render`] does, unless one of the job's todos is poisoned. Of several poisoned todos, the one
+/// with the latest deadline counts, so a job can choose its poison with its window.
 ///
 /// # Errors
-/// As [`worker::render::render`].
+/// Returns the errors of [`worker::render::render`].
 ///
 /// # Panics
-/// When a todo says so.
+/// Panics if the poison is [`Poison::Panic`].
 pub fn render(
     connection: &mut PgConnection,
     request: &CalendarRequest,
@@ -72,8 +72,8 @@ pub fn render(
         match poison {
             Poison::Wait if control.is_stopped() => return Err(RenderError::Stopped),
             Poison::Wait => pause(),
-            #[expect(clippy::panic, reason = "on purpose")]
-            Poison::Panic => panic!("a todo says so"),
+            #[expect(clippy::panic, reason = "the poison is a panic")]
+            Poison::Panic => panic!("injected by a poisoned todo"),
             Poison::Abort => std::process::abort(),
             Poison::Memory => exhaust_memory(),
             Poison::Loop => loop {
@@ -109,16 +109,16 @@ fn find(
     reason = "a render runs on a thread that may block"
 )]
 fn pause() {
-    std::thread::sleep(LOOK_INTERVAL);
+    std::thread::sleep(POLL_INTERVAL);
 }
 
 fn exhaust_memory() -> ! {
     if setrlimit(Resource::RLIMIT_AS, MEMORY_LIMIT, MEMORY_LIMIT).is_err() {
-        // without a limit of its own the process would take the machine's memory
+        // Without a limit the process would exhaust the memory of the machine.
         std::process::abort();
     }
-    let mut taken: Vec<Vec<u8>> = Vec::new();
+    let mut allocated: Vec<Vec<u8>> = Vec::new();
     loop {
-        taken.push(vec![1; 1024 * 1024]);
+        allocated.push(vec![1; 1024 * 1024]);
     }
 }

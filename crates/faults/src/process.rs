@@ -1,4 +1,4 @@
-//! An API or a worker as a process of its own, with its own way to the database and to SQS.
+//! An API or a worker process, with its own proxies to the database and to SQS.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -16,20 +16,20 @@ use serde_json::Value;
 use crate::sqs_proxy::SqsProxy;
 use crate::tcp_proxy::TcpProxy;
 
-/// Lines of the log that a failed test shows.
+/// How many lines of the log a failed test prints.
 const SHOWN: usize = 25;
 
-/// Which half of the service.
+/// The kind of process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Takes requests, and publishes jobs.
+    /// Accepts jobs and publishes them.
     Api,
-    /// Takes jobs.
+    /// Runs jobs.
     Worker,
 }
 
 impl Role {
-    /// The subcommand of our own binary that is this process.
+    /// Returns the subcommand of this program that runs this kind of process.
     pub fn subcommand(self) -> &'static str {
         match self {
             Self::Api => "api",
@@ -38,23 +38,23 @@ impl Role {
     }
 }
 
-/// A running process. Killed when dropped; does not outlive us, however we end.
+/// A running process. It is killed when dropped, and when this process ends, however it ends.
 #[derive(Debug)]
 pub struct Process {
     role: Role,
     child: Mutex<ChildGuard>,
     log: Arc<Mutex<Vec<String>>>,
-    /// Its way to the database.
+    /// The proxy before the database.
     pub database: TcpProxy,
-    /// Its way to SQS.
+    /// The proxy before SQS, if the queue is an SQS queue.
     pub sqs: Option<SqsProxy>,
 }
 
 impl Process {
-    /// Starts `executable` with nothing but these settings in its environment.
+    /// Starts `executable` with only these settings in its environment.
     ///
     /// # Errors
-    /// When no process can be started.
+    /// Returns an error if the process cannot be started.
     pub fn start(
         executable: &Path,
         role: Role,
@@ -92,58 +92,58 @@ impl Process {
         })
     }
 
-    /// Which half it is.
+    /// Returns the kind of process.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Its way to SQS.
+    /// Returns the proxy before SQS.
     ///
     /// # Errors
-    /// When its queue is another one.
+    /// Returns an error if the queue is not an SQS queue.
     pub fn sqs(&self) -> anyhow::Result<&SqsProxy> {
-        self.sqs.as_ref().context("this process has no SQS queue")
+        self.sqs.as_ref().context("this process does not use SQS")
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         lock(&self.child).pid()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the process.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Returns an error if the system refuses the signal.
     pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         Ok(lock(&self.child).signal(signal)?)
     }
 
-    /// Kills it, and waits until it is gone.
+    /// Kills the process, and waits until it has ended.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Returns an error if the system refuses the signal.
     pub async fn kill(&self) -> anyhow::Result<()> {
         self.signal(Signal::SIGKILL)?;
         self.wait(TIMEOUT).await.map(drop)
     }
 
-    /// How it ended, if it has.
+    /// Returns the exit status, or `None` while the process runs.
     ///
     /// # Errors
-    /// When the system can't tell.
+    /// Returns an error if the system cannot report the status.
     pub fn ended(&self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(lock(&self.child).try_wait()?)
     }
 
-    /// Waits for its end.
+    /// Waits until the process has ended, and returns its exit status.
     ///
     /// # Errors
-    /// When it does not end in time.
-    pub async fn wait(&self, bound: Duration) -> anyhow::Result<ExitStatus> {
-        within(bound, "the process ends", async || self.ended()).await
+    /// Returns an error if it does not end within `timeout`.
+    pub async fn wait(&self, timeout: Duration) -> anyhow::Result<ExitStatus> {
+        within(timeout, "the process has ended", async || self.ended()).await
     }
 
-    /// Lets everything through to the database and to SQS.
+    /// Heals both proxies, so that they forward everything again.
     pub fn heal(&self) {
         self.database.heal();
         if let Some(sqs) = &self.sqs {
@@ -151,7 +151,7 @@ impl Process {
         }
     }
 
-    /// The lines of its log that have this text.
+    /// Returns the lines of the log that contain `text`.
     pub fn logged(&self, text: &str) -> Vec<String> {
         let log = lock(&self.log);
         log.iter()
@@ -160,17 +160,17 @@ impl Process {
             .collect()
     }
 
-    /// Waits for a line of its log.
+    /// Waits for a line of the log that contains `text`, and returns it as JSON.
     ///
     /// # Errors
-    /// When there is none in time.
+    /// Returns an error if there is no such line in time, or if the process ends first.
     pub async fn wait_for_log(&self, text: &str) -> anyhow::Result<Value> {
-        let line = within(TIMEOUT, &format!("the log has {text:?}"), async || {
+        let line = within(TIMEOUT, &format!("the log contains {text:?}"), async || {
             if let Some(line) = self.logged(text).pop() {
                 return Ok(Some(line));
             }
             if let Some(status) = self.ended()? {
-                bail!("the process ended with {status} and never said {text:?}");
+                bail!("the process ended with {status} before it logged {text:?}");
             }
             Ok(None)
         })
@@ -178,10 +178,10 @@ impl Process {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Where it listens.
+    /// Waits until the process listens, and returns its URL.
     ///
     /// # Errors
-    /// When it does not in time.
+    /// Returns an error if it does not listen in time.
     pub async fn url(&self) -> anyhow::Result<String> {
         let line = self.wait_for_log(r#""listening""#).await?;
         let address: SocketAddr = line
@@ -192,10 +192,10 @@ impl Process {
         Ok(format!("http://{address}"))
     }
 
-    /// The sum of a counter's values over all labels; 0 when it was never counted.
+    /// Returns the value of a counter, summed over all labels. It is 0 if nothing was counted.
     ///
     /// # Errors
-    /// When the process does not answer.
+    /// Returns an error if the process does not return its metrics.
     pub async fn counter(&self, name: &str) -> anyhow::Result<u64> {
         let metrics = reqwest::get(format!("{}/metrics", self.url().await?))
             .await?
@@ -203,8 +203,8 @@ impl Process {
             .await?;
         let value = |line: &str| -> Option<u64> {
             let rest = line.strip_prefix(name)?;
-            let is_it = rest.starts_with([' ', '{']);
-            is_it.then(|| rest.rsplit(' ').next()?.parse().ok())?
+            let is_whole_name = rest.starts_with([' ', '{']);
+            is_whole_name.then(|| rest.rsplit(' ').next()?.parse().ok())?
         };
         Ok(metrics.lines().filter_map(value).sum())
     }

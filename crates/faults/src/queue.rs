@@ -1,4 +1,4 @@
-//! The run's queue, past every fault.
+//! The queue of a run, reached without passing through a fault proxy.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use local_services::sqs::LocalSqs;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
-/// Receives before SQS moves a message to the dead-letter queue: well above the attempts at a job.
+/// How often SQS delivers a message before it moves it to the dead-letter queue: well above the attempts of a job.
 const MAX_RECEIVE_COUNT: u32 = 20;
 
-/// Which queue a run is over.
+/// The kind of queue that a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum QueueKind {
-    /// The jobs' own table.
+    /// The table of the jobs in PostgreSQL.
     #[value(name = "postgres:")]
     Postgres,
-    /// A standard queue.
+    /// An SQS standard queue.
     Sqs,
-    /// A FIFO queue.
+    /// An SQS FIFO queue.
     SqsFifo,
 }
 
-/// A queue that nobody else uses.
+/// A queue that no other run uses.
 #[derive(Debug, Clone)]
 pub enum Queue {
-    /// The jobs' own table.
+    /// The table of the jobs in PostgreSQL.
     Postgres,
-    /// One of the local SQS.
+    /// A queue of the local SQS.
     Sqs(SqsQueue),
 }
 
@@ -41,18 +41,18 @@ pub struct SqsQueue {
 }
 
 impl Queue {
-    /// Makes a queue. Blocks while the local SQS starts.
+    /// Creates a queue. Blocks while the local SQS starts.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if the queue cannot be created.
     pub fn create(kind: QueueKind) -> anyhow::Result<Self> {
         Self::create_with(kind, MAX_RECEIVE_COUNT)
     }
 
-    /// Makes a queue that gives messages up after so many receives.
+    /// Creates a queue whose messages move to its dead-letter queue after `max_receive_count` receives.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// Returns an error if the queue cannot be created.
     pub fn create_with(kind: QueueKind, max_receive_count: u32) -> anyhow::Result<Self> {
         let suffix = match kind {
             QueueKind::Postgres => return Ok(Self::Postgres),
@@ -70,7 +70,7 @@ impl Queue {
         Ok(Self::Sqs(SqsQueue { url, dead_letters }))
     }
 
-    /// As `QUEUE_URL` names it.
+    /// Returns the value of `QUEUE_URL` for this queue.
     pub fn url(&self) -> &str {
         match self {
             Self::Postgres => "postgres:",
@@ -78,10 +78,10 @@ impl Queue {
         }
     }
 
-    /// The SQS queue.
+    /// Returns the SQS queue.
     ///
     /// # Errors
-    /// When it is none.
+    /// Returns an error if the run uses PostgreSQL as its queue.
     pub fn sqs(&self) -> anyhow::Result<&SqsQueue> {
         match self {
             Self::Postgres => anyhow::bail!("this run has no SQS queue"),
@@ -91,28 +91,28 @@ impl Queue {
 }
 
 impl SqsQueue {
-    /// Sends a body as it is.
+    /// Sends a body unchanged.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn send(&self, body: &str) -> anyhow::Result<()> {
         let message = json!({ "QueueUrl": self.url, "MessageBody": body });
         self.call("SendMessage", message).await.map(drop)
     }
 
-    /// Puts a body into the dead-letter queue.
+    /// Sends a body to the dead-letter queue.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn send_to_dead_letters(&self, body: &str) -> anyhow::Result<()> {
         let message = json!({ "QueueUrl": self.dead_letters, "MessageBody": body });
         self.call("SendMessage", message).await.map(drop)
     }
 
-    /// Sends a body to a group of a FIFO queue, and gives SQS's name for the message.
+    /// Sends a body to a group of a FIFO queue, and returns SQS's id of the message.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn send_to_group(&self, body: &str, group: &str) -> anyhow::Result<String> {
         let message = json!({
             "QueueUrl": self.url, "MessageBody": body, "MessageGroupId": group,
@@ -120,13 +120,14 @@ impl SqsQueue {
         });
         let answer = self.call("SendMessage", message).await?;
         let id = answer.get("MessageId").and_then(Value::as_str);
-        id.map(str::to_owned).context("SQS names no message")
+        id.map(str::to_owned)
+            .context("the answer of SQS has no MessageId")
     }
 
-    /// Receives a message and deletes it, as somebody might by mistake.
+    /// Receives a message and deletes it without doing its job.
     ///
     /// # Errors
-    /// When SQS refuses, or the queue is empty.
+    /// Returns an error if SQS refuses, or if the queue is empty.
     pub async fn delete_one(&self) -> anyhow::Result<()> {
         let answer = self
             .call("ReceiveMessage", json!({ "QueueUrl": self.url }))
@@ -140,25 +141,25 @@ impl SqsQueue {
     /// Deletes every message.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn purge(&self) -> anyhow::Result<()> {
         self.call("PurgeQueue", json!({ "QueueUrl": self.url }))
             .await
             .map(drop)
     }
 
-    /// How many messages wait, and how many some worker has.
+    /// Returns the depth of the queue.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn depth(&self) -> anyhow::Result<Depth> {
         Self::depth_of(self.url.clone()).await
     }
 
-    /// The same for the dead-letter queue.
+    /// Returns the depth of the dead-letter queue.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn dead_letter_depth(&self) -> anyhow::Result<Depth> {
         Self::depth_of(self.dead_letters.clone()).await
     }
@@ -168,10 +169,10 @@ impl SqsQueue {
         Ok(Depth::of(&attributes))
     }
 
-    /// Takes every body out of the dead-letter queue.
+    /// Receives every message from the dead-letter queue and returns the bodies.
     ///
     /// # Errors
-    /// When SQS refuses.
+    /// Returns an error if SQS refuses.
     pub async fn take_dead_letters(&self) -> anyhow::Result<Vec<String>> {
         let mut bodies = Vec::new();
         loop {
@@ -192,12 +193,12 @@ impl SqsQueue {
     }
 }
 
-/// How full a queue is.
+/// The number of messages in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages that wait for a worker.
+    /// Messages that no worker has received, or that are visible again.
     pub waiting: u32,
-    /// Messages that a worker has.
+    /// Messages that a worker has received and that are still hidden.
     pub in_flight: u32,
 }
 

@@ -1,10 +1,10 @@
-//! F30: many jobs under a random mix of faults, and then the question what became of them.
+//! The soak (F30): runs many jobs while random faults are injected, and then checks the guarantees.
 //!
 //! # Layout
-//! - `load`: the clients and what they ask for
-//! - `chaos`: what goes wrong meanwhile
-//! - `table`: what is said in the end
-//! - [`soak`](run): all of it
+//! - `load`: the clients and their requests
+//! - `injector`: the faults
+//! - `table`: the report
+//! - [`run`]: the whole soak
 
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -24,62 +24,62 @@ use crate::queue::{Queue, QueueKind};
 use crate::supervisor::Supervised;
 use crate::system::{RECOVERY, System};
 
-mod chaos;
+mod injector;
 mod load;
 mod table;
 
 pub use table::write as write_table;
 
-/// After the last fault, all that is left has to be done within this.
-const DRAIN_BOUND: Duration = Duration::from_mins(3);
-/// After SIGTERM a process has to be gone within this.
-const STOP_BOUND: Duration = Duration::from_secs(30);
-/// How often the progress is shown.
+/// Within what time after the last fault all jobs must end.
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(3);
+/// Within what time after SIGTERM a process must end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a terminal shows the progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a soak is told.
+/// The options of a soak.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Options {
-    /// Jobs to be promised
+    /// Number of jobs to request
     #[arg(long, value_name = "COUNT", default_value = "10000")]
     pub jobs: NonZeroUsize,
-    /// Workers that run at once
+    /// Number of workers
     #[arg(long, value_name = "COUNT", default_value = "3")]
     pub workers: NonZeroUsize,
-    /// APIs that run at once
+    /// Number of APIs
     #[arg(long, value_name = "COUNT", default_value = "2")]
     pub apis: NonZeroUsize,
-    /// Decides what chance decides [default: chance itself]
+    /// Seed of the random choices, which makes them repeatable [default: random]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
-    /// The queue
+    /// Kind of queue; an SQS queue is a local one
     #[arg(long, value_name = "QUEUE", default_value = "postgres:")]
     pub queue: QueueKind,
 }
 
-/// What a soak came to.
+/// The outcome of a soak.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Which run it was.
+    /// The seed.
     pub seed: u64,
-    /// The queue.
+    /// The kind of queue.
     pub queue: QueueKind,
-    /// From the first request to the last check.
+    /// The time from the first request to the last check.
     pub took: Duration,
-    /// What the checks found.
+    /// The result of the checks.
     pub verdict: Verdict,
 }
 
-/// Runs a soak; `executable` is our own program.
+/// Runs a soak. `executable` is this program.
 ///
 /// # Errors
-/// When it can't be carried out; what it finds is no error.
+/// Returns an error if the soak cannot be carried out. A violation is not an error.
 pub async fn run(executable: &Path, options: &Options) -> anyhow::Result<Outcome> {
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!("seed {seed}");
     let kind = options.queue;
-    let made = || anyhow::Ok((DurableCluster::start()?, Queue::create(kind)?));
-    let (cluster, queue) = tokio::task::block_in_place(made)?;
+    let create = || anyhow::Ok((DurableCluster::start()?, Queue::create(kind)?));
+    let (cluster, queue) = tokio::task::block_in_place(create)?;
     let database = Database::new(cluster.url())?;
     let system = System::new(executable.to_owned(), database, queue, seed);
     load::store_todos(&system).await?;
@@ -88,11 +88,11 @@ pub async fn run(executable: &Path, options: &Options) -> anyhow::Result<Outcome
     let fleet = Arc::new(Fleet::start(&system, options));
     let progress = Progress::show(&system, options.jobs.get());
     let stop = CancellationToken::new();
-    let chaos = chaos::Chaos::new(system.clone(), Arc::clone(&fleet), cluster, seed);
-    let chaos = tokio::spawn(chaos.run(stop.clone()));
+    let injector = injector::Injector::new(system.clone(), Arc::clone(&fleet), cluster, seed);
+    let injecting = tokio::spawn(injector.run(stop.clone()));
     let loaded = load::run(&system, &fleet, options.jobs.get(), seed).await;
     stop.cancel();
-    let cluster = chaos.await??;
+    let cluster = injecting.await??;
     loaded?;
     let mut verdict = settle(&system, fleet).await?;
     drop(progress);
@@ -110,42 +110,42 @@ pub async fn run(executable: &Path, options: &Options) -> anyhow::Result<Outcome
     })
 }
 
-/// Waits until everything is done, and stops the processes, which then may hold nothing (G6).
+/// Waits until every job has ended, and stops the processes. Then no message may be in flight (G6).
 async fn settle(system: &System, fleet: Arc<Fleet>) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::default();
     for member in fleet.all() {
         member.process().await?.heal();
     }
-    if tokio::time::timeout(DRAIN_BOUND, system.drain_whole())
+    if tokio::time::timeout(DRAIN_TIMEOUT, system.drain_whole())
         .await
         .is_err()
     {
         let open = system.database.open_jobs().await?;
-        verdict.broken(
+        verdict.add_violation(
             "G1",
-            format!("{open} jobs do not end within {DRAIN_BOUND:?}"),
+            format!("{open} jobs did not end within {DRAIN_TIMEOUT:?} after the last fault"),
         );
     }
-    load::look_at_the_end(system, &fleet).await?;
+    load::read_again(system, &fleet).await?;
     let fleet = Arc::into_inner(fleet).context("something still uses the processes")?;
     for member in fleet.into_all() {
-        if let Err(error) = member.stop(STOP_BOUND).await {
-            verdict.broken("G6", format!("{error:#}"));
+        if let Err(error) = member.stop(STOP_TIMEOUT).await {
+            verdict.add_violation("G6", format!("{error:#}"));
         }
     }
     if let Queue::Sqs(queue) = &system.queue {
         let in_flight = queue.depth().await?.in_flight;
         if in_flight > 0 {
-            verdict.broken(
+            verdict.add_violation(
                 "G6",
-                format!("{in_flight} messages belong to stopped workers"),
+                format!("{in_flight} messages are in flight although every worker has stopped"),
             );
         }
     }
     Ok(verdict)
 }
 
-/// The processes.
+/// The supervised processes.
 #[derive(Debug)]
 struct Fleet {
     apis: Vec<Supervised>,
@@ -177,16 +177,14 @@ impl Fleet {
     }
 }
 
-/// One line that says how far the run is.
-struct Progress(
-    #[expect(dead_code, reason = "ends the line's task when dropped")] AbortOnDropHandle<()>,
-);
+/// Shows the progress of the run until it is dropped.
+struct Progress(#[expect(dead_code, reason = "dropping it ends the task")] AbortOnDropHandle<()>);
 
 impl Progress {
     fn show(system: &System, jobs: usize) -> Self {
         let system = system.clone();
         let began = Instant::now();
-        // what is no terminal gets a line now and then
+        // Without a terminal, print a line now and then.
         let (end, interval) = if std::io::stderr().is_terminal() {
             ("\r", PROGRESS_INTERVAL)
         } else {
@@ -194,7 +192,7 @@ impl Progress {
         };
         Self(AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
-                let promised = system.history.accepted().len();
+                let accepted = system.history.accepted().len();
                 let faults = system.history.faults().len();
                 let open = match system.database.open_jobs().await {
                     Ok(open) => open.to_string(),
@@ -202,10 +200,10 @@ impl Progress {
                 };
                 let seconds = began.elapsed().as_secs();
                 let mut stderr = std::io::stderr();
-                // a terminal that is gone must not end the run
+                // The run goes on without the terminal.
                 let _ = write!(
                     stderr,
-                    "{seconds:>4} s  {promised}/{jobs} jobs promised, {open} open, {faults} faults   {end}"
+                    "{seconds:>4} s  {accepted}/{jobs} jobs accepted, {open} open, {faults} faults   {end}"
                 );
                 tokio::time::sleep(interval).await;
             }

@@ -1,7 +1,7 @@
-//! A proxy in front of an SQS endpoint that does to chosen calls what networks, overloads and restarts do.
+//! A proxy before an SQS endpoint that injects faults into chosen calls, such as those of networks and overload.
 //!
 //! It speaks [SQS's JSON protocol](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-api.html)
-//! on a port of 127.0.0.1 and passes on what no rule matches.
+//! on a port of 127.0.0.1 and forwards the calls that no rule matches.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ mod rule;
 
 pub use rule::{Entries, EntryError, Fault, Refusal, Rule};
 
-/// The actions that the service uses.
+/// The actions that TaskOverflow uses.
 pub mod action {
     /// Sends up to ten messages.
     pub const SEND: &str = "SendMessageBatch";
@@ -28,35 +28,35 @@ pub mod action {
     pub const RECEIVE: &str = "ReceiveMessage";
     /// Deletes up to ten messages.
     pub const DELETE: &str = "DeleteMessageBatch";
-    /// Hides up to ten messages for longer, or gives them back.
-    pub const HIDE: &str = "ChangeMessageVisibilityBatch";
+    /// Extends or releases up to ten messages.
+    pub const CHANGE_VISIBILITY: &str = "ChangeMessageVisibilityBatch";
 }
 
-/// How far a call has come.
+/// How far a call has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// The proxy has it.
+    /// The proxy has received it.
     Arrived,
     /// SQS has answered it.
     Applied,
-    /// The caller has an answer, or the proxy has dropped it.
+    /// The proxy has answered it or closed the connection.
     Over,
 }
 
-/// One call.
+/// A call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// When it arrived.
+    /// When the call arrived.
     pub at: Instant,
-    /// What was asked, such as `ReceiveMessage`; of a dead-letter queue, `dead letters: ReceiveMessage`.
+    /// The action, such as `ReceiveMessage`. For a dead-letter queue, `dead letters: ReceiveMessage`.
     pub action: String,
     /// The message bodies or receipt handles of a batch, in order.
     pub entries: Vec<String>,
-    /// What was done to it.
+    /// The injected fault, if any.
     pub fault: Option<Fault>,
-    /// How far it has come.
+    /// How far the call has got.
     pub stage: Stage,
-    /// What a receive brought: each message's id and how often it has been received.
+    /// The received messages: the id of each, and how often it has been received.
     pub received: Vec<(String, u32)>,
 }
 
@@ -80,10 +80,10 @@ struct Shared {
 }
 
 impl SqsProxy {
-    /// A proxy without rules before the endpoint at `upstream`. The seed decides what rules that strike by chance do.
+    /// Starts a proxy without rules before the endpoint at `upstream`. The seed makes rules with a probability repeatable.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port can be opened.
     pub async fn start(upstream: &str, seed: u64) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -103,28 +103,28 @@ impl SqsProxy {
         })
     }
 
-    /// Where it listens.
+    /// Returns the URL of the proxy.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Adds a rule; the first that matches a call strikes it.
+    /// Adds a rule. If several rules match a call, the first one applies.
     pub fn add(&self, rule: Rule) {
         lock(&self.shared.rules).push(rule);
     }
 
-    /// Removes every rule, and lets go on what was held.
+    /// Removes every rule, and forwards what was held.
     pub fn heal(&self) {
         lock(&self.shared.rules).clear();
         self.shared.heals.send_modify(|heals| *heals += 1);
     }
 
-    /// The calls so far.
+    /// Returns the calls so far.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.borrow().clone()
     }
 
-    /// The calls of one action so far.
+    /// Returns the calls of one action so far.
     pub fn calls_of(&self, action: &str) -> Vec<Call> {
         let calls = self.shared.calls.borrow();
         calls
@@ -134,55 +134,55 @@ impl SqsProxy {
             .collect()
     }
 
-    /// Waits until the calls so far are as wanted.
+    /// Waits until `holds` returns true for the calls so far.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// Returns an error if it does not in time.
     pub async fn wait_until(
         &self,
         what: &str,
-        wanted: impl Fn(&[Call]) -> bool,
+        holds: impl Fn(&[Call]) -> bool,
     ) -> anyhow::Result<()> {
         let mut calls = self.shared.calls.subscribe();
-        let waiting = calls.wait_for(|calls| wanted(calls));
+        let waiting = calls.wait_for(|calls| holds(calls));
         if tokio::time::timeout(TIMEOUT, waiting).await.is_err() {
             let calls = self.calls();
             let last = calls.iter().rev().take(10).collect::<Vec<_>>();
-            anyhow::bail!("the SQS proxy never saw {what}; its last calls are {last:#?}")
+            anyhow::bail!("the SQS proxy did not see {what} in time; its last calls are {last:#?}")
         }
         Ok(())
     }
 
-    /// Waits until so many calls of `action` that a rule struck have come as far as `stage`.
+    /// Waits until `count` calls of `action` with an injected fault have reached `stage`.
     ///
     /// # Errors
-    /// When they have not in time.
-    pub async fn wait_until_struck(
+    /// Returns an error if they do not in time.
+    pub async fn wait_until_injected(
         &self,
         action: &str,
         stage: Stage,
         count: usize,
     ) -> anyhow::Result<()> {
-        let struck = |calls: &[Call]| {
-            let struck = calls.iter().filter(|call| {
+        let reached = |calls: &[Call]| {
+            let faulted = calls.iter().filter(|call| {
                 call.action == action && call.fault.is_some() && call.stage >= stage
             });
-            struck.count() >= count
+            faulted.count() >= count
         };
-        self.wait_until(&format!("{count} {action} struck, {stage:?}"), struck)
+        self.wait_until(&format!("{count} faults in {action} at {stage:?}"), reached)
             .await
     }
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // dropped with this task, and every connection with it
+    // Dropped with this task, which closes every connection.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(move |request| exchange::serve(Arc::clone(&shared), request));
-            // an error here is a connection that ended, mostly on purpose
+            // An error means that the connection ended, usually because of an injected fault.
             let _ = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
@@ -191,13 +191,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// The fault of the first rule that matches and strikes.
+    /// Returns the fault of the first rule that applies to the call.
     fn choose(&self, action: &str) -> Option<Fault> {
         let mut random = lock(&self.random);
         let mut rules = lock(&self.rules);
         let fault = rules
             .iter_mut()
-            .find_map(|rule| rule.strike(action, &mut random));
+            .find_map(|rule| rule.apply(action, &mut random));
         rules.retain(|rule| !rule.is_used_up());
         fault
     }

@@ -1,9 +1,8 @@
-//! Starts a process again each time that it ends, as every orchestrator does.
+//! Restarts a process whenever it ends, as an orchestrator does.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -17,82 +16,62 @@ use crate::client::Client;
 use crate::process::{Process, Role};
 use crate::system::System;
 
-/// How often it is looked whether the process still runs.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often the supervisor checks whether the process still runs.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A process that is always there, but for the moments between two lives.
+/// A process that is restarted whenever it ends.
 #[derive(Debug)]
 pub struct Supervised {
     role: Role,
-    life: watch::Receiver<Option<Arc<Process>>>,
-    lives: Arc<AtomicUsize>,
+    current: watch::Receiver<Option<Arc<Process>>>,
     stopping: CancellationToken,
     task: AbortOnDropHandle<anyhow::Result<()>>,
 }
 
 impl Supervised {
-    /// Starts a process and keeps it going.
+    /// Starts a process and its supervision.
     pub fn start(system: System, role: Role, settings: Vec<(&'static str, String)>) -> Self {
-        let (sender, life) = watch::channel(None);
-        let lives = Arc::new(AtomicUsize::new(0));
+        let (sender, current) = watch::channel(None);
         let stopping = CancellationToken::new();
-        let task = supervise(
-            system,
-            role,
-            settings,
-            sender,
-            Arc::clone(&lives),
-            stopping.clone(),
-        );
+        let task = supervise(system, role, settings, sender, stopping.clone());
         Self {
             role,
-            life,
-            lives,
+            current,
             stopping,
             task: AbortOnDropHandle::new(tokio::spawn(task)),
         }
     }
 
-    /// Which half of the service it is.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// How often it was started.
-    pub fn lives(&self) -> usize {
-        self.lives.load(Ordering::Relaxed)
-    }
-
-    /// The process of now; waits for the next one when there is none.
+    /// Returns the current process. Between two processes it waits for the next one.
     ///
     /// # Errors
-    /// When none can be started.
+    /// Returns an error if no process is started.
     pub async fn process(&self) -> anyhow::Result<Arc<Process>> {
-        let mut life = self.life.clone();
-        let alive = tokio::time::timeout(TIMEOUT, life.wait_for(Option::is_some)).await;
-        let process = alive.context("the process is not started again")??;
+        let mut current = self.current.clone();
+        let started = tokio::time::timeout(TIMEOUT, current.wait_for(Option::is_some)).await;
+        let process = started.context("the process was not restarted")??;
         process.clone().context("no process")
     }
 
-    /// A client of the process of now.
+    /// Creates a client of the current process.
     ///
     /// # Errors
-    /// When it is no API, or one that does not listen.
+    /// Returns an error if the process is not an API, or does not listen.
     pub async fn client(&self, system: &System) -> anyhow::Result<Client> {
         system.client(self.process().await?.as_ref()).await
     }
 
-    /// Tells the process to stop, and starts no other. It has to end in good order.
+    /// Sends SIGTERM to the process, and does not restart it.
     ///
     /// # Errors
-    /// When it ends otherwise, or not in time.
-    pub async fn stop(self, bound: Duration) -> anyhow::Result<()> {
+    /// Returns an error if the process does not exit with 0 within `timeout`.
+    pub async fn stop(self, timeout: Duration) -> anyhow::Result<()> {
         let process = self.process().await?;
         self.stopping.cancel();
-        // one that was started a moment ago would not yet hear the signal
+        // A process that has just been started does not handle the signal yet.
         process.url().await?;
         process.signal(Signal::SIGTERM)?;
-        let status = process.wait(bound).await?;
+        let status = process.wait(timeout).await?;
         anyhow::ensure!(
             status.success(),
             "the {} ended with {status}",
@@ -102,21 +81,20 @@ impl Supervised {
     }
 }
 
-/// A death that nobody outside dealt: poison did. It is a fault like any other.
-fn own_death(status: ExitStatus) -> Option<&'static str> {
+/// Returns the kind of fault if the process ended because of poison. The soak records it like an injected fault.
+fn fault_of(status: ExitStatus) -> Option<&'static str> {
     if status.signal() == Some(Signal::SIGABRT as i32) {
-        return Some("died of poison");
+        return Some("worker died of poison");
     }
     let failed = status.code().is_some_and(|code| code != 0);
-    failed.then_some("gave itself up")
+    failed.then_some("process exited with an error")
 }
 
 async fn supervise(
     system: System,
     role: Role,
     settings: Vec<(&'static str, String)>,
-    life: watch::Sender<Option<Arc<Process>>>,
-    lives: Arc<AtomicUsize>,
+    current: watch::Sender<Option<Arc<Process>>>,
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     let settings: Vec<(&str, &str)> = settings
@@ -125,18 +103,17 @@ async fn supervise(
         .collect();
     while !stopping.is_cancelled() {
         let process = Arc::new(system.start(role, &settings).await?);
-        lives.fetch_add(1, Ordering::Relaxed);
-        life.send_replace(Some(Arc::clone(&process)));
+        current.send_replace(Some(Arc::clone(&process)));
         let status = loop {
             match process.ended()? {
                 Some(status) => break status,
-                None => tokio::time::sleep(LOOK_INTERVAL).await,
+                None => tokio::time::sleep(POLL_INTERVAL).await,
             }
         };
-        if let Some(kind) = own_death(status) {
-            system.history.injected(kind, SystemTime::now());
+        if let Some(kind) = fault_of(status) {
+            system.history.record_fault(kind, SystemTime::now());
         }
-        life.send_replace(None);
+        current.send_replace(None);
     }
     Ok(())
 }

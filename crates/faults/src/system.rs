@@ -1,4 +1,4 @@
-//! The system under test: a database, a queue, any number of APIs and workers, and the history of what happened.
+//! The system under test: a database, a queue, any number of APIs and workers, and the history of the run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::queue::Queue;
 use crate::sqs_proxy::SqsProxy;
 use crate::tcp_proxy::TcpProxy;
 
-/// Short, so that what a dead worker held comes back soon; also the lease of a claim.
+/// The visibility timeout, and the lease of a claim. It is short, so that the messages of a dead worker soon reappear.
 pub const VISIBILITY: Duration = Duration::from_secs(2);
-/// How long an empty queue is waited at.
+/// How long a worker waits for a message at an empty queue.
 pub const RECEIVE_WAIT: Duration = Duration::from_secs(1);
-/// Within which a job goes on once a fault is over (G5): visibility, lease, one poll, and 5 seconds.
+/// Within what time a job continues after a fault is over (G5): visibility timeout, lease, one poll, and 5 seconds.
 pub const RECOVERY: Duration =
     Duration::from_secs(2 * VISIBILITY.as_secs() + RECEIVE_WAIT.as_secs() + 5);
 
-/// What the processes are told unless a run says otherwise.
+/// The settings of the processes, unless a run overrides them.
 const SETTINGS: [(&str, &str); 11] = [
     ("BIND_ADDR", "127.0.0.1:0"),
     ("ADMIN_ADDR", "127.0.0.1:0"),
@@ -35,11 +35,11 @@ const SETTINGS: [(&str, &str); 11] = [
     ("RECEIVE_WAIT", "1s"),
     ("DRAIN_TIMEOUT", "10s"),
     ("SWEEP_INTERVAL", "500ms"),
-    // a panic's backtrace is for whoever did not ask for it
+    // Panics are injected, so nobody needs their backtraces.
     ("RUST_BACKTRACE", "0"),
 ];
 
-/// A database, a queue and what happened to them.
+/// A database, a queue and the history of a run.
 #[derive(Debug, Clone)]
 pub struct System {
     executable: PathBuf,
@@ -48,12 +48,12 @@ pub struct System {
     pub database: Database,
     /// The queue.
     pub queue: Queue,
-    /// What the clients were told.
+    /// The requests and the injected faults.
     pub history: Arc<History>,
 }
 
 impl System {
-    /// With processes that are `executable` with a subcommand.
+    /// Creates a system without processes. Each process will run `executable` with a subcommand.
     pub fn new(executable: PathBuf, database: Database, queue: Queue, seed: u64) -> Self {
         Self {
             executable,
@@ -64,10 +64,10 @@ impl System {
         }
     }
 
-    /// Starts a process; `settings` override.
+    /// Starts a process with its own proxies. `settings` override the default ones.
     ///
     /// # Errors
-    /// When it can't be started.
+    /// Returns an error if the process cannot be started.
     pub async fn start(&self, role: Role, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
         let database = TcpProxy::start(self.database.port()?).await?;
         let mut environment: Vec<(String, String)> = SETTINGS
@@ -101,15 +101,15 @@ impl System {
     /// Starts a worker.
     ///
     /// # Errors
-    /// When it can't be started.
+    /// Returns an error if the process cannot be started.
     pub async fn start_worker(&self, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
         self.start(Role::Worker, settings).await
     }
 
-    /// Starts an API, waits until it serves, and gives a client of it.
+    /// Starts an API, waits until it is ready, and returns it with a client.
     ///
     /// # Errors
-    /// When it can't be started or does not get ready.
+    /// Returns an error if the process cannot be started or does not become ready.
     pub async fn start_api(&self, settings: &[(&str, &str)]) -> anyhow::Result<(Process, Client)> {
         let api = self.start(Role::Api, settings).await?;
         let client = self.client(&api).await?;
@@ -117,34 +117,34 @@ impl System {
         Ok((api, client))
     }
 
-    /// A client of that API.
+    /// Creates a client of an API.
     ///
     /// # Errors
-    /// When the API does not listen.
+    /// Returns an error if the API does not listen.
     pub async fn client(&self, api: &Process) -> anyhow::Result<Client> {
         Client::new(api.url().await?, Arc::clone(&self.history))
     }
 
-    /// Waits for the same as [`drain`](Self::drain), for as long as it takes.
+    /// Repeats [`drain`](Self::drain) until it succeeds.
     pub async fn drain_whole(&self) {
-        // the database itself may be on its way back
+        // The database may still be starting.
         while self.drain().await.is_err() {}
     }
 
-    /// Waits until every job has ended and every message is settled.
+    /// Waits until every job has ended and the queue is empty.
     ///
     /// # Errors
-    /// When that takes too long.
+    /// Returns an error if that takes too long, or if the database or the queue cannot be read.
     pub async fn drain(&self) -> anyhow::Result<()> {
-        let drained = within(TIMEOUT, "every job ends", async || {
+        let drained = within(TIMEOUT, "every job has ended", async || {
             anyhow::Ok((self.database.open_jobs().await? == 0).then_some(()))
         });
         if let Err(error) = drained.await {
             let open = self.database.open_jobs().await?;
-            anyhow::bail!("{error}; {open} have not");
+            anyhow::bail!("{error}; {open} jobs have not ended");
         }
         if let Queue::Sqs(queue) = &self.queue {
-            within(TIMEOUT, "every message is settled", async || {
+            within(TIMEOUT, "the queue is empty", async || {
                 let depth = queue.depth().await?;
                 anyhow::Ok((depth.all() == 0).then_some(()))
             })

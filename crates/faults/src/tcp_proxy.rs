@@ -1,4 +1,4 @@
-//! A proxy in front of Postgres that does to its connections what networks and restarts do.
+//! A proxy before PostgreSQL that injects faults of networks and restarts into its connections.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,22 +27,22 @@ struct Shared {
     upstream: SocketAddr,
     state: watch::Sender<State>,
     holds: Mutex<Vec<Hold>>,
-    /// How many connections a hold has caught.
+    /// How many connections have been held.
     held: watch::Sender<usize>,
-    /// Ends the connections that are open.
+    /// Cancelled to close the connections that are open.
     open: Mutex<CancellationToken>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// How often the proxy was healed.
+    /// How often the proxy has been healed.
     heals: u64,
     refuses: bool,
     stalls: bool,
     delay: Duration,
 }
 
-/// Waits for a statement to come by.
+/// Holds the first connection that sends a statement.
 #[derive(Debug, Clone, Copy)]
 struct Hold {
     text: &'static str,
@@ -52,17 +52,17 @@ struct Hold {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Side {
-    /// The server does not see the statement.
+    /// The server does not get the statement.
     Request,
-    /// The client does not see the answer.
+    /// The client does not get the answer.
     Answer,
 }
 
 impl TcpProxy {
-    /// A proxy before a port of 127.0.0.1.
+    /// Starts a proxy before a port of 127.0.0.1.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// Returns an error if no port can be opened.
     pub async fn start(upstream: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
@@ -81,46 +81,47 @@ impl TcpProxy {
         })
     }
 
-    /// Where it listens on 127.0.0.1.
+    /// Returns the port of the proxy on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Ends every connection. New ones can be made.
+    /// Closes every connection. Clients can open new ones.
     pub fn disconnect(&self) {
         let open = std::mem::take(&mut *lock(&self.shared.open));
         open.cancel();
     }
 
-    /// Ends every connection and lets none be made.
+    /// Closes every connection and refuses new ones.
     pub fn cut(&self) {
         self.shared.state.send_modify(|state| state.refuses = true);
         self.disconnect();
     }
 
-    /// Lets nothing through, and ends nothing.
+    /// Forwards nothing, but keeps every connection open.
     pub fn stall(&self) {
         self.shared.state.send_modify(|state| state.stalls = true);
     }
 
-    /// Makes everything take so much longer, each way.
+    /// Delays everything, in both directions.
     pub fn slow_down(&self, delay: Duration) {
         self.shared.state.send_modify(|state| state.delay = delay);
     }
 
-    /// Holds the next connection that sends a statement with this text: the server never sees it until the proxy is
+    /// Holds the next connection that sends a statement containing `text`: the server does not get it until the proxy is
     /// healed.
     pub fn hold_request(&self, text: &'static str) {
         self.hold(text, Side::Request, false);
     }
 
-    /// Holds the next connection that sends a statement with this text: the server does it, and the client does not
-    /// hear of it until the proxy is healed.
+    /// Holds the next connection that sends a statement containing `text`: the server runs it, and the client does not get
+    /// the answer until the proxy is healed.
     pub fn hold_answer(&self, text: &'static str) {
         self.hold(text, Side::Answer, false);
     }
 
-    /// The same for a statement that is sent once to be prepared, and then run by its name: the run is held.
+    /// Does the same for a prepared statement, whose text is sent first and which is then run by name: holds the answer to
+    /// the run.
     pub fn hold_answer_to_prepared(&self, text: &'static str) {
         self.hold(text, Side::Answer, true);
     }
@@ -134,18 +135,18 @@ impl TcpProxy {
         lock(&self.shared.holds).push(hold);
     }
 
-    /// Waits until so many connections are or were held.
+    /// Waits until `count` connections have been held.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// Returns an error if they have not been in time.
     pub async fn wait_until_held(&self, count: usize) -> anyhow::Result<()> {
         let mut held = self.shared.held.subscribe();
         let caught = tokio::time::timeout(TIMEOUT, held.wait_for(|held| *held >= count)).await;
-        caught.context("no connection sent the statement that was to be held")??;
+        caught.context("no connection sent the statement to hold")??;
         Ok(())
     }
 
-    /// Lets everything through again. Connections that were ended stay so.
+    /// Forwards everything again. Connections that were closed stay closed.
     pub fn heal(&self) {
         lock(&self.shared.holds).clear();
         self.shared.state.send_modify(|state| {
@@ -158,22 +159,22 @@ impl TcpProxy {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // dropped with this task, and every connection with it
+    // Dropped with this task, which closes every connection.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
         if !shared.state.borrow().refuses {
-            connections.spawn(carry(client, Arc::clone(&shared)));
+            connections.spawn(forward(client, Arc::clone(&shared)));
         }
     }
 }
 
-async fn carry(client: TcpStream, shared: Arc<Shared>) {
+async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let open = lock(&shared.open).clone();
     let Ok(server) = TcpStream::connect(shared.upstream).await else {
         return;
     };
-    // small statements must not wait for each other
+    // Small statements must not wait for each other.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
@@ -182,20 +183,20 @@ async fn carry(client: TcpStream, shared: Arc<Shared>) {
         answers_from: AtomicU64::new(0),
     };
     tokio::select! {
-        () = connection.carry_requests(from_client, to_server) => {}
-        () = connection.carry_answers(from_server, to_client) => {}
+        () = connection.forward_requests(from_client, to_server) => {}
+        () = connection.forward_answers(from_server, to_client) => {}
         () = open.cancelled() => {}
     }
 }
 
 struct Connection {
     shared: Arc<Shared>,
-    /// Answers pass once the proxy was healed so many times.
+    /// Answers are forwarded once the proxy has been healed this often.
     answers_from: AtomicU64,
 }
 
 impl Connection {
-    async fn carry_requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn forward_requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut buffer = vec![0; 64 * 1024];
         let mut prepared = None;
         while let Some(chunk) = read(&mut from, &mut buffer).await {
@@ -223,7 +224,7 @@ impl Connection {
         }
     }
 
-    async fn carry_answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    async fn forward_answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut buffer = vec![0; 64 * 1024];
         while let Some(chunk) = read(&mut from, &mut buffer).await {
             self.may_pass(|| self.answers_from.load(Ordering::Relaxed))
@@ -249,7 +250,7 @@ impl Connection {
 }
 
 impl Shared {
-    /// Whether the statements in a chunk are to be held. libpq sends a statement with its text in one piece.
+    /// Removes and returns the hold for the statements in a chunk, if any. libpq sends the text of a statement in one piece.
     fn take_hold(&self, chunk: &[u8]) -> Option<Hold> {
         let mut holds = lock(&self.holds);
         let has = |text: &str| {

@@ -1,4 +1,4 @@
-//! G3: one result a job, and its bytes are those of a pure render of the stored input.
+//! G3: a job has one result, and its bytes equal a fresh render of the stored todos.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
@@ -18,9 +18,9 @@ use uuid::Uuid;
 use super::Verdict;
 use crate::database::Database;
 
-/// The right half of the UIDs, as the workers of a run have it by default.
+/// The host in the UIDs. The workers of a run use this default.
 const HOST: &str = "taskoverflow";
-/// Rows in memory at once.
+/// How many rows are read at a time.
 const CHUNK_ROWS: i64 = 500;
 
 #[derive(Debug, QueryableByName)]
@@ -43,43 +43,40 @@ struct Row {
     event_count: Option<i32>,
 }
 
-/// A calendar as it has to be.
-struct Pure {
+/// A calendar as it must be.
+struct Fresh {
     bytes: Vec<u8>,
     events: u64,
-    /// A gzipped form that was found to be these bytes.
-    seen: HashSet<Vec<u8>>,
+    /// Gzipped contents that are known to equal these bytes.
+    equal: HashSet<Vec<u8>>,
 }
 
 pub(super) async fn check(database: &Database, verdict: &mut Verdict) -> anyhow::Result<()> {
-    let swept: HashSet<Uuid> = check_effects(database, verdict).await?;
+    let swept: HashSet<Uuid> = check_writes(database, verdict).await?;
     let found = database
         .run(move |connection| {
             let mut found = Vec::new();
-            let mut pure: HashMap<String, Pure> = HashMap::new();
+            let mut renders: HashMap<String, Fresh> = HashMap::new();
             let mut last = Uuid::nil();
             loop {
                 let rows = load(connection, last)?;
                 let Some(row) = rows.last() else { break };
                 last = row.id;
                 for row in rows {
-                    found.extend(check_row(connection, &row, &swept, &mut pure)?);
+                    found.extend(check_row(connection, &row, &swept, &mut renders)?);
                 }
             }
             Ok(found)
         })
         .await?;
     for what in found {
-        verdict.broken("G3", what);
+        verdict.add_violation("G3", what);
     }
     Ok(())
 }
 
-/// Each job's result was stored once and never changed. Gives the jobs whose results were deleted.
-async fn check_effects(
-    database: &Database,
-    verdict: &mut Verdict,
-) -> anyhow::Result<HashSet<Uuid>> {
+/// Checks that each result was stored once and never changed. Returns the jobs whose results were deleted.
+async fn check_writes(database: &Database, verdict: &mut Verdict) -> anyhow::Result<HashSet<Uuid>> {
     let mut stored: HashSet<Uuid> = HashSet::new();
     let mut deleted = HashSet::new();
     for change in database.result_changes().await? {
@@ -94,7 +91,7 @@ async fn check_effects(
         };
         if is_second {
             verdict.duplicated += 1;
-            verdict.broken(
+            verdict.add_violation(
                 "G3",
                 format!("a second result was stored for {id} ({})", change.operation),
             );
@@ -114,52 +111,53 @@ fn load(connection: &mut PgConnection, after: Uuid) -> anyhow::Result<Vec<Row>> 
     Ok(rows.load(connection)?)
 }
 
-/// What is wrong with a job's result.
+/// Returns what is wrong with a job's result, if anything.
 fn check_row(
     connection: &mut PgConnection,
     row: &Row,
     swept: &HashSet<Uuid>,
-    pure: &mut HashMap<String, Pure>,
+    renders: &mut HashMap<String, Fresh>,
 ) -> anyhow::Result<Option<String>> {
     let id = row.id;
     let (Some(content), Some(sha256), Some(gzip_sha256)) =
         (&row.content, &row.sha256, &row.gzip_sha256)
     else {
         let is_missing = row.status == JobStatus::Success && !swept.contains(&id);
-        return Ok(is_missing.then(|| format!("{id} is a SUCCESS without a result")));
+        return Ok(is_missing.then(|| format!("{id} is SUCCESS without a result")));
     };
     if row.status != JobStatus::Success {
         return Ok(Some(format!("{id} is {} and has a result", row.status)));
     }
     let key = serde_json::to_string(&row.request)?;
-    let pure = match pure.entry(key) {
+    let fresh = match renders.entry(key) {
         std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
         std::collections::hash_map::Entry::Vacant(entry) => {
             entry.insert(render(connection, &row.request)?)
         }
     };
-    if !pure.seen.contains(content) {
+    if !fresh.equal.contains(content) {
         let mut bytes = Vec::new();
         GzDecoder::new(content.as_slice()).read_to_end(&mut bytes)?;
-        if bytes != pure.bytes {
+        if bytes != fresh.bytes {
             return Ok(Some(format!(
-                "{id} has a result of {} bytes, and a pure render of {:?} has {}",
+                "the result of {id} has {} bytes, but a fresh render of {:?} has {}",
                 bytes.len(),
                 row.request,
-                pure.bytes.len()
+                fresh.bytes.len()
             )));
         }
-        pure.seen.insert(content.clone());
+        fresh.equal.insert(content.clone());
     }
-    let described = sha256.as_slice() == Sha256::digest(&pure.bytes).as_slice()
+    let matches = sha256.as_slice() == Sha256::digest(&fresh.bytes).as_slice()
         && gzip_sha256.as_slice() == Sha256::digest(content).as_slice()
-        && row.byte_length == i64::try_from(pure.bytes.len()).ok()
-        && row.event_count == i32::try_from(pure.events).ok();
-    Ok((!described).then(|| format!("{id}'s hashes, length or counts are not its result's")))
+        && row.byte_length == i64::try_from(fresh.bytes.len()).ok()
+        && row.event_count == i32::try_from(fresh.events).ok();
+    Ok((!matches)
+        .then(|| format!("the stored hashes, length or counts of {id} do not match its result")))
 }
 
-/// The calendar of what is stored now.
-fn render(connection: &mut PgConnection, request: &CalendarRequest) -> anyhow::Result<Pure> {
+/// Renders the calendar of the todos that are stored now.
+fn render(connection: &mut PgConnection, request: &CalendarRequest) -> anyhow::Result<Fresh> {
     let todos: Vec<Todo> = request
         .filter
         .query()
@@ -171,9 +169,9 @@ fn render(connection: &mut PgConnection, request: &CalendarRequest) -> anyhow::R
         calendar.push(todo)?;
     }
     let (bytes, counts) = calendar.finish()?;
-    Ok(Pure {
+    Ok(Fresh {
         bytes,
         events: counts.events,
-        seen: HashSet::new(),
+        equal: HashSet::new(),
     })
 }

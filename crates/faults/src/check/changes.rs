@@ -1,4 +1,4 @@
-//! How the jobs changed, as the database itself wrote it down.
+//! Checks the changes of the jobs, from the database's audit log.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use shared_model::job::JobStatus;
 
 use super::Verdict;
 use crate::database::JobChange;
-use crate::history::{History, Injected};
+use crate::history::{History, InjectedFault};
 
 pub(super) fn check(
     history: &History,
@@ -20,15 +20,15 @@ pub(super) fn check(
             let [before, after] = pair else { continue };
             check_step(before, after, verdict);
             if before.status == JobStatus::Started {
-                let in_all = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
-                verdict.longest_standstill = verdict.longest_standstill.max(in_all);
+                let total = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
+                verdict.longest_standstill = verdict.longest_standstill.max(total);
                 let still = faults.standstill(before.at, after.at);
                 verdict.longest_recovery = verdict.longest_recovery.max(still);
                 if still > recovery {
                     let id = before.job_id;
-                    verdict.broken(
+                    verdict.add_violation(
                         "G5",
-                        format!("{id} stood still for {still:?} after the last fault was over; {recovery:?} is the limit"),
+                        format!("{id} made no progress for {still:?} after the last fault was over; the limit is {recovery:?}"),
                     );
                 }
             }
@@ -36,7 +36,7 @@ pub(super) fn check(
     }
 }
 
-/// G4: the version grows, what has ended stays so, and only a redrive begins anew.
+/// G4: the version grows, and a job that has ended changes only if it is redriven.
 fn check_step(before: &JobChange, after: &JobChange, verdict: &mut Verdict) {
     let redriven = before.status == JobStatus::Failure
         && after.status == JobStatus::Pending
@@ -48,13 +48,16 @@ fn check_step(before: &JobChange, after: &JobChange, verdict: &mut Verdict) {
         || !(redriven || may_follow(before.status, after.status));
     if went_back {
         verdict.regressions += 1;
-        verdict.broken("G4", format!("a job went back: {before:?}, then {after:?}"));
+        verdict.add_violation(
+            "G4",
+            format!("the state of a job went back: {before:?}, then {after:?}"),
+        );
     }
 }
 
 fn may_follow(before: JobStatus, after: JobStatus) -> bool {
     match before {
-        // a sweep may end a job that was never begun, or give it a new generation
+        // The sweeper may end a job that never started, or give it a new generation.
         JobStatus::Pending => matches!(
             after,
             JobStatus::Pending | JobStatus::Started | JobStatus::Revoked | JobStatus::Failure
@@ -65,11 +68,11 @@ fn may_follow(before: JobStatus, after: JobStatus) -> bool {
     }
 }
 
-/// When faults were, in seconds since 1970.
+/// The times at which each fault began and was healed, in seconds since 1970.
 struct Faults(Vec<(f64, f64)>);
 
 impl Faults {
-    fn of(faults: &[Injected]) -> Self {
+    fn of(faults: &[InjectedFault]) -> Self {
         let seconds = |time: SystemTime| {
             time.duration_since(UNIX_EPOCH)
                 .unwrap_or_default()
@@ -81,7 +84,7 @@ impl Faults {
         Self(spans.collect())
     }
 
-    /// How long nothing happened from one change to the next, counted from the last fault in between.
+    /// Returns the time from one change to the next, counted from the end of the last fault in between.
     fn standstill(&self, from: f64, until: f64) -> Duration {
         let within = self
             .0
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_stays_so_unless_redriven() {
+    fn a_job_that_has_ended_changes_only_if_it_is_redriven() {
         let failed = change(JobStatus::Failure, 3, 1);
         assert_eq!(regressions(&failed, &change(JobStatus::Started, 4, 1)), 1);
         assert_eq!(regressions(&failed, &change(JobStatus::Pending, 4, 2)), 0);
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_must_grow() {
+    fn the_version_must_grow() {
         let started = change(JobStatus::Started, 2, 1);
         assert_eq!(regressions(&started, &change(JobStatus::Success, 2, 1)), 1);
         assert_eq!(regressions(&started, &change(JobStatus::Success, 3, 1)), 0);

@@ -1,4 +1,4 @@
-//! The clients of a soak: they ask, ask again when they get no answer, look, cancel.
+//! The clients of a soak: they request calendars, repeat requests without a response, read the status and cancel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,29 +11,29 @@ use serde_json::{Value, json};
 use shared_model::job::{JobId, JobStatus};
 
 use super::Fleet;
-use crate::client::{Answer, Client, promised};
+use crate::client::{Client, Response, accepted_job};
 use crate::poison::Poison;
 use crate::system::System;
 
-/// Clients at once.
+/// The number of clients.
 const CLIENTS: u64 = 6;
-/// No client asks for more while so many jobs wait, so that faults meet jobs in every state to the end.
-const MOST_OPEN: i64 = 150;
-/// How long a client waits after no answer or a 503.
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// How often a client who follows a job looks.
-const LOOK_INTERVAL: Duration = Duration::from_millis(150);
-/// One of so many jobs is followed to its end over HTTP.
-const FOLLOWED: usize = 10;
-/// One of so many jobs is cancelled, sooner or later.
-const CANCELLED: usize = 40;
-/// One of so many jobs is poison.
-const POISONED: usize = 400;
-/// One of so many is looked at again in the end.
-const LOOKED_AT: usize = 20;
+/// While this many jobs are open, no client requests more. So faults meet jobs in every state until the end of the run.
+const MAX_OPEN_JOBS: i64 = 150;
+/// How long a client waits before it repeats a request.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How often a client polls a job that it follows.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+/// One job in this many is followed to its end over HTTP.
+const FOLLOW_ONE_IN: usize = 10;
+/// One job in this many is cancelled after a random delay.
+const CANCEL_ONE_IN: usize = 40;
+/// One job in this many is poison.
+const POISON_ONE_IN: usize = 400;
+/// One job in this many is read again at the end.
+const READ_ONE_IN: usize = 20;
 
-/// The kinds of poison in a soak, and how many days ago their todos were due: long before any other, so that only jobs
-/// that ask for those see them.
+/// The kinds of poison in a soak, and how many days ago their todos were due. That is long before any other deadline, so
+/// only jobs with a window that reaches back as far contain them.
 const POISONS: [(Poison, u32); 4] = [
     (Poison::Panic, 1040),
     (Poison::Abort, 1030),
@@ -49,14 +49,14 @@ pub(super) async fn store_todos(system: &System) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Asks until so many jobs are promised.
+/// Requests calendars until `jobs` are accepted.
 pub(super) async fn run(
     system: &System,
     fleet: &Arc<Fleet>,
     jobs: usize,
     seed: u64,
 ) -> anyhow::Result<()> {
-    let asked = Arc::new(AtomicUsize::new(0));
+    let requested = Arc::new(AtomicUsize::new(0));
     let mut clients = FuturesUnordered::new();
     for number in 0..CLIENTS {
         let user = User {
@@ -65,7 +65,7 @@ pub(super) async fn run(
             random: fastrand::Rng::with_seed(seed ^ (number + 1)),
             number,
         };
-        clients.push(tokio::spawn(user.run(Arc::clone(&asked), jobs)));
+        clients.push(tokio::spawn(user.run(Arc::clone(&requested), jobs)));
     }
     while let Some(ended) = clients.next().await {
         ended??;
@@ -73,11 +73,11 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Looks at some of the jobs once more: what a client was told must still be so.
-pub(super) async fn look_at_the_end(system: &System, fleet: &Fleet) -> anyhow::Result<()> {
+/// Reads some jobs again, because a state that a client has seen must not go back (G4).
+pub(super) async fn read_again(system: &System, fleet: &Fleet) -> anyhow::Result<()> {
     let api = fleet.apis.first().context("there is no API")?;
     let client = api.client(system).await?;
-    for id in system.history.accepted().into_iter().step_by(LOOKED_AT) {
+    for id in system.history.accepted().into_iter().step_by(READ_ONE_IN) {
         client.status(id).await?;
         client.result(id).await?;
     }
@@ -92,36 +92,43 @@ struct User {
 }
 
 impl User {
-    async fn run(mut self, asked: Arc<AtomicUsize>, jobs: usize) -> anyhow::Result<()> {
+    async fn run(mut self, requested: Arc<AtomicUsize>, jobs: usize) -> anyhow::Result<()> {
         let mut following = FuturesUnordered::new();
         loop {
-            let turn = asked.fetch_add(1, Ordering::Relaxed);
+            let turn = requested.fetch_add(1, Ordering::Relaxed);
             if turn >= jobs {
                 break;
             }
-            while self.system.database.open_jobs().await.unwrap_or(MOST_OPEN) >= MOST_OPEN {
-                tokio::time::sleep(AGAIN_AFTER).await;
+            while self
+                .system
+                .database
+                .open_jobs()
+                .await
+                .unwrap_or(MAX_OPEN_JOBS)
+                >= MAX_OPEN_JOBS
+            {
+                tokio::time::sleep(RETRY_INTERVAL).await;
             }
-            let is_poison = self.random.usize(..POISONED) == 0;
-            let wanted = if is_poison {
+            let is_poison = self.random.usize(..POISON_ONE_IN) == 0;
+            let options = if is_poison {
                 self.poison()
             } else {
                 self.harmless()
             };
-            // a client without a key can't know whether its first try was heard
+            // Without a key, a repeated request may create a second job.
             let key = self
                 .random
                 .bool()
                 .then(|| format!("soak-{}-{turn}", self.number));
-            let id = self.ask(&wanted, key.as_deref()).await?;
+            let id = self.submit(&options, key.as_deref()).await?;
             if is_poison {
                 self.system.history.expect_failure(id);
-            } else if self.random.usize(..CANCELLED) == 0 {
+            } else if self.random.usize(..CANCEL_ONE_IN) == 0 {
                 let client = self.client().await?;
                 let delay = Duration::from_millis(self.random.u64(..60));
                 following.push(tokio::spawn(cancel(client, id, delay)));
             }
-            if self.random.usize(..FOLLOWED) == 0 {
+            if self.random.usize(..FOLLOW_ONE_IN) == 0 {
                 let user = self.clone_for_following();
                 following.push(tokio::spawn(user.follow(id)));
             }
@@ -141,46 +148,46 @@ impl User {
         }
     }
 
-    /// Any API, as behind a load balancer.
+    /// Returns a client of a random API, as a load balancer would.
     async fn client(&mut self) -> anyhow::Result<Client> {
         let api = self.random.usize(..self.fleet.apis.len());
         let api = self.fleet.apis.get(api).context("there is no API")?;
         loop {
-            // one that dies before it listens is started again
+            // A process that ends before it listens is restarted.
             if let Ok(client) = api.client(&self.system).await {
                 return Ok(client);
             }
         }
     }
 
-    /// Asks until a job is promised.
-    async fn ask(&mut self, wanted: &Value, key: Option<&str>) -> anyhow::Result<JobId> {
+    /// Repeats a request until a job is accepted.
+    async fn submit(&mut self, options: &Value, key: Option<&str>) -> anyhow::Result<JobId> {
         loop {
             let client = self.client().await?;
-            let answer = match key {
-                Some(key) => client.ask_once(key, wanted).await,
-                None => client.ask_for_any(wanted).await,
+            let response = match key {
+                Some(key) => client.submit_with_key(key, options).await,
+                None => client.try_submit(options).await,
             };
-            match answer {
-                // away, or too busy to read the request in time
-                Ok(answer) if matches!(answer.status, 408 | 503) => {}
-                Ok(answer) => return promised(&answer),
+            match response {
+                // The API is not available, or could not read the request in time.
+                Ok(response) if matches!(response.status, 408 | 503) => {}
+                Ok(response) => return accepted_job(&response),
                 Err(_) => {}
             }
-            tokio::time::sleep(AGAIN_AFTER).await;
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
     }
 
-    /// Looks until the job has ended.
+    /// Polls a job until it has ended.
     async fn follow(mut self, id: JobId) -> anyhow::Result<()> {
         loop {
             let client = self.client().await?;
-            if let Ok(answer) = client.status(id).await
-                && is_terminal(&answer)
+            if let Ok(response) = client.status(id).await
+                && is_terminal(&response)
             {
                 return Ok(());
             }
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -190,26 +197,26 @@ impl User {
             0 => json!({ "completed": true }),
             1 => json!({ "completed": true, "component": component }),
             2 => json!({ "completed": true, "component": component, "alarm": "-PT15M" }),
-            _ => json!({ "completed": true, "window": 30, "name": "what is to be done" }),
+            _ => json!({ "completed": true, "window": 30, "name": "Things to do" }),
         }
     }
 
     fn poison(&mut self) -> Value {
         let days_ago = self.random.choice(POISONS).map_or(0, |(_, days)| days);
-        // up to a few days after that one, and before the next
+        // The window ends a few days after this poison's deadline and before the next one's.
         json!({ "completed": false, "window": 5 - i64::from(days_ago) })
     }
 }
 
 async fn cancel(client: Client, id: JobId, delay: Duration) -> anyhow::Result<()> {
     tokio::time::sleep(delay).await;
-    // no answer is fine: it was cancelled or not
+    // Without a response the job may be cancelled or not.
     let _ = client.cancel(id).await;
     Ok(())
 }
 
-fn is_terminal(answer: &Answer) -> bool {
-    let body = answer.json();
+fn is_terminal(response: &Response) -> bool {
+    let body = response.json();
     let status = body.get("task_status").and_then(Value::as_str);
     status
         .and_then(|status| status.parse::<JobStatus>().ok())

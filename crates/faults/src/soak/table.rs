@@ -1,17 +1,17 @@
-//! What a soak says in the end.
+//! The report of a soak.
 
 use std::io::{self, Write};
 
 use super::Outcome;
 use crate::check::Violation;
 
-/// Violations that are shown; the rest is counted.
+/// How many violations are printed. The rest is only counted.
 const SHOWN: usize = 20;
 
-/// Writes the table, in Markdown, and what was broken.
+/// Writes the results as a Markdown table, followed by the violations.
 ///
 /// # Errors
-/// Those of `out`.
+/// Returns an error if `out` cannot be written.
 pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     let verdict = &outcome.verdict;
     let queue = clap::ValueEnum::to_possible_value(&outcome.queue);
@@ -32,7 +32,7 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     )?;
     writeln!(out, "|---|---|")?;
     let mut row = |name: &str, value: String| writeln!(out, "| {name} | {value} |");
-    row("jobs promised", verdict.jobs.to_string())?;
+    row("jobs accepted", verdict.accepted.to_string())?;
     row("jobs ended", ended.join(", "))?;
     row("faults", faults.to_string())?;
     for (kind, count) in &verdict.faults {
@@ -47,7 +47,7 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         format!("{:.1} s", verdict.longest_recovery.as_secs_f64()),
     )?;
     row(
-        "longest standstill, faults included",
+        "longest standstill, including faults",
         format!("{:.1} s", verdict.longest_standstill.as_secs_f64()),
     )?;
     row("guarantees broken", broken(&verdict.violations))?;

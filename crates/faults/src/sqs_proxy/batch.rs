@@ -1,10 +1,10 @@
-//! A batch call: what is in it, and an answer that does not tell the truth about it.
+//! Batch calls: their entries, and answers that misreport some of them.
 
 use serde_json::{Value, json};
 
 use super::rule::{Entries, EntryError};
 
-/// The message bodies or receipt handles of a batch, in order; empty when it is none.
+/// Returns the message bodies or receipt handles of a batch, in order. Empty if the call is not a batch.
 pub(super) fn entries(body: &[u8]) -> Vec<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |entry: &Value| {
@@ -15,14 +15,15 @@ pub(super) fn entries(body: &[u8]) -> Vec<String> {
     entries.into_iter().flatten().filter_map(text).collect()
 }
 
-/// Whether a call is about a dead-letter queue, as [`Queue`](crate::queue::Queue) names them.
+/// Returns whether a call is for a dead-letter queue, which is recognised by the name that
+/// [`Queue`](crate::queue::Queue) gives it.
 pub(super) fn is_of_dead_letters(body: &[u8]) -> bool {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let url = body.get("QueueUrl").and_then(Value::as_str);
     url.is_some_and(|url| url.trim_end_matches(".fifo").ends_with("-dead-letters"))
 }
 
-/// The messages that an answer brings: each one's id and how often it has been received.
+/// Returns the messages in an answer: the id of each, and how often it has been received.
 pub(super) fn received(answer: &[u8]) -> Vec<(String, u32)> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let message = |message: &Value| {
@@ -36,54 +37,54 @@ pub(super) fn received(answer: &[u8]) -> Vec<(String, u32)> {
     messages.into_iter().flatten().filter_map(message).collect()
 }
 
-/// A batch of which some entries are to be spoiled.
+/// A batch with a fault in some of its entries.
 pub(super) struct Batch {
     call: Value,
-    /// The ids of the spoiled ones.
-    spoiled: Vec<Value>,
+    /// The ids of the affected entries.
+    affected: Vec<Value>,
 }
 
 impl Batch {
-    /// `None`: it is no batch.
+    /// Returns `None` if the call is not a batch.
     pub(super) fn read(body: &[u8], entries: Entries) -> Option<Self> {
         let call: Value = serde_json::from_slice(body).ok()?;
         let all = call.get("Entries")?.as_array()?;
-        let spoiled = all
+        let affected = all
             .iter()
             .enumerate()
             .filter(|(index, _)| entries.include(*index))
             .filter_map(|(_, entry)| entry.get("Id").cloned())
             .collect();
-        Some(Self { call, spoiled })
+        Some(Self { call, affected })
     }
 
-    /// The call as SQS is to see it: with the spoiled entries or without. `None`: nothing is left of it.
-    pub(super) fn to_forward(&self, with_spoiled: bool) -> Option<Value> {
+    /// Returns the call to forward, with or without the affected entries. `None` if no entry is left.
+    pub(super) fn to_forward(&self, with_affected: bool) -> Option<Value> {
         let mut call = self.call.clone();
         let entries = call.get_mut("Entries")?.as_array_mut()?;
-        entries.retain(|entry| with_spoiled || !self.has_spoiled(entry));
+        entries.retain(|entry| with_affected || !self.is_affected(entry));
         (!entries.is_empty()).then_some(call)
     }
 
-    /// The answer with the spoiled entries among the failed ones, or in neither list.
-    pub(super) fn spoil(&self, answer: &Value, error: Option<EntryError>) -> Value {
+    /// Returns the answer with the affected entries in the list of failed ones, or without an `error` in neither list.
+    pub(super) fn misreport(&self, answer: &Value, error: Option<EntryError>) -> Value {
         let list = |name: &str| {
             let list = answer.get(name).and_then(Value::as_array);
-            let honest = list
+            let rest = list
                 .into_iter()
                 .flatten()
-                .filter(|entry| !self.has_spoiled(entry));
-            honest.cloned().collect::<Vec<_>>()
+                .filter(|entry| !self.is_affected(entry));
+            rest.cloned().collect::<Vec<_>>()
         };
         let mut failed = list("Failed");
         if let Some(error) = error {
-            failed.extend(self.spoiled.iter().map(|id| error.entry(id)));
+            failed.extend(self.affected.iter().map(|id| error.entry(id)));
         }
         json!({ "Successful": list("Successful"), "Failed": failed })
     }
 
-    fn has_spoiled(&self, entry: &Value) -> bool {
-        entry.get("Id").is_some_and(|id| self.spoiled.contains(id))
+    fn is_affected(&self, entry: &Value) -> bool {
+        entry.get("Id").is_some_and(|id| self.affected.contains(id))
     }
 }
 
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn spoiled_entries_are_kept_back_or_only_denied() {
+    fn affected_entries_are_withheld_or_only_misreported() {
         let batch = batch(Entries::EveryOther);
         let forwarded = batch.to_forward(false).unwrap();
         assert_eq!(
@@ -106,17 +107,17 @@ mod tests {
         );
         assert_eq!(batch.to_forward(true).unwrap(), batch.call);
         let answer = json!({ "Successful": [{ "Id": "0" }, { "Id": "1" }] });
-        let omitted = batch.spoil(&answer, None);
+        let omitted = batch.misreport(&answer, None);
         assert_eq!(
             omitted,
             json!({ "Successful": [{ "Id": "1" }], "Failed": [] })
         );
-        let failed = batch.spoil(&answer, Some(EntryError::Internal));
+        let failed = batch.misreport(&answer, Some(EntryError::Internal));
         assert_eq!(failed["Failed"][0]["Id"], "0");
     }
 
     #[test]
-    fn nothing_is_forwarded_when_every_entry_is_kept_back() {
+    fn nothing_is_forwarded_if_every_entry_is_withheld() {
         assert_eq!(batch(Entries::All).to_forward(false), None);
     }
 }

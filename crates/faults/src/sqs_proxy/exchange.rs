@@ -1,4 +1,4 @@
-//! One call through the proxy, from its request to its answer or the lack of one.
+//! One call through the proxy: from the request to the answer, or to the end of the connection.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use super::batch::{self, Batch};
 use super::rule::{self, Entries, EntryError, Fault};
 use super::{Shared, Stage};
 
-/// The connection ends without an answer.
+/// The connection is closed without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("on purpose")]
+#[error("injected")]
 pub(super) struct Dropped;
 
 pub(super) async fn serve(
@@ -43,7 +43,7 @@ pub(super) async fn serve(
     answer
 }
 
-/// One call on its way.
+/// A call that is being handled.
 struct Exchange<'a> {
     shared: &'a Shared,
     headers: HeaderMap,
@@ -70,7 +70,7 @@ impl Exchange<'_> {
                 self.forward(body).await
             }
             Some(Fault::HoldAnswer) => {
-                // the proxy may be healed before there is an answer
+                // The proxy may be healed before there is an answer.
                 let (answer, ()) = tokio::join!(self.forward(body), self.healed());
                 answer
             }
@@ -88,16 +88,16 @@ impl Exchange<'_> {
                 entries,
                 applied,
                 error,
-            }) => self.spoil(&body, entries, applied, Some(error)).await,
+            }) => self.misreport(&body, entries, applied, Some(error)).await,
             Some(Fault::OmitEntries { entries, applied }) => {
-                self.spoil(&body, entries, applied, None).await
+                self.misreport(&body, entries, applied, None).await
             }
         }
     }
 
-    /// Passes a call on, and its answer back.
+    /// Forwards a call, and returns the answer.
     async fn forward(&self, body: Bytes) -> Result<Response<Full<Bytes>>, Dropped> {
-        let (status, headers, body) = self.ask(body).await?;
+        let (status, headers, body) = self.call_upstream(body).await?;
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
         for name in ["content-type", "x-amzn-errortype", "x-amzn-query-error"] {
@@ -108,8 +108,8 @@ impl Exchange<'_> {
         Ok(response)
     }
 
-    /// Names some of a batch's entries as failed, or not at all.
-    async fn spoil(
+    /// Forwards a batch, and reports some entries as failed or not at all.
+    async fn misreport(
         &self,
         body: &Bytes,
         entries: Entries,
@@ -119,15 +119,18 @@ impl Exchange<'_> {
         let batch = Batch::read(body, entries).ok_or(Dropped)?;
         let answer = match batch.to_forward(applied) {
             Some(body) => {
-                let (_, _, answer) = self.ask(Bytes::from(body.to_string())).await?;
+                let (_, _, answer) = self.call_upstream(Bytes::from(body.to_string())).await?;
                 serde_json::from_slice(&answer).or(Err(Dropped))?
             }
             None => Value::Null,
         };
-        Ok(rule::json_answer(200, &batch.spoil(&answer, error)))
+        Ok(rule::json_answer(200, &batch.misreport(&answer, error)))
     }
 
-    async fn ask(&self, body: Bytes) -> Result<(hyper::StatusCode, HeaderMap, Bytes), Dropped> {
+    async fn call_upstream(
+        &self,
+        body: Bytes,
+    ) -> Result<(hyper::StatusCode, HeaderMap, Bytes), Dropped> {
         let mut headers = self.headers.clone();
         for name in ["host", "content-length", "connection"] {
             headers.remove(name);
@@ -143,7 +146,7 @@ impl Exchange<'_> {
 
     async fn healed(&self) {
         let mut heals = self.shared.heals.subscribe();
-        // an error means that the proxy is gone, and this call with it
+        // An error means that the proxy was dropped, and this call with it.
         let _ = heals.changed().await;
     }
 }

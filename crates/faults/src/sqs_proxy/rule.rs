@@ -1,4 +1,4 @@
-//! What is done to which calls.
+//! Rules: which fault is injected into which calls.
 
 use std::time::Duration;
 
@@ -8,69 +8,69 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
-/// What is done to a call.
+/// A fault in a call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
-    /// SQS never sees it; the caller gets an error.
+    /// SQS does not get the call; the caller gets an error.
     Refuse(Refusal),
-    /// SQS never sees it; the connection ends.
+    /// SQS does not get the call; the connection is closed.
     Disconnect,
-    /// SQS never sees it; the connection stays open, and no answer comes.
+    /// SQS does not get the call; the connection stays open without an answer.
     NeverAnswer,
-    /// SQS does it; the connection ends in place of an answer.
+    /// SQS applies the call; the connection is closed without an answer.
     DropAnswer,
-    /// SQS sees it when the proxy is healed.
+    /// SQS gets the call when the proxy is healed.
     Hold,
-    /// SQS does it; the caller gets the answer when the proxy is healed.
+    /// SQS applies the call; the caller gets the answer when the proxy is healed.
     HoldAnswer,
-    /// SQS sees it after so long.
+    /// SQS gets the call after this time.
     Delay(Duration),
-    /// SQS sees it so many times; the caller gets the last answer.
+    /// SQS gets the call this many times; the caller gets the last answer.
     Repeat(u32),
-    /// 200, with some entries in the list of the failed ones.
+    /// The answer lists some entries as failed.
     FailEntries {
-        /// Which of them.
+        /// The entries.
         entries: Entries,
-        /// Whether SQS did them all the same.
+        /// Whether SQS applies them nevertheless.
         applied: bool,
-        /// The reason that is given.
+        /// The reported reason.
         error: EntryError,
     },
-    /// 200, with some entries in neither list.
+    /// The answer does not mention some entries.
     OmitEntries {
-        /// Which of them.
+        /// The entries.
         entries: Entries,
-        /// Whether SQS did them all the same.
+        /// Whether SQS applies them nevertheless.
         applied: bool,
     },
 }
 
 impl Fault {
-    /// The kind, as a table names it.
+    /// Returns the kind, as the soak's table names it.
     pub fn kind(self) -> &'static str {
         match self {
-            Self::Refuse(_) => "SQS refuses",
-            Self::Disconnect => "SQS disconnects",
-            Self::NeverAnswer => "SQS never answers",
-            Self::DropAnswer => "SQS's answer lost",
+            Self::Refuse(_) => "SQS returned an error",
+            Self::Disconnect => "SQS disconnected",
+            Self::NeverAnswer => "SQS did not answer",
+            Self::DropAnswer => "SQS answer lost",
             Self::Hold | Self::HoldAnswer | Self::Delay(_) => "SQS slow",
             Self::Repeat(_) => "SQS call repeated",
             Self::FailEntries { .. } => "SQS entries failed",
-            Self::OmitEntries { .. } => "SQS entries unnamed",
+            Self::OmitEntries { .. } => "SQS entries omitted",
         }
     }
 }
 
-/// An error in place of an answer.
+/// An error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// 500.
+    /// Status 500.
     InternalError,
-    /// 503.
+    /// Status 503.
     Unavailable,
-    /// Too many calls.
+    /// The caller makes too many calls.
     Throttled,
-    /// The receipt handle is no good.
+    /// The receipt handle is invalid.
     InvalidReceipt,
 }
 
@@ -92,10 +92,10 @@ impl Refusal {
     }
 }
 
-/// Which entries of a batch.
+/// A selection of a batch's entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entries {
-    /// All.
+    /// Every entry.
     All,
     /// The first, the third, and so on.
     EveryOther,
@@ -110,12 +110,12 @@ impl Entries {
     }
 }
 
-/// The reason given for a failed entry.
+/// The reported reason of a failed entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryError {
-    /// The fault is SQS's, so another try may help.
+    /// An error of SQS; another attempt may succeed.
     Internal,
-    /// The fault is the caller's: the receipt handle is no good.
+    /// An error of the caller: the receipt handle is invalid.
     InvalidReceipt,
 }
 
@@ -129,7 +129,7 @@ impl EntryError {
     }
 }
 
-/// Which calls are struck, and how.
+/// Injects a fault into calls.
 #[derive(Debug, Clone)]
 pub struct Rule {
     action: Option<&'static str>,
@@ -139,16 +139,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Strikes every call of `action`.
+    /// Injects the fault into every call of `action`.
     pub fn on(action: &'static str, fault: Fault) -> Self {
         Self {
             action: Some(action),
-            ..Self::always(fault)
+            ..Self::on_every_call(fault)
         }
     }
 
-    /// Strikes every call.
-    pub fn always(fault: Fault) -> Self {
+    /// Injects the fault into every call.
+    pub fn on_every_call(fault: Fault) -> Self {
         Self {
             action: None,
             fault,
@@ -157,7 +157,7 @@ impl Rule {
         }
     }
 
-    /// Strikes so many calls and no more.
+    /// Limits the rule to `count` calls.
     #[must_use]
     pub fn times(self, count: u32) -> Self {
         Self {
@@ -166,17 +166,17 @@ impl Rule {
         }
     }
 
-    /// Strikes a call only by that chance.
+    /// Injects the fault into each call with a probability.
     #[must_use]
-    pub fn by_chance(self, probability: f64) -> Self {
+    pub fn with_probability(self, probability: f64) -> Self {
         Self {
             probability,
             ..self
         }
     }
 
-    pub(super) fn strike(&mut self, action: &str, random: &mut fastrand::Rng) -> Option<Fault> {
-        if self.action.is_some_and(|mine| mine != action)
+    pub(super) fn apply(&mut self, action: &str, random: &mut fastrand::Rng) -> Option<Fault> {
+        if self.action.is_some_and(|own| own != action)
             || self.is_used_up()
             || random.f64() >= self.probability
         {

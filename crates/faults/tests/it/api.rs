@@ -1,8 +1,8 @@
-//! APIs and relays that die between two steps.
+//! APIs and relays that are killed between two steps, and concurrent requests with one key.
 
 use std::collections::HashSet;
 
-use faults::client::promised;
+use faults::client::accepted_job;
 use faults::queue::QueueKind;
 use faults::sqs_proxy::action;
 use faults::system::System;
@@ -12,7 +12,7 @@ use shared_model::job::JobStatus;
 
 use crate::support::{finish, system};
 
-/// Waits until one job is committed, whatever its client was told.
+/// Waits until one job is committed, even if its client has not got a response.
 async fn wait_for_one_job(system: &System) {
     eventually("the job is committed", async || {
         let jobs = "SELECT count(*) FROM calendar_jobs";
@@ -22,16 +22,16 @@ async fn wait_for_one_job(system: &System) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f03_a_job_whose_api_died_before_it_answered_is_done_all_the_same() {
+async fn f03_a_job_is_done_even_if_its_api_died_before_responding() {
     let system = system(QueueKind::Sqs).await;
     let (doomed, client) = system.start_api(&[]).await.unwrap();
     doomed
         .database
         .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
-    let asking = tokio::spawn(async move { client.ask().await });
+    let request = tokio::spawn(async move { client.submit().await });
     wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();
-    asking.await.unwrap().unwrap_err();
+    request.await.unwrap().unwrap_err();
     let (api, _) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     system.drain().await.unwrap();
@@ -41,18 +41,18 @@ async fn f03_a_job_whose_api_died_before_it_answered_is_done_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f04_a_relay_killed_between_send_and_mark_sends_twice_to_one_effect() {
+async fn f04_a_message_sent_twice_because_its_relay_was_killed_has_one_effect() {
     let system = system(QueueKind::Sqs).await;
     let (doomed, client) = system.start_api(&[]).await.unwrap();
     doomed.database.hold_request("SET \"published_at\"");
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     doomed.database.wait_until_held(1).await.unwrap();
     doomed.kill().await.unwrap();
     let first = doomed.sqs().unwrap().calls_of(action::SEND);
     drop(doomed);
-    // as if the dead relay's lease were over
-    let lease_over = "UPDATE calendar_jobs SET publish_lease_until = now()";
-    system.database.execute(lease_over).await.unwrap();
+    // As if the lease of the killed relay had expired.
+    let expire_lease = "UPDATE calendar_jobs SET publish_lease_until = now()";
+    system.database.execute(expire_lease).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let sent =
         |calls: &[faults::sqs_proxy::Call]| calls.iter().any(|call| call.action == action::SEND);
@@ -71,20 +71,20 @@ async fn f04_a_relay_killed_between_send_and_mark_sends_twice_to_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f03_who_asks_again_with_the_key_gets_the_job_of_the_api_that_died() {
+async fn f03_a_repeated_request_with_the_same_key_returns_the_job_of_the_dead_api() {
     let system = system(QueueKind::Sqs).await;
     let (doomed, client) = system.start_api(&[]).await.unwrap();
     doomed
         .database
         .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
-    let asking = tokio::spawn(async move { client.ask_once("mine", &json!({})).await });
+    let request = tokio::spawn(async move { client.submit_with_key("mine", &json!({})).await });
     wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();
-    asking.await.unwrap().unwrap_err();
+    request.await.unwrap().unwrap_err();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let answer = client.ask_once("mine", &json!({})).await.unwrap();
-    assert_eq!(answer.header("idempotency-replayed"), Some("true"));
-    let id = promised(&answer).unwrap();
+    let response = client.submit_with_key("mine", &json!({})).await.unwrap();
+    assert_eq!(response.header("idempotency-replayed"), Some("true"));
+    let id = accepted_job(&response).unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     let jobs = "SELECT count(*) FROM calendar_jobs";
@@ -93,11 +93,11 @@ async fn f03_who_asks_again_with_the_key_gets_the_job_of_the_api_that_died() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f20_fifty_clients_with_one_key_make_one_job() {
+async fn f20_fifty_clients_with_one_key_create_one_job() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let (other_api, other_client) = system.start_api(&[]).await.unwrap();
-    let asking: Vec<_> = (0..50)
+    let requests: Vec<_> = (0..50)
         .map(|number| {
             let client = if number % 4 < 2 {
                 &client
@@ -105,24 +105,24 @@ async fn f20_fifty_clients_with_one_key_make_one_job() {
                 &other_client
             };
             let client = client.clone();
-            let wanted = json!({ "completed": number % 2 == 0 });
-            tokio::spawn(async move { client.ask_once("one", &wanted).await.unwrap() })
+            let options = json!({ "completed": number % 2 == 0 });
+            tokio::spawn(async move { client.submit_with_key("one", &options).await.unwrap() })
         })
         .collect();
     let mut jobs = HashSet::new();
     let (mut new, mut replayed, mut refused) = (0, 0, 0);
-    for asked in asking {
-        let answer = asked.await.unwrap();
-        match answer.status {
+    for request in requests {
+        let response = request.await.unwrap();
+        match response.status {
             202 => {
-                jobs.insert(promised(&answer).unwrap());
-                match answer.header("idempotency-replayed") {
+                jobs.insert(accepted_job(&response).unwrap());
+                match response.header("idempotency-replayed") {
                     Some(_) => replayed += 1,
                     None => new += 1,
                 }
             }
             422 => refused += 1,
-            other => panic!("{other}: {}", answer.json()),
+            other => panic!("{other}: {}", response.json()),
         }
     }
     assert_eq!((jobs.len(), new, replayed, refused), (1, 1, 24, 25));

@@ -1,4 +1,4 @@
-//! Answers to batches that name some entries as failed, or not at all.
+//! Batch answers that list some entries as failed, or do not mention them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,24 +8,24 @@ use local_services::testing::eventually;
 use shared_model::job::JobId;
 use shared_model::message::JobMessage;
 
-use crate::support::{EXTENDED, PATIENT, assert_done, finish, system};
+use crate::support::{RENDER_DELAY_4S, VISIBILITY_12S, assert_succeeded, finish, system};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f07_only_the_messages_that_were_not_taken_are_sent_again() {
-    for fault in [failed(false), failed(true), unnamed(false), unnamed(true)] {
+async fn f07_only_messages_that_sqs_did_not_confirm_are_sent_again() {
+    for fault in [failed(false), failed(true), omitted(false), omitted(true)] {
         let system = system(QueueKind::Sqs).await;
         let (api, client) = system.start_api(&[]).await.unwrap();
         let sqs = api.sqs().unwrap();
-        // while the relay waits for its first send, the others gather to a batch
+        // While the first send is held, the other jobs collect in one batch.
         sqs.add(Rule::on(action::SEND, Fault::Hold).times(1));
-        client.ask().await.unwrap();
-        sqs.wait_until_struck(action::SEND, Stage::Arrived, 1)
+        client.submit().await.unwrap();
+        sqs.wait_until_injected(action::SEND, Stage::Arrived, 1)
             .await
             .unwrap();
-        client.ask_many(10).await.unwrap();
+        client.submit_many(10).await.unwrap();
         sqs.heal();
         sqs.add(Rule::on(action::SEND, fault).times(1));
-        // what is done is not sent again, whatever the queue said; so nobody does it yet
+        // The relay does not send a job again once it has ended, so no worker runs yet.
         let published = "SELECT count(published_at) FROM calendar_jobs";
         eventually("every job is sent", async || {
             system.database.number(published).await.unwrap() == 11
@@ -35,10 +35,10 @@ async fn f07_only_the_messages_that_were_not_taken_are_sent_again() {
         system.drain().await.unwrap();
 
         let calls = sqs.calls_of(action::SEND);
-        let spoiled = calls.iter().find(|call| call.fault == Some(fault)).unwrap();
-        assert_eq!(spoiled.entries.len(), 10);
-        let times = times_sent(&calls);
-        for (index, body) in spoiled.entries.iter().enumerate() {
+        let faulted = calls.iter().find(|call| call.fault == Some(fault)).unwrap();
+        assert_eq!(faulted.entries.len(), 10);
+        let times = count_sends(&calls);
+        for (index, body) in faulted.entries.iter().enumerate() {
             let expected = if index.is_multiple_of(2) { 2 } else { 1 };
             assert_eq!(times[&job(body)], expected, "{fault:?}, entry {index}");
         }
@@ -54,7 +54,7 @@ fn failed(applied: bool) -> Fault {
     }
 }
 
-fn unnamed(applied: bool) -> Fault {
+fn omitted(applied: bool) -> Fault {
     Fault::OmitEntries {
         entries: Entries::EveryOther,
         applied,
@@ -65,7 +65,7 @@ fn job(body: &str) -> JobId {
     JobMessage::decode(body).unwrap().job_id
 }
 
-fn times_sent(calls: &[Call]) -> HashMap<JobId, usize> {
+fn count_sends(calls: &[Call]) -> HashMap<JobId, usize> {
     let mut times = HashMap::new();
     for body in calls.iter().flat_map(|call| &call.entries) {
         *times.entry(job(body)).or_default() += 1;
@@ -74,44 +74,47 @@ fn times_sent(calls: &[Call]) -> HashMap<JobId, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f07_only_the_deletes_that_failed_are_tried_again() {
-    for fault in [failed(false), failed(true), unnamed(false), unnamed(true)] {
+async fn f07_only_deletes_that_sqs_did_not_confirm_are_repeated() {
+    for fault in [failed(false), failed(true), omitted(false), omitted(true)] {
         let system = system(QueueKind::Sqs).await;
         let (api, client) = system.start_api(&[]).await.unwrap();
-        let worker = system.start_worker(&[PATIENT, EXTENDED]).await.unwrap();
+        let worker = system
+            .start_worker(&[VISIBILITY_12S, RENDER_DELAY_4S])
+            .await
+            .unwrap();
         let sqs = worker.sqs().unwrap();
         sqs.add(Rule::on(action::DELETE, fault).times(1));
-        sqs.add(Rule::on(action::HIDE, fault).times(1));
-        for id in client.ask_many(4).await.unwrap() {
-            assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+        sqs.add(Rule::on(action::CHANGE_VISIBILITY, fault).times(1));
+        for id in client.submit_many(4).await.unwrap() {
+            assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
         }
-        sqs.wait_until("the failed deletes again", |calls| {
-            let (spoiled, again) = deletes(calls);
-            let mut failed = spoiled.iter().step_by(2);
-            !spoiled.is_empty() && failed.all(|handle| again.contains(handle))
+        sqs.wait_until("the repeated deletes", |calls| {
+            let (faulted, later) = deletes(calls);
+            let mut failed = faulted.iter().step_by(2);
+            !faulted.is_empty() && failed.all(|handle| later.contains(handle))
         })
         .await
         .unwrap();
         system.drain().await.unwrap();
         let calls = sqs.calls();
-        let (spoiled, again) = deletes(&calls);
-        let mut done = spoiled.iter().skip(1).step_by(2);
-        assert!(!done.any(|handle| again.contains(handle)), "{fault:?}");
-        assert!(!received_again(sqs), "each message was delivered once");
+        let (faulted, later) = deletes(&calls);
+        let mut confirmed = faulted.iter().skip(1).step_by(2);
+        assert!(!confirmed.any(|handle| later.contains(handle)), "{fault:?}");
+        assert!(!received_twice(sqs), "a message was delivered twice");
         finish(&system, [api, worker]).await;
     }
 }
 
-/// The entries of the delete that was struck, and those of all later ones.
+/// Returns the entries of the delete call with the fault, and those of all later delete calls.
 fn deletes(calls: &[Call]) -> (&[String], HashSet<&String>) {
     let deletes = || calls.iter().filter(|call| call.action == action::DELETE);
-    let spoiled = deletes().find(|call| call.fault.is_some());
+    let faulted = deletes().find(|call| call.fault.is_some());
     let later = deletes().skip_while(|call| call.fault.is_none()).skip(1);
-    let again = later.flat_map(|call| &call.entries).collect();
-    (spoiled.map_or(&[], |call| &call.entries), again)
+    let later = later.flat_map(|call| &call.entries).collect();
+    (faulted.map_or(&[], |call| &call.entries), later)
 }
 
-fn received_again(sqs: &SqsProxy) -> bool {
+fn received_twice(sqs: &SqsProxy) -> bool {
     let calls = sqs.calls_of(action::RECEIVE);
     calls
         .iter()

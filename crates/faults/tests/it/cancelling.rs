@@ -1,4 +1,4 @@
-//! Cancelling a job at every point of its life.
+//! Jobs that are cancelled at every point of their life.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use faults::system::System;
 use serde_json::json;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{UNHURRIED, finish, system};
+use crate::support::{VISIBILITY_60S, finish, system};
 
 const CLAIM: &str = "SET status = 'STARTED'";
 const COMPLETE: &str = "INSERT INTO calendar_results";
@@ -19,10 +19,10 @@ async fn assert_ends(system: &System, id: JobId, status: JobStatus) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_job_that_waits_is_cancelled_at_once_and_never_begins() {
+async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 200);
     assert_eq!(client.cancel(id).await.unwrap().status, 200);
     let worker = system.start_worker(&[]).await.unwrap();
@@ -33,12 +33,12 @@ async fn f21_a_job_that_waits_is_cancelled_at_once_and_never_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_job_between_its_receive_and_its_claim_is_cancelled_and_not_begun() {
+async fn f21_a_job_cancelled_between_receive_and_claim_never_starts() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     worker.database.hold_request(CLAIM);
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     worker.database.wait_until_held(1).await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 200);
     worker.heal();
@@ -49,16 +49,16 @@ async fn f21_a_job_between_its_receive_and_its_claim_is_cancelled_and_not_begun(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_job_that_runs_is_asked_to_stop_and_does_so_within_a_heartbeat() {
+async fn f21_a_running_job_is_cancelled_within_a_heartbeat() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+    let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Started).await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 202);
     let revoked = client.wait_for(id, JobStatus::Revoked);
-    // a heartbeat is a second at most; a sixth of this lease is ten
+    // Heartbeats are at most a second apart. If they depended on this lease, they would be ten seconds apart.
     tokio::time::timeout(Duration::from_secs(8), revoked)
         .await
         .unwrap()
@@ -68,52 +68,52 @@ async fn f21_a_job_that_runs_is_asked_to_stop_and_does_so_within_a_heartbeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_cancelled_job_whose_worker_dies_is_revoked_by_the_next() {
+async fn f21_a_cancelled_job_whose_worker_died_is_revoked_by_the_next_worker() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let doomed = system.start_worker(&[]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Started).await.unwrap();
     doomed.kill().await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 202);
-    let heir = system.start_worker(&[]).await.unwrap();
+    let successor = system.start_worker(&[]).await.unwrap();
     assert_ends(&system, id, JobStatus::Revoked).await;
     system.database.cure(Poison::Wait).await.unwrap();
-    finish(&system, [api, heir]).await;
+    finish(&system, [api, successor]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_job_between_two_attempts_is_cancelled_at_once() {
+async fn f21_a_job_between_two_attempts_is_cancelled_immediately() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Panic, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
-    let id = client.ask().await.unwrap();
-    // of the later attempts the pauses are long enough to be met
+    let id = client.submit().await.unwrap();
+    // The pauses after later attempts are long enough to cancel in.
     let between = |job: &shared_model::job::Job| job.status == JobStatus::Retry && job.attempt >= 3;
-    let met = system.database.wait_for(id, "between attempts", between);
-    met.await.unwrap();
+    let paused = system.database.wait_for(id, "between attempts", between);
+    paused.await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 200);
     assert_ends(&system, id, JobStatus::Revoked).await;
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_a_job_that_is_cancelled_while_its_result_is_stored_ends_once() {
+async fn f21_a_job_cancelled_while_its_result_is_stored_ends_once() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     worker.database.hold_request(COMPLETE);
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     worker.database.wait_until_held(1).await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 202);
     worker.heal();
     let job = system.database.wait_until_ended(id).await.unwrap();
     assert!([JobStatus::Success, JobStatus::Revoked].contains(&job.status));
-    let again = client.cancel(id).await.unwrap().status;
+    let second = client.cancel(id).await.unwrap().status;
     assert_eq!(
-        again,
+        second,
         if job.status == JobStatus::Success {
             409
         } else {
@@ -124,7 +124,7 @@ async fn f21_a_job_that_is_cancelled_while_its_result_is_stored_ends_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_jobs_that_are_cancelled_while_they_are_done_end_once() {
+async fn f21_jobs_cancelled_at_different_moments_end_once() {
     let system = system(QueueKind::Postgres).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -137,24 +137,27 @@ async fn f21_jobs_that_are_cancelled_while_they_are_done_end_once() {
         .map(|number| {
             let client = client.clone();
             tokio::spawn(async move {
-                let id = client.ask_for(&json!({})).await.unwrap();
-                // at some point between its acceptance and its end
+                let id = client.submit_with(&json!({})).await.unwrap();
+                // Between its acceptance and its end.
                 tokio::time::sleep(Duration::from_millis(number)).await;
-                let told = client.cancel(id).await.unwrap().status;
-                (id, told)
+                let status = client.cancel(id).await.unwrap().status;
+                (id, status)
             })
         })
         .collect();
     for race in racing {
-        let (id, told) = race.await.unwrap();
+        let (id, status) = race.await.unwrap();
         let job = system.database.wait_until_ended(id).await.unwrap();
-        let expected = match told {
+        let expected = match status {
             200 => [JobStatus::Revoked].as_slice(),
             202 => &[JobStatus::Revoked, JobStatus::Success],
             409 => &[JobStatus::Success],
-            other => panic!("cancelling answered {other}"),
+            other => panic!("cancelling returned {other}"),
         };
-        assert!(expected.contains(&job.status), "told {told}, then {job:?}");
+        assert!(
+            expected.contains(&job.status),
+            "cancelling returned {status}, then {job:?}"
+        );
     }
     finish(&system, [api, worker, other]).await;
 }

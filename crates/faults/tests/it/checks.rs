@@ -1,30 +1,30 @@
-//! The checks themselves: each finds what it is there for.
+//! The checks themselves: each finds the violation that it exists for.
 
 use faults::check::{Verdict, check};
 use faults::queue::QueueKind;
 use faults::system::{RECOVERY, System};
 use shared_model::job::JobId;
 
-use crate::support::{finish, system};
+use crate::support::{TestSystem, finish, system};
 
 async fn verdict(system: &System) -> Verdict {
     check(system, RECOVERY).await.unwrap()
 }
 
-/// A run of some jobs that kept every promise.
-async fn a_good_run() -> (System, Vec<JobId>) {
+/// Runs some jobs without a violation.
+async fn valid_run() -> (TestSystem, Vec<JobId>) {
     let system = system(QueueKind::Postgres).await;
     system.database.add_todos(5).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
-    let ids = client.ask_many(3).await.unwrap();
+    let ids = client.submit_many(3).await.unwrap();
     finish(&system, [api, worker]).await;
     (system, ids)
 }
 
-/// What the checks find after this was done to the database behind everybody's back.
-async fn broken_by(sql: &str) -> Vec<&'static str> {
-    let (system, ids) = a_good_run().await;
+/// Returns the guarantees that the checks find broken after `sql` has manipulated the database.
+async fn violations_after(sql: &str) -> Vec<&'static str> {
+    let (system, ids) = valid_run().await;
     let sql = sql.replace("{id}", &ids[0].to_string());
     for statement in sql.split(';') {
         assert!(
@@ -43,29 +43,29 @@ async fn broken_by(sql: &str) -> Vec<&'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promised_job_that_is_gone_is_found() {
-    let found = broken_by("DELETE FROM calendar_jobs WHERE id = '{id}'").await;
+async fn an_accepted_job_that_disappeared_is_found() {
+    let found = violations_after("DELETE FROM calendar_jobs WHERE id = '{id}'").await;
     assert_eq!(found, ["G1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_nobody_asked_for_is_found() {
+async fn a_job_that_no_client_requested_is_found() {
     let sql = "INSERT INTO calendar_jobs (id, status, request, expiry, finished_at, expires_at)
                VALUES (gen_random_uuid(), 'REVOKED', '{}', '1 hour', now(), now())";
-    assert_eq!(broken_by(sql).await, ["G2"]);
+    assert_eq!(violations_after(sql).await, ["G2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_result_that_is_not_a_pure_render_is_found() {
+async fn a_result_that_differs_from_a_fresh_render_is_found() {
     let sql =
         "UPDATE todos SET title = 'changed afterwards' WHERE id = (SELECT min(id) FROM todos)";
-    assert_eq!(broken_by(sql).await, ["G3"]);
+    assert_eq!(violations_after(sql).await, ["G3"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_result_is_found() {
     let sql = "CREATE TEMP TABLE kept ON COMMIT PRESERVE ROWS AS SELECT * FROM calendar_results WHERE job_id = '{id}'";
-    let (system, ids) = a_good_run().await;
+    let (system, ids) = valid_run().await;
     let id = ids[0];
     system
         .database
@@ -85,26 +85,26 @@ async fn a_second_result_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_goes_back_is_found() {
+async fn a_job_whose_state_goes_back_is_found() {
     let sql =
         "UPDATE calendar_jobs SET status = 'REVOKED', version = version + 1 WHERE id = '{id}';
                DELETE FROM calendar_results WHERE job_id = '{id}'";
-    assert_eq!(broken_by(sql).await, ["G4"]);
+    assert_eq!(violations_after(sql).await, ["G4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_that_nothing_explains_is_found() {
+async fn an_unexpected_failure_is_found() {
     let sql = "DELETE FROM calendar_results WHERE job_id = '{id}';
                UPDATE calendar_jobs SET status = 'FAILURE', version = version + 1 WHERE id = '{id}'";
-    assert_eq!(broken_by(sql).await, ["G1", "G4"]);
+    assert_eq!(violations_after(sql).await, ["G1", "G4"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_innocent_message_in_the_dead_letter_queue_is_found() {
+async fn an_unexpected_message_in_the_dead_letter_queue_is_found() {
     let system = system(QueueKind::Sqs).await;
     let queue = system.queue.sqs().unwrap();
     queue
-        .send_to_dead_letters("unreadable, and nobody said so")
+        .send_to_dead_letters("an unreadable body that the run does not expect")
         .await
         .unwrap();
     let verdict = verdict(&system).await;

@@ -1,4 +1,4 @@
-//! Workers whose clocks are wrong.
+//! Workers with wrong clocks.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,9 +7,9 @@ use faults::process::Process;
 use faults::queue::QueueKind;
 use shared_model::job::JobStatus;
 
-use crate::support::{UNHURRIED, assert_done, finish, system};
+use crate::support::{VISIBILITY_60S, assert_succeeded, finish, system};
 
-/// Where Debian's `faketime` package puts its library.
+/// Returns the library of Debian's `faketime` package.
 fn faketime() -> String {
     let folders = std::fs::read_dir("/usr/lib").unwrap();
     let libraries =
@@ -21,7 +21,7 @@ fn faketime() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs libfaketime"]
-async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none() {
+async fn f19_a_worker_whose_clock_is_an_hour_off_neither_steals_nor_loses_a_lease() {
     for kind in [QueueKind::Postgres, QueueKind::Sqs] {
         let system = system(kind).await;
         system.database.add_todos(20).await.unwrap();
@@ -32,26 +32,26 @@ async fn f19_a_worker_whose_clock_is_an_hour_off_steals_no_lease_and_loses_none(
             let settings = [
                 ("LD_PRELOAD", library.as_str()),
                 ("FAKETIME", offset),
-                // only the time of day is wrong on such hosts
+                // A wrong clock does not affect the monotonic clock.
                 ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-                // for any of the two clocks a lease of the other is over by far, or not for an hour
-                UNHURRIED,
+                // By one worker's clock, the leases of the other expired long ago, or last an hour longer.
+                VISIBILITY_60S,
                 ("RENDER_DELAY", "3s"),
             ];
             let worker = system.start_worker(&settings).await.unwrap();
             assert_clock_is_wrong(&worker).await;
             workers.push(worker);
         }
-        let ids = client.ask_many(10).await.unwrap();
+        let ids = client.submit_many(10).await.unwrap();
         for id in ids {
             client.wait_for(id, JobStatus::Success).await.unwrap();
-            assert_done(&system.database.job(id).await.unwrap(), 1);
+            assert_succeeded(&system.database.job(id).await.unwrap(), 1);
         }
         finish(&system, std::iter::once(api).chain(workers)).await;
     }
 }
 
-/// Its log tells the time as the process sees it.
+/// Makes sure that the times in the worker's log are wrong.
 async fn assert_clock_is_wrong(worker: &Process) {
     let line = worker.wait_for_log("\"starting\"").await.unwrap();
     let time: SystemTime = DateTime::parse_from_rfc3339(line["time"].as_str().unwrap())

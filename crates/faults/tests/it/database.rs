@@ -1,4 +1,4 @@
-//! A database that cuts connections, restarts, crashes, is full, slow or out of reach.
+//! A database that closes connections, restarts, crashes, stalls, is slow or cannot be reached.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl};
 use faults::client::Client;
 use faults::cluster::DurableCluster;
 use faults::database::Database;
-use faults::history::Told;
+use faults::history::Outcome;
 use faults::poison::Poison;
 use faults::queue::{Queue, QueueKind};
 use faults::sqs_proxy::{Fault, Rule, action};
@@ -17,43 +17,38 @@ use shared_model::job::{JobId, JobStatus};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{UNHURRIED, assert_done, finish, system, system_of};
+use crate::support::{VISIBILITY_60S, assert_succeeded, finish, system, system_of};
 
-/// A client that asks again and again until it is told to stop. The history keeps what it was told.
-fn keep_asking(client: Client, stop: CancellationToken) -> JoinHandle<()> {
+/// Starts a client that requests calendars until `stop` is cancelled. The history records the outcomes.
+fn keep_submitting(client: Client, stop: CancellationToken) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !stop.is_cancelled() {
-            // refused, unanswered or promised: all the same to this one
-            let _ = client.ask_for_any(&json!({})).await;
+            // Any outcome is fine here; the checks read it from the history.
+            let _ = client.try_submit(&json!({})).await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
 }
 
-/// How many requests got a promise, a refusal, and no answer.
-fn tally(system: &System) -> (usize, usize, usize) {
-    let (mut promised, mut refused, mut unanswered) = (0, 0, 0);
-    for exchange in system.history.exchanges() {
-        match exchange.told {
-            Told::Answer { status: 202, .. } => promised += 1,
-            Told::Answer { status: 503, .. } => refused += 1,
-            Told::Answer { .. } => {}
-            Told::Nothing(_) => unanswered += 1,
-        }
-    }
-    (promised, refused, unanswered)
+/// Counts the requests that got a 503.
+fn count_refused(system: &System) -> usize {
+    let exchanges = system.history.exchanges();
+    let refused = exchanges
+        .iter()
+        .filter(|exchange| matches!(exchange.outcome, Outcome::Response { status: 503, .. }));
+    refused.count()
 }
 
-async fn wait_until_promised(system: &System, more: usize) {
+async fn wait_until_accepted(system: &System, more: usize) {
     let before = system.history.accepted().len();
-    eventually("more jobs are promised", async || {
+    eventually("more jobs are accepted", async || {
         system.history.accepted().len() >= before + more
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f17_connections_that_are_terminated_lose_no_job() {
+async fn f17_terminated_connections_lose_no_job() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -63,42 +58,42 @@ async fn f17_connections_that_are_terminated_lose_no_job() {
         system.start_worker(&slow).await.unwrap(),
     ];
     let stop = CancellationToken::new();
-    let asking = keep_asking(client, stop.clone());
+    let submitting = keep_submitting(client, stop.clone());
     for _ in 0..5 {
-        wait_until_promised(&system, 5).await;
+        wait_until_accepted(&system, 5).await;
         let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND application_name LIKE 'taskoverflow%'";
         system.database.execute(terminate).await.unwrap();
     }
     stop.cancel();
-    asking.await.unwrap();
+    submitting.await.unwrap();
     finish(&system, [api].into_iter().chain(workers)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f17_a_restart_of_the_database_is_a_pause() {
-    let made = || {
+async fn f17_a_database_restart_only_delays_jobs() {
+    let create = || {
         (
             DurableCluster::start().unwrap(),
             Queue::create(QueueKind::Sqs).unwrap(),
         )
     };
-    let (mut cluster, queue) = tokio::task::spawn_blocking(made).await.unwrap();
-    let system = system_of(Database::new(cluster.url()).unwrap(), queue);
+    let (mut cluster, queue) = tokio::task::spawn_blocking(create).await.unwrap();
+    let system = system_of(Database::new(cluster.url()).unwrap(), queue).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     let stop = CancellationToken::new();
-    let asking = keep_asking(client, stop.clone());
-    wait_until_promised(&system, 10).await;
+    let submitting = keep_submitting(client, stop.clone());
+    wait_until_accepted(&system, 10).await;
     let cluster = tokio::task::spawn_blocking(move || {
         cluster.restart().unwrap();
         cluster
     })
     .await
     .unwrap();
-    wait_until_promised(&system, 10).await;
+    wait_until_accepted(&system, 10).await;
     stop.cancel();
-    asking.await.unwrap();
+    submitting.await.unwrap();
     finish(&system, [api, worker]).await;
     tokio::task::spawn_blocking(move || drop(cluster))
         .await
@@ -106,11 +101,11 @@ async fn f17_a_restart_of_the_database_is_a_pause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f17_a_pool_without_a_free_connection_answers_503_and_recovers() {
+async fn f17_an_exhausted_pool_causes_503_responses_and_recovers() {
     let system = system(QueueKind::Postgres).await;
     let (api, client) = system.start_api(&[("DATABASE_POOL", "2")]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
-    client.ask().await.unwrap();
+    client.submit().await.unwrap();
     let url = system
         .database
         .url_through(system.database.port().unwrap())
@@ -132,52 +127,52 @@ async fn f17_a_pool_without_a_free_connection_answers_503_and_recovers() {
         held.unwrap();
     });
     locked.1.await.unwrap();
-    let asking: Vec<_> = (0..8)
+    let requests: Vec<_> = (0..8)
         .map(|_| {
             let client = client.clone();
-            tokio::spawn(async move { client.ask_for_any(&json!({})).await })
+            tokio::spawn(async move { client.try_submit(&json!({})).await })
         })
         .collect();
-    eventually("requests are refused", async || tally(&system).1 >= 4).await;
+    eventually("requests are refused", async || count_refused(&system) >= 4).await;
     release.0.send(()).unwrap();
     holder.await.unwrap();
-    for asked in asking {
-        let status = asked.await.unwrap().unwrap().status;
+    for request in requests {
+        let status = request.await.unwrap().unwrap().status;
         assert!([202, 503].contains(&status), "{status}");
     }
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f17_a_slow_database_costs_time_and_nothing_else() {
+async fn f17_a_slow_database_only_delays_jobs() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     for process in [&api, &worker] {
         process.database.slow_down(Duration::from_millis(20));
     }
-    for id in client.ask_many(8).await.unwrap() {
-        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    for id in client.submit_many(8).await.unwrap() {
+        assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and_no_worker() {
+async fn f17_a_database_that_stalls_past_the_lease_costs_an_attempt_but_no_worker() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
-    let ids = client.ask_many(4).await.unwrap();
+    let ids = client.submit_many(4).await.unwrap();
     for id in &ids {
         client.wait_for(*id, JobStatus::Started).await.unwrap();
     }
     worker.database.stall();
-    eventually("every job is given up", async || {
+    eventually("every attempt is given up", async || {
         let lines = worker.logged("could not be renewed");
         let is_given_up = |id: &JobId| lines.iter().any(|line| line.contains(&id.to_string()));
         ids.iter().all(is_given_up)
@@ -188,32 +183,35 @@ async fn f17_a_database_that_stalls_for_longer_than_a_lease_costs_an_attempt_and
     for id in ids {
         let job = system.database.wait_until_ended(id).await.unwrap();
         assert_eq!(job.status, JobStatus::Success);
-        // a claim that stood in the stalled connection is made all the same when it flows again
+        // A claim that was waiting in the stalled connection is applied when the connection continues.
         assert!([2, 3].contains(&job.attempt), "{job:?}");
     }
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f18_a_worker_cut_from_the_database_burns_one_receive_a_message() {
+async fn f18_a_worker_without_its_database_wastes_at_most_one_receive_per_message() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let sqs = worker.sqs().unwrap();
     let polled =
         |calls: &[faults::sqs_proxy::Call]| calls.iter().any(|call| call.action == action::RECEIVE);
     sqs.wait_until("a poll", polled).await.unwrap();
     worker.database.cut();
-    let ids = client.ask_many(12).await.unwrap();
-    // long enough for what was given back to come again, if it were asked for
-    eventually("the worker has looked for the database often", async || {
-        let looks = worker.logged("the database does not answer").len();
-        looks >= 4
-    })
+    let ids = client.submit_many(12).await.unwrap();
+    // Long enough to receive the released messages again, if the worker polled.
+    eventually(
+        "the worker has tried to reach the database four times",
+        async || {
+            let attempts = worker.logged("the database does not answer").len();
+            attempts >= 4
+        },
+    )
     .await;
     worker.heal();
     for id in ids {
-        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+        assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
     let calls = sqs.calls_of(action::RECEIVE);
     let counts = calls
@@ -226,23 +224,25 @@ async fn f18_a_worker_cut_from_the_database_burns_one_receive_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f18_a_worker_cut_from_sqs_stores_what_it_has_and_burns_one_receive() {
+async fn f18_a_worker_without_sqs_stores_its_result_and_wastes_one_receive() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let cut = system
         .start_worker(&[("VISIBILITY_TIMEOUT", "8s"), ("RENDER_DELAY", "2s")])
         .await
         .unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
-    cut.sqs().unwrap().add(Rule::always(Fault::Disconnect));
+    cut.sqs()
+        .unwrap()
+        .add(Rule::on_every_call(Fault::Disconnect));
     let done = system.database.wait_until_ended(id).await.unwrap();
-    assert_done(&done, 1);
+    assert_succeeded(&done, 1);
     let other = system.start_worker(&[]).await.unwrap();
     let other_sqs = other.sqs().unwrap();
     other_sqs
-        .wait_until("the message again", |calls| {
+        .wait_until("the second receive of the message", |calls| {
             calls
                 .iter()
                 .any(|call| call.received.iter().any(|(_, count)| *count == 2))
@@ -255,23 +255,23 @@ async fn f18_a_worker_cut_from_sqs_stores_what_it_has_and_burns_one_receive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f27_a_database_that_crashes_under_requests_loses_no_promise() {
-    let made = || {
+async fn f27_a_database_crash_during_requests_loses_no_accepted_job() {
+    let create = || {
         (
             DurableCluster::start().unwrap(),
             Queue::create(QueueKind::Postgres).unwrap(),
         )
     };
-    let (mut cluster, queue) = tokio::task::spawn_blocking(made).await.unwrap();
-    let system = system_of(Database::new(cluster.url()).unwrap(), queue);
+    let (mut cluster, queue) = tokio::task::spawn_blocking(create).await.unwrap();
+    let system = system_of(Database::new(cluster.url()).unwrap(), queue).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let (other_api, other_client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     let stop = CancellationToken::new();
-    let asking =
-        [&client, &other_client, &client].map(|client| keep_asking(client.clone(), stop.clone()));
+    let submitting = [&client, &other_client, &client]
+        .map(|client| keep_submitting(client.clone(), stop.clone()));
     for _ in 0..3 {
-        wait_until_promised(&system, 20).await;
+        wait_until_accepted(&system, 20).await;
         cluster = tokio::task::spawn_blocking(move || {
             cluster.crash().unwrap();
             cluster
@@ -279,14 +279,14 @@ async fn f27_a_database_that_crashes_under_requests_loses_no_promise() {
         .await
         .unwrap();
     }
-    wait_until_promised(&system, 20).await;
+    wait_until_accepted(&system, 20).await;
     stop.cancel();
-    for asked in asking {
-        asked.await.unwrap();
+    for client in submitting {
+        client.await.unwrap();
     }
-    let promised: Vec<JobId> = system.history.accepted().into_iter().collect();
+    let accepted: Vec<JobId> = system.history.accepted().into_iter().collect();
     let began = Instant::now();
-    for id in promised {
+    for id in accepted {
         system.database.job(id).await.unwrap();
     }
     assert!(began.elapsed() < Duration::from_secs(30));

@@ -1,4 +1,4 @@
-//! Workers that die at every point of a job, and workers that sleep.
+//! Workers that are killed at every point of a job, and workers that are paused.
 
 use std::time::Instant;
 
@@ -11,14 +11,16 @@ use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{BRIEF, RECOVERED, UNHURRIED, assert_done, finish, system};
+use crate::support::{
+    RECOVERY_LIMIT, VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, system,
+};
 
-/// The claim's statement.
+/// The statement that claims a job.
 const CLAIM: &str = "SET status = 'STARTED'";
 /// The statement that stores a result.
 const COMPLETE: &str = "INSERT INTO calendar_results";
 
-/// Where in a job's life its worker dies.
+/// The point of a job at which its worker is killed.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
     AfterReceive,
@@ -30,7 +32,7 @@ enum Moment {
 }
 
 impl Moment {
-    /// Prepares what holds the worker at this moment.
+    /// Prepares a hold that stops the worker at this point.
     async fn arm(self, system: &System, worker: &Process) {
         match self {
             Self::AfterReceive => worker.database.hold_request(CLAIM),
@@ -48,7 +50,7 @@ impl Moment {
         }
     }
 
-    /// Waits until the worker is at this moment.
+    /// Waits until the worker is at this point.
     async fn reached(self, system: &System, worker: &Process, id: JobId) {
         match self {
             Self::AfterReceive | Self::BeforeCommit => {
@@ -66,7 +68,7 @@ impl Moment {
                     _ => Stage::Arrived,
                 };
                 let sqs = worker.sqs().unwrap();
-                sqs.wait_until_struck(action::DELETE, stage, 1)
+                sqs.wait_until_injected(action::DELETE, stage, 1)
                     .await
                     .unwrap();
             }
@@ -74,42 +76,42 @@ impl Moment {
     }
 }
 
-/// Kills a worker at that moment of a job, over each of the queues, and sees the job done after so many attempts.
+/// Kills a worker at a point of a job, with each kind of queue. The job must succeed with this number of attempts.
 async fn a_job_survives_a_worker_killed(moment: Moment, attempts: i32) {
-    let over_sqs = survives_over(QueueKind::Sqs, moment, attempts);
-    let over_fifo = survives_over(QueueKind::SqsFifo, moment, attempts);
-    // there a job's end takes it out of the queue, and nothing is to be deleted
-    let over_postgres = async {
+    let with_sqs = survives_with(QueueKind::Sqs, moment, attempts);
+    let with_fifo = survives_with(QueueKind::SqsFifo, moment, attempts);
+    // With this queue there is no delete: a job leaves the queue when it ends.
+    let with_postgres = async {
         if !matches!(moment, Moment::AfterCommit | Moment::DuringDelete) {
-            survives_over(QueueKind::Postgres, moment, attempts).await;
+            survives_with(QueueKind::Postgres, moment, attempts).await;
         }
     };
-    tokio::join!(over_sqs, over_fifo, over_postgres);
+    tokio::join!(with_sqs, with_fifo, with_postgres);
 }
 
-async fn survives_over(kind: QueueKind, moment: Moment, attempts: i32) {
+async fn survives_with(kind: QueueKind, moment: Moment, attempts: i32) {
     let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let doomed = system.start_worker(&[BRIEF]).await.unwrap();
+    let doomed = system.start_worker(&[VISIBILITY_6S]).await.unwrap();
     moment.arm(&system, &doomed).await;
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     moment.reached(&system, &doomed, id).await;
     doomed.kill().await.unwrap();
     let killed = Instant::now();
-    // what the dead worker had sent and the proxy held never arrives
+    // With its proxies dropped, nothing that they hold is ever forwarded.
     drop(doomed);
     system.database.cure(Poison::Wait).await.unwrap();
-    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
+    let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let job = system.database.wait_until_ended(id).await.unwrap();
-    assert_done(&job, attempts);
+    assert_succeeded(&job, attempts);
     assert!(
-        killed.elapsed() <= RECOVERED,
-        "G5: {:?} over {kind:?}",
+        killed.elapsed() <= RECOVERY_LIMIT,
+        "G5: {:?} with {kind:?}",
         killed.elapsed()
     );
     client.wait_for(id, JobStatus::Success).await.unwrap();
-    finish(&system, [api, heir]).await;
+    finish(&system, [api, successor]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,22 +120,22 @@ async fn f01_a_worker_killed_after_a_receive_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_after_a_claim_costs_an_attempt() {
+async fn f01_a_worker_killed_after_a_claim_costs_one_attempt() {
     a_job_survives_a_worker_killed(Moment::AfterClaim, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_in_a_render_costs_an_attempt() {
+async fn f01_a_worker_killed_during_a_render_costs_one_attempt() {
     a_job_survives_a_worker_killed(Moment::MidRender, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_before_its_commit_costs_an_attempt() {
+async fn f01_a_worker_killed_before_its_commit_costs_one_attempt() {
     a_job_survives_a_worker_killed(Moment::BeforeCommit, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_before_its_delete_costs_a_delivery() {
+async fn f01_a_worker_killed_before_its_delete_costs_one_delivery() {
     a_job_survives_a_worker_killed(Moment::AfterCommit, 1).await;
 }
 
@@ -143,30 +145,30 @@ async fn f01_a_worker_killed_during_its_delete_costs_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f02_a_worker_paused_past_its_lease_gives_its_job_up() {
+async fn f02_a_worker_paused_past_its_lease_gives_up_its_job() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let sleeper = system.start_worker(&[BRIEF]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let paused = system.start_worker(&[VISIBILITY_6S]).await.unwrap();
+    let id = client.submit().await.unwrap();
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
-    sleeper.signal(Signal::SIGSTOP).unwrap();
-    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
+    paused.signal(Signal::SIGSTOP).unwrap();
+    let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let taken_over = |job: &shared_model::job::Job| job.attempt == 2;
     let taken = system.database.wait_for(id, "taken over", taken_over);
     taken.await.unwrap();
-    sleeper.signal(Signal::SIGCONT).unwrap();
-    sleeper.wait_for_log("given up").await.unwrap();
+    paused.signal(Signal::SIGCONT).unwrap();
+    paused.wait_for_log("given up").await.unwrap();
     eventually("the lost claim is counted", async || {
-        let lost = sleeper.counter("worker_claims_lost_total").await.unwrap();
+        let lost = paused.counter("worker_claims_lost_total").await.unwrap();
         lost == 1
     })
     .await;
     system.database.cure(Poison::Wait).await.unwrap();
-    assert_done(&system.database.wait_until_ended(id).await.unwrap(), 2);
-    finish(&system, [api, sleeper, heir]).await;
+    assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 2);
+    finish(&system, [api, paused, successor]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,15 +176,15 @@ async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let late = system.start_worker(&[BRIEF]).await.unwrap();
+    let late = system.start_worker(&[VISIBILITY_6S]).await.unwrap();
     late.database.hold_request(COMPLETE);
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     late.database.wait_until_held(1).await.unwrap();
     late.signal(Signal::SIGSTOP).unwrap();
-    let heir = system.start_worker(&[UNHURRIED]).await.unwrap();
+    let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let done = system.database.wait_until_ended(id).await.unwrap();
-    assert_done(&done, 2);
-    // only now does the first worker's result arrive
+    assert_succeeded(&done, 2);
+    // Only now does the result of the first worker arrive.
     late.database.heal();
     late.signal(Signal::SIGCONT).unwrap();
     eventually("the late write is counted", async || {
@@ -194,5 +196,5 @@ async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted() {
     })
     .await;
     assert_eq!(system.database.job(id).await.unwrap(), done);
-    finish(&system, [api, late, heir]).await;
+    finish(&system, [api, late, successor]).await;
 }

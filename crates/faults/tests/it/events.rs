@@ -1,4 +1,4 @@
-//! Streams of a job's changes that are cut.
+//! Event streams that break.
 
 use faults::client::Client;
 use faults::poison::Poison;
@@ -8,35 +8,35 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{UNHURRIED, finish, system};
+use crate::support::{VISIBILITY_60S, finish, system};
 
-/// One event of a stream.
+/// An event of a stream.
 #[derive(Debug)]
 struct Event {
     version: i64,
     status: JobStatus,
 }
 
-/// A job's changes as an API streams them.
+/// The event stream of a job.
 struct Events {
     response: Response,
     unread: String,
 }
 
 impl Events {
-    /// Connects; the client has seen version `seen`.
+    /// Connects. `seen` is the version that the client has seen last.
     async fn connect(client: &Client, id: JobId, seen: Option<i64>) -> Self {
         let mut request = client.request(Method::GET, &format!("/todos/ical/{id}/events"));
         if let Some(seen) = seen {
             request = request.header("Last-Event-ID", seen.to_string());
         }
-        // not through the history: a stream has no end to be told of
+        // Not recorded in the history, because a stream is not a single response.
         let response = request.send().await.unwrap();
         let unread = String::new();
         Self { response, unread }
     }
 
-    /// The next event; `None` when the stream ends before.
+    /// Returns the next event, or `None` if the stream ends first.
     async fn next(&mut self) -> Option<Event> {
         loop {
             let Some((block, rest)) = self.unread.split_once("\n\n") else {
@@ -54,7 +54,7 @@ impl Events {
 }
 
 impl Event {
-    /// `None`: a comment.
+    /// Returns `None` for a comment.
     fn of(block: &str) -> Option<Self> {
         let line = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
         let data: Value = serde_json::from_str(line("data: ")?).unwrap();
@@ -66,31 +66,31 @@ impl Event {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
+async fn f26_a_client_whose_stream_breaks_at_every_event_sees_the_final_state() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let (other_api, other_client) = system.start_api(&[]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     let mut stream = Events::connect(&client, id, None).await;
     let first = stream.next().await.unwrap();
     assert_eq!(first.status, JobStatus::Pending);
     drop(stream);
 
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     system
         .database
         .wait_for_status(id, JobStatus::Started)
         .await
         .unwrap();
-    // another API, as behind a load balancer
+    // Another API, as behind a load balancer.
     let mut stream = Events::connect(&other_client, id, Some(first.version)).await;
     let second = stream.next().await.unwrap();
     assert_eq!(second.status, JobStatus::Started);
     assert!(second.version > first.version);
 
-    // the process that streams dies; the job goes on
+    // The API that streams is killed; the job continues.
     other_api.kill().await.unwrap();
     assert!(stream.next().await.is_none());
     system.database.cure(Poison::Wait).await.unwrap();
@@ -108,7 +108,7 @@ async fn f26_a_client_whose_stream_is_cut_at_every_event_sees_the_end() {
     assert_eq!(
         last.status,
         JobStatus::Success,
-        "the stream ends after the end"
+        "the stream ends with the final state"
     );
     let after = Events::connect(&client, id, Some(last.version)).await;
     assert_eq!(after.response.status(), 204);
@@ -121,14 +121,14 @@ async fn f26_a_stream_survives_the_loss_of_its_notifications() {
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+    let id = client.submit().await.unwrap();
     let mut stream = Events::connect(&client, id, None).await;
     let mut event = stream.next().await.unwrap();
     while event.status != JobStatus::Started {
         event = stream.next().await.unwrap();
     }
-    // the API's listening connection with all others; the job ends before it listens again
+    // Closes every connection of the API, including the one that listens. The job ends before the API listens again.
     api.database.cut();
     system.database.cure(Poison::Wait).await.unwrap();
     system

@@ -1,4 +1,4 @@
-//! The fault suite in its small form: each fault once, with every guarantee checked after it.
+//! The fault tests: each injects one kind of fault, and then checks every guarantee.
 
 #[cfg(test)]
 mod api;

@@ -1,4 +1,4 @@
-//! Jobs that break whoever renders them.
+//! Jobs that break the worker that renders them.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use faults::supervisor::Supervised;
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 
-use crate::support::{BRIEF, UNHURRIED, assert_nothing_in_flight, finish, system};
+use crate::support::{VISIBILITY_6S, VISIBILITY_60S, assert_nothing_in_flight, finish, system};
 
-/// Makes sure that a poisoned job fails at exactly its last attempt, of `cause`, and that others are done meanwhile.
+/// Makes sure that a poisoned job fails with `cause` at exactly its last attempt, and that other jobs succeed meanwhile.
 async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
@@ -19,20 +19,20 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     let (api, client) = system.start_api(&[]).await.unwrap();
     let mut settings = vec![("MAX_ATTEMPTS", "3")];
     match poison {
-        Poison::Loop => settings.extend([BRIEF, ("JOB_TIMEOUT", "3s")]),
-        Poison::Panic => settings.push(UNHURRIED),
-        // the worker dies of it, and the next one waits until its lease is over
+        Poison::Loop => settings.extend([VISIBILITY_6S, ("JOB_TIMEOUT", "3s")]),
+        Poison::Panic => settings.push(VISIBILITY_60S),
+        // The worker dies, and the next one waits until the lease has expired.
         Poison::Abort | Poison::Memory | Poison::Wait => {}
     }
     let settings = settings.into_iter();
     let settings = settings.map(|(name, value)| (name, value.to_owned()));
     let worker = Supervised::start(system.clone(), Role::Worker, settings.collect());
     let poisoned = client
-        .ask_for(&json!({ "completed": false }))
+        .submit_with(&json!({ "completed": false }))
         .await
         .unwrap();
     system.history.expect_failure(poisoned);
-    let mut served = 0;
+    let mut succeeded = 0;
     while !system
         .database
         .job(poisoned)
@@ -41,11 +41,14 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
         .status
         .is_terminal()
     {
-        let id = client.ask_for(&json!({ "completed": true })).await.unwrap();
+        let id = client
+            .submit_with(&json!({ "completed": true }))
+            .await
+            .unwrap();
         client.wait_for(id, JobStatus::Success).await.unwrap();
-        served += 1;
+        succeeded += 1;
     }
-    assert!(served > 0, "no other was served meanwhile");
+    assert!(succeeded > 0, "no other job succeeded meanwhile");
     let job = system.database.job(poisoned).await.unwrap();
     assert_eq!((job.status, job.attempt), (JobStatus::Failure, 3));
     let error = job.error.unwrap();
@@ -60,7 +63,7 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f16_a_render_that_panics_fails_at_the_last_attempt_and_harms_no_other() {
+async fn f16_a_render_that_panics_fails_at_the_last_attempt() {
     fails_alone(Poison::Panic, QueueKind::Sqs, ErrorCode::Panic).await;
 }
 
@@ -70,7 +73,7 @@ async fn f16_a_render_that_aborts_its_worker_fails_at_the_last_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f16_a_render_that_takes_all_memory_fails_at_the_last_attempt() {
+async fn f16_a_render_that_exhausts_the_memory_fails_at_the_last_attempt() {
     fails_alone(
         Poison::Memory,
         QueueKind::Postgres,
@@ -85,25 +88,30 @@ async fn f16_a_render_that_never_ends_fails_at_the_last_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f16_jobs_beside_one_that_aborts_their_worker_are_done() {
+async fn f16_jobs_that_run_beside_one_that_aborts_their_worker_succeed() {
     for kind in [QueueKind::Postgres, QueueKind::Sqs] {
         let system = system(kind).await;
         system.database.add_todos(20).await.unwrap();
         system.database.poison(Poison::Abort, 1).await.unwrap();
         let (api, client) = system.start_api(&[]).await.unwrap();
         let poisoned = client
-            .ask_for(&json!({ "completed": false }))
+            .submit_with(&json!({ "completed": false }))
             .await
             .unwrap();
         system.history.expect_failure(poisoned);
-        let mut innocent = Vec::new();
+        let mut harmless = Vec::new();
         for _ in 0..3 {
-            innocent.push(client.ask_for(&json!({ "completed": true })).await.unwrap());
+            harmless.push(
+                client
+                    .submit_with(&json!({ "completed": true }))
+                    .await
+                    .unwrap(),
+            );
         }
-        // all are claimed at once, die at once, and come back at once
+        // All are claimed at the same time, lose their worker at the same time, and reappear at the same time.
         let settings = vec![("RENDER_DELAY", "300ms".to_owned())];
         let worker = Supervised::start(system.clone(), Role::Worker, settings);
-        for id in innocent {
+        for id in harmless {
             let job = system.database.wait_until_ended(id).await.unwrap();
             assert_eq!(job.status, JobStatus::Success, "{job:?}");
         }

@@ -1,4 +1,4 @@
-//! Messages that are lost, repeated or given up, jobs that are brought back, results that expire.
+//! Messages that are lost, repeated or dead-lettered, jobs that are redriven, and results that expire.
 
 use faults::poison::Poison;
 use faults::queue::{Queue, QueueKind};
@@ -8,10 +8,12 @@ use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{BRIEF, UNHURRIED, assert_done, finish, operate, system, system_with};
+use crate::support::{
+    VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, operate, system, system_with,
+};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
+async fn f22_a_message_sent_twenty_times_has_one_effect() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -19,17 +21,17 @@ async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
         .unwrap()
         .add(Rule::on(action::SEND, Fault::Repeat(20)));
     let workers = [
-        system.start_worker(&[BRIEF]).await.unwrap(),
-        system.start_worker(&[BRIEF]).await.unwrap(),
+        system.start_worker(&[VISIBILITY_6S]).await.unwrap(),
+        system.start_worker(&[VISIBILITY_6S]).await.unwrap(),
     ];
-    let ids = client.ask_many(3).await.unwrap();
+    let ids = client.submit_many(3).await.unwrap();
     system.drain().await.unwrap();
     let changes = system.database.job_changes().await.unwrap();
     for id in ids {
-        assert_done(&system.database.job(id).await.unwrap(), 1);
+        assert_succeeded(&system.database.job(id).await.unwrap(), 1);
         let of_job = changes.iter().filter(|change| change.job_id == id.0);
         let mut statuses: Vec<_> = of_job.map(|change| change.status).collect();
-        // its progress is a change too
+        // Progress is a change, too.
         statuses.dedup();
         let once = [JobStatus::Pending, JobStatus::Started, JobStatus::Success];
         assert_eq!(statuses, once);
@@ -44,16 +46,16 @@ async fn f22_a_message_that_is_sent_twenty_times_has_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f24_a_redriven_job_begins_anew_and_its_old_message_is_void() {
+async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Panic, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system
-        .start_worker(&[UNHURRIED, ("MAX_ATTEMPTS", "1")])
+        .start_worker(&[VISIBILITY_60S, ("MAX_ATTEMPTS", "1")])
         .await
         .unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     let failed = system
         .database
         .wait_for_status(id, JobStatus::Failure)
@@ -65,45 +67,45 @@ async fn f24_a_redriven_job_begins_anew_and_its_old_message_is_void() {
     assert!(code == 0 && listed.contains(&id.to_string()), "{listed}");
 
     system.database.cure(Poison::Panic).await.unwrap();
-    // what an old dead-letter queue may still hold
+    // A message of the first generation, which may still be in a dead-letter queue.
     let old = JobMessage {
         v: MESSAGE_VERSION,
         job_id: id,
         generation: 1,
         enqueued_at: failed.created_at,
     };
-    let (code, back) = operate(&system, &["redrive", &id.to_string()]).await;
-    assert!(code == 0 && back.contains("PENDING"), "{back}");
+    let (code, redriven) = operate(&system, &["redrive", &id.to_string()]).await;
+    assert!(code == 0 && redriven.contains("PENDING"), "{redriven}");
     let queue = system.queue.sqs().unwrap();
     queue.send(&old.encode().unwrap()).await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     assert_eq!(client.result(id).await.unwrap().status, 200);
-    let (code, again) = operate(&system, &["redrive", &id.to_string()]).await;
-    assert!(code == 1 && again.contains("not found"), "{again}");
+    let (code, second) = operate(&system, &["redrive", &id.to_string()]).await;
+    assert!(code == 1 && second.contains("not found"), "{second}");
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f24_a_job_that_the_queue_gave_up_fails_and_can_be_brought_back() {
+async fn f24_a_dead_lettered_job_fails_and_can_be_redriven() {
     let system = system_with(|| Queue::create_with(QueueKind::Sqs, 1).unwrap()).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let doomed = system.start_worker(&[]).await.unwrap();
     doomed.database.hold_request("SET status = 'STARTED'");
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     doomed.database.wait_until_held(1).await.unwrap();
     doomed.kill().await.unwrap();
     drop(doomed);
-    // its next receive would be one too many
-    let worker = system.start_worker(&[UNHURRIED]).await.unwrap();
+    // The next receive would exceed the maximum receive count.
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let failed = system
         .database
         .wait_for_status(id, JobStatus::Failure)
         .await
         .unwrap();
     assert_eq!(failed.error.unwrap().code, ErrorCode::DeadLettered);
-    let (code, back) = operate(&system, &["redrive", "--all"]).await;
-    assert!(code == 0 && back.contains("PENDING"), "{back}");
-    assert_done(
+    let (code, redriven) = operate(&system, &["redrive", "--all"]).await;
+    assert!(code == 0 && redriven.contains("PENDING"), "{redriven}");
+    assert_succeeded(
         &system
             .database
             .wait_for_status(id, JobStatus::Success)
@@ -121,28 +123,28 @@ async fn f24_a_purged_queue_is_filled_again() {
         .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
-    let ids = client.ask_many(15).await.unwrap();
+    let ids = client.submit_many(15).await.unwrap();
     let queue = system.queue.sqs().unwrap();
     eventually("every message is in the queue", async || {
         queue.depth().await.unwrap().waiting >= 15
     })
     .await;
     queue.purge().await.unwrap();
-    let worker = system.start_worker(&[BRIEF]).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_6S]).await.unwrap();
     for id in ids {
-        assert_done(&system.database.wait_until_ended(id).await.unwrap(), 1);
+        assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f25_a_result_that_expires_is_whole_or_gone() {
+async fn f25_an_expiring_result_is_complete_or_gone() {
     let system = system(QueueKind::Postgres).await;
     system.database.add_todos(3000).await.unwrap();
     let (api, client) = system.start_api(&[("JOB_EXPIRY", "10s")]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     worker.url().await.unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     let whole = client.result(id).await.unwrap();
     assert_eq!(whole.status, 200);
@@ -153,7 +155,7 @@ async fn f25_a_result_that_expires_is_whole_or_gone() {
                 loop {
                     let answer = client.result(id).await.unwrap();
                     match answer.status {
-                        200 => assert!(answer.body == whole.body, "a part of a calendar"),
+                        200 => assert!(answer.body == whole.body, "only a part of the calendar"),
                         410 => return,
                         other => panic!("{other}: {}", answer.json()),
                     }
@@ -164,7 +166,7 @@ async fn f25_a_result_that_expires_is_whole_or_gone() {
     for read in reading {
         read.await.unwrap();
     }
-    eventually("the result is swept away", async || {
+    eventually("the result is deleted", async || {
         let results = "SELECT count(*) FROM calendar_results";
         system.database.number(results).await.unwrap() == 0
     })
@@ -175,26 +177,26 @@ async fn f25_a_result_that_expires_is_whole_or_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f25_a_job_that_nobody_does_in_time_fails() {
+async fn f25_a_job_that_no_worker_takes_in_time_fails() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[("JOB_EXPIRY", "2s")]).await.unwrap();
-    let id = client.ask_for(&json!({})).await.unwrap();
+    let id = client.submit_with(&json!({})).await.unwrap();
     system.history.expect_failure(id);
     let job = system.database.wait_until_ended(id).await.unwrap();
     assert_eq!(job.error.unwrap().code, ErrorCode::ExpiredInQueue);
-    // its message comes late and finds it ended
+    // Its message is received late, and the job has ended.
     let worker = system.start_worker(&[]).await.unwrap();
     finish(&system, [api, worker]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f28_a_message_that_somebody_deleted_is_published_again() {
+async fn f28_a_deleted_message_is_published_again() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system
         .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     let queue = system.queue.sqs().unwrap();
     eventually("the message is in the queue", async || {
         queue.depth().await.unwrap().waiting >= 1

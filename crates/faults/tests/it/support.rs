@@ -1,5 +1,6 @@
-//! Systems under test, and how each is brought to its end and checked.
+//! Starts systems under test, and checks each one after its test.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,45 +12,90 @@ use faults::system::{RECOVERY, System};
 use local_services::testing::TestDatabases;
 use nix::sys::signal::Signal;
 use shared_model::job::{Job, JobStatus};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| prepare(url).unwrap());
 
-/// For a worker that nobody is to take over from: however busy the machine is, it loses no delivery. What it ought to
-/// give back, and does not, comes back too late for any test.
-pub(crate) const UNHURRIED: (&str, &str) = ("VISIBILITY_TIMEOUT", "60s");
-/// For one whose deliveries are extended within the test, and even if an extension or two fails not lost.
-pub(crate) const PATIENT: (&str, &str) = ("VISIBILITY_TIMEOUT", "12s");
-/// Longer than a quarter of `PATIENT`, so that its running jobs are extended.
-pub(crate) const EXTENDED: (&str, &str) = ("RENDER_DELAY", "4s");
-/// For one whose messages come again within the test: it dies or sleeps, or they are there twice.
-pub(crate) const BRIEF: (&str, &str) = ("VISIBILITY_TIMEOUT", "6s");
-/// Within which a test sees its system recovered: the limit, and what a busy machine takes. SQS's own visibility, for
-/// who sets none, is longer.
-pub(crate) const RECOVERED: Duration = Duration::from_secs(RECOVERY.as_secs() + 15);
+/// For a worker that keeps its deliveries however busy the machine is. A message that the worker should release and
+/// does not release reappears too late for any test.
+pub(crate) const VISIBILITY_60S: (&str, &str) = ("VISIBILITY_TIMEOUT", "60s");
+/// For a worker that extends its deliveries during the test, and keeps them even if one or two extensions fail.
+pub(crate) const VISIBILITY_12S: (&str, &str) = ("VISIBILITY_TIMEOUT", "12s");
+/// For a worker whose messages must reappear during the test: it is killed or paused, or its messages are sent twice.
+pub(crate) const VISIBILITY_6S: (&str, &str) = ("VISIBILITY_TIMEOUT", "6s");
+/// Longer than a quarter of `VISIBILITY_12S`, so that the deliveries of running jobs are extended.
+pub(crate) const RENDER_DELAY_4S: (&str, &str) = ("RENDER_DELAY", "4s");
+/// Within what time a test expects its system to recover: the limit of G5, and 15 seconds more for a busy machine. The
+/// default visibility timeout of SQS is longer.
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(RECOVERY.as_secs() + 15);
 
 const EXECUTABLE: &str = env!("CARGO_BIN_EXE_faults");
-/// What chance decides in these tests is decided alike each time.
+/// Makes the random choices of a test the same in every run.
 const SEED: u64 = 1;
 
-/// A system without processes and without todos.
-pub(crate) async fn system(kind: QueueKind) -> System {
+/// Tests share the machine, except a test that measures a duration too short to allow for a busy machine.
+static MACHINE: RwLock<()> = RwLock::const_new(());
+
+/// A system, and the permission to use the machine.
+pub(crate) struct TestSystem {
+    system: System,
+    _machine: Machine,
+}
+
+#[expect(dead_code, reason = "the guards are held, not read")]
+enum Machine {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+impl Deref for TestSystem {
+    type Target = System;
+
+    fn deref(&self) -> &System {
+        &self.system
+    }
+}
+
+/// Creates a system without processes and without todos.
+pub(crate) async fn system(kind: QueueKind) -> TestSystem {
     system_with(move || Queue::create(kind).unwrap()).await
 }
 
-/// The same with a queue of a special kind.
-pub(crate) async fn system_with(queue: impl FnOnce() -> Queue + Send + 'static) -> System {
-    let made = tokio::task::spawn_blocking(move || (DATABASES.create(), queue())).await;
-    let (url, queue) = made.unwrap();
-    system_of(Database::new(url).unwrap(), queue)
+/// Creates a system for a test that runs while no other test does.
+pub(crate) async fn system_alone(kind: QueueKind) -> TestSystem {
+    let machine = Machine::Alone(MACHINE.write().await);
+    create(move || Queue::create(kind).unwrap(), machine).await
 }
 
-/// The same over a database and a queue that are there.
-pub(crate) fn system_of(database: Database, queue: Queue) -> System {
-    let executable = PathBuf::from(EXECUTABLE);
-    System::new(executable, database, queue, SEED)
+/// Creates a system with a queue that `queue` creates.
+pub(crate) async fn system_with(queue: impl FnOnce() -> Queue + Send + 'static) -> TestSystem {
+    let machine = Machine::Shared(MACHINE.read().await);
+    create(queue, machine).await
 }
 
-/// Runs an operation on failed jobs; gives its exit code and what it said.
+async fn create(queue: impl FnOnce() -> Queue + Send + 'static, machine: Machine) -> TestSystem {
+    let created = tokio::task::spawn_blocking(move || (DATABASES.create(), queue())).await;
+    let (url, queue) = created.unwrap();
+    TestSystem {
+        system: new_system(Database::new(url).unwrap(), queue),
+        _machine: machine,
+    }
+}
+
+/// Creates a system with an existing database and an existing queue.
+pub(crate) async fn system_of(database: Database, queue: Queue) -> TestSystem {
+    let machine = Machine::Shared(MACHINE.read().await);
+    TestSystem {
+        system: new_system(database, queue),
+        _machine: machine,
+    }
+}
+
+fn new_system(database: Database, queue: Queue) -> System {
+    System::new(PathBuf::from(EXECUTABLE), database, queue, SEED)
+}
+
+/// Runs an operator's command on failed jobs. Returns its exit code and its output.
 pub(crate) async fn operate(system: &System, arguments: &[&str]) -> (i32, String) {
     let url = system.database.url_through(system.database.port().unwrap());
     let command = tokio::process::Command::new(EXECUTABLE)
@@ -64,11 +110,11 @@ pub(crate) async fn operate(system: &System, arguments: &[&str]) -> (i32, String
         .kill_on_drop(true)
         .output();
     let output = command.await.unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    (output.status.code().unwrap(), said)
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), stdout)
 }
 
-/// Heals what is left of the faults, drains the queue, stops the processes, and checks every guarantee.
+/// Heals the remaining faults, drains the queue, stops the processes, and checks every guarantee.
 pub(crate) async fn finish(system: &System, processes: impl IntoIterator<Item = Process>) {
     let processes: Vec<Process> = processes.into_iter().collect();
     processes.iter().for_each(Process::heal);
@@ -76,11 +122,11 @@ pub(crate) async fn finish(system: &System, processes: impl IntoIterator<Item = 
     system.drain().await.unwrap();
     let recovered = healed.elapsed();
     assert!(
-        recovered <= RECOVERED,
-        "G5: it took {recovered:?} to recover"
+        recovered <= RECOVERY_LIMIT,
+        "G5: the recovery took {recovered:?}"
     );
     for process in &processes {
-        // one that was started a moment ago would not yet hear the signal
+        // A process that has just been started does not handle the signal yet.
         process.url().await.unwrap();
         process.signal(Signal::SIGTERM).unwrap();
     }
@@ -94,30 +140,29 @@ pub(crate) async fn finish(system: &System, processes: impl IntoIterator<Item = 
     {
         assert_nothing_in_flight(system).await;
     }
-    let verdict = check(system, RECOVERED).await.unwrap();
-    let broken: Vec<String> = verdict.violations.iter().map(ToString::to_string).collect();
-    assert!(broken.is_empty(), "{}\n{verdict:#?}", broken.join("\n"));
+    let verdict = check(system, RECOVERY_LIMIT).await.unwrap();
+    let violations: Vec<String> = verdict.violations.iter().map(ToString::to_string).collect();
+    assert!(
+        violations.is_empty(),
+        "{}\n{verdict:#?}",
+        violations.join("\n")
+    );
 }
 
-/// G6: no delivery and no job is a stopped worker's.
+/// Checks G6: no delivery and no running job belongs to a stopped worker.
 pub(crate) async fn assert_nothing_in_flight(system: &System) {
-    assert_eq!(in_flight(system).await, (0, 0), "G6");
-}
-
-/// How many deliveries and how many jobs a worker has.
-pub(crate) async fn in_flight(system: &System) -> (u32, i64) {
     let deliveries = match &system.queue {
         Queue::Sqs(queue) => queue.depth().await.unwrap().in_flight,
         Queue::Postgres => 0,
     };
     let started = "SELECT count(*) FROM calendar_jobs WHERE status = 'STARTED'";
     let jobs = system.database.number(started).await.unwrap();
-    (deliveries, jobs)
+    assert_eq!((deliveries, jobs), (0, 0), "G6");
 }
 
-/// Makes sure that the job is a SUCCESS after so many attempts.
+/// Makes sure that the job has succeeded after this number of attempts.
 #[track_caller]
-pub(crate) fn assert_done(job: &Job, attempts: i32) {
+pub(crate) fn assert_succeeded(job: &Job, attempts: i32) {
     assert_eq!(
         (job.status, job.attempt),
         (JobStatus::Success, attempts),

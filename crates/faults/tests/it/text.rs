@@ -1,4 +1,4 @@
-//! What hostile clients write.
+//! Hostile text and malformed requests.
 
 use calendar::lint::lint;
 use faults::queue::QueueKind;
@@ -8,7 +8,7 @@ use shared_model::job::JobStatus;
 
 use crate::support::{finish, system};
 
-/// Titles and descriptions that break careless writers of calendars.
+/// Titles and descriptions that break a careless calendar writer.
 const HOSTILE: [&str; 16] = [
     "END:VEVENT\nEND:VCALENDAR",
     "a\r\nBEGIN:VALARM\r\nACTION:AUDIO",
@@ -36,7 +36,7 @@ async fn f23_hostile_text_is_refused_or_becomes_a_valid_calendar() {
         let request = client.request(Method::POST, "/todos").json(body);
         client.send(request).await.unwrap().status
     };
-    let mut taken = 0;
+    let mut accepted = 0;
     let long = [
         "x".repeat(80),
         "😀".repeat(80),
@@ -53,15 +53,15 @@ async fn f23_hostile_text_is_refused_or_becomes_a_valid_calendar() {
         ] {
             let status = post(&body).await;
             assert!((200..500).contains(&status), "{status} for {body}");
-            taken += usize::from(status == 201);
+            accepted += usize::from(status == 201);
         }
     }
-    assert!(taken > 20, "only {taken} were taken");
+    assert!(accepted > 20, "only {accepted} todos were accepted");
     let worker = system.start_worker(&[]).await.unwrap();
     for name in ["n", "END:VCALENDAR", "a;b,c\\d\"e", "👩‍👩‍👧‍👦", "\r\nX:1"] {
         for component in ["event", "todo", "both"] {
             let wanted = json!({ "name": name, "component": component, "alarm": "-PT15M" });
-            let answer = client.ask_for_any(&wanted).await.unwrap();
+            let answer = client.try_submit(&wanted).await.unwrap();
             if answer.status != 202 {
                 assert!(
                     (400..500).contains(&answer.status),
@@ -70,7 +70,7 @@ async fn f23_hostile_text_is_refused_or_becomes_a_valid_calendar() {
                 );
                 continue;
             }
-            let id = faults::client::promised(&answer).unwrap();
+            let id = faults::client::accepted_job(&answer).unwrap();
             client.wait_for(id, JobStatus::Success).await.unwrap();
             let calendar = client.result(id).await.unwrap().body;
             assert_eq!(lint(&calendar), [], "{wanted}");
@@ -80,7 +80,7 @@ async fn f23_hostile_text_is_refused_or_becomes_a_valid_calendar() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn f23_requests_of_any_size_and_form_get_a_4xx_and_harm_nobody() {
+async fn f23_malformed_and_oversized_requests_get_a_4xx_and_do_no_harm() {
     let system = system(QueueKind::Postgres).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -113,7 +113,7 @@ async fn f23_requests_of_any_size_and_form_get_a_4xx_and_harm_nobody() {
             let request = request
                 .header("Content-Type", content_type)
                 .body(body.clone());
-            // one that is too long may be cut off while it is sent
+            // The connection may be closed while an oversized request is sent.
             if let Ok(answer) = client.send(request).await {
                 assert!(
                     (400..500).contains(&answer.status),
@@ -145,7 +145,7 @@ async fn f23_requests_of_any_size_and_form_get_a_4xx_and_harm_nobody() {
         );
     }
     let worker = system.start_worker(&[]).await.unwrap();
-    let id = client.ask().await.unwrap();
+    let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     finish(&system, [api, worker]).await;
 }

@@ -1,5 +1,5 @@
-//! What goes wrong in a soak: one fault after the other, each on a random process or on the database. What one
-//! leaves behind often meets the next.
+//! Injects the faults of a soak: one after the other, each into a random process or into the database. The effects of
+//! one fault often last until the next.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::queue::Queue;
 use crate::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule};
 use crate::system::System;
 
-/// The pause from one fault to the next.
+/// The pause between two faults, in milliseconds.
 const PAUSE_MS: Range<u64> = 50..700;
-/// How long a fault lasts.
-const LASTS_MS: Range<u64> = 100..2500;
+/// The duration of a fault, in milliseconds.
+const DURATION_MS: Range<u64> = 100..2500;
 
-pub(super) struct Chaos {
+pub(super) struct Injector {
     system: System,
     fleet: Arc<Fleet>,
     cluster: DurableCluster,
@@ -36,9 +36,9 @@ enum Kind {
     WorkerStopped,
     ApiKilled,
     ApiStopped,
-    ConnectionsCut,
-    DatabaseAway,
-    DatabaseStalls,
+    ConnectionsClosed,
+    DatabaseUnreachable,
+    DatabaseStalled,
     DatabaseSlow,
     BackendsTerminated,
     DatabaseCrashed,
@@ -47,7 +47,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Each as often as it stands here.
+    /// The kinds that do not need SQS. A kind that is listed several times is chosen more often.
     const OF_ANY_QUEUE: [Self; 14] = [
         Self::WorkerKilled,
         Self::WorkerKilled,
@@ -57,9 +57,9 @@ impl Kind {
         Self::WorkerStopped,
         Self::ApiKilled,
         Self::ApiStopped,
-        Self::ConnectionsCut,
-        Self::DatabaseAway,
-        Self::DatabaseStalls,
+        Self::ConnectionsClosed,
+        Self::DatabaseUnreachable,
+        Self::DatabaseStalled,
         Self::DatabaseSlow,
         Self::BackendsTerminated,
         Self::DatabaseCrashed,
@@ -72,19 +72,19 @@ impl Kind {
             Self::WorkerStopped => "worker stopped",
             Self::ApiKilled => "API killed",
             Self::ApiStopped => "API stopped",
-            Self::ConnectionsCut => "database connections cut",
-            Self::DatabaseAway => "database away",
-            Self::DatabaseStalls => "database stalls",
+            Self::ConnectionsClosed => "database connections closed",
+            Self::DatabaseUnreachable => "database unreachable",
+            Self::DatabaseStalled => "database stalled",
             Self::DatabaseSlow => "database slow",
             Self::BackendsTerminated => "backends terminated",
-            Self::DatabaseCrashed => "Postgres crashed",
+            Self::DatabaseCrashed => "database crashed",
             Self::QueuePurged => "queue purged",
             Self::Sqs => "SQS",
         }
     }
 }
 
-impl Chaos {
+impl Injector {
     pub(super) fn new(
         system: System,
         fleet: Arc<Fleet>,
@@ -99,7 +99,7 @@ impl Chaos {
         }
     }
 
-    /// Does harm until told to stop; then everything is healed.
+    /// Injects faults until `stop` is cancelled. The last fault is healed before it returns.
     pub(super) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<DurableCluster> {
         while !stop.is_cancelled() {
             let pause = Duration::from_millis(self.random.u64(PAUSE_MS));
@@ -111,7 +111,7 @@ impl Chaos {
                 break;
             }
             let kind = self.choose();
-            self.strike(kind).await?;
+            self.inject(kind).await?;
         }
         Ok(self.cluster)
     }
@@ -128,9 +128,9 @@ impl Chaos {
         self.random.choice(kinds).unwrap_or(Kind::WorkerKilled)
     }
 
-    async fn strike(&mut self, kind: Kind) -> anyhow::Result<()> {
+    async fn inject(&mut self, kind: Kind) -> anyhow::Result<()> {
         let began = SystemTime::now();
-        let lasts = Duration::from_millis(self.random.u64(LASTS_MS));
+        let duration = Duration::from_millis(self.random.u64(DURATION_MS));
         let mut name = kind.name();
         match kind {
             Kind::WorkerKilled => self.worker().await?.signal(Signal::SIGKILL)?,
@@ -140,33 +140,33 @@ impl Chaos {
             Kind::WorkerPaused => {
                 let worker = self.worker().await?;
                 worker.signal(Signal::SIGSTOP)?;
-                // long enough for its leases to end, or not
-                tokio::time::sleep(lasts * 2).await;
+                // Sometimes long enough for the leases to expire.
+                tokio::time::sleep(duration * 2).await;
                 worker.signal(Signal::SIGCONT)?;
             }
-            Kind::ConnectionsCut => self.any().await?.database.disconnect(),
-            Kind::DatabaseAway => {
+            Kind::ConnectionsClosed => self.any().await?.database.disconnect(),
+            Kind::DatabaseUnreachable => {
                 let process = self.any().await?;
                 process.database.cut();
-                tokio::time::sleep(lasts).await;
+                tokio::time::sleep(duration).await;
                 process.database.heal();
             }
-            Kind::DatabaseStalls => {
+            Kind::DatabaseStalled => {
                 let process = self.any().await?;
                 process.database.stall();
-                tokio::time::sleep(lasts).await;
+                tokio::time::sleep(duration).await;
                 process.database.heal();
             }
             Kind::DatabaseSlow => {
                 let process = self.any().await?;
                 process.database.slow_down(Duration::from_millis(10));
-                tokio::time::sleep(lasts).await;
+                tokio::time::sleep(duration).await;
                 process.database.heal();
             }
             Kind::BackendsTerminated => {
                 let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                                  WHERE application_name LIKE 'taskoverflow%'";
-                // it may be starting after a crash
+                // The server may still be starting after a crash.
                 let _ = self.system.database.execute(terminate).await;
             }
             Kind::DatabaseCrashed => {
@@ -179,12 +179,12 @@ impl Chaos {
                 name = fault.kind();
                 let process = self.any().await?;
                 let sqs = process.sqs()?;
-                sqs.add(Rule::always(fault).by_chance(0.5));
-                tokio::time::sleep(lasts).await;
+                sqs.add(Rule::on_every_call(fault).with_probability(0.5));
+                tokio::time::sleep(duration).await;
                 sqs.heal();
             }
         }
-        self.system.history.injected(name, began);
+        self.system.history.record_fault(name, began);
         Ok(())
     }
 

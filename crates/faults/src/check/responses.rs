@@ -1,61 +1,66 @@
-//! What the clients were told, against what there is.
+//! Checks the responses that the clients got against the jobs in the database.
 
 use std::collections::{HashMap, HashSet};
 
 use shared_model::job::JobId;
 
 use super::{Jobs, Verdict};
-use crate::history::{Exchange, History, Seen, Told};
+use crate::history::{Exchange, History, Outcome, SeenJob};
 
 pub(super) fn check(history: &History, jobs: &Jobs, verdict: &mut Verdict) {
     let exchanges = history.exchanges();
-    check_promises(&exchanges, jobs, verdict);
+    check_accepted(&exchanges, jobs, verdict);
     check_keys(&exchanges, jobs, verdict);
     check_server_errors(&exchanges, verdict);
     check_seen(&exchanges, verdict);
 }
 
-/// G1: each 202 ends. G2: no job without a POST.
-fn check_promises(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
-    let promised: HashSet<JobId> = exchanges.iter().filter_map(Exchange::accepted).collect();
-    verdict.jobs = promised.len();
-    for id in &promised {
+/// G1: every accepted job ends. G2: there is no job without a request.
+fn check_accepted(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
+    let accepted: HashSet<JobId> = exchanges.iter().filter_map(Exchange::accepted).collect();
+    verdict.accepted = accepted.len();
+    for id in &accepted {
         match jobs.get(id) {
             None => {
                 verdict.lost += 1;
-                verdict.broken("G1", format!("{id} was promised, and there is no such job"));
+                verdict.add_violation("G1", format!("{id} was accepted and does not exist"));
             }
             Some(job) if !job.status.is_terminal() => {
                 verdict.lost += 1;
-                verdict.broken("G1", format!("{id} was promised and is {}", job.status));
+                verdict.add_violation(
+                    "G1",
+                    format!("{id} was accepted and is still {}", job.status),
+                );
             }
             Some(_) => {}
         }
     }
-    let unpromised: Vec<_> = jobs.keys().filter(|id| !promised.contains(id)).collect();
-    // a POST without an answer may have made one
+    let others: Vec<_> = jobs.keys().filter(|id| !accepted.contains(id)).collect();
+    // A request without a response may have created a job.
     let unanswered = exchanges
         .iter()
-        .filter(|exchange| exchange.asks_for_a_job() && matches!(exchange.told, Told::Nothing(_)))
+        .filter(|exchange| {
+            exchange.requests_job() && matches!(exchange.outcome, Outcome::NoResponse(_))
+        })
         .count();
-    if unpromised.len() > unanswered {
-        verdict.unexpected += unpromised.len() - unanswered;
-        verdict.broken(
+    if others.len() > unanswered {
+        verdict.unexpected += others.len() - unanswered;
+        verdict.add_violation(
             "G2",
             format!(
-                "{} jobs were promised to nobody, and {unanswered} requests got no answer: {unpromised:?}",
-                unpromised.len()
+                "{} jobs exist that no client was told about, but only {unanswered} requests got no response: {others:?}",
+                others.len()
             ),
         );
     }
 }
 
-/// G2: at most one job a key.
+/// G2: there is at most one job for a key.
 fn check_keys(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
-    let mut told: HashMap<&str, HashSet<JobId>> = HashMap::new();
+    let mut returned: HashMap<&str, HashSet<JobId>> = HashMap::new();
     for exchange in exchanges {
         if let (Some(key), Some(id)) = (&exchange.key, exchange.accepted()) {
-            told.entry(key).or_default().insert(id);
+            returned.entry(key).or_default().insert(id);
         }
     }
     let mut stored: HashMap<&str, usize> = HashMap::new();
@@ -65,48 +70,51 @@ fn check_keys(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
     {
         *stored.entry(key).or_default() += 1;
     }
-    for (key, ids) in told {
+    for (key, ids) in returned {
         if ids.len() > 1 {
             verdict.duplicated += ids.len() - 1;
-            verdict.broken("G2", format!("the key {key} was told of the jobs {ids:?}"));
+            verdict.add_violation(
+                "G2",
+                format!("requests with the key {key} got different jobs: {ids:?}"),
+            );
         }
         if stored.get(key) != Some(&1) {
             let count = stored.get(key).copied().unwrap_or(0);
-            verdict.broken(
+            verdict.add_violation(
                 "G2",
-                format!("the key {key} was promised a job and has {count}"),
+                format!("a job was accepted for the key {key}, and {count} are stored"),
             );
         }
     }
 }
 
-/// G7: no 5xx but 503 with Retry-After.
-pub(super) fn check_server_errors(exchanges: &[Exchange], verdict: &mut Verdict) {
+/// G7: the only 5xx response is 503 with Retry-After.
+fn check_server_errors(exchanges: &[Exchange], verdict: &mut Verdict) {
     for exchange in exchanges {
-        if let Told::Answer {
+        if let Outcome::Response {
             status: status @ 500..,
             retry_after,
             ..
-        } = exchange.told
+        } = exchange.outcome
             && (status != 503 || !retry_after)
         {
             let Exchange { method, path, .. } = exchange;
             let after = if retry_after { "with" } else { "without" };
-            verdict.broken(
+            verdict.add_violation(
                 "G7",
-                format!("{method} {path} answered {status} {after} Retry-After"),
+                format!("{method} {path} returned {status} {after} Retry-After"),
             );
         }
     }
 }
 
-/// G4, as clients see it: an answer that was asked for after another one had come shows nothing older.
-pub(super) fn check_seen(exchanges: &[Exchange], verdict: &mut Verdict) {
-    let mut of_job: HashMap<JobId, Vec<(&Exchange, Seen)>> = HashMap::new();
+/// G4, as clients see it: if a request is sent after another response has arrived, its response is not older.
+fn check_seen(exchanges: &[Exchange], verdict: &mut Verdict) {
+    let mut of_job: HashMap<JobId, Vec<(&Exchange, SeenJob)>> = HashMap::new();
     for exchange in exchanges {
-        if let Told::Answer {
+        if let Outcome::Response {
             job: Some(seen), ..
-        } = exchange.told
+        } = exchange.outcome
         {
             of_job.entry(seen.id).or_default().push((exchange, seen));
         }
@@ -114,14 +122,14 @@ pub(super) fn check_seen(exchanges: &[Exchange], verdict: &mut Verdict) {
     for (id, mut seen) in of_job {
         seen.sort_by_key(|(exchange, _)| exchange.began);
         for (index, (later, after)) in seen.iter().enumerate() {
-            // those that had come when this one was asked for
+            // Only responses that had arrived before this request was sent count.
             let earlier = seen.iter().take(index);
-            let went_back = earlier
+            let newer = earlier
                 .filter(|(earlier, _)| earlier.ended <= later.began)
                 .find(|(_, before)| is_older(*after, *before));
-            if let Some((_, before)) = went_back {
+            if let Some((_, before)) = newer {
                 verdict.regressions += 1;
-                verdict.broken(
+                verdict.add_violation(
                     "G4",
                     format!("a client saw {id} as {before:?} and then as {after:?}"),
                 );
@@ -130,7 +138,7 @@ pub(super) fn check_seen(exchanges: &[Exchange], verdict: &mut Verdict) {
     }
 }
 
-fn is_older(after: Seen, before: Seen) -> bool {
+fn is_older(after: SeenJob, before: SeenJob) -> bool {
     let by_version = match (before.version, after.version) {
         (Some(before), Some(after)) => after < before,
         _ => false,
