@@ -160,7 +160,7 @@ async fn f02_a_worker_paused_past_its_lease_gives_up_its_job() {
     let taken = system.database.wait_for(id, "taken over", taken_over);
     taken.await.unwrap();
     paused.signal(Signal::SIGCONT).unwrap();
-    paused.wait_for_log("given up").await.unwrap();
+    paused.wait_for_log("could not be renewed").await.unwrap();
     eventually("the lost claim is counted", async || {
         let lost = paused.counter("worker_claims_lost_total").await.unwrap();
         lost == 1

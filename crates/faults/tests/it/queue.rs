@@ -146,7 +146,7 @@ async fn f09_an_attempt_whose_heartbeats_keep_failing_is_cancelled_before_the_ne
     let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let job = system.database.wait_until_ended(id).await.unwrap();
     assert_succeeded(&job, 2);
-    let given_up = failing.wait_for_log("given up").await.unwrap();
+    let given_up = failing.wait_for_log("could not be renewed").await.unwrap();
     let given_up = seconds_since_1970(given_up["time"].as_str().unwrap());
     let changes = system.database.job_changes().await.unwrap();
     let taken_over = changes.iter().find(|change| change.attempt == 2).unwrap();
