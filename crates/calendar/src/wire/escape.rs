@@ -5,7 +5,6 @@ use super::fold::FoldedBytes;
 impl FoldedBytes {
     /// Appends text, escaped. A line break of any kind becomes `\n`. Control characters that a content line can't hold
     /// are dropped.
-    #[inline]
     pub(super) fn push_escaped(&mut self, text: &str) {
         // Most text needs no escape. The compiler vectorizes this scan because it does not stop at the first match.
         if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {

@@ -34,7 +34,6 @@ impl FoldedBytes {
     }
 
     /// Appends text, folding between characters where necessary.
-    #[inline]
     pub(super) fn push(&mut self, text: &str) {
         let mut rest = text;
         while rest.len() > self.room() {
