@@ -76,9 +76,9 @@ pub struct ConsumerOptions {
     pub visibility: Duration,
     /// How long running jobs may continue after a drain has begun.
     pub drain_timeout: Duration,
-    /// How long a handler that is stopped has to record it.
+    /// How long a stopped handler has to record the end of its attempt.
     pub stop_grace: Duration,
-    /// The consumer stops when this many abandoned renders do not end.
+    /// How many abandoned renders that do not end make the consumer stop.
     pub max_abandoned: usize,
 }
 

@@ -27,7 +27,7 @@ mod record;
 
 pub use abandoned::AbandonedRenders;
 
-/// What every handler needs. A clone handles one delivery after the other.
+/// Handles deliveries. Each clone handles one after the other.
 #[derive(Debug, Clone)]
 pub struct Handler {
     /// The connections to the database.

@@ -1,7 +1,7 @@
 //! The deliveries in flight: received by this worker and not yet settled.
 //!
 //! For each delivery, this module knows until when the queue hides its message and until when the claim on its job is
-//! valid. The [heartbeat](crate::heartbeat) renews both. If it fails to, the attempt is stopped before another worker
+//! valid. The [heartbeat](crate::heartbeat) renews both. An attempt for which it can't is stopped before another worker
 //! can claim the job.
 //!
 //! # Layout
@@ -58,8 +58,8 @@ impl InFlight {
         InFlightGuard::new(id, entry, self.clone())
     }
 
-    /// Locks out extensions while deliveries are released, and the reverse: an extension that arrives after the release
-    /// would hide the message again.
+    /// Excludes extensions while deliveries are released, and releases while deliveries are extended: an extension that
+    /// reaches the queue after a release would hide the message again.
     pub async fn extension_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.inner.extension.lock().await
     }

@@ -9,7 +9,7 @@ use crate::in_flight::StopReason;
 
 /// A second signal must end the worker within this time.
 const HURRY_LIMIT: Duration = Duration::from_secs(2);
-/// How long handlers that are stopped have to record it. The process then ends even if they have not.
+/// How long stopped handlers have to record the end of their attempts. After that, the process ends anyway.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// After a second signal, how long the queue has to answer the last deletes and releases.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
