@@ -1,4 +1,4 @@
-//! The tables as diesel knows them; `migrations/` is what makes them.
+//! The tables in diesel's form. It is written by hand; a test compares it with the tables that `migrations/` makes.
 
 #![expect(
     missing_docs,

@@ -9,4 +9,6 @@ mod outbox;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod schema;
+#[cfg(test)]
 mod support;
