@@ -1,30 +1,31 @@
-//! How long to wait after a failure: exponential, with full jitter, so that many who failed together come back apart.
+//! How long to wait after a failure. The wait grows exponentially, with full jitter, so that clients that failed together
+//! do not retry together:
 //! <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>
 
 use std::time::Duration;
 
-/// A wait that grows with each failure.
+/// A wait that grows with each failure in a row.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
     /// The longest wait after the first failure.
     pub base: Duration,
-    /// The longest wait at all.
+    /// The longest wait after any number of failures.
     pub cap: Duration,
 }
 
 impl Backoff {
-    /// For another attempt at a job.
+    /// Between two attempts of a job.
     pub const JOB: Self = Self {
         base: Duration::from_secs(1),
         cap: Duration::from_mins(5),
     };
-    /// For another call to a queue or a database that did not answer.
+    /// Between two calls of a queue or a database that does not answer.
     pub const CALL: Self = Self {
         base: Duration::from_millis(500),
         cap: Duration::from_secs(15),
     };
 
-    /// The wait after that many failures in a row: anything up to twice that of the failure before.
+    /// Returns a random wait after this number of failures in a row. Its upper limit doubles with each failure.
     pub fn after(self, failures: u32) -> Duration {
         self.ceiling(failures).mul_f64(fastrand::f64())
     }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_up_to_its_cap() {
+    fn the_limit_of_the_wait_doubles_up_to_the_cap() {
         let backoff = Backoff {
             base: Duration::from_secs(1),
             cap: Duration::from_secs(6),

@@ -1,19 +1,19 @@
-//! The contract between the API and the worker: what a todo, a job and a message are, how they are stored, and
-//! every step of a job's life.
+//! What the API and the worker share: todos, jobs and messages, how they are stored, every step in the life of a job, and
+//! how a process starts and stops.
 //!
 //! # Layout, in the order a job travels
-//! - [`mod@todo`]: what a user wrote, and how todos are selected
-//! - [`calendar_options`], [`job`]: what a client asked for, and how it stands
+//! - [`mod@todo`]: a todo, and how todos are selected
+//! - [`calendar_options`], [`job`]: what a client requests, and the state of a job
 //! - [`message`]: the reference to a job that a queue carries
-//! - [`job_store`]: the store, and the only place that changes a job's status
+//! - [`job_store`]: the store of jobs, and the only code that changes the status of a job
 //! - [`results`]: the finished calendars
-//! - [`database`], [`listener`], [`migrations`], [`schema`]: the way to Postgres
-//! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how both processes start, stop and report their end
-//! - [`mod@backoff`]: how long to wait for what does not answer
-//! - [`healthcheck`]: how an image asks its process how it is
+//! - [`database`], [`listener`], [`migrations`], [`schema`]: the connection to PostgreSQL
+//! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
+//! - [`mod@backoff`]: how long to wait before another attempt
+//! - [`healthcheck`]: the command that asks a running process for its health
 //!
-//! An item belongs here only if both processes compile it. Nothing here serves HTTP or knows a queue or a calendar's
-//! format.
+//! An item belongs here only if both processes use it. Nothing here serves HTTP, and nothing knows the queue or the format
+//! of calendars.
 
 pub mod backoff;
 pub mod calendar_options;

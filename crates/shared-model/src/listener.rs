@@ -1,4 +1,5 @@
-//! Postgres's NOTIFY as a hint that something changed. A hint only: it may be lost, so who waits also looks by itself.
+//! Listens for PostgreSQL's NOTIFY. A notification is only a hint that something changed: it may be lost, so a listener
+//! must poll too, though less often.
 
 use std::time::Duration;
 
@@ -6,30 +7,30 @@ use diesel::{PgConnection, QueryResult, RunQueryDsl};
 
 use crate::database::Pool;
 
-/// The channel told when a job became due for a worker.
+/// The channel that is notified when a job becomes due for a worker.
 pub const JOB_DUE: &str = "taskoverflow_job_due";
 
-/// The channel told when a job's version grew; the payload is its id.
+/// The channel that is notified when the version of a job grows. The payload is the id of the job.
 pub const JOB_CHANGED: &str = "taskoverflow_job_changed";
 
-/// How often the connection is looked at. It reads what has arrived at the socket and asks the server nothing.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// The interval between two reads of the socket. A read does not send anything to the server.
+const READ_INTERVAL: Duration = Duration::from_millis(20);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
-/// Tells who listens on `channel`, when the transaction commits.
+/// Notifies the listeners on `channel` when the transaction commits.
 ///
 /// # Errors
-/// As any query.
+/// Returns an error if the query fails.
 pub fn notify(connection: &mut PgConnection, channel: &str) -> QueryResult<()> {
     diesel::sql_query(format!("NOTIFY {channel}"))
         .execute(connection)
         .map(drop)
 }
 
-/// Calls `heard` with the payload of each notification on `channel`, and with an empty one after each new connection, as
-/// some may have been missed. Keeps one connection of its own, and makes it again when it breaks. Never ends: drop it
-/// to stop.
-pub async fn listen(pool: Pool, channel: &'static str, heard: impl Fn(&str) + Send) {
+/// Calls `on_payload` with the payload of each notification on `channel`, and with an empty payload after each new
+/// connection, because notifications may have been lost before. Uses a connection of its own, and reconnects when it
+/// breaks. The future never completes: drop it to stop listening.
+pub async fn listen(pool: Pool, channel: &'static str, on_payload: impl Fn(&str) + Send) {
     loop {
         let connect = pool.clone();
         let connected = tokio::task::spawn_blocking(move || {
@@ -40,20 +41,20 @@ pub async fn listen(pool: Pool, channel: &'static str, heard: impl Fn(&str) + Se
             Some(connection)
         });
         if let Ok(Some(mut connection)) = connected.await {
-            heard("");
+            on_payload("");
             while let Ok(payloads) = read_pending(&mut connection) {
                 for payload in &payloads {
-                    heard(payload);
+                    on_payload(payload);
                 }
-                tokio::time::sleep(LOOK_INTERVAL).await;
+                tokio::time::sleep(READ_INTERVAL).await;
             }
-            log::warn!("the connection that listens on {channel} broke; connecting again");
+            log::warn!("lost the connection that listens on {channel}; reconnecting");
         }
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
 }
 
-/// What has arrived. Does not block: libpq's input is read without waiting.
+/// Returns the payloads that have arrived. Does not block, because libpq reads its input without waiting.
 fn read_pending(connection: &mut PgConnection) -> QueryResult<Vec<String>> {
     connection
         .notifications_iter()

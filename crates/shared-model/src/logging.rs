@@ -1,32 +1,32 @@
-//! The log: lines for a person at a terminal, JSON for a machine. `RUST_LOG` filters, as everywhere in Rust.
+//! The log: text on a terminal, JSON elsewhere. `RUST_LOG` filters it, as usual in Rust.
 
 use std::io::{IsTerminal, Write};
 
 use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::{Map, Value as Json};
 
-/// The form of the log's lines.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// One readable line.
+    /// One line of text for each record.
     Text,
-    /// One JSON object a line.
+    /// One line with a JSON object for each record.
     Json,
 }
 
-/// How the process logs.
+/// What the process logs, and in which format.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogConfig {
-    /// Which records are logged: a level (error, warn, info, debug, trace), or several as MODULE=LEVEL, with commas
+    /// What to log: a level (error, warn, info, debug, trace), or a comma-separated list of MODULE=LEVEL
     #[arg(long, env, value_name = "FILTER", default_value = "info")]
     pub rust_log: String,
-    /// The form of the lines [default: text on a terminal, else json]
-    #[arg(long, env, value_name = "FORM")]
+    /// The format of the log [default: text on a terminal, otherwise json]
+    #[arg(long, env, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
 
-/// Sends the process's log to stderr. A second call changes nothing.
+/// Starts to write the log of this process to stderr. A second call has no effect.
 pub fn init(config: &LogConfig) {
     let format = config.log_format.unwrap_or_else(|| {
         if std::io::stderr().is_terminal() {
@@ -36,7 +36,7 @@ pub fn init(config: &LogConfig) {
         }
     });
     let mut builder = env_logger::Builder::new();
-    // says at each start what the processes say themselves
+    // its messages at the start repeat those of the processes
     builder.filter_module("actix_server", log::LevelFilter::Warn);
     builder.parse_filters(&config.rust_log);
     if format == LogFormat::Json {
@@ -58,7 +58,7 @@ pub fn init(config: &LogConfig) {
                 "message".to_owned(),
                 Json::String(record.args().to_string()),
             );
-            // a field that can't be read must not cost the line
+            // a field that can't be read must not suppress the whole line
             let _ = record.key_values().visit(&mut Fields(&mut line));
             writeln!(out, "{}", Json::Object(line))
         });

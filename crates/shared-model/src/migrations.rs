@@ -1,4 +1,4 @@
-//! The migrations, compiled in.
+//! The migrations, which are embedded in the programs.
 
 use diesel::deserialize::QueryableByName;
 use diesel::pg::PgConnection;
@@ -11,26 +11,27 @@ use crate::database::DatabaseError;
 /// Every migration, in order.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Any number will do, as long as every release uses the same: several API processes start at once.
+/// The number is arbitrary, but every release must use the same one. It stops API processes that start at the same time from
+/// running the same migration.
 const ADVISORY_LOCK: i64 = 0x7461_736b_6f76;
 
-/// Why the schema could not be brought up to date.
+/// Why the schema could not be updated or checked.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    /// The database could not be asked.
+    /// The database did not answer.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A migration failed; it was rolled back.
+    /// A migration failed and was rolled back.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Runs what has not run yet, one process at a time.
+/// Runs the migrations that have not run yet. If several processes call this, they take turns.
 ///
 /// # Errors
-/// When a migration fails or the database goes away.
+/// Returns an error if a migration fails or the database does not answer.
 pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    // a migration may take longer than any query of the service
+    // a migration may take longer than a query of the service is allowed to
     let timeout = statement_timeout(connection)?;
     execute(connection, "SET statement_timeout = 0")?;
     execute(
@@ -45,32 +46,35 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
         connection,
         &format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"),
     )?;
-    // not RESET: the session has its own, and goes back to its pool
+    // RESET would not restore it: the pool has set the timeout for this session
     execute(connection, &format!("SET statement_timeout = '{timeout}'"))?;
     outcome
 }
 
-/// Whether the schema lacks a migration that this release needs.
+/// Returns whether a migration that this release needs has not run yet.
 ///
 /// # Errors
-/// When the database goes away.
+/// Returns an error if the database does not answer.
 pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Bool)]
-        is_there: bool,
+        table_exists: bool,
     }
-    // diesel makes its table when it is asked, without a lock: it must not do so while another process runs them
+    // diesel creates its table on first use, without a lock, which would collide with a process that runs the migrations
     let table: QueryResult<Row> = diesel::sql_query(
-        "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS is_there",
+        "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS table_exists",
     )
     .get_result(connection);
-    if !table.map_err(DatabaseError::from)?.is_there {
+    if !table.map_err(DatabaseError::from)?.table_exists {
         return Ok(true);
     }
     connection
         .has_pending_migration(MIGRATIONS)
-        .map_err(MigrationError::Failed)
+        .map_err(|error| match error.downcast::<diesel::result::Error>() {
+            Ok(error) => MigrationError::Database(DatabaseError::from(*error)),
+            Err(error) => MigrationError::Failed(error),
+        })
 }
 
 fn statement_timeout(connection: &mut PgConnection) -> Result<String, DatabaseError> {
