@@ -1,4 +1,4 @@
-//! The flags.
+//! The flags and the subcommands.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use job_queue::QueueUrl;
 use shared_model::database::DatabaseUrl;
 use shared_model::logging::LogConfig;
 
-/// Each has a pool of connections, and one machine has no use for more.
+/// Each worker has its own pool of connections, and one machine has no use for more workers.
 const MAX_WORKERS: i64 = 64;
 
-/// TaskOverflow on this machine: starts a private PostgreSQL, the API and workers, and stops them at Ctrl-C.
+/// Run TaskOverflow on this machine: start a private PostgreSQL, the API and workers, and stop them on Ctrl-C
 #[derive(Debug, Parser)]
 #[command(name = "taskoverflow", version)]
 pub(crate) struct Cli {
@@ -23,23 +23,23 @@ pub(crate) struct Cli {
     pub(crate) role: Option<Role>,
 }
 
-/// What else this program can be. The launcher starts itself again as the first two.
+/// What this program does instead of launching everything. The launcher runs itself again as the first two.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
-    /// Runs the API alone, as `taskoverflow-api` does
+    /// Run only the API, like `taskoverflow-api`
     Api(Box<api::Config>),
-    /// Runs a worker alone, as `taskoverflow-worker` does
+    /// Run only a worker, like `taskoverflow-worker`
     Worker(Box<worker::config::Config>),
-    /// Looks for what calendar programs stumble over in a file: exit code 0 for none, 1 for findings, 2 when it can't be read
+    /// Check that calendar programs can read a file. Exit code 0: no findings, 1: findings, 2: the file can't be read
     Lint {
-        /// The calendar
+        /// The calendar file
         #[arg(value_name = "FILE.ics")]
         file: PathBuf,
     },
 }
 
 impl Role {
-    /// Runs to its end: for a process, until it is told to stop.
+    /// Runs until it is done or, for a process, until it is asked to stop. Returns the exit code.
     pub(crate) fn run(self) -> ExitCode {
         match self {
             Self::Api(config) => api::run_process(*config),
@@ -48,7 +48,7 @@ impl Role {
                 Ok(0) => ExitCode::SUCCESS,
                 Ok(_) => ExitCode::FAILURE,
                 Err(error) => {
-                    eprintln!("taskoverflow: can't lint {}: {error}", file.display());
+                    eprintln!("taskoverflow: can't read {}: {error}", file.display());
                     ExitCode::from(2)
                 }
             },
@@ -56,47 +56,47 @@ impl Role {
     }
 }
 
-/// What the launcher can be told.
+/// The settings of the launcher.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// The port of the page and the API, which only this machine reaches [0: any that is free]
+    /// The port of the page and the API, reachable only from this machine; 0 picks a free port
     #[arg(long, value_name = "PORT", default_value_t = 6400)]
     pub(crate) port: u16,
-    /// How many workers to start
+    /// The number of workers
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = value_parser!(u16).range(..=MAX_WORKERS))]
     pub(crate) workers: u16,
-    /// Where the private PostgreSQL and the local SQS are kept
+    /// The folder for the data of the private PostgreSQL and the local SQS
     #[arg(long, value_name = "FOLDER", default_value = ".taskoverflow")]
     pub(crate) data_dir: PathBuf,
-    /// A database that runs already; no PostgreSQL is started then
+    /// An existing database to use instead of starting a private PostgreSQL
     #[arg(long, env, value_name = "URL", hide_env_values = true)]
     pub(crate) database_url: Option<DatabaseUrl>,
-    /// What carries the jobs.
-    // Not from QUEUE_URL: a worker deletes messages of jobs that its database does not have, and the variable may name
-    // the queue of a real deployment.
+    /// The queue that carries the jobs.
+    // It is not read from QUEUE_URL, which may name the queue of a real deployment: a worker deletes the messages of jobs
+    // that its database does not have.
     #[arg(
         long,
         value_name = "QUEUE",
         default_value_t = QueueChoice::Existing(QueueUrl::Postgres),
-        help = "What carries the jobs: postgres: (the database itself), sqs or sqs.fifo (a local SQS is started), \
-        or the URL of a queue that exists: sqs://NAME, sqs://NAME.fifo, https://…"
+        help = "The queue that carries the jobs: postgres: (the database itself), sqs or sqs.fifo (start a local SQS), \
+        or the URL of an existing queue: sqs://NAME, sqs://NAME.fifo, https://…"
     )]
     pub(crate) queue: QueueChoice,
-    /// Adds a dozen sample todos when there are none
+    /// Add a dozen sample todos if there are no todos
     #[arg(long)]
     pub(crate) demo: bool,
     #[command(flatten)]
     pub(crate) log: LogConfig,
 }
 
-/// What carries the jobs.
+/// The queue that carries the jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum QueueChoice {
-    /// The standard queue of an SQS that is started here.
+    /// The standard queue of a local SQS.
     LocalStandard,
-    /// Its FIFO queue.
+    /// The FIFO queue of a local SQS.
     LocalFifo,
-    /// A queue that is there already.
+    /// A queue that exists already.
     Existing(QueueUrl),
 }
 
@@ -110,7 +110,7 @@ impl FromStr for QueueChoice {
             url => url
                 .parse()
                 .map(Self::Existing)
-                .map_err(|error| format!("{error}; or sqs or sqs.fifo for a local one")),
+                .map_err(|error| format!("{error}; for a local queue, write sqs or sqs.fifo")),
         }
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_is_local_or_exists() {
+    fn a_queue_is_local_or_has_a_url() {
         assert_eq!("sqs".parse(), Ok(QueueChoice::LocalStandard));
         assert_eq!("sqs.fifo".parse(), Ok(QueueChoice::LocalFifo));
         let existing = QueueChoice::Existing("sqs://ical".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Sample todos, so that there is something to look at.
+//! Sample todos, so that a new installation has something to show.
 
 use std::time::SystemTime;
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use local_services::http;
 use serde_json::{Value, json};
 
-/// Title, description, whether it is done, and in how many hours it is due.
+/// A title, a description, whether the todo is completed, and in how many hours it is due.
 type Sample = (&'static str, Option<&'static str>, bool, Option<i64>);
 
 const SAMPLES: [Sample; 12] = [
@@ -70,14 +70,14 @@ const SAMPLES: [Sample; 12] = [
     ),
 ];
 
-/// Adds the samples to an API that has no todos yet. Blocks.
+/// Adds the sample todos through the API if it has no todos yet. Blocks the thread.
 pub(crate) fn add_todos(api: &str) -> anyhow::Result<()> {
     let url = format!("{api}/todos");
     let answer = http::get(&format!("{url}?limit=1")).context("cannot read the todos")?;
     let todos: Vec<Value> = serde_json::from_str(&answer.body)
         .with_context(|| format!("the API answered {}: {}", answer.status, answer.body))?;
     if !todos.is_empty() {
-        log::info!("there are todos already, so no samples are added");
+        log::info!("there are todos already; added no sample todos");
         return Ok(());
     }
     let now = DateTime::<Utc>::from(SystemTime::now());
@@ -87,7 +87,7 @@ pub(crate) fn add_todos(api: &str) -> anyhow::Result<()> {
         let answer = http::post(&url, &headers, &todo).context("cannot add a sample todo")?;
         ensure!(
             answer.status == 201,
-            "the API refused the sample todo {todo} with {}: {}",
+            "the API rejected the sample todo {todo} with status {}: {}",
             answer.status,
             answer.body
         );

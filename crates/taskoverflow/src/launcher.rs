@@ -1,4 +1,4 @@
-//! The order of things: check, start, tell, watch, stop.
+//! Checks the port, starts everything, reports when it is ready, restarts processes that end, and stops everything.
 
 use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -18,15 +18,15 @@ use crate::demo;
 use crate::processes::{DRAIN, Ended, Processes, is_ready};
 use crate::services::Services;
 
-/// Longer than any migration of a small database.
+/// How long everything may take to become ready. Migrating a small database takes less.
 const READY: Duration = Duration::from_mins(1);
-/// How often `/readyz` is asked while the processes start.
+/// The interval between two requests to `/readyz` while the processes start.
 const READY_POLL: Duration = Duration::from_millis(100);
-/// How long a process that ended by itself is left alone, so that one that can't run does not spin.
+/// The pause before a process is restarted, so that one that can't run does not restart in a busy loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs everything until Ctrl-C. Once all was ready, an API or a worker that ends is started again; before that, or when
-/// the database ends, everything is stopped.
+/// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, it is restarted; but everything
+/// stops if that happens before all processes were ready, or if the database or the local SQS ends.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
     let Some(port) = free_port(options.port)? else {
@@ -37,7 +37,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(launch(options, port));
-    // Ctrl-C during a start leaves a thread that waits for a service; the guards stop what it started.
+    // After Ctrl-C during the start, a thread still waits for a service. The guard of its process stops the service.
     runtime.shutdown_background();
     ended
 }
@@ -62,7 +62,7 @@ async fn launch(options: Options, port: u16) -> anyhow::Result<ExitCode> {
         spawn_blocking(move || Services::start(&options))
     };
     let services = tokio::select! {
-        services = starting => services.context("the start was aborted")??,
+        services = starting => services.context("the thread that starts the services failed")??,
         () = stop_requests.next() => return Ok(ExitCode::SUCCESS),
     };
     let mut running = Running::start(&options, services, port)?;
@@ -74,7 +74,7 @@ async fn launch(options: Options, port: u16) -> anyhow::Result<ExitCode> {
     ended
 }
 
-/// All that runs.
+/// Everything that was started.
 struct Running {
     processes: Processes,
     services: Services,
@@ -84,7 +84,7 @@ struct Running {
 
 impl Running {
     fn start(options: &Options, services: Services, port: u16) -> anyhow::Result<Self> {
-        // Before the first child, whose end would go unnoticed else.
+        // Listens before the first child starts, or the end of that child could go unnoticed.
         let child_signals = signal(SignalKind::child()).context("cannot listen for signals")?;
         let processes = Processes::start(options, &services, port)
             .context("cannot start the API and the workers")?;
@@ -96,20 +96,22 @@ impl Running {
         })
     }
 
-    /// Waits until all are ready, says so, and keeps them running.
+    /// Waits until all processes are ready, announces that, and restarts those that end.
+    ///
+    /// Returns the exit code if a process ended in a way that a restart can't fix.
     async fn serve(&mut self, options: &Options) -> anyhow::Result<ExitCode> {
         let ready_urls = self.processes.ready_urls();
         tokio::select! {
             ready = timeout(READY, wait_until_ready(ready_urls)) => match ready {
                 Ok(ready) => ready?,
                 Err(_) => bail!(
-                    "the API and the workers are not ready after {READY:?}; the log above says why"
+                    "the API and the workers were not ready after {READY:?}; see the log above for the cause"
                 ),
             },
             ended = self.first_end() => return Ok(give_up(&ended?)),
         }
         if options.demo {
-            // Not localhost, which may be somebody else's over IPv6.
+            // Not localhost: over IPv6, that may be another program.
             let api = format!("http://{}:{}/api/v1", Ipv4Addr::LOCALHOST, self.port);
             spawn_blocking(move || demo::add_todos(&api)).await??;
         }
@@ -120,14 +122,14 @@ impl Running {
                 return Ok(give_up(&ended));
             }
             log::warn!(
-                "{} ended ({}) and is started again",
+                "{} ended ({}) and is being restarted",
                 ended.name,
                 ended.status
             );
             sleep(RESTART_PAUSE).await;
             self.processes
-                .start_again(&ended, options, &self.services)
-                .with_context(|| format!("cannot start {} again", ended.name))?;
+                .restart(&ended, options, &self.services)
+                .with_context(|| format!("cannot restart {}", ended.name))?;
         }
     }
 
@@ -145,14 +147,14 @@ impl Running {
             .context("cannot write to stdout")
     }
 
-    /// Waits until a process ends that nobody asked to.
+    /// Waits until a process ends that was not asked to.
     ///
     /// # Errors
-    /// When something ended that it needs.
+    /// Returns an error if the database or the local SQS ends.
     async fn first_end(&mut self) -> anyhow::Result<Ended> {
         loop {
             if let Some(ended) = self.services.ended() {
-                bail!("{ended}, so everything is stopped");
+                bail!("{ended}, so everything was stopped");
             }
             if let Some(ended) = self.processes.ended()? {
                 return Ok(ended);
@@ -161,9 +163,9 @@ impl Running {
         }
     }
 
-    /// Stops the processes, then what they need. Another Ctrl-C hurries them.
+    /// Stops the processes, then the services that they need. Another Ctrl-C hurries the processes.
     async fn stop(mut self, stop_requests: &mut StopRequests) -> anyhow::Result<()> {
-        log::info!("stopping; Ctrl-C again to hurry");
+        log::info!("stopping; press Ctrl-C again to hurry");
         self.processes.terminate()?;
         let deadline = Instant::now() + DRAIN;
         while !self.processes.all_ended()? {
@@ -184,10 +186,10 @@ impl Running {
     }
 }
 
-/// Says which process ended everything, and gives the exit code that tells.
+/// Reports which process made everything stop, and returns the exit code.
 fn give_up(ended: &Ended) -> ExitCode {
     eprintln!(
-        "taskoverflow: {} ended ({}), so everything is stopped",
+        "taskoverflow: {} ended ({}), so everything was stopped",
         ended.name, ended.status
     );
     if ended.status.code() == Some(settings::EXIT_INVALID.into()) {

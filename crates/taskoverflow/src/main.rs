@@ -1,16 +1,17 @@
-//! Everything of TaskOverflow on one machine, in one command: a private PostgreSQL, the API and workers, each a
-//! process of its own.
+//! The launcher: one command that runs TaskOverflow on one machine. It starts a private PostgreSQL, the API and workers,
+//! each as a process of its own.
 //!
 //! # Layout
-//! - [`cli`]: the flags
-//! - [`launcher`]: the order of things, from the first check to the last process
-//! - [`services`]: the database and the queue, started here or given
-//! - [`processes`]: the API and the workers: this program again, as `taskoverflow api` and `taskoverflow worker`
+//! - [`cli`]: the flags and the subcommands
+//! - [`launcher`]: what happens in which order, from the first check until the last process has ended
+//! - [`services`]: the database and the queue, started here or existing
+//! - [`processes`]: the API and the workers, which are this program again: `taskoverflow api` and `taskoverflow worker`
 //! - [`demo`]: sample todos
 //!
-//! `taskoverflow lint FILE.ics` is the worker's lint of calendars, for any file.
+//! `taskoverflow lint FILE.ics` checks any calendar file with the lint of the crate [`calendar`].
 //!
-//! It knows no more of the API and the workers than an operator does: settings, `/readyz`, signals, exit codes.
+//! The launcher uses of the API and the workers only what an operator can use too: settings, `/readyz`, signals and exit
+//! codes.
 
 mod cli;
 mod demo;

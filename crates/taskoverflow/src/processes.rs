@@ -1,4 +1,4 @@
-//! The API and the workers, each a process of its own.
+//! The API and the workers, each as a process of its own.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,13 +13,13 @@ use nix::sys::signal::Signal;
 use crate::cli::Options;
 use crate::services::Services;
 
-/// The worker's own `DRAIN_TIMEOUT` (30 s) and a little more.
+/// How long a process may take to stop: a little longer than the default `DRAIN_TIMEOUT` of a worker (30 s).
 pub(crate) const DRAIN: Duration = Duration::from_secs(35);
 
-/// A worker that stops lets its open poll end. Polls of a local SQS cost nothing, so Ctrl-C need not wait long.
+/// A stopping worker finishes its current poll. Polls of a local SQS are free, so short ones let Ctrl-C work quickly.
 const LOCAL_RECEIVE_WAIT: &str = "1s";
 
-/// Settings of the database by its parts; they contradict the URL that is given.
+/// The settings for the parts of a database URL. They conflict with the URL that the launcher passes.
 const DATABASE_PARTS: [&str; 6] = [
     "DATABASE_HOST",
     "DATABASE_PORT",
@@ -29,13 +29,13 @@ const DATABASE_PARTS: [&str; 6] = [
     "DATABASE_SSLMODE",
 ];
 
-/// The running processes; dropping them stops them.
+/// The running processes. Dropping them stops them.
 #[derive(Debug)]
 pub(crate) struct Processes(Vec<Process>);
 
 #[derive(Debug)]
 struct Process {
-    /// As it is called in a message: "worker 2".
+    /// Its name in messages, such as "worker 2".
     name: String,
     role: Role,
     addr: SocketAddr,
@@ -92,8 +92,8 @@ impl Processes {
         Ok(())
     }
 
-    /// Starts one that ended again, at its old address.
-    pub(crate) fn start_again(
+    /// Restarts a process that ended, at its old address.
+    pub(crate) fn restart(
         &mut self,
         ended: &Ended,
         options: &Options,
@@ -105,13 +105,13 @@ impl Processes {
         Ok(())
     }
 
-    /// Where each of them says whether it is ready.
+    /// Returns the `/readyz` URL of each process.
     pub(crate) fn ready_urls(&self) -> Vec<String> {
         let url = |process: &Process| format!("http://{}/readyz", process.addr);
         self.0.iter().map(url).collect()
     }
 
-    /// The first one found that ended.
+    /// Returns a process that has ended, if there is one.
     pub(crate) fn ended(&mut self) -> io::Result<Option<Ended>> {
         for (index, process) in self.0.iter_mut().enumerate() {
             if let Some(status) = process.child.try_wait()? {
@@ -126,7 +126,7 @@ impl Processes {
         Ok(None)
     }
 
-    /// Whether none is left.
+    /// Returns whether all processes have ended.
     pub(crate) fn all_ended(&mut self) -> io::Result<bool> {
         for process in &mut self.0 {
             if process.child.try_wait()?.is_none() {
@@ -136,13 +136,13 @@ impl Processes {
         Ok(true)
     }
 
-    /// Asks all to stop.
+    /// Asks all processes to stop.
     pub(crate) fn terminate(&mut self) -> io::Result<()> {
         self.signal(Signal::SIGTERM)
     }
 
-    /// Asks all that are stopping to hurry. With another signal: two of a kind that come shortly after each other count
-    /// as one.
+    /// Asks all stopping processes to hurry. This uses another signal than [`terminate`](Self::terminate), because two
+    /// signals of one kind that arrive in quick succession count as one.
     pub(crate) fn hurry(&mut self) -> io::Result<()> {
         self.signal(Signal::SIGINT)
     }
@@ -153,11 +153,14 @@ impl Processes {
             .try_for_each(|process| process.child.signal(signal))
     }
 
-    /// Ends what is left.
+    /// Kills the processes that are still running.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
         for process in &mut self.0 {
             if process.child.try_wait()?.is_none() {
-                log::warn!("{} did not stop in {DRAIN:?} and is killed", process.name);
+                log::warn!(
+                    "{} did not stop within {DRAIN:?} and is being killed",
+                    process.name
+                );
                 process.child.stop_with(Signal::SIGKILL)?;
             }
         }
@@ -186,9 +189,9 @@ fn start(
     policy.spawn(command)
 }
 
-/// Hands on the settings. The password goes where `ps` does not show it.
+/// Passes the settings on. The password goes into the environment, which `ps` does not show to other users.
 fn configure(command: &mut Command, options: &Options, services: &Services) {
-    // A variable that is set to nothing counts as not set.
+    // An empty variable counts as not set.
     let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
     for (name, _) in empty {
         command.env_remove(name);
@@ -218,7 +221,7 @@ fn is_set(variable: &str) -> bool {
     std::env::vars_os().any(|(name, value)| name == variable && !value.is_empty())
 }
 
-/// Whether a process says that it is ready. Blocks.
+/// Returns whether a process reports that it is ready. Blocks the thread.
 pub(crate) fn is_ready(url: &str) -> bool {
     http::get(url).is_ok_and(|answer| answer.status == 200)
 }
@@ -227,7 +230,7 @@ fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// Addresses that nobody listens on, all different.
+/// Returns different addresses on which no program listens.
 fn free_addresses(count: u16) -> io::Result<Vec<SocketAddr>> {
     let listeners: Vec<_> = (0..count)
         .map(|_| TcpListener::bind(loopback(0)))

@@ -1,4 +1,4 @@
-//! The database and the queue: started here or given.
+//! The database and the queue: started here, or existing.
 
 use local_services::Error;
 use local_services::postgres::Cluster;
@@ -6,24 +6,24 @@ use local_services::sqs::LocalSqs;
 
 use crate::cli::{Options, QueueChoice};
 
-/// The queues of a local SQS: the standard one and the FIFO one.
+/// The names of the two queues of a local SQS.
 const STANDARD: &str = "ical";
 const FIFO: &str = "ical.fifo";
-/// Above the attempts that the worker counts itself (`MAX_ATTEMPTS`), so that only what no worker can even read is moved
-/// to the dead letters.
+/// More than the attempts that the worker counts itself (`MAX_ATTEMPTS`), so that SQS moves only messages that no worker
+/// can read to the dead-letter queue.
 const MAX_RECEIVE_COUNT: u32 = 10;
 
-/// Connections beside those of the processes: psql, and PostgreSQL's own reserve.
+/// Connections in addition to those of the processes: for psql, and for PostgreSQL's own reserve.
 const SPARE_CONNECTIONS: u32 = 50;
-/// A process's pool (`DATABASE_POOL`, 16) and its listener, generously.
+/// More than a process needs: its pool (`DATABASE_POOL`, 16 by default) and its listener.
 const CONNECTIONS_PER_PROCESS: u32 = 32;
 
-/// What the API and the workers need, and how a person gets at it.
+/// The services that the API and the workers need, and how a user can reach them.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// Where the database is, with the password.
+    /// The database URL with the password.
     pub(crate) database_url: String,
-    /// The same for a person: with the password only if it is of our own making.
+    /// The database URL for the user. It contains the password only if the launcher made it.
     pub(crate) shown_database: String,
     /// The URL of the queue that carries the jobs.
     pub(crate) queue_url: String,
@@ -32,7 +32,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts what is not given. Blocks; the first time for a good many seconds.
+    /// Starts the services that do not exist yet. Blocks the thread; the first start takes several seconds.
     pub(crate) fn start(options: &Options) -> Result<Self, Error> {
         let cluster = match options.database_url {
             Some(_) => None,
@@ -59,7 +59,7 @@ impl Services {
         })
     }
 
-    /// The queue for a person: where to find a local one too.
+    /// Returns the queue for the user, with the endpoint of a local SQS.
     pub(crate) fn shown_queue(&self) -> String {
         match &self.sqs {
             Some(sqs) => format!("{} at {}", self.queue_url, sqs.endpoint_url()),
@@ -67,18 +67,18 @@ impl Services {
         }
     }
 
-    /// Whether the queue is one that was started here.
+    /// Returns whether the queue is in a local SQS.
     pub(crate) fn has_local_sqs(&self) -> bool {
         self.sqs.is_some()
     }
 
-    /// What leads an AWS SDK to a local SQS. It replaces what we were started with: a local SQS takes every key, but
-    /// other keys and regions would mean other queues.
+    /// Returns the environment variables with which an AWS SDK finds the local SQS. They replace those of the launcher: a
+    /// local SQS accepts any key and region, but keeps separate queues for each.
     pub(crate) fn sqs_environment(&self) -> Vec<(&'static str, String)> {
         self.sqs.iter().flat_map(LocalSqs::environment).collect()
     }
 
-    /// What ended although nobody asked it to.
+    /// Describes a service that ended without being asked to, if there is one.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let postgres = self.cluster.as_mut().and_then(Cluster::exit_status);
         let sqs = self.sqs.as_mut().and_then(LocalSqs::exit_status);
@@ -87,7 +87,7 @@ impl Services {
             .or_else(|| sqs.map(|status| format!("the local SQS ended ({status})")))
     }
 
-    /// Stops what was started, in good order. Blocks.
+    /// Stops the services that were started here. Blocks the thread.
     pub(crate) fn stop(self) -> Result<(), Error> {
         drop(self.sqs);
         self.cluster.map_or(Ok(()), |mut cluster| cluster.stop())

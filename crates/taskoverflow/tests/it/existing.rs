@@ -1,17 +1,17 @@
-//! A database that runs already.
+//! An existing database.
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Launcher, command, given_database};
+use crate::support::{Launcher, command, existing_database};
 
 #[test]
-fn a_given_database_is_used_and_none_is_started() {
-    let url = given_database();
+fn an_existing_database_is_used_and_none_is_started() {
+    let url = existing_database();
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("none");
     let mut command = command(&data_dir, &[]);
     command.env("DATABASE_URL", &url);
-    // Would contradict the URL, but is not the launcher's.
+    // conflicts with the URL, but the launcher ignores it
     command.env("DATABASE_HOST", "elsewhere");
     let launcher = Launcher::spawn(&mut command);
     launcher.post(

@@ -1,4 +1,4 @@
-//! From the first start to the last process.
+//! From the start of the launcher until its last process has ended.
 
 use std::net::TcpStream;
 use std::path::Path;
@@ -10,14 +10,14 @@ use nix::sys::signal::Signal;
 #[cfg(target_os = "linux")]
 use nix::sys::signal::kill;
 
-use crate::support::{Ended, Launcher, command, given_database, run};
+use crate::support::{Ended, Launcher, command, existing_database, run};
 #[cfg(target_os = "linux")]
 use crate::support::{children, is_pending, suspend};
 
 const TODO: &str = r#"{"title":"kept","deadline_at":"2026-01-01T00:00:00"}"#;
 
 #[test]
-fn a_calendar_is_made_and_the_todos_are_there_at_the_next_start() {
+fn the_launcher_makes_a_calendar_and_keeps_the_todos_for_the_next_start() {
     let data_dir = tempfile::tempdir().unwrap();
     let launcher = Launcher::start(data_dir.path(), &["--workers", "2"]);
     assert!(
@@ -43,9 +43,9 @@ fn a_calendar_is_made_and_the_todos_are_there_at_the_next_start() {
 }
 
 #[test]
-fn a_dozen_samples_are_added_once() {
+fn the_sample_todos_are_added_only_once() {
     let data_dir = tempfile::tempdir().unwrap();
-    let database = given_database();
+    let database = existing_database();
     for _ in 0..2 {
         let flags = ["--demo", "--database-url", &database];
         let launcher = Launcher::start(data_dir.path(), &flags);
@@ -56,14 +56,14 @@ fn a_dozen_samples_are_added_once() {
 }
 
 #[test]
-fn calendars_are_made_over_a_local_sqs() {
+fn the_launcher_makes_calendars_with_a_local_sqs() {
     let data_dir = tempfile::tempdir().unwrap();
     LocalSqs::link_program(&data_dir.path().join("sqs")).unwrap();
     for (queue, shown) in [
         ("sqs", "sqs://ical at http://"),
         ("sqs.fifo", "sqs://ical.fifo at http://"),
     ] {
-        let database = given_database();
+        let database = existing_database();
         let flags = ["--queue", queue, "--demo", "--database-url", &database];
         let launcher = Launcher::start(data_dir.path(), &flags);
         assert!(launcher.queue.starts_with(shown), "{}", launcher.queue);
@@ -72,9 +72,9 @@ fn calendars_are_made_over_a_local_sqs() {
     }
 }
 
-/// A worker that is busy for minutes.
-fn given_a_long_job(data_dir: &Path) -> Launcher {
-    let database = given_database();
+/// A launcher whose worker is busy for minutes.
+fn launcher_with_a_long_job(data_dir: &Path) -> Launcher {
+    let database = existing_database();
     let mut command = command(data_dir, &["--demo", "--database-url", &database]);
     command.env("RENDER_DELAY", "5m");
     let launcher = Launcher::spawn(&mut command);
@@ -90,9 +90,9 @@ fn given_a_long_job(data_dir: &Path) -> Launcher {
 }
 
 #[test]
-fn a_second_ctrl_c_hurries() {
+fn a_second_ctrl_c_hurries_the_processes() {
     let data_dir = tempfile::tempdir().unwrap();
-    let launcher = given_a_long_job(data_dir.path());
+    let launcher = launcher_with_a_long_job(data_dir.path());
     launcher.signal(Signal::SIGINT);
     eventually_blocking("the API is gone", || !answers(&launcher.page));
     assert_hurries(|| launcher.stop(Signal::SIGINT));
@@ -100,14 +100,14 @@ fn a_second_ctrl_c_hurries() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_worker_that_hears_both_ctrl_cs_at_once_hurries() {
+fn a_worker_hurries_even_if_both_signals_arrive_together() {
     let data_dir = tempfile::tempdir().unwrap();
-    let launcher = given_a_long_job(data_dir.path());
+    let launcher = launcher_with_a_long_job(data_dir.path());
     let worker = children(launcher.pid(), "worker").pop().unwrap();
     suspend(worker);
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         launcher.signal(Signal::SIGINT);
-        eventually_blocking("the worker has a signal to come", || {
+        eventually_blocking("a signal to the worker is pending", || {
             is_pending(worker, signal)
         });
     }
@@ -125,9 +125,9 @@ fn assert_hurries(end: impl FnOnce() -> Ended) {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_worker_or_an_api_that_dies_is_started_again() {
+fn a_worker_or_an_api_that_dies_is_restarted() {
     let data_dir = tempfile::tempdir().unwrap();
-    let database = given_database();
+    let database = existing_database();
     let launcher = Launcher::start(data_dir.path(), &["--demo", "--database-url", &database]);
     for role in ["worker", "api"] {
         let dead = children(launcher.pid(), role).pop().unwrap();
@@ -142,7 +142,7 @@ fn a_worker_or_an_api_that_dies_is_started_again() {
     let ended = launcher.stop(Signal::SIGINT);
     assert_eq!(ended.code, Some(0));
     for name in ["worker 1", "the API"] {
-        let message = format!("{name} ended (signal: 9 (SIGKILL)) and is started again");
+        let message = format!("{name} ended (signal: 9 (SIGKILL)) and is being restarted");
         assert!(ended.stderr.contains(&message), "{}", ended.stderr);
     }
 }
@@ -171,13 +171,13 @@ fn everything_stops_when_the_launcher_is_killed() {
     assert!(answers(&page));
     assert_eq!(launcher.stop(Signal::SIGKILL).code, None);
     eventually_blocking("the API is gone", || !answers(&page));
-    // And nothing that is left hinders the next.
+    // what is left behind does not prevent the next start
     let launcher = Launcher::start(data_dir.path(), &[]);
     assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
 }
 
 #[test]
-fn a_second_launcher_on_one_folder_is_refused_with_the_firsts_process_id() {
+fn a_second_launcher_on_the_same_folder_is_refused_with_the_process_id_of_the_first() {
     let data_dir = tempfile::tempdir().unwrap();
     let first = Launcher::start(data_dir.path(), &["--workers", "0"]);
     let second = run(data_dir.path(), &[]);

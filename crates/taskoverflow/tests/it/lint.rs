@@ -10,7 +10,7 @@ fn lint(file: &Path) -> Output {
 }
 
 #[test]
-fn the_exit_code_tells_clean_from_findings_from_unreadable() {
+fn the_exit_code_says_whether_there_are_findings_or_the_file_is_unreadable() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calendar.ics");
     let clean = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260227T000000Z\r\n\

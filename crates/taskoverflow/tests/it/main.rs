@@ -1,4 +1,4 @@
-//! The launcher for real: PostgreSQL, the API and workers as processes, signals, exit codes.
+//! Tests of the launcher with a real PostgreSQL, API and workers: settings, signals and exit codes.
 
 #![expect(
     clippy::indexing_slicing,
@@ -7,7 +7,7 @@
     reason = "tests, and functions that only tests call, can do nothing else"
 )]
 
-mod given;
+mod existing;
 mod life;
 mod lint;
 mod refusals;

@@ -1,10 +1,10 @@
-//! Settings that cannot work: a message that names them, and exit code 2.
+//! Invalid settings are named in a message, and the exit code is 2.
 
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{command, given_database, run};
+use crate::support::{command, existing_database, run};
 
 fn refusal(data_dir: &Path, flags: &[&str]) -> String {
     let output = run(data_dir, flags);
@@ -15,7 +15,7 @@ fn refusal(data_dir: &Path, flags: &[&str]) -> String {
 }
 
 #[test]
-fn a_port_in_use_is_named_before_anything_starts() {
+fn a_port_in_use_is_reported_before_anything_starts() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ fn a_port_in_use_is_named_before_anything_starts() {
 }
 
 #[test]
-fn a_wrong_flag_is_named() {
+fn an_invalid_flag_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for (flag, value) in [
         ("--queue", "redis:"),
@@ -44,7 +44,7 @@ fn a_wrong_flag_is_named() {
 }
 
 #[test]
-fn a_wrong_variable_is_named() {
+fn an_invalid_variable_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = command(folder.path(), &[])
         .env("DATABASE_URL", "mysql://x")
@@ -115,9 +115,9 @@ fn a_process_names_every_setting_that_contradicts_another() {
 }
 
 #[test]
-fn a_setting_that_a_worker_refuses_ends_everything_with_its_code() {
+fn a_setting_that_a_worker_refuses_stops_everything_with_the_worker_s_exit_code() {
     let folder = tempfile::tempdir().unwrap();
-    let database = given_database();
+    let database = existing_database();
     let flags = ["--port", "0", "--database-url", &database];
     let mut command = command(folder.path(), &flags);
     let output = command.env("WORKER_CONCURRENCY", "many").output().unwrap();

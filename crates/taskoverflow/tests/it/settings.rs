@@ -1,11 +1,11 @@
-//! `.env.example` names every setting of the two processes, and nothing else.
+//! `.env.example` names every setting of the API and the worker, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args, Command};
 
-/// The launcher's crate knows both processes, so it is the place to compare.
+/// The settings of both processes. This crate is the place to compare them because it depends on both.
 fn settings() -> BTreeSet<String> {
     let api = api::Config::augment_args(Command::new("api"));
     let worker = worker::config::Config::augment_args(Command::new("worker"));

@@ -1,4 +1,4 @@
-//! A launcher as a process of its own, as a user starts it.
+//! Runs the launcher as a process of its own, as a user does.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -10,12 +10,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// A database that runs already: for tests of something else than the private cluster, which takes its time to be made.
-pub(crate) fn given_database() -> String {
+/// Returns the URL of an existing, empty database. It saves a test that is not about the private cluster the time to make
+/// one.
+pub(crate) fn existing_database() -> String {
     empty_database()
 }
 
-/// The program with a data folder of the test's own. Nothing of the test's environment leads it elsewhere.
+/// The program, with a data folder of its own and without the settings in the environment of the test.
 pub(crate) fn command(data_dir: &Path, flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taskoverflow"));
     command
@@ -27,7 +28,7 @@ pub(crate) fn command(data_dir: &Path, flags: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end, on any port unless the flags say which.
+/// Runs the program until it ends. It uses any free port unless the flags name one.
 pub(crate) fn run(data_dir: &Path, flags: &[&str]) -> Output {
     let any_port: &[&str] = if flags.contains(&"--port") {
         &[]
@@ -40,7 +41,7 @@ pub(crate) fn run(data_dir: &Path, flags: &[&str]) -> Output {
 /// A launcher that runs; dropping it kills it, and the guards of its children stop them.
 pub(crate) struct Launcher {
     process: Child,
-    /// What it printed when all was ready: the page's address, the database's and the queue's.
+    /// The addresses of the page, the database and the queue, which it printed when everything was ready.
     pub(crate) page: String,
     pub(crate) database: String,
     pub(crate) queue: String,
@@ -53,12 +54,12 @@ pub(crate) struct Ended {
 }
 
 impl Launcher {
-    /// Starts it on any port, and waits until it says that all is ready.
+    /// Starts it on any free port, and waits until it reports that everything is ready.
     pub(crate) fn start(data_dir: &Path, flags: &[&str]) -> Self {
         Self::spawn(&mut command(data_dir, flags))
     }
 
-    /// The same with a prepared [`command`].
+    /// Like [`start`](Self::start), with a prepared [`command`].
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut process = command
             .args(["--port", "0"])
@@ -99,7 +100,7 @@ impl Launcher {
         Self::wait(&mut self.process)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends.
     pub(crate) fn end(mut self) -> Ended {
         Self::wait(&mut self.process)
     }
@@ -116,24 +117,24 @@ impl Launcher {
         Ended { code, stderr }
     }
 
-    /// Whether the API says that it can serve.
+    /// Returns whether the API reports that it is ready.
     #[cfg(target_os = "linux")]
     pub(crate) fn is_ready(&self) -> bool {
         http::get(&format!("{}readyz", self.page)).is_ok_and(|answer| answer.status == 200)
     }
 
-    /// GETs JSON from the API.
+    /// Sends a GET request to the API and returns the JSON of the response.
     pub(crate) fn get(&self, path: &str) -> Value {
         json(&http::get(&format!("{}{path}", self.page)).unwrap())
     }
 
-    /// POSTs JSON to the API.
+    /// Sends JSON to the API with POST and returns the JSON of the response.
     pub(crate) fn post(&self, path: &str, body: &str) -> Value {
         let headers = [("Content-Type", "application/json")];
         json(&http::post(&format!("{}{path}", self.page), &headers, body).unwrap())
     }
 
-    /// Requests a calendar and waits until it is there.
+    /// Requests a calendar, waits for it, and returns it.
     pub(crate) fn calendar(&self) -> String {
         let job = self.post("api/v1/todos/ical", "{}");
         let status_path = format!(
@@ -187,7 +188,7 @@ pub(crate) fn children(parent: i32, role: &str) -> Vec<Pid> {
         .collect()
 }
 
-/// Stops a process for the time being: what is sent to it meanwhile, it gets when it goes on.
+/// Suspends a process. Signals that are sent to it meanwhile stay pending until it continues.
 #[cfg(target_os = "linux")]
 pub(crate) fn suspend(process: Pid) {
     kill(process, Signal::SIGSTOP).unwrap();
@@ -196,7 +197,7 @@ pub(crate) fn suspend(process: Pid) {
     });
 }
 
-/// Whether a signal was sent to a process and has not reached it yet.
+/// Returns whether a signal to a process is pending.
 #[cfg(target_os = "linux")]
 pub(crate) fn is_pending(process: Pid, signal: Signal) -> bool {
     let pending = u64::from_str_radix(&proc_status(process, "ShdPnd:"), 16).unwrap();
