@@ -43,8 +43,8 @@ async function page(request) {
   const cached = () => cache.match(absolute(''));
   try {
     // no AbortSignal: it would also cut off a response that has begun to arrive
-    const answer = await Promise.race([fetch(request), new Promise((_, fail) => setTimeout(fail, TIMEOUT_MS))]);
-    return answer.ok ? answer : ((await cached()) ?? answer);
+    const response = await Promise.race([fetch(request), new Promise((_, fail) => setTimeout(fail, TIMEOUT_MS))]);
+    return response.ok ? response : ((await cached()) ?? response);
   } catch (error) {
     const copy = await cached();
     if (copy) return copy;

@@ -34,7 +34,7 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
     connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker";
 /// For files without a version in their path: the browser revalidates them each time, and usually gets a 304.
-pub(crate) const ASK_AGAIN: &str = "no-cache";
+pub(crate) const REVALIDATE: &str = "no-cache";
 /// For files with a version in their path: they never change.
 const FOREVER: &str = "max-age=31536000, immutable";
 
@@ -84,7 +84,7 @@ impl Asset {
     ///
     /// # Errors
     /// Returns an error if the client accepts neither gzip nor identity encoding.
-    pub(crate) fn answer(
+    pub(crate) fn respond(
         &self,
         request: &HttpRequest,
         cache_control: &'static str,
@@ -150,7 +150,7 @@ fn content_type(name: &str) -> &'static str {
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let page = PAGE.index.answer(&request, ASK_AGAIN)?;
+    let page = PAGE.index.respond(&request, REVALIDATE)?;
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
@@ -160,7 +160,7 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let script = PAGE.service_worker.answer(&request, ASK_AGAIN)?;
+    let script = PAGE.service_worker.respond(&request, REVALIDATE)?;
     Ok(with_policy(script, CONTENT_POLICY))
 }
 
@@ -176,8 +176,8 @@ pub(crate) async fn asset(
     let file = PAGE.files.get(name.as_str());
     let file = file.filter(|_| version == PAGE.version);
     let file = file.ok_or(ApiError::NoSuchRoute)?;
-    let mut answer = file.answer(&request, FOREVER)?;
+    let mut response = file.respond(&request, FOREVER)?;
     // the path already contains the version, and a first visit loads about thirty files
-    answer.headers_mut().remove(ETAG);
-    Ok(answer)
+    response.headers_mut().remove(ETAG);
+    Ok(response)
 }

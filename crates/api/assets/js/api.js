@@ -1,4 +1,4 @@
-// Requests to the API, which has the same origin as the page.
+// Requests to the API, which is at `api/v1/` below the page's own URL.
 
 import { networkProblem, readProblem, retryAfterSeconds } from './problem.js';
 
@@ -6,7 +6,7 @@ const BASE = new URL('api/v1/', document.baseURI);
 const TIMEOUT_MS = 20_000;
 
 /**
- * Dispatches an event after each request: `available` if the server answered it, `unavailable` (with the problem as
+ * Dispatches an event after each request: `available` if the server handled it, `unavailable` (with the problem as
  * `detail`) if it could not. `recovered` follows once the todos have been loaded again.
  */
 export const server = new EventTarget();
@@ -21,11 +21,11 @@ export const serverNow = () => Date.now() + clockOffset;
 export const apiUrl = (path) => new URL(path, BASE).href;
 
 /**
- * @typedef {{ status: number, headers: Headers, json: any, retryAfter: number | null }} Answer
+ * @typedef {{ status: number, headers: Headers, json: any, retryAfter: number | null }} ApiResponse
  * @param {string} method
  * @param {string} path below `/api/v1/`
  * @param {{ body?: object, headers?: Record<string, string>, keepalive?: boolean }} [options]
- * @returns {Promise<Answer>} for a success status, or for 304 if `headers` made the request conditional
+ * @returns {Promise<ApiResponse>} for a success status, or for 304 if `headers` made the request conditional
  * @throws {import('./problem.js').Problem}
  */
 export async function call(method, path, { body, headers = {}, keepalive = false } = {}) {

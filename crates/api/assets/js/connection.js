@@ -42,7 +42,7 @@ function onUnavailable(problem) {
   timer = setTimeout(refreshLessOften, Math.max(delay, problem.retryAfter ?? 0) * 1000);
 }
 
-/** Only these attempts lengthen the delay. Requests that fail meanwhile because of a visitor's action do not. */
+/** Only these automatic attempts lengthen the delay, not the failed requests of the visitor. */
 function refreshLessOften() {
   delay = Math.min(delay * 2, MAX_DELAY_S);
   refresh();

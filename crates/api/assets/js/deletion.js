@@ -16,7 +16,7 @@ const undoable = new Map();
 const inFlight = new Map();
 let isLeaving = false;
 
-/** More than one request may take. A large deletion may take longer; then this is a failure. */
+/** How long to wait for deletions in flight: longer than the timeout of one request. */
 const TIMEOUT_MS = 25_000;
 
 /** Hides todos, and deletes them unless the visitor chooses Undo. @param {Todo[]} deleted */

@@ -41,7 +41,7 @@ export function setProblem(place, text, field) {
 }
 
 /**
- * Whether a key press belongs to an input method. For the last one, Safari shows that only by its key code.
+ * Whether a key press belongs to an input method. In Safari, the one that ends the input has only the key code 229.
  * @param {KeyboardEvent} event
  */
 export const isComposing = (event) => event.isComposing || event.keyCode === 229;

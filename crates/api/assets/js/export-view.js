@@ -10,7 +10,7 @@ import { todos } from './todos.js';
 const form = /** @type {HTMLFormElement} */ (byId('export-form'));
 const name = /** @type {HTMLInputElement} */ (byId('export-name'));
 
-/** The same for a request that is repeated because its response was lost, so that the server creates only one job. */
+/** Identifies a request for a calendar: a request repeated after a lost response does not create another job. */
 let idempotencyKey = newKey();
 const renewKey = () => (idempotencyKey = newKey());
 
@@ -55,7 +55,10 @@ async function subscribe() {
   await whileDisabled(byId('subscribe'), () => feeds.add(chosenOptions()));
 }
 
-/** Runs `work` while a button is disabled, and shows its problem. @param {Element} element @param {() => Promise<void>} work */
+/**
+ * Runs `work` while a button is disabled, and shows its problem.
+ * @param {Element} element @param {() => Promise<void>} work
+ */
 async function whileDisabled(element, work) {
   const button = /** @type {HTMLButtonElement} */ (element);
   button.disabled = true;
@@ -74,7 +77,7 @@ async function whileDisabled(element, work) {
   }
 }
 
-/** Random. `crypto.randomUUID` is missing over plain HTTP, except on localhost. */
+/** Returns a random key. `crypto.randomUUID` is missing over plain HTTP, except on localhost. */
 function newKey() {
   const numbers = crypto.getRandomValues(new Uint32Array(4));
   return [...numbers].map((number) => number.toString(16).padStart(8, '0')).join('');

@@ -10,7 +10,7 @@ const MIN_DELAY_S = 1;
 const MAX_DELAY_S = 15;
 const DELAY_GROWTH = 1.5;
 
-/** False once the server has refused an event stream but answered a poll. */
+/** False once the server has refused an event stream but responded to a poll. */
 let hasStreams = 'EventSource' in window;
 
 /**
@@ -18,7 +18,7 @@ let hasStreams = 'EventSource' in window;
  * @param {boolean} mayStream
  * @param {{ onJob: (job: Job | null) => void, onGone: () => void, onProblem: (problem: Error) => void }} handlers
  *   `onJob(null)`: the server can be reached, and the job is unchanged
- * @returns {() => void} stops following it
+ * @returns {() => void} a function that stops following the job
  */
 export function watch(job, mayStream, handlers) {
   let last = job;
@@ -46,13 +46,13 @@ export function watch(job, mayStream, handlers) {
   const onInterrupted = () => fetchStatus(last.task_id).then(({ json }) => onJob(json), onProblem);
   const onClosed = (/** @type {boolean} */ hadMessage) => {
     let mayLackStreams = !hadMessage;
-    const onAnswer = (/** @type {Job | null} */ changed) => {
+    const onResponse = (/** @type {Job | null} */ changed) => {
       if (mayLackStreams) hasStreams = false;
       onJob(changed);
     };
     // the server was down, so the closed stream says nothing about its support for streams
-    const onNoAnswer = (/** @type {any} */ problem) => ((mayLackStreams = false), onProblem(problem));
-    stop = poll(last.task_id, onAnswer, onNoAnswer);
+    const onNoResponse = (/** @type {any} */ problem) => ((mayLackStreams = false), onProblem(problem));
+    stop = poll(last.task_id, onResponse, onNoResponse);
   };
   function follow() {
     stop();
@@ -69,8 +69,8 @@ export function watch(job, mayStream, handlers) {
 const fetchStatus = (id, headers) => call('GET', `todos/ical/${id}/status`, { headers });
 
 /**
- * When a stream breaks, the browser reconnects automatically, and `onInterrupted` runs. When it gives up, `onClosed`
- * runs.
+ * When the stream breaks, `onInterrupted` runs and the browser reconnects automatically. When the browser gives up,
+ * `onClosed` runs.
  * @param {string} id
  * @param {{ onJob: (job: Job | null) => void, onInterrupted: () => void, onClosed: (hadMessage: boolean) => void }} handlers
  */
@@ -98,13 +98,13 @@ function poll(id, onJob, onProblem) {
   const ask = async () => {
     let retryAfter = 0;
     try {
-      const answer = await fetchStatus(id, etag ? { 'If-None-Match': etag } : {});
+      const response = await fetchStatus(id, etag ? { 'If-None-Match': etag } : {});
       if (isStopped) return;
       // a job that changes is polled more often than one that waits
-      delay = answer.status === 304 ? Math.min(delay * DELAY_GROWTH, MAX_DELAY_S) : MIN_DELAY_S;
-      retryAfter = answer.retryAfter ?? 0;
-      etag = answer.headers.get('ETag') ?? '';
-      onJob(answer.json);
+      delay = response.status === 304 ? Math.min(delay * DELAY_GROWTH, MAX_DELAY_S) : MIN_DELAY_S;
+      retryAfter = response.retryAfter ?? 0;
+      etag = response.headers.get('ETag') ?? '';
+      onJob(response.json);
     } catch (problem) {
       if (isStopped) return;
       delay = Math.min(delay * 2, MAX_DELAY_S);

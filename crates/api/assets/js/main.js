@@ -12,7 +12,7 @@ import * as todosView from './todos-view.js';
 import * as unsaved from './unsaved.js';
 
 const TITLES = { todos: 'Todos', month: 'Month', export: 'Export' };
-/** How often a view is updated, because due states depend on the time. */
+/** How often the view is updated, because due states depend on the current time. */
 const MINUTE_MS = 60_000;
 
 /** @type {route.Route} */
@@ -25,7 +25,7 @@ function show() {
 
 /** @param {boolean} isFirst */
 function showRoute(isFirst) {
-  // an address that names an element keeps the shown view; after a reload, that is the default
+  // if the address names an element, keep the current view; at the start, that is the default one
   const next = route.read(location.hash) ?? (isFirst ? shown : null);
   if (!next) return;
   const isOtherView = isFirst || next.view !== shown.view;
@@ -64,7 +64,7 @@ connection.start();
 registerServiceWorker();
 
 byId('skip').addEventListener('click', (event) => {
-  // the address must keep naming the view
+  // following the link would replace the view in the address
   event.preventDefault();
   byId('main').focus();
 });

@@ -3,8 +3,9 @@
 
 import { byId, fromTemplate, part } from './elements.js';
 
+/** How long a notice stays. */
 const SECONDS = 8;
-/** Longer, so that everyone has the time to reach the button (WCAG 2.2.1). */
+/** How long a notice with an action stays: everyone needs enough time to reach its button (WCAG 2.2.1). */
 const SECONDS_WITH_ACTION = 20;
 /** The most notices without an action; if there are more, the oldest closes. */
 const MAX_NOTICES = 3;
@@ -70,7 +71,7 @@ export function notify(text, { action, onAction, onClose, isProblem = false } = 
   return notice;
 }
 
-/** Used when a notice with the focus closes: the focus would be lost. */
+/** Returns the focus to where it was before, because it would be lost with its notice. */
 function restoreFocus() {
   previousFocus?.focus();
   if (document.activeElement === document.body) byId('main').focus({ preventScroll: true });

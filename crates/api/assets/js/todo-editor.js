@@ -76,7 +76,7 @@ export class TodoEditor {
     if (title !== this.#opened.title) changes.title = title;
     const description = this.description.value.trim() || null;
     if (description !== (this.#opened.description?.trim() || null)) changes.description = description;
-    // compare field values: the fields have no seconds
+    // compare as field values, because the fields do not show seconds
     const opened = toFields(fromWire(this.#opened.deadline_at));
     if (this.day.value !== opened.day || (this.day.value && this.time.value !== opened.time)) {
       changes.deadline_at = toWire(fromFields(this.day.value, this.time.value));
@@ -174,7 +174,7 @@ export class TodoEditor {
   /** @param {FocusEvent} event */
   #onFocusout({ relatedTarget }) {
     if (relatedTarget instanceof Node && this.element.contains(relatedTarget)) return;
-    // when the window loses the focus, the form gets it back later
+    // the whole window lost the focus, and the form gets it back with the window
     if (!document.hasFocus() && !relatedTarget) return;
     const save = () => this.element.contains(document.activeElement) || this.#save(false);
     // the click event follows right after mouseup

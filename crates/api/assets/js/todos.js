@@ -70,13 +70,13 @@ class Todos extends EventTarget {
 
   async #load() {
     let writes;
-    let answer;
+    let response;
     do {
       await Promise.allSettled(this.#lastChange.values());
       writes = this.#writes;
-      answer = await call('GET', 'todos');
+      response = await call('GET', 'todos');
     } while (writes !== this.#writes);
-    this.#byId = new Map(answer.json.map((/** @type {Todo} */ todo) => [todo.id, todo]));
+    this.#byId = new Map(response.json.map((/** @type {Todo} */ todo) => [todo.id, todo]));
     this.asOf = Date.now();
     this.#changed();
   }
@@ -107,6 +107,7 @@ class Todos extends EventTarget {
   }
 
   /**
+   * Queues a change behind the earlier changes of the same todo.
    * @param {number} id @param {Changes} changes
    * @param {Promise<void>} [turn] resolves when the change may be sent. A caller that passes it also shows the result.
    */

@@ -50,12 +50,12 @@ pub(super) fn description() -> String {
 static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
 
 pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    DESCRIPTION.answer(&request, page::ASK_AGAIN)
+    DESCRIPTION.respond(&request, page::REVALIDATE)
 }
 
 /// Responds with the page that contains Swagger UI.
 pub(super) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    answer(&request, Some(&swagger_ui::PAGE))
+    respond(&request, Some(&swagger_ui::PAGE))
 }
 
 /// Responds with a file of Swagger UI.
@@ -63,13 +63,13 @@ pub(super) async fn file(
     request: HttpRequest,
     name: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
-    answer(&request, swagger_ui::file(&name))
+    respond(&request, swagger_ui::file(&name))
 }
 
-fn answer(request: &HttpRequest, file: Option<&Asset>) -> Result<HttpResponse, ApiError> {
+fn respond(request: &HttpRequest, file: Option<&Asset>) -> Result<HttpResponse, ApiError> {
     let file = file.ok_or(ApiError::NoSuchRoute)?;
-    let answer = file.answer(request, page::ASK_AGAIN)?;
-    Ok(page::with_policy(answer, swagger_ui::CONTENT_POLICY))
+    let response = file.respond(request, page::REVALIDATE)?;
+    Ok(page::with_policy(response, swagger_ui::CONTENT_POLICY))
 }
 
 #[cfg(test)]

@@ -35,10 +35,10 @@ async fn without_streams_the_page_polls_no_more_often_than_the_server_asks() {
     service.stop_worker();
     let page = Page::prepare(&service).await;
     // every response asks to wait for three seconds
-    let retry_after = "const real = window.fetch; window.answeredAt = []; window.requests = 0; window.fetch = async (url, options) => { \
+    let retry_after = "const real = window.fetch; window.respondedAt = []; window.requests = 0; window.fetch = async (url, options) => { \
          window.requests += String(url).endsWith('/status'); \
          const response = await real(url, options); if (!String(url).endsWith('/status')) return response; \
-         window.answeredAt.push(performance.now()); const headers = new Headers(response.headers); \
+         window.respondedAt.push(performance.now()); const headers = new Headers(response.headers); \
          headers.set('Retry-After', '3'); return new Response(response.status === 304 ? null : await response.text(), { status: response.status, headers }); };";
     page.run_at_start(&format!("{NO_STREAMS}{retry_after}"))
         .await;
@@ -46,9 +46,9 @@ async fn without_streams_the_page_polls_no_more_often_than_the_server_asks() {
     page.create_calendar().await;
     page.until_job("Queued").await;
     // the first two requests are for the new card and the start of polling
-    page.until("window.answeredAt.length >= 4").await;
+    page.until("window.respondedAt.length >= 4").await;
     let gaps = page
-        .value("window.answeredAt.slice(1).map((at, i) => at - window.answeredAt[i])")
+        .value("window.respondedAt.slice(1).map((at, i) => at - window.respondedAt[i])")
         .await;
     for gap in gaps.as_array().unwrap().iter().skip(1) {
         assert!(gap.as_f64().unwrap() >= 2950.0, "{gaps}");

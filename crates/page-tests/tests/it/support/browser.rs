@@ -135,7 +135,7 @@ impl Engine {
         });
         let url = format!("http://localhost:{port}");
         let status = format!("{url}/status");
-        eventually("the driver answers", async || {
+        eventually("the driver is ready", async || {
             reqwest::get(&status).await.is_ok()
         })
         .await;

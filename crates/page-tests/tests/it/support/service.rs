@@ -56,8 +56,8 @@ impl Service {
         self.api = Some(self.spawn("api", &address, &self.api_flags));
         let ready = format!("{}/readyz", self.url);
         eventually("the API is ready", async || {
-            let answer = self.client.get(&ready).send().await;
-            answer.is_ok_and(|answer| answer.status() == 200)
+            let response = self.client.get(&ready).send().await;
+            response.is_ok_and(|response| response.status() == 200)
         })
         .await;
     }
@@ -109,9 +109,9 @@ impl Service {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{answer:?}");
-        let bytes = answer.bytes().await.unwrap();
+        let response = request.send().await.unwrap();
+        assert!(response.status().is_success(), "{response:?}");
+        let bytes = response.bytes().await.unwrap();
         serde_json::from_slice(&bytes).unwrap_or(Value::Null)
     }
 

@@ -22,15 +22,15 @@ impl Page {
              .then(({{ violations, passes }}) => done({{ passes: passes.length, violations: violations.map((v) => \
              `${{v.id}}: ${{v.help}} (${{v.nodes.map((n) => n.target).join('; ')}})`) }}), (error) => done({{ violations: [String(error)] }}));"
         );
-        let answer = self
+        let result = self
             .driver()
             .execute_async(script, Vec::new())
             .await
             .unwrap();
-        let answer = answer.json();
-        assert_eq!(answer["violations"], json!([]), "{state}");
+        let result = result.json();
+        assert_eq!(result["violations"], json!([]), "{state}");
         assert!(
-            answer["passes"].as_u64().unwrap() > 10,
+            result["passes"].as_u64().unwrap() > 10,
             "{state}: axe-core checked nothing"
         );
     }
