@@ -1,10 +1,10 @@
 //! The queue's settings, which are the same for both services.
 
-use std::str::FromStr;
 use std::sync::Arc;
 
 use shared_model::database::Pool;
 
+use crate::group_id::GroupId;
 use crate::postgres::{PostgresPublisher, PostgresSubscription};
 use crate::publisher::Publisher;
 use crate::queue_url::QueueUrl;
@@ -28,34 +28,6 @@ pub struct QueueConfig {
     /// one group per job, so that jobs run in parallel]. On a standard SQS queue: the tenant, for fair queues
     #[arg(long, env, value_name = "NAME")]
     pub queue_group: Option<GroupId>,
-}
-
-/// The name of a message group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupId(String);
-
-impl GroupId {
-    /// Returns the name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A text that SQS does not accept as the name of a message group.
-#[derive(Debug, thiserror::Error)]
-#[error("the name of a message group has 1 to 128 printable ASCII characters and no spaces")]
-pub struct InvalidGroupId;
-
-impl FromStr for GroupId {
-    type Err = InvalidGroupId;
-
-    fn from_str(name: &str) -> Result<Self, InvalidGroupId> {
-        if sqs_client::limits::is_valid_id(name) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(InvalidGroupId)
-        }
-    }
 }
 
 impl QueueConfig {

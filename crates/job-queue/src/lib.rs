@@ -5,7 +5,7 @@
 //! lost, late or delivered twice costs time and nothing else.
 //!
 //! # Layout, in the order a message travels
-//! - [`config`], [`queue_url`]: the settings that choose the queue
+//! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue
 //! - [`publisher`]: what the API's relay sends messages with
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
@@ -16,6 +16,7 @@
 
 pub mod config;
 pub mod error;
+pub mod group_id;
 pub mod postgres;
 pub mod publisher;
 pub mod queue_url;

@@ -10,6 +10,7 @@
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
 //! - [`http`]: requests to the services that run
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test
+//! - `ports`, `environment`, `waiting`, `error`: free ports, environment variables, waiting for a condition, errors
 //!
 //! A service started here never outlives the process that started it, not even after SIGKILL. It never listens on an
 //! address that other machines can reach. This crate never knows about todos, jobs or migrations: its callers pass in

@@ -8,8 +8,8 @@ use sqs_client::limits::MAX_BATCH;
 use sqs_client::{QueueAddress, SdkConfig, batch};
 
 use super::queue::Queue;
-use crate::config::GroupId;
 use crate::error::QueueError;
+use crate::group_id::GroupId;
 use crate::publisher::{Published, Publisher};
 
 /// The sending half of an SQS queue.

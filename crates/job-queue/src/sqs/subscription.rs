@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::incompatibilities::incompatibilities;
 use super::queue::Queue;
-use crate::config::GroupId;
 use crate::error::QueueError;
+use crate::group_id::GroupId;
 use crate::subscription::{
     BatchOutcome, Deletion, Delivery, Receipt, Release, Subscription, SubscriptionOptions,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use diesel::{Connection, PgConnection};
-use job_queue::config::GroupId;
+use job_queue::group_id::GroupId;
 use job_queue::postgres::{PostgresPublisher, PostgresSubscription};
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
 use job_queue::{Delivery, Publisher, QueueUrl, Subscription, SubscriptionOptions};
