@@ -9,6 +9,7 @@
 //! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
 //! - [`http`]: requests to the services that run
+//! - `environment`, `ports`, `waiting`: the environment variables that are read, free ports, and waiting for a service
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test
 //! - `ports`, `environment`, `waiting`, `error`: free ports, environment variables, waiting for a condition, errors
 //!
