@@ -104,14 +104,14 @@ async fn a_signal_stops_the_process_with_exit_code_0() {
             .unwrap();
         assert_eq!(response.text().await.unwrap(), "[]");
         // the client keeps its connection, which must not hold the process up
-        let told = Instant::now();
+        let signalled = Instant::now();
         process.signal(signal);
         let status = process.wait();
         assert_eq!(status.code(), Some(0), "{status}");
         assert!(
-            told.elapsed() < Duration::from_secs(15),
+            signalled.elapsed() < Duration::from_secs(15),
             "{:?}",
-            told.elapsed()
+            signalled.elapsed()
         );
         drop(client);
     }
