@@ -83,7 +83,7 @@ impl Pool {
         match tokio::time::timeout(self.answer_timeout, self.run_long(queries)).await {
             Ok(result) => result,
             Err(_) => {
-                Err(DatabaseError::Unavailable("it gave no answer in time".to_owned()).into())
+                Err(DatabaseError::Unavailable("it did not answer in time".to_owned()).into())
             }
         }
     }

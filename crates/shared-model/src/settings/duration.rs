@@ -10,9 +10,9 @@ const MAX: Duration = Duration::from_hours(10 * 365 * 24);
 /// # Errors
 /// Returns an error if the text is not a duration, or is longer than ten years.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| {
-        format!("{error}; write a number and its unit, such as 500ms, 30s, 5m or 12h")
-    })?;
+    let Ok(duration) = humantime::parse_duration(text) else {
+        return Err("must be a number with a unit, such as 500ms, 30s, 5m or 12h".to_owned());
+    };
     if duration > MAX {
         return Err("must be at most ten years".to_owned());
     }

@@ -125,6 +125,9 @@ fn first_line(error: &clap::Error) -> String {
         .join(" ")
 }
 
+/// What error messages show where a URL has its user and password.
+const PLACEHOLDER: &str = "USER:PASSWORD";
+
 /// clap repeats an invalid value, which may be a URL with a password.
 fn without_credentials(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
@@ -134,12 +137,12 @@ fn without_credentials(line: &str) -> String {
         clean.push_str("://");
         let end = after.find(['\'', '"']).unwrap_or(after.len());
         let (value, _) = after.split_at(end);
-        rest = match value.rfind('@') {
-            Some(at) => {
+        rest = match value.rsplit_once('@') {
+            Some((credentials, _)) if credentials != PLACEHOLDER => {
                 clean.push_str("***");
-                after.get(at..).unwrap_or_default()
+                after.get(credentials.len()..).unwrap_or_default()
             }
-            None => after,
+            _ => after,
         };
     }
     clean.push_str(rest);
@@ -166,7 +169,10 @@ mod tests {
                 "'https://me:s3@cret@h/q' and 'sqs://x'",
                 "'https://***@h/q' and 'sqs://x'",
             ),
-            ("write postgres://USER@HOST", "write postgres://***@HOST"),
+            (
+                "'x://me@h': write postgres://USER:PASSWORD@HOST",
+                "'x://***@h': write postgres://USER:PASSWORD@HOST",
+            ),
             ("no url", "no url"),
         ] {
             assert_eq!(without_credentials(line), clean);
