@@ -1,4 +1,4 @@
-//! The name of a message group, as `QUEUE_GROUP` gives it.
+//! The name of a message group.
 
 use std::str::FromStr;
 
@@ -26,6 +26,19 @@ impl FromStr for GroupId {
             Ok(Self(name.to_owned()))
         } else {
             Err(InvalidGroupId)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_sqs_would_not_accept_is_refused() {
+        assert_eq!("all".parse::<GroupId>().unwrap().as_str(), "all");
+        for name in ["", "a b", "ä"] {
+            assert!(name.parse::<GroupId>().is_err(), "{name:?}");
         }
     }
 }

@@ -25,9 +25,10 @@ pub mod subscription;
 
 pub use config::QueueConfig;
 pub use error::QueueError;
+pub use group_id::GroupId;
 pub use publisher::{Published, Publisher};
 pub use queue_url::QueueUrl;
-pub use sqs_client::limits::MAX_BATCH;
+pub use sqs_client::limits::{MAX_BATCH, MAX_VISIBILITY, MAX_WAIT};
 pub use subscription::{
     BatchOutcome, Deletion, Delivery, Receipt, Release, Settlement, Subscription,
     SubscriptionOptions,

@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use job_queue::{QueueConfig, SubscriptionOptions};
+use job_queue::{MAX_VISIBILITY, MAX_WAIT, QueueConfig, SubscriptionOptions};
 use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::{duration, positive_duration};
 
-/// SQS's limits: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const MAX_VISIBILITY: Duration = Duration::from_hours(12);
-const MAX_WAIT: Duration = Duration::from_secs(20);
 /// Leaves time for several heartbeats. SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
 /// Connections for claims and heartbeats, in addition to one for each running job.

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use diesel::{Connection, PgConnection};
-use job_queue::group_id::GroupId;
 use job_queue::postgres::{PostgresPublisher, PostgresSubscription};
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
-use job_queue::{Delivery, Publisher, QueueUrl, Subscription, SubscriptionOptions};
+use job_queue::{Delivery, GroupId, Publisher, QueueUrl, Subscription, SubscriptionOptions};
 use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
