@@ -1,28 +1,28 @@
-//! Why a run did not go well, and what the process says with its exit code.
+//! Why a run failed, and the exit code of the process.
 
 use std::io;
 use std::process::ExitCode;
 
-/// What was asked for cannot be done: flags, credentials or the queue. As clap ends for wrong flags.
+/// The options, the credentials or the queue are wrong. The same code as clap's for wrong options.
 const WRONG_SETUP: u8 = 2;
 
-/// Why a run ended before its end.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A flag, the credentials or the queue: only a person can mend it.
+    /// An option, the credentials or the queue is wrong. Only a person can correct that.
     #[error("{0}")]
     Setup(String),
-    /// The run itself.
+    /// The run itself failed.
     #[error("{0}")]
     Failed(String),
-    /// A call without an answer: it may have been carried out.
+    /// SQS did not answer a call, but may have carried it out.
     #[error("{0}")]
     Unanswered(String),
-    /// SQS did nothing this time, and may do it when asked again.
+    /// SQS did not carry out a call. Another attempt may succeed.
     #[error("{0}")]
     Busy(String),
-    /// The endpoint is not AWS and knows fewer actions.
-    #[error("the endpoint does not know {0}")]
+    /// The endpoint is not AWS and supports fewer actions.
+    #[error("the endpoint does not support {0}")]
     UnknownAction(&'static str),
     /// stdout cannot be written to.
     #[error("could not write to stdout: {0}")]
@@ -30,10 +30,10 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Says it on stderr, unless there is nothing to say.
+    /// Prints the error to stderr and returns the exit code of the process.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
-            // who reads us has what he wanted: `queue … | head`
+            // the reader has read enough: `queue … | head`
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Setup(_) => {
                 anstream::eprintln!("queue: {self}");

@@ -1,73 +1,59 @@
-//! `queue`: publishers and subscribers that show what SQS standard and FIFO queues do.
+//! `queue`: publishers and subscribers that show how SQS standard and FIFO queues behave.
 //!
 //! # Layout, in the order a message travels
-//! - `cli`, `name`: what is asked for
-//! - `client`, `queue`: the calls on SQS, counted; `explain`: their errors in words; `cost`: their price
-//! - `outgoing`, `batches`, `send`: a publisher; `batch`: what a batch call did, entry by entry
-//! - `receive`, `received`, `held`: a subscriber, and what is in flight because of it
-//! - `summary`, `latency`, `report`, `table`, `plot`: what it saw
-//! - `create`, `stats`, `purge`, `redrive`, `tail`: what operators do with a queue
+//! - `cli`: the options and commands
+//! - `message`: a message before it is sent, and a message as it was received
+//! - `queue`: the calls to SQS, with their number and price, and their errors in words
+//! - `send`: a publisher
+//! - `receive`: a subscriber, and the messages that are in flight because of it
+//! - `report`: order, duplicates, gaps and latencies of the messages that a subscriber received
+//! - `operate`: what operators do with a queue
 //! - `output`, `signals`: the terminal
 //!
-//! Results go to stdout, all else to stderr. It never ends with messages in flight that it does not tell of.
+//! Results go to stdout, everything else to stderr. The program never exits without a note about the messages that it
+//! left in flight.
 
-mod attributes;
-mod batch;
-mod batches;
 mod cli;
-mod client;
-mod cost;
-mod create;
 mod error;
-mod explain;
-mod held;
-mod latency;
-mod name;
-mod outgoing;
+mod message;
+mod operate;
 mod output;
-mod plot;
-mod purge;
 mod queue;
 mod receive;
-mod received;
-mod redrive;
 mod report;
 mod send;
 mod signals;
-mod stats;
-mod summary;
-mod table;
-mod tail;
 
 use std::process::ExitCode;
+
+use tokio_util::sync::CancellationToken;
 
 pub use cli::Cli;
 
 use cli::{Command, Demo};
 use error::Error;
-use outgoing::Source;
+use operate::{create, purge, redrive, stats, tail};
 use output::Output;
 use queue::Queue;
 use signals::Stop;
 
-/// Does what the flags ask for. Says on stderr what went wrong.
+/// Runs the program. Errors are reported on stderr.
 pub async fn run(cli: Cli) -> ExitCode {
     let stop = match Stop::listen() {
         Ok(stop) => stop,
         Err(error) => return error.report(),
     };
-    let done = tokio::select! {
-        done = dispatch(cli, &stop) => done,
-        () = stop.at_once.cancelled() => Err(Error::Failed(
-            "stopped at once: what was received and not deleted stays in flight until its visibility timeout ends"
+    let result = tokio::select! {
+        result = dispatch(cli, &stop.graceful) => result,
+        () = stop.immediate.cancelled() => Err(Error::Failed(
+            "exited immediately: messages that were received and not deleted stay in flight until their visibility timeout ends"
                 .to_owned(),
         )),
     };
-    done.unwrap_or_else(|error| error.report())
+    result.unwrap_or_else(|error| error.report())
 }
 
-async fn dispatch(cli: Cli, stop: &Stop) -> Result<ExitCode, Error> {
-    let stop = &stop.gently;
+async fn dispatch(cli: Cli, stop: &CancellationToken) -> Result<ExitCode, Error> {
     match cli.command {
         Some(Command::Stats(arguments)) => stats::stats(arguments).await?,
         Some(Command::Purge(arguments)) => purge::purge(arguments, stop).await?,
@@ -78,10 +64,7 @@ async fn dispatch(cli: Cli, stop: &Stop) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn demonstrate(
-    demo: Demo,
-    stop: &tokio_util::sync::CancellationToken,
-) -> Result<ExitCode, Error> {
+async fn demonstrate(demo: Demo, stop: &CancellationToken) -> Result<ExitCode, Error> {
     let mut output = Output::new(demo.json);
     if demo.create {
         create::create(demo.name, demo.max_receives, &mut output).await?;
@@ -94,9 +77,9 @@ async fn demonstrate(
     let Some(name) = demo.name else {
         return Err(Error::Setup("which queue? --name NAME".to_owned()));
     };
-    let misfit = demo.sending.misfit(name.is_fifo());
-    if let (Some(misfit), false) = (misfit, demo.receive) {
-        return Err(Error::Setup(misfit.to_owned()));
+    let incompatibility = demo.sending.incompatibility(name.is_fifo());
+    if let (Some(incompatibility), false) = (incompatibility, demo.receive) {
+        return Err(Error::Setup(incompatibility.to_owned()));
     }
     let mut queue = Queue::open(&name).await?;
     output.note(format_args!("Connected to {}", queue.name));
@@ -107,11 +90,7 @@ async fn demonstrate(
     let client = demo
         .client_name
         .unwrap_or_else(|| format!("Client {}", std::process::id()));
-    let pattern = demo.sending.pattern(client, queue.is_fifo);
-    let source = match demo.sending.template() {
-        Some((body, count)) => Source::template(pattern, body, count),
-        None => Source::stdin(pattern, demo.sending.lines()),
-    };
+    let source = demo.sending.source(client, queue.is_fifo);
     let options = demo.sending.options();
     send::send(&mut queue, source, options, &mut output, stop).await
 }

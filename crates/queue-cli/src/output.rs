@@ -1,4 +1,4 @@
-//! What is said where: results on stdout, notes and progress on stderr.
+//! Results on stdout, notes and progress on stderr.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -14,11 +14,11 @@ use crate::error::Error;
 
 const TICK: Duration = Duration::from_millis(200);
 
-/// All that a run says.
+/// The output of a run.
 pub(crate) struct Output {
     stdout: Box<dyn Write>,
     json: bool,
-    /// Hidden where stderr is no terminal.
+    /// Hidden if stderr is not a terminal.
     progress: ProgressBar,
     shown_at: Option<Instant>,
 }
@@ -32,11 +32,11 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    /// `json`: stdout gets JSON lines and nothing else.
+    /// With `json`, only JSON lines are written to stdout.
     pub(crate) fn new(json: bool) -> Self {
         let stdout = io::stdout().lock();
         Self {
-            // colours only on a terminal, and not with NO_COLOR
+            // colours only on a terminal, and only without NO_COLOR
             stdout: if json {
                 Box::new(stdout)
             } else {
@@ -48,7 +48,7 @@ impl Output {
         }
     }
 
-    /// A result: a text for people or a line of JSON.
+    /// Prints a result, as text or as a line of JSON.
     pub(crate) fn result(
         &mut self,
         text: impl FnOnce() -> String,
@@ -69,7 +69,7 @@ impl Output {
         Ok(written?)
     }
 
-    /// A result for programs only.
+    /// Prints a result only as JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
         if self.json {
             return self.result(String::new, value);
@@ -77,7 +77,7 @@ impl Output {
         Ok(())
     }
 
-    /// A result for people only; JSON has it elsewhere.
+    /// Prints a result only as text.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), Error> {
         if self.json {
             return Ok(());
@@ -85,12 +85,12 @@ impl Output {
         self.result(|| text.to_owned(), &())
     }
 
-    /// What a person wants to know and a program does not.
+    /// Prints information for a person to stderr.
     pub(crate) fn note(&self, text: impl Display) {
         self.progress.suspend(|| anstream::eprintln!("{text}"));
     }
 
-    /// Shows how many of `total` are done.
+    /// Starts a progress bar for `total` messages.
     pub(crate) fn start_bar(&mut self, total: Option<u64>) {
         let template = match total {
             Some(_) => "{bar:40} {pos}/{len} sent, {per_sec}, {eta} left",
@@ -103,7 +103,7 @@ impl Output {
         self.start(template);
     }
 
-    /// Shows that something is waited for, and [`Output::show`]'s text.
+    /// Starts a spinner with the text of [`Output::show`].
     pub(crate) fn start_spinner(&mut self) {
         self.progress = ProgressBar::new_spinner();
         self.start("{spinner} {wide_msg}");
@@ -122,7 +122,7 @@ impl Output {
         self.progress.inc(by);
     }
 
-    /// Shows a text that runs along. It is not made where nobody sees it, nor more often than one can read.
+    /// Shows a text beside the spinner. The text is built only if it is visible, and not more often than a person can read.
     pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
         let is_due = self.shown_at.is_none_or(|at| at.elapsed() >= TICK);
         if is_due && !self.progress.is_hidden() {
@@ -131,14 +131,14 @@ impl Output {
         }
     }
 
-    /// Takes the progress away, before the last results.
+    /// Removes the progress bar or spinner, before the last results.
     pub(crate) fn end_progress(&mut self) {
         self.progress.finish_and_clear();
         self.progress = ProgressBar::hidden();
     }
 }
 
-/// A colour for each client, the same in every terminal; `Client 1` and `Client 2` differ.
+/// Colours a publisher's name. A name has the same colour in every terminal, and `Client 1` and `Client 2` differ.
 pub(crate) fn coloured(client: &str) -> String {
     const COLOURS: [AnsiColor; 6] = [
         AnsiColor::Green,
@@ -159,16 +159,16 @@ pub(crate) fn dimmed(text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A stranger's text without what would steer the terminal.
+/// Escapes control characters, which would control the terminal.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return Cow::Borrowed(text);
     }
-    let escape = |letter: char| {
-        if letter.is_control() {
-            letter.escape_default().to_string()
+    let escape = |character: char| {
+        if character.is_control() {
+            character.escape_default().to_string()
         } else {
-            letter.to_string()
+            character.to_string()
         }
     };
     Cow::Owned(text.chars().map(escape).collect())
@@ -179,14 +179,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_cannot_steer_the_terminal() {
+    fn a_body_cannot_control_the_terminal() {
         assert_eq!(printable("Message 1"), "Message 1");
         assert_eq!(printable("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert!(!coloured("\u{7}").contains('\u{7}'));
     }
 
     #[test]
-    fn clients_next_to_each_other_have_other_colours() {
+    fn consecutive_clients_have_different_colours() {
         assert_ne!(coloured("Client 1")[..8], coloured("Client 2")[..8]);
     }
 }

@@ -1,18 +1,24 @@
-//! What a subscriber says at its end.
+//! The report of a subscriber.
+
+mod latency;
+mod plot;
+mod sequence;
+mod summary;
+mod table;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cost::Calls;
 use crate::error::Error;
-use crate::latency::show;
 use crate::output::{Output, printable};
-use crate::plot::plot;
-use crate::queue::Queue;
-use crate::summary::{Summary, Tally};
-use crate::table::table;
+use crate::queue::{Calls, Queue};
+
+pub(crate) use summary::{Comparison, Summary};
+pub(crate) use table::{pairs, table};
+
+use summary::Tally;
 
 const HEADS: [&str; 8] = [
     "client",
@@ -25,35 +31,38 @@ const HEADS: [&str; 8] = [
     "p99",
 ];
 
-/// What was received and not deleted.
+/// What became of the messages that were received and not deleted.
 #[derive(Debug, Serialize)]
-pub(crate) struct Left {
-    pub(crate) given_back: usize,
+pub(crate) struct Undeleted {
+    #[serde(rename = "given_back")]
+    pub(crate) released: usize,
     pub(crate) in_flight: usize,
-    /// Each may have taken up to ten messages.
+    /// Receives without an answer. Each may have taken up to ten messages.
     pub(crate) unanswered_receives: u32,
+    /// Why messages are still in flight.
     #[serde(skip)]
     pub(crate) reason: Option<String>,
 }
 
-impl Left {
-    pub(crate) fn say(&self, output: &Output) {
-        if self.given_back > 0 {
+impl Undeleted {
+    /// Prints notes about these messages, if there are any.
+    pub(crate) fn note(&self, output: &Output) {
+        if self.released > 0 {
             output.note(format_args!(
                 "{} messages were not deleted and are visible again",
-                self.given_back
+                self.released
             ));
         }
         if self.in_flight > 0 {
             output.note(format_args!(
                 "{} messages stay in flight until their visibility timeout ends: {}",
                 self.in_flight,
-                self.reason.as_deref().unwrap_or("they were not given back")
+                self.reason.as_deref().unwrap_or("they were not released")
             ));
         }
         if self.unanswered_receives > 0 {
             output.note(format_args!(
-                "{} receives had no answer: what they may have taken stays in flight until its visibility timeout ends",
+                "{} receives had no answer: any messages that they took stay in flight until their visibility timeout ends",
                 self.unanswered_receives
             ));
         }
@@ -61,28 +70,28 @@ impl Left {
 }
 
 #[derive(Debug, Serialize)]
-struct Last<'a> {
+struct SummaryLine<'a> {
     event: &'static str,
     queue: &'a str,
     #[serde(flatten)]
     all: Tally,
     clients: BTreeMap<String, Tally>,
     #[serde(flatten)]
-    left: &'a Left,
+    undeleted: &'a Undeleted,
     calls: &'a Calls,
     dollars_on_aws: f64,
 }
 
-/// The table of clients and what the calls cost; the plot if it is wanted.
+/// Prints the table of publishers and the cost of the calls, and before them the plot if it is requested.
 pub(crate) fn report(
     queue: &Queue,
     summary: &Summary,
-    left: &Left,
+    undeleted: &Undeleted,
     with_plot: bool,
     output: &mut Output,
 ) -> Result<(), Error> {
     if with_plot {
-        output.text(&plot(&summary.places()))?;
+        output.text(&plot::plot(&summary.sending_ranks()))?;
     }
     let (all, clients) = (summary.all(), summary.clients());
     let text = || {
@@ -93,19 +102,19 @@ pub(crate) fn report(
         if clients.len() != 1 {
             rows.push(row("all", &all));
         }
-        let calls = queue.calls.sentence(queue.is_fifo);
+        let calls = queue.calls.describe(queue.is_fifo);
         format!("{}\n{calls}", table(&rows))
     };
-    let last = Last {
+    let line = SummaryLine {
         event: "summary",
         queue: &queue.name,
         all: all.clone(),
         clients: clients.clone(),
-        left,
+        undeleted,
         calls: &queue.calls,
         dollars_on_aws: queue.calls.dollars(queue.is_fifo),
     };
-    output.result(text, &last)
+    output.result(text, &line)
 }
 
 fn row(name: &str, tally: &Tally) -> Vec<String> {
@@ -121,11 +130,11 @@ fn row(name: &str, tally: &Tally) -> Vec<String> {
     ]
 }
 
-/// The line that runs along.
-pub(crate) fn so_far(queue: &Queue, summary: &Summary) -> String {
+/// Returns the line that is shown while receiving.
+pub(crate) fn progress(queue: &Queue, summary: &Summary) -> String {
     let (all, calls) = (summary.all(), &queue.calls);
     let cost = format!(
-        "{} empty, ${:.6}",
+        "{} empty receives, ${:.6}",
         calls.empty_receives,
         calls.dollars(queue.is_fifo)
     );
@@ -147,6 +156,6 @@ pub(crate) fn so_far(queue: &Queue, summary: &Summary) -> String {
 fn latency(milliseconds: Option<u64>) -> String {
     milliseconds.map_or_else(
         || "-".to_owned(),
-        |milliseconds| show(Duration::from_millis(milliseconds)),
+        |milliseconds| latency::show(Duration::from_millis(milliseconds)),
     )
 }

@@ -1,36 +1,40 @@
-//! Ctrl-C (and SIGTERM): once to end in good order, twice to end at once.
+//! Ctrl-C and SIGTERM: the first one ends the run in good order, the second one immediately.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 
-/// What signals ask for.
+/// Tokens that signals cancel.
 #[derive(Debug)]
 pub(crate) struct Stop {
-    /// Settle what is held, then end.
-    pub(crate) gently: CancellationToken,
-    /// End now.
-    pub(crate) at_once: CancellationToken,
+    /// Release the messages in flight, then exit.
+    pub(crate) graceful: CancellationToken,
+    /// Exit now.
+    pub(crate) immediate: CancellationToken,
 }
 
 impl Stop {
-    /// Listens from now on.
+    /// Starts to listen for signals.
     pub(crate) fn listen() -> Result<Self, Error> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Error::Failed(format!("could not await signals: {error}")))
+            signal(kind)
+                .map_err(|error| Error::Failed(format!("could not listen for signals: {error}")))
         };
         let mut interrupt = listen(SignalKind::interrupt())?;
         let mut terminate = listen(SignalKind::terminate())?;
-        let (gently, at_once) = (CancellationToken::new(), CancellationToken::new());
-        let (first, second) = (gently.clone(), at_once.clone());
+        let stop = Self {
+            graceful: CancellationToken::new(),
+            immediate: CancellationToken::new(),
+        };
+        let (graceful, immediate) = (stop.graceful.clone(), stop.immediate.clone());
         tokio::spawn(async move {
             either(&mut interrupt, &mut terminate).await;
-            first.cancel();
+            graceful.cancel();
             either(&mut interrupt, &mut terminate).await;
-            second.cancel();
+            immediate.cancel();
         });
-        Ok(Self { gently, at_once })
+        Ok(stop)
     }
 }
 

@@ -23,6 +23,12 @@ pub struct RedrivePolicy {
 }
 
 impl RedrivePolicy {
+    /// Returns the name of the dead-letter queue.
+    pub fn dead_letters_name(&self) -> &str {
+        let arn = &self.dead_letters_arn;
+        arn.rsplit(':').next().unwrap_or(arn)
+    }
+
     /// Returns the policy as the value of the attribute `RedrivePolicy`.
     pub fn to_json(&self) -> String {
         json!({

@@ -2,35 +2,37 @@
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  The practical's two queues, csse6400_prac and csse6400_prac.fifo:
+  Create the two queues of the CSSE6400 practical, csse6400_prac and csse6400_prac.fifo:
     queue --create
-  Send 100 messages, Message 0 to Message 99; receive them in other terminals, until Ctrl-C:
+  Send 100 messages, Message 0 to Message 99, and receive them in other terminals until Ctrl-C:
     queue --name csse6400_prac --client-name 'Client 1'
     queue --name csse6400_prac --client-name 'Client 2' --receive
-  Send again to a FIFO queue, with other bodies: the same ones are dropped for five minutes:
+  Send to a FIFO queue again, with other bodies: SQS drops equal ones for five minutes:
     queue --name csse6400_prac.fifo --client-name 'Client 1' --prepend 'again '
-  Three message groups, ten messages a call:
+  Use three message groups, and send ten messages per call:
     queue --name csse6400_prac.fifo --groups 3 --batch
-  See redelivery:
+  Watch messages being delivered again:
     queue --name csse6400_prac --receive --no-delete --visibility 5s
-  Send a message for each line, 50 a second:
+  Send each line as a message, 50 per second:
     seq 1000 | queue --name csse6400_prac --body - --rate 50
-  Plot what was received against what was sent:
+  Plot the order of arrival against the order of sending:
     queue --name csse6400_prac --receive --idle-exit 5s --plot
-  For programs:
+  Process the output with another program:
     queue --name csse6400_prac --receive --json | jq .latency_ms
-  Dead letters: give up after three receives, look, move them back:
+  Create a queue with a dead-letter queue, look at both, and move dead letters back:
     queue --create --name demo --max-receives 3
     queue stats demo
     queue redrive demo
 
-Environment, as of every AWS tool:
+Environment variables, as for every AWS tool:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or
-  AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE   who you are
-  AWS_REGION                                    where the queue is (us-east-1)
-  AWS_ENDPOINT_URL_SQS                          another SQS than Amazon's, such as http://127.0.0.1:9324
-  NO_COLOR                                      no colours
+  AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE   the credentials
+  AWS_REGION                                    the region of the queue (default: us-east-1)
+  AWS_ENDPOINT_URL_SQS                          an endpoint other than AWS
+  NO_COLOR                                      set to disable colours
 
 Exit codes:
-  0 done (receiving: after Ctrl-C too), 1 the run failed, 2 wrong flags, credentials or queue,
-  130 sending was interrupted";
+  0    success; also when Ctrl-C ended receiving
+  1    the run failed
+  2    wrong options, credentials or queue
+  130  Ctrl-C ended sending";

@@ -1,39 +1,35 @@
-//! The values of flags, within SQS's limits.
+//! The values of options, checked against the limits of SQS.
 
 use std::time::Duration;
 
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-const MAX_DELAY: Duration = Duration::from_mins(15);
-const MAX_VISIBILITY: Duration = Duration::from_hours(12);
-const MAX_WAIT: Duration = Duration::from_secs(20);
-const MAX_ID_LENGTH: usize = 128;
+use sqs_client::limits::{MAX_DELAY, MAX_VISIBILITY, MAX_WAIT, is_valid_id};
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write a number and its unit, such as 500ms, 30s or 5m"))
 }
 
-fn up_to(text: &str, longest: Duration) -> Result<Duration, String> {
+fn at_most(text: &str, max: Duration) -> Result<Duration, String> {
     let duration = time(text)?;
-    if duration > longest {
+    if duration > max {
         return Err(format!(
             "SQS allows at most {}",
-            humantime::format_duration(longest)
+            humantime::format_duration(max)
         ));
     }
     Ok(duration)
 }
 
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_DELAY)
+    at_most(text, MAX_DELAY)
 }
 
 pub(super) fn visibility(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_VISIBILITY)
+    at_most(text, MAX_VISIBILITY)
 }
 
 pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    up_to(text, MAX_WAIT)
+    at_most(text, MAX_WAIT)
 }
 
 pub(super) fn rate(text: &str) -> Result<f64, String> {
@@ -43,14 +39,11 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Message groups and deduplication ids:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
+/// Of a message group or a deduplication id.
 pub(super) fn id(text: &str) -> Result<String, String> {
-    let fits = (1..=MAX_ID_LENGTH).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits {
+    if is_valid_id(text) {
         Ok(text.to_owned())
     } else {
-        Err("SQS ids have 1 to 128 letters, digits and punctuation marks, no spaces".to_owned())
+        Err("an id has 1 to 128 letters, digits and punctuation marks, and no spaces".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! What the practical's program does.
+//! The behaviour of the practical's program.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ fn send_as(queue_name: &str, client: &str, more: &[&str]) {
 }
 
 #[test]
-fn a_hundred_messages_are_sent_under_the_clients_name() {
+fn a_hundred_messages_are_sent_with_the_name_of_the_client() {
     let prac = Queue::standard();
     send_as(&prac.name, "Client 1", &[]);
     assert_eq!(prac.visible(), 100);
@@ -34,7 +34,7 @@ fn a_hundred_messages_are_sent_under_the_clients_name() {
 }
 
 #[test]
-fn a_receiver_prints_time_client_and_body_and_deletes() {
+fn a_subscriber_prints_time_client_and_body_and_deletes_the_messages() {
     let prac = Queue::standard();
     send_as(&prac.name, "Client 1", &["--count", "3"]);
     let arguments = ["--name", &prac.name, "--client-name", "hello", "--receive"];
@@ -52,7 +52,7 @@ fn a_receiver_prints_time_client_and_body_and_deletes() {
 }
 
 #[test]
-fn a_fifo_queue_keeps_the_order_in_the_group_default() {
+fn a_fifo_queue_keeps_the_order_in_the_default_group() {
     let prac = Queue::fifo();
     send_as(&prac.name, "Client 1", &[]);
     let ended = receive_all(&prac.name);
@@ -68,7 +68,7 @@ fn a_fifo_queue_keeps_the_order_in_the_group_default() {
 }
 
 #[test]
-fn a_standard_queue_delivers_all() {
+fn a_standard_queue_delivers_all_messages() {
     let prac = Queue::standard();
     send_as(&prac.name, "Client 1", &[]);
     let bodies: BTreeSet<String> = receive_all(&prac.name).bodies().into_iter().collect();
@@ -77,20 +77,20 @@ fn a_standard_queue_delivers_all() {
 }
 
 #[test]
-fn a_second_run_of_the_same_publisher_delivers_nothing_on_fifo() {
+fn a_fifo_queue_delivers_nothing_of_a_second_run_with_the_same_bodies() {
     let prac = Queue::fifo();
     send_as(&prac.name, "Client 1", &[]);
     assert_eq!(receive_all(&prac.name).bodies().len(), 100);
-    // the messages are deleted and their deduplication ids still known
+    // the messages are deleted, but SQS still remembers their deduplication ids
     send_as(&prac.name, "Client 1", &[]);
     assert_eq!(prac.visible(), 0);
-    // of another client, with the same bodies
+    // another client sends the same bodies
     send_as(&prac.name, "Client 2", &[]);
     assert_eq!(receive_all(&prac.name).bodies().len(), 0);
 }
 
 #[test]
-fn a_second_run_with_other_bodies_delivers_them() {
+fn a_fifo_queue_delivers_a_second_run_with_other_bodies() {
     let prac = Queue::fifo();
     send_as(&prac.name, "Client 1", &["--count", "5"]);
     send_as(
@@ -105,19 +105,19 @@ fn a_second_run_with_other_bodies_delivers_them() {
 }
 
 #[test]
-fn a_second_run_delivers_again_on_a_standard_queue() {
+fn a_standard_queue_delivers_a_second_run_with_the_same_bodies() {
     let prac = Queue::standard();
     send_as(&prac.name, "Client 1", &["--count", "5"]);
     send_as(&prac.name, "Client 1", &["--count", "5"]);
     let ended = receive_all(&prac.name);
     let summary = ended.summary();
     assert_eq!(summary["received"], 10);
-    // other messages with the same bodies, not the same ones again
+    // these are new messages with the same bodies
     assert_eq!(summary["duplicates"], 0);
 }
 
 #[test]
-fn several_receivers_share_the_messages() {
+fn several_subscribers_share_the_messages() {
     let prac = Queue::standard();
     send_as(&prac.name, "Client 1", &[]);
     let arguments = ["--name", &prac.name, "--receive", "--max", "50", "--json"];
@@ -129,7 +129,7 @@ fn several_receivers_share_the_messages() {
 }
 
 #[test]
-fn a_message_of_no_client_is_received_too() {
+fn a_message_without_a_client_is_received_too() {
     let prac = Queue::standard();
     prac.send(&["hello"]);
     let received = receive_all(&prac.name).events("received");

@@ -1,4 +1,4 @@
-//! The real `queue` over a local SQS endpoint, and over one that fails as it is told to.
+//! The real `queue` program with a local SQS endpoint, and with one that fails on demand.
 
 #[cfg(test)]
 mod as_the_original;

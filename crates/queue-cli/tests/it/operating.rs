@@ -1,4 +1,4 @@
-//! What operators do with a queue.
+//! The commands for operators.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,7 +16,7 @@ fn queues_are_created_and_deleted() {
         let arguments = ["--create", "--name", &name, "--max-receives", "3", "--json"];
         let created = queue(&arguments).succeeded().events("created");
         assert_eq!(created.len(), 2);
-        // again, as it is there
+        // creating a queue that exists is not an error
         queue(&arguments).succeeded();
         let url = created[1]["url"].as_str().unwrap();
         let attributes = LocalSqs::shared().queue_attributes(url).unwrap();
@@ -26,7 +26,7 @@ fn queues_are_created_and_deleted() {
         }
         let ended = queue(&["--delete-queue", "--name", &name]).succeeded();
         assert!(
-            ended.stderr.contains("its dead-letter queue stays"),
+            ended.stderr.contains("its dead-letter queue still exists"),
             "{ended:#?}"
         );
         assert!(LocalSqs::shared().queue_attributes(url).is_err());
@@ -36,7 +36,7 @@ fn queues_are_created_and_deleted() {
 }
 
 #[test]
-fn stats_say_depth_flight_age_and_dead_letters() {
+fn stats_show_the_numbers_of_messages_the_age_and_the_dead_letter_queue() {
     let (demo, dead_letters) = Queue::with_dead_letters("", 5);
     demo.send(&["a", "b", "c"]);
     dead_letters.send(&["d"]);
@@ -54,7 +54,7 @@ fn stats_say_depth_flight_age_and_dead_letters() {
     assert_eq!(stats["dead_letters"]["queue"], *dead_letters.name);
     assert_eq!(stats["dead_letters"]["max_receive_count"], 5);
     assert_eq!(stats["dead_letters"]["visible"], 1);
-    // the look at their age took none
+    // finding the age took no message
     assert_eq!(demo.visible(), 2);
     let text = queue(&["stats", &demo.name]).succeeded().lines.join("\n");
     assert!(
@@ -73,14 +73,14 @@ fn a_purge_deletes_everything() {
 }
 
 #[test]
-fn a_tail_shows_each_message_once_and_takes_none() {
+fn a_tail_shows_each_message_once_and_deletes_none() {
     let demo = Queue::standard();
     demo.send(&["a", "b"]);
     let arguments = ["tail", &demo.name, "--visibility", "1s", "--json"];
     let mut tail = start(&arguments, &[]);
     tail.await_line("\"b\"");
     demo.send(&["c"]);
-    // with a visibility of a second the others come again meanwhile, and are not shown
+    // after a second, the others are delivered again meanwhile, but not shown
     tail.await_line("\"c\"");
     tail.signal(Signal::SIGINT);
     let ended = tail.finish().succeeded();
@@ -90,7 +90,7 @@ fn a_tail_shows_each_message_once_and_takes_none() {
 }
 
 #[test]
-fn a_tail_is_idle_while_only_what_it_showed_comes_again() {
+fn a_tail_is_idle_while_only_messages_it_has_shown_are_delivered_again() {
     let demo = Queue::standard();
     demo.send(&["a"]);
     let arguments = ["tail", &demo.name, "--visibility", "1s", "--json"];
@@ -99,20 +99,20 @@ fn a_tail_is_idle_while_only_what_it_showed_comes_again() {
     assert_ne!(ended.summary()["duplicates"], 0);
 }
 
-/// Receives all messages so often that they move to the dead letters.
-fn give_up(demo: &Queue, max_receive_count: u32) {
+/// Receives all messages so often that they move to the dead-letter queue.
+fn receive_too_often(demo: &Queue, max_receive_count: u32) {
     for _ in 0..=max_receive_count {
-        demo.touch();
+        demo.receive_and_release();
     }
 }
 
 #[test]
-fn a_redrive_moves_dead_letters_back_by_either_name() {
+fn a_redrive_accepts_the_name_of_either_queue() {
     for suffix in ["", ".fifo"] {
         for by_dead_letters in [false, true] {
             let (demo, dead_letters) = Queue::with_dead_letters(suffix, 2);
             demo.send(&["a", "b", "c"]);
-            give_up(&demo, 2);
+            receive_too_often(&demo, 2);
             assert_eq!((demo.visible(), dead_letters.visible()), (0, 3));
             let name = if by_dead_letters {
                 &dead_letters.name
@@ -122,19 +122,21 @@ fn a_redrive_moves_dead_letters_back_by_either_name() {
             let ended = queue(&["redrive", name, "--json"]).succeeded();
             assert_eq!(ended.json()[0]["moved"], 3);
             assert!(
-                ended.stderr.contains("does not know StartMessageMoveTask"),
+                ended
+                    .stderr
+                    .contains("does not support StartMessageMoveTask"),
                 "{ended:#?}"
             );
             assert_eq!((dead_letters.visible(), dead_letters.in_flight()), (0, 0));
             let messages = demo.receive();
             let bodies: Vec<&str> = messages
                 .iter()
-                .map(|it| it["Body"].as_str().unwrap())
+                .map(|message| message["Body"].as_str().unwrap())
                 .collect();
             assert_eq!(
                 bodies,
                 ["a", "b", "c"],
-                "less than five minutes after they were sent"
+                "they are not deduplicated although they were sent less than five minutes ago"
             );
             if suffix == ".fifo" {
                 assert_eq!(messages[0]["Attributes"]["MessageGroupId"], "default");
@@ -144,7 +146,7 @@ fn a_redrive_moves_dead_letters_back_by_either_name() {
 }
 
 #[test]
-fn a_redrive_keeps_message_attributes_and_goes_where_it_is_told() {
+fn a_redrive_to_a_named_queue_keeps_the_message_attributes() {
     let (demo, dead_letters) = Queue::with_dead_letters("", 1);
     queue(&[
         "--name",
@@ -156,7 +158,7 @@ fn a_redrive_keeps_message_attributes_and_goes_where_it_is_told() {
     ])
     .succeeded();
     while demo.visible() > 0 {
-        demo.touch();
+        demo.receive_and_release();
     }
     assert_eq!(dead_letters.visible(), 12);
     let other = Queue::standard();
@@ -167,15 +169,15 @@ fn a_redrive_keeps_message_attributes_and_goes_where_it_is_told() {
 }
 
 #[test]
-fn a_redrive_to_another_kind_of_queue_is_refused() {
+fn a_redrive_to_another_type_of_queue_is_refused() {
     let ((demo, _), fifo) = (Queue::with_dead_letters("", 1), Queue::fifo());
     let ended = queue(&["redrive", &demo.name, "--to", &fifo.name]);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
-    assert!(ended.stderr.contains("not of the same kind"), "{ended:#?}");
+    assert!(ended.stderr.contains("not of the same type"), "{ended:#?}");
 }
 
 #[test]
-fn a_redrive_of_what_is_no_dead_letter_is_refused() {
+fn a_redrive_from_a_queue_that_is_not_a_dead_letter_queue_is_refused() {
     let sqs = FailingSqs::new(|_, _| Some((200, json!({ "queueUrls": [] }))));
     let ended = sqs.start(&["redrive", "demo"]).finish();
     assert_eq!(ended.code, Some(2), "{ended:#?}");
@@ -183,7 +185,7 @@ fn a_redrive_of_what_is_no_dead_letter_is_refused() {
         ended.stderr.contains("has no dead-letter queue"),
         "{ended:#?}"
     );
-    // where SQS does not say, the messages themselves do
+    // if the endpoint cannot list source queues, the messages show that they come from none
     let plain = Queue::standard();
     plain.send(&["alive"]);
     let ended = queue(&["redrive", &plain.name]);
@@ -194,7 +196,7 @@ fn a_redrive_of_what_is_no_dead_letter_is_refused() {
 
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:demo-dead-letters";
 
-/// A queue with dead letters on an SQS that moves them itself, and that answers so about the task.
+/// Creates an endpoint that moves dead letters itself. `task` returns the state of the task for each check.
 fn moving(task: impl Fn(usize) -> Value + Send + Sync + 'static) -> FailingSqs {
     let asked = AtomicUsize::new(0);
     FailingSqs::new(move |action, _| {
@@ -215,7 +217,7 @@ fn moving(task: impl Fn(usize) -> Value + Send + Sync + 'static) -> FailingSqs {
 }
 
 #[test]
-fn a_redrive_is_left_to_sqs_where_it_can() {
+fn a_redrive_is_carried_out_by_sqs_if_it_supports_that() {
     let sqs = moving(|asked| {
         let status = if asked == 0 { "RUNNING" } else { "COMPLETED" };
         json!({ "Status": status, "ApproximateNumberOfMessagesMoved": 7 * asked })
@@ -232,7 +234,7 @@ fn a_redrive_is_left_to_sqs_where_it_can() {
 }
 
 #[test]
-fn a_redrive_that_sqs_fails_says_why() {
+fn a_redrive_that_fails_in_sqs_shows_the_reason() {
     let sqs = moving(|_| json!({ "Status": "FAILED", "FailureReason": "AccessDenied" }));
     let ended = sqs.start(&["redrive", "demo"]).finish();
     assert_eq!(ended.code, Some(1));

@@ -1,4 +1,4 @@
-//! What a subscriber leaves behind and what it says.
+//! What a subscriber prints, and which messages it leaves in flight.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{Queue, queue, start, start_unread};
 const BODIES: [&str; 3] = ["Message 0", "Message 1", "Message 2"];
 
 #[test]
-fn what_is_not_deleted_comes_again_when_its_visibility_ends() {
+fn a_message_that_is_not_deleted_is_delivered_again_when_its_visibility_timeout_ends() {
     for demo in [Queue::standard(), Queue::fifo()] {
         demo.send(&BODIES);
         let arguments = ["--name", &demo.name, "--receive", "--no-delete"];
@@ -45,7 +45,7 @@ fn what_is_not_deleted_comes_again_when_its_visibility_ends() {
 }
 
 #[test]
-fn ctrl_c_gives_back_what_was_not_deleted() {
+fn ctrl_c_releases_messages_that_were_not_deleted() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let demo = Queue::standard();
         demo.send(&BODIES);
@@ -63,14 +63,14 @@ fn ctrl_c_gives_back_what_was_not_deleted() {
         );
         let table = ended.lines.join("\n");
         assert!(
-            table.contains("out of order") && table.contains("on AWS $"),
+            table.contains("out of order") && table.contains("on AWS"),
             "{table}"
         );
     }
 }
 
 #[test]
-fn ctrl_c_leaves_nothing_in_flight_of_what_was_to_be_deleted() {
+fn ctrl_c_leaves_no_message_in_flight() {
     let demo = Queue::standard();
     let bodies: Vec<String> = (0..60).map(|number| format!("Message {number}")).collect();
     demo.send(&bodies.iter().map(String::as_str).collect::<Vec<_>>());
@@ -84,13 +84,12 @@ fn ctrl_c_leaves_nothing_in_flight_of_what_was_to_be_deleted() {
 }
 
 #[test]
-fn a_second_ctrl_c_ends_it_at_once_and_says_what_may_stay() {
-    let (release, held) = mpsc::channel::<()>();
-    let held = Mutex::new(held);
+fn a_second_ctrl_c_ends_the_run_immediately_and_warns_of_messages_in_flight() {
+    let (end, test_ended) = mpsc::channel::<()>();
+    let test_ended = Mutex::new(test_ended);
     let sqs = FailingSqs::new(move |action, _| {
         if action == "ReceiveMessage" {
-            // until the test ends
-            let _ = held.lock().unwrap().recv();
+            let _ = test_ended.lock().unwrap().recv();
         }
         Some((200, json!({})))
     });
@@ -101,15 +100,15 @@ fn a_second_ctrl_c_ends_it_at_once_and_says_what_may_stay() {
     receiver.signal(Signal::SIGINT);
     let ended = receiver.finish();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
-    assert!(ended.stderr.contains("stays in flight"), "{ended:#?}");
-    drop(release);
+    assert!(ended.stderr.contains("stay in flight"), "{ended:#?}");
+    drop(end);
 }
 
 #[test]
-fn what_cannot_be_given_back_is_said() {
+fn messages_that_cannot_be_released_are_reported() {
     let sqs = FailingSqs::new(|action, _| match action {
         "ReceiveMessage" => Some((200, json!({ "Messages": [message("a"), message("b")] }))),
-        // neither list names an entry
+        // an answer that mentions no entry
         _ => Some((200, json!({ "Successful": [], "Failed": [] }))),
     });
     let arguments = ["--name", "demo", "--receive", "--max", "2", "--json"];
@@ -119,7 +118,7 @@ fn what_cannot_be_given_back_is_said() {
         ended.stderr.contains("2 messages stay in flight"),
         "{ended:#?}"
     );
-    // tried again, each: to delete, and then to give back
+    // three attempts to delete them, and then three to release them
     assert_eq!(sqs.calls("DeleteMessageBatch").len(), 3);
     assert_eq!(sqs.calls("ChangeMessageVisibilityBatch").len(), 3);
 }
@@ -144,7 +143,10 @@ fn only_the_entries_that_failed_are_deleted_again() {
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
-            let done: Vec<Value> = entries.iter().map(|it| json!({ "Id": it["Id"] })).collect();
+            let done: Vec<Value> = entries
+                .iter()
+                .map(|entry| json!({ "Id": entry["Id"] }))
+                .collect();
             Some((200, json!({ "Successful": done, "Failed": [] })))
         }
     });
@@ -155,7 +157,7 @@ fn only_the_entries_that_failed_are_deleted_again() {
     let handles = |call: &Value| -> Vec<String> {
         let entries = call["Entries"].as_array().unwrap().iter();
         entries
-            .map(|it| it["ReceiptHandle"].as_str().unwrap().to_owned())
+            .map(|entry| entry["ReceiptHandle"].as_str().unwrap().to_owned())
             .collect()
     };
     assert_eq!(
@@ -169,7 +171,7 @@ fn message(id: &str) -> Value {
 }
 
 #[test]
-fn a_receive_without_an_answer_is_made_again_and_told_of() {
+fn a_receive_without_an_answer_is_repeated_and_reported() {
     let calls = AtomicUsize::new(0);
     let sqs = FailingSqs::new(move |action, _| match action {
         "ReceiveMessage" if calls.fetch_add(1, Ordering::Relaxed) == 0 => None,
@@ -182,7 +184,7 @@ fn a_receive_without_an_answer_is_made_again_and_told_of() {
 }
 
 #[test]
-fn a_receive_that_sqs_throttles_is_made_again_and_took_nothing() {
+fn a_throttled_receive_is_repeated_and_not_reported_as_unanswered() {
     let calls = AtomicUsize::new(0);
     let sqs = FailingSqs::new(move |action, _| match action {
         "ReceiveMessage" if calls.fetch_add(1, Ordering::Relaxed) == 0 => Some((
@@ -198,7 +200,7 @@ fn a_receive_that_sqs_throttles_is_made_again_and_took_nothing() {
 }
 
 #[test]
-fn a_queue_that_never_answers_ends_the_run() {
+fn a_queue_that_never_answers_fails_the_run() {
     let sqs = FailingSqs::new(|action, _| match action {
         "ReceiveMessage" => None,
         _ => Some((200, json!({}))),
@@ -211,7 +213,7 @@ fn a_queue_that_never_answers_ends_the_run() {
 }
 
 #[test]
-fn a_closed_pipe_ends_it_quietly_with_nothing_in_flight() {
+fn a_closed_pipe_ends_the_run_quietly_with_no_message_in_flight() {
     let demo = Queue::standard();
     demo.send(&BODIES);
     for more in [&[][..], &["--json"], &["--no-delete"]] {
@@ -241,7 +243,7 @@ fn a_closed_pipe_ends_the_other_commands_quietly_too() {
 }
 
 #[test]
-fn json_is_all_of_stdout() {
+fn stdout_contains_only_json() {
     let demo = Queue::standard();
     let sent = queue(&["--name", &demo.name, "--count", "3", "--json"]).succeeded();
     assert_eq!(sent.json().len(), 4);
@@ -294,7 +296,7 @@ fn peek_shows_the_attributes_below_each_message() {
 }
 
 #[test]
-fn a_plot_and_a_table_without_colours_where_nobody_sees_them() {
+fn a_plot_and_a_table_have_no_colours_outside_a_terminal() {
     let demo = Queue::fifo();
     queue(&[
         "--name",
@@ -330,7 +332,7 @@ fn a_plot_and_a_table_without_colours_where_nobody_sees_them() {
 }
 
 #[test]
-fn a_body_cannot_steer_the_terminal() {
+fn a_body_cannot_control_the_terminal() {
     let demo = Queue::standard();
     demo.send(&["one\ttwo\nthree"]);
     let ended = queue(&["--name", &demo.name, "--receive", "--max", "1"]).succeeded();

@@ -1,4 +1,4 @@
-//! What cannot be done is said, with what to do about it.
+//! Errors say what a person can do about them.
 
 use crate::support::failing_sqs::FailingSqs;
 use crate::support::{Ended, Queue, queue, start, unused_name};
@@ -14,7 +14,7 @@ fn assert_refused(ended: &Ended, words: &[&str]) {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_said_so() {
+fn a_queue_that_does_not_exist_is_named_in_the_error() {
     let name = unused_name("");
     for arguments in [
         &["--name", &name, "--client-name", "Client 1"][..],
@@ -31,7 +31,7 @@ fn a_name_that_does_not_exist_is_said_so() {
 }
 
 #[test]
-fn a_url_of_no_queue_is_said_so() {
+fn a_url_of_a_queue_that_does_not_exist_is_reported() {
     let queue_url = Queue::standard().url.replace("test-", "none-");
     let ended = queue(&["--name", &queue_url, "--receive"]);
     assert_eq!(ended.code, Some(2), "{ended:#?}");
@@ -48,7 +48,7 @@ fn a_name_that_sqs_does_not_allow_is_refused() {
 }
 
 #[test]
-fn without_credentials_the_ways_to_give_them_are_named() {
+fn without_credentials_the_error_lists_the_ways_to_set_them() {
     let variables = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let ended = start(&["--name", "demo"], &variables).finish();
     assert_refused(
@@ -58,7 +58,7 @@ fn without_credentials_the_ways_to_give_them_are_named() {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_named() {
+fn a_profile_that_does_not_exist_is_reported() {
     let variables = [
         ("AWS_ACCESS_KEY_ID", ""),
         ("AWS_SECRET_ACCESS_KEY", ""),
@@ -69,7 +69,7 @@ fn a_profile_that_is_not_there_is_named() {
 }
 
 #[test]
-fn credentials_that_aws_does_not_take_are_told_from_those_that_expired() {
+fn rejected_expired_and_insufficient_credentials_are_told_apart() {
     for (code, words) in [
         ("InvalidClientTokenId", "does not accept these credentials"),
         ("SignatureDoesNotMatch", "does not accept these credentials"),
@@ -88,7 +88,7 @@ fn credentials_that_aws_does_not_take_are_told_from_those_that_expired() {
 }
 
 #[test]
-fn an_endpoint_that_is_not_there_is_named() {
+fn an_unreachable_endpoint_is_reported() {
     let variables = [("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1")];
     let ended = start(&["--name", "demo"], &variables).finish();
     assert_eq!(ended.code, Some(1), "{ended:#?}");
@@ -96,7 +96,7 @@ fn an_endpoint_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_region_is_us_east_1_unless_the_environment_says_another() {
+fn the_region_is_us_east_1_unless_the_environment_sets_another() {
     for (region, shown) in [("", "us-east-1"), ("ap-southeast-2", "ap-southeast-2")] {
         let variables = [("AWS_REGION", region)];
         let ended = start(&["--name", &unused_name("")], &variables).finish();
@@ -105,7 +105,7 @@ fn the_region_is_us_east_1_unless_the_environment_says_another() {
 }
 
 #[test]
-fn flags_that_do_not_fit_the_queue_are_refused_before_any_call() {
+fn options_for_the_other_type_of_queue_are_refused_before_any_call() {
     for (arguments, word) in [
         (&["--name", "a.fifo", "--delay", "1s"][..], "--delay"),
         (&["--name", "a", "--dedup-id", "x"], "--dedup-id"),
@@ -123,7 +123,7 @@ fn a_fifo_queue_without_content_based_deduplication_is_explained() {
 }
 
 #[test]
-fn a_purge_without_yes_is_refused_where_nobody_can_be_asked() {
+fn a_purge_without_yes_is_refused_if_stdin_is_not_a_terminal() {
     let demo = Queue::standard();
     demo.send(&["kept"]);
     assert_refused(&queue(&["purge", &demo.name]), &["--yes"]);
@@ -131,7 +131,7 @@ fn a_purge_without_yes_is_refused_where_nobody_can_be_asked() {
 }
 
 #[test]
-fn help_goes_to_stdout_and_names_everything() {
+fn help_goes_to_stdout_and_lists_every_option_and_command() {
     let ended = queue(&["--help"]).succeeded();
     let help = ended.lines.join("\n");
     for flag in [

@@ -1,4 +1,4 @@
-//! What the original cannot: batches, groups, lines of stdin, and entries that SQS fails.
+//! What the original cannot do: batches, groups, lines of stdin, and entries that SQS does not accept.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use crate::support::failing_sqs::FailingSqs;
 use crate::support::{Queue, queue, queue_reading};
 
 #[test]
-fn a_batch_takes_ten_messages_a_call() {
+fn a_batch_has_ten_messages_per_call() {
     let demo = Queue::fifo();
     let ended = queue(&["--name", &demo.name, "--batch", "--count", "25", "--json"]).succeeded();
     let summary = ended.summary();
@@ -46,7 +46,7 @@ fn groups_are_used_in_turn() {
 }
 
 #[test]
-fn a_group_on_a_standard_queue_is_sent_too() {
+fn a_group_is_also_sent_to_a_standard_queue() {
     let demo = Queue::standard();
     queue(&["--name", &demo.name, "--group", "tenant-1", "--count", "1"]).succeeded();
     assert_eq!(
@@ -56,7 +56,7 @@ fn a_group_on_a_standard_queue_is_sent_too() {
 }
 
 #[test]
-fn one_dedup_id_for_all_makes_one_message() {
+fn messages_with_one_deduplication_id_become_one_message() {
     // without content-based deduplication
     let demo = Queue::create(".fifo", &[]);
     let arguments = ["--name", &demo.name, "--count", "5", "--json", "--dedup-id"];
@@ -75,13 +75,13 @@ fn lines_of_stdin_are_messages() {
     let messages = demo.receive();
     let bodies: Vec<&str> = messages
         .iter()
-        .map(|it| it["Body"].as_str().unwrap())
+        .map(|message| message["Body"].as_str().unwrap())
         .collect();
     assert_eq!(bodies, ["first", "second", "third"]);
 }
 
 #[test]
-fn stdin_that_is_no_text_fails_with_the_line() {
+fn a_line_of_stdin_that_is_not_utf_8_is_named_in_the_error() {
     let demo = Queue::standard();
     let mut running = crate::support::start(&["--name", &demo.name, "--body", "-"], &[]);
     running.write(b"good\n\xff\n");
@@ -92,7 +92,7 @@ fn stdin_that_is_no_text_fails_with_the_line() {
 }
 
 #[test]
-fn ctrl_c_ends_sending_with_what_was_sent() {
+fn ctrl_c_ends_sending_with_a_summary() {
     let demo = Queue::standard();
     let arguments = ["--name", &demo.name, "--body", "-", "--json"];
     let mut publisher = crate::support::start(&arguments, &[]);
@@ -106,7 +106,7 @@ fn ctrl_c_ends_sending_with_what_was_sent() {
 }
 
 #[test]
-fn a_delay_hides_messages_at_first() {
+fn a_delay_hides_messages_after_they_are_sent() {
     let demo = Queue::standard();
     queue(&["--name", &demo.name, "--delay", "15m", "--count", "2"]).succeeded();
     assert_eq!(demo.visible(), 0);
@@ -115,7 +115,7 @@ fn a_delay_hides_messages_at_first() {
 }
 
 #[test]
-fn a_rate_takes_its_time() {
+fn a_rate_limits_the_speed() {
     let demo = Queue::standard();
     let arguments = [
         "--name", &demo.name, "--count", "5", "--rate", "10", "--json",
@@ -125,7 +125,7 @@ fn a_rate_takes_its_time() {
     assert!(summary["seconds"].as_f64().unwrap() >= 0.4, "{summary}");
 }
 
-/// Takes each entry but every `nth`, which stands in no list.
+/// Accepts all entries but every `nth`, which the answer does not mention.
 fn forgetting(nth: usize) -> FailingSqs {
     let seen = AtomicUsize::new(0);
     FailingSqs::new(move |_, parameters| {
@@ -148,14 +148,14 @@ fn taken(entry: &Value) -> Value {
 }
 
 #[test]
-fn entries_that_the_answer_forgets_are_sent_again_and_no_others() {
+fn only_entries_that_the_answer_does_not_mention_are_sent_again() {
     let sqs = forgetting(4);
     let running = sqs.start(&["--name", "demo", "--batch", "--count", "10", "--json"]);
     let ended = running.finish().succeeded();
     assert_eq!(ended.summary()["sent"], 10);
     let calls = sqs.calls("SendMessageBatch");
     assert_eq!(bodies(&calls[0]).len(), 10);
-    // the fourth and the eighth; of these then the twelfth, which is the second
+    // the fourth and the eighth entry; and then the twelfth, which is the second of these
     assert_eq!(bodies(&calls[1]), ["Message 3", "Message 7"]);
     assert_eq!(bodies(&calls[2]), ["Message 7"]);
 }
@@ -167,7 +167,7 @@ fn bodies(call: &Value) -> Vec<String> {
 }
 
 #[test]
-fn entries_that_sqs_blames_on_the_sender_are_not_tried_again() {
+fn entries_that_failed_by_the_senders_fault_are_not_sent_again() {
     let sqs = FailingSqs::new(|_, parameters| {
         let entries = parameters["Entries"]
             .as_array()
@@ -194,7 +194,7 @@ fn entries_that_sqs_blames_on_the_sender_are_not_tried_again() {
 }
 
 #[test]
-fn entries_that_fail_for_good_are_given_up() {
+fn entries_that_keep_failing_are_sent_four_times() {
     let sqs = FailingSqs::new(|_, parameters| {
         let entries = parameters["Entries"]
             .as_array()
@@ -216,13 +216,13 @@ fn entries_that_fail_for_good_are_given_up() {
 }
 
 #[test]
-fn message_ids_are_told_for_each_message() {
+fn the_id_of_each_message_is_printed() {
     let demo = Queue::standard();
     let ended = queue(&["--name", &demo.name, "--count", "3", "--json"]).succeeded();
     let sent = ended.events("sent");
     let ids: BTreeSet<&str> = sent
         .iter()
-        .map(|it| it["message_id"].as_str().unwrap())
+        .map(|line| line["message_id"].as_str().unwrap())
         .collect();
     assert_eq!(ids.len(), 3);
 }

@@ -1,4 +1,4 @@
-//! Queues, and the program as a process.
+//! Queues for the tests, and the program as a process.
 
 pub(crate) mod failing_sqs;
 
@@ -15,10 +15,10 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What a FIFO queue's name ends with.
+/// The end of the name of a FIFO queue.
 pub(crate) const FIFO: &str = ".fifo";
 
-/// A queue that nobody else uses.
+/// A queue that no other test uses.
 pub(crate) struct Queue {
     pub(crate) name: String,
     pub(crate) url: String,
@@ -30,7 +30,7 @@ impl Queue {
         Self::create("", &[])
     }
 
-    /// With content-based deduplication, as the practical's.
+    /// Creates a FIFO queue with content-based deduplication, like the practical's.
     pub(crate) fn fifo() -> Self {
         Self::create(FIFO, &[("ContentBasedDeduplication", "true")])
     }
@@ -45,7 +45,7 @@ impl Queue {
         }
     }
 
-    /// And its dead-letter queue.
+    /// Creates a queue and its dead-letter queue.
     pub(crate) fn with_dead_letters(suffix: &str, max_receive_count: u32) -> (Self, Self) {
         let name = unused_name(suffix);
         let sqs = LocalSqs::shared();
@@ -70,7 +70,7 @@ impl Queue {
         (queue, dead_letters)
     }
 
-    /// Sends messages with these bodies, one after the other.
+    /// Sends messages with these bodies, in order.
     pub(crate) fn send(&self, bodies: &[&str]) {
         for body in bodies {
             let mut call = json!({ "QueueUrl": self.url, "MessageBody": body });
@@ -82,7 +82,7 @@ impl Queue {
         }
     }
 
-    /// Receives up to ten messages, with all that SQS says of them, and leaves them in flight.
+    /// Receives up to ten messages with all their attributes, and leaves them in flight.
     pub(crate) fn receive(&self) -> Vec<Value> {
         let call = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10,
@@ -95,8 +95,8 @@ impl Queue {
         }
     }
 
-    /// Receives once and never settles; with no visibility they are visible again at once.
-    pub(crate) fn touch(&self) {
+    /// Receives up to ten messages, which are visible again immediately.
+    pub(crate) fn receive_and_release(&self) {
         let call = json!({
             "QueueUrl": self.url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 0,
         });
@@ -121,7 +121,7 @@ pub(crate) fn unused_name(suffix: &str) -> String {
     format!("test-{}{suffix}", Uuid::now_v7().simple())
 }
 
-/// How the program ended.
+/// The exit code and the output of the program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -135,27 +135,27 @@ impl Ended {
         self
     }
 
-    /// All of stdout as JSON, line by line.
+    /// Returns all lines of stdout, parsed as JSON.
     pub(crate) fn json(&self) -> Vec<Value> {
         let parse = |line: &String| serde_json::from_str(line);
         let lines: Result<Vec<Value>, _> = self.lines.iter().map(parse).collect();
         lines.unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
 
-    /// The lines of that event.
+    /// Returns the lines of one event.
     pub(crate) fn events(&self, event: &str) -> Vec<Value> {
         let mut events = self.json();
         events.retain(|line| line["event"] == event);
         events
     }
 
-    /// The bodies that were received, in order.
+    /// Returns the bodies that were received, in order.
     pub(crate) fn bodies(&self) -> Vec<String> {
         let body = |line: &Value| line["body"].as_str().unwrap().to_owned();
         self.events("received").iter().map(body).collect()
     }
 
-    /// The last line.
+    /// Returns the last line.
     pub(crate) fn summary(&self) -> Value {
         let last = self.json().pop().unwrap();
         assert_eq!(last["event"], "summary");
@@ -163,19 +163,20 @@ impl Ended {
     }
 }
 
-/// Runs the program against the local SQS, to its end.
+/// Runs the program with the local SQS until it exits.
 pub(crate) fn queue(arguments: &[&str]) -> Ended {
     start(arguments, &[]).finish()
 }
 
-/// The same with these lines on stdin.
+/// Like [`queue`], with these lines on stdin.
 pub(crate) fn queue_reading(arguments: &[&str], stdin: &str) -> Ended {
     let mut running = start(arguments, &[]);
     running.write(stdin.as_bytes());
     running.finish()
 }
 
-/// The same with these variables beside or in place of those that lead to the local SQS; an empty value takes one away.
+/// Starts the program with the environment variables for the local SQS, changed by `variables`. An empty value removes a
+/// variable.
 pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
     let mut command = command(arguments);
     for (name, value) in variables {
@@ -192,7 +193,7 @@ fn command(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_clear()
-        // no files of whoever runs the tests, and no metadata service
+        // without the AWS files of the person who runs the tests, and without the metadata service
         .env("HOME", "/nonexistent")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(LocalSqs::shared().environment())
@@ -202,14 +203,14 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// Starts it with nobody who reads its stdout.
+/// Starts the program with a stdout that nobody reads.
 pub(crate) fn start_unread(arguments: &[&str]) -> Running {
     let mut running = Running::quiet(command(arguments));
     drop(running.child.stdout.take());
     running
 }
 
-/// The program while it runs. Killed when dropped.
+/// The running program. It is killed when this is dropped.
 pub(crate) struct Running {
     child: Child,
     stdout: Lines,
@@ -244,7 +245,7 @@ impl Running {
         self.stderr.await_line(text);
     }
 
-    /// Gives it this to read and nothing after it.
+    /// Writes to stdin and closes it.
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let mut pipe = self.child.stdin.take().unwrap();
         pipe.write_all(bytes).unwrap();
@@ -255,7 +256,7 @@ impl Running {
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits until the program exits.
     pub(crate) fn finish(mut self) -> Ended {
         drop(self.child.stdin.take());
         let lines = self.stdout.read_to_end();
@@ -275,7 +276,7 @@ impl Drop for Running {
     }
 }
 
-/// The lines of a pipe, as they come.
+/// The lines of a pipe, as they arrive.
 struct Lines {
     coming: Receiver<String>,
     read: Vec<String>,
@@ -310,7 +311,7 @@ impl Lines {
         }
     }
 
-    /// All lines. The pipe is closed when the process ends.
+    /// Returns all lines. The pipe is closed when the process exits.
     fn read_to_end(&mut self) -> Vec<String> {
         let deadline = Instant::now() + TIMEOUT;
         loop {

@@ -1,4 +1,4 @@
-//! An SQS endpoint that answers what a test tells it to.
+//! An SQS endpoint whose answers a test chooses.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use super::{Running, start};
 
-/// What it answers to an action with these parameters: a status and a body, or nothing at all.
+/// A status and a body, or `None` to close the connection without an answer.
 pub(crate) type Answer = Option<(u16, Value)>;
 
 type Handler = dyn Fn(&str, &Value) -> Answer + Send + Sync;
 
-/// Serves until the test process ends.
+/// An SQS endpoint that serves until the test process exits.
 pub(crate) struct FailingSqs {
     url: String,
     calls: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 impl FailingSqs {
-    /// `GetQueueUrl` is answered; the rest is up to `handler`.
+    /// Starts an endpoint that answers `GetQueueUrl`. `handler` answers the other actions, by name and parameters.
     pub(crate) fn new(handler: impl Fn(&str, &Value) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -29,14 +29,14 @@ impl FailingSqs {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
-                // a client that goes away ends its thread
+                // the thread ends when the client disconnects
                 std::thread::spawn(move || serve(&stream.unwrap(), &*handler, &seen));
             }
         });
         Self { url, calls }
     }
 
-    /// Refuses every call with an error of this code.
+    /// Starts an endpoint that refuses every call with this error code.
     pub(crate) fn refusing(status: u16, code: &'static str) -> Self {
         Self::new(move |_, _| Some((status, json!({ "__type": code, "message": "as told" }))))
     }
@@ -45,7 +45,7 @@ impl FailingSqs {
         start(arguments, &[("AWS_ENDPOINT_URL_SQS", &self.url)])
     }
 
-    /// The parameters of all calls of an action.
+    /// Returns the parameters of all calls to an action.
     pub(crate) fn calls(&self, action: &str) -> Vec<Value> {
         let calls = self.calls.lock().unwrap();
         let calls = calls.iter().filter(|(name, _)| name == action);
@@ -89,7 +89,7 @@ fn serve(
             )),
             answer => answer,
         };
-        // no answer: the connection breaks
+        // closes the connection
         let Some((status, body)) = answer else {
             return Ok(());
         };

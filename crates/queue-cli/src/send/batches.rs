@@ -1,23 +1,23 @@
-//! Messages in batches that SQS takes: at most ten, and of one MiB together.
+//! Messages in batches that SQS accepts: at most ten, and at most 1 MiB together.
 
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::outgoing::{Outgoing, Source};
+use sqs_client::limits::MAX_BYTES;
 
-/// Of a message and of a whole batch:
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-pub(crate) const MAX_BYTES: usize = 1024 * 1024;
-/// How long a batch that is not full waits for the next line of stdin.
+use super::source::Source;
+use crate::error::Error;
+use crate::message::Outgoing;
+
+/// How long a batch that is not full waits for another line of stdin.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// Takes messages from a source, so many at a time.
+/// Takes messages from a source and groups them into batches.
 #[derive(Debug)]
 pub(crate) struct Batches {
     source: Source,
     size: usize,
-    /// Did not fit into the last batch.
-    kept: Option<Outgoing>,
+    /// A message that did not fit into the last batch.
+    pending: Option<Outgoing>,
 }
 
 impl Batches {
@@ -25,14 +25,14 @@ impl Batches {
         Self {
             source,
             size,
-            kept: None,
+            pending: None,
         }
     }
 
-    /// The next messages; none at the end.
+    /// Returns the next batch, or an empty one at the end of the source.
     pub(crate) async fn next(&mut self) -> Result<Vec<Outgoing>, Error> {
-        let first = match self.kept.take() {
-            Some(kept) => Some(kept),
+        let first = match self.pending.take() {
+            Some(pending) => Some(pending),
             None => self.source.next().await?,
         };
         let mut batch: Vec<Outgoing> = first.into_iter().collect();
@@ -44,7 +44,7 @@ impl Batches {
             let Some(message) = next? else { break };
             bytes += message.bytes();
             if bytes > MAX_BYTES {
-                self.kept = Some(message);
+                self.pending = Some(message);
                 break;
             }
             batch.push(message);
@@ -56,7 +56,7 @@ impl Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outgoing::{Groups, Pattern};
+    use crate::send::pattern::{Groups, Pattern};
 
     async fn sizes(body: &str, count: u64, size: usize) -> Vec<usize> {
         let pattern = Pattern {
@@ -77,13 +77,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn batches_are_full_but_the_last() {
+    async fn all_batches_but_the_last_are_full() {
         assert_eq!(sizes("Message {number}", 25, 10).await, [10, 10, 5]);
         assert_eq!(sizes("Message {number}", 0, 10).await, [0; 0]);
     }
 
     #[tokio::test]
-    async fn a_batch_has_at_most_a_mib() {
+    async fn a_batch_has_at_most_1_mib() {
         let large = "x".repeat(400 * 1024);
         assert_eq!(sizes(&large, 5, 10).await, [2, 2, 1]);
     }

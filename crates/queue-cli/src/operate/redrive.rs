@@ -1,9 +1,10 @@
 //! `queue redrive`: moves the messages of a dead-letter queue back.
 
-mod by_hand;
+mod client_side;
 mod task;
 
 use serde::Serialize;
+use sqs_client::address::InvalidQueueAddress;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli;
@@ -11,12 +12,12 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::queue::Queue;
 
-/// From where to where.
+/// Where messages are moved from and to.
 #[derive(Debug)]
 struct Route {
     dead_letters: Queue,
     dead_letters_arn: String,
-    /// `None`: each message to the queue that gave it up.
+    /// If `None`, each message is moved to the queue that it came from.
     destination: Option<Queue>,
 }
 
@@ -24,7 +25,9 @@ impl Route {
     fn destination(&self) -> &str {
         self.destination
             .as_ref()
-            .map_or("the queues that gave them up", |queue| queue.name.as_str())
+            .map_or("the queues that they came from", |queue| {
+                queue.name.as_str()
+            })
     }
 }
 
@@ -38,6 +41,7 @@ struct Line<'a> {
     interrupted: bool,
 }
 
+/// Moves messages with a task of SQS, or from here if the endpoint does not support such tasks.
 pub(crate) async fn redrive(
     arguments: cli::Redrive,
     stop: &CancellationToken,
@@ -51,9 +55,10 @@ pub(crate) async fn redrive(
         Err(Error::UnknownAction(action)) => {
             by = "receive, send and delete";
             output.note(format_args!(
-                "this SQS does not know {action}: moving by {by}, each message in its group"
+                "this endpoint does not support {action}: receiving, sending and deleting the messages from here instead; \
+                 each keeps its message group"
             ));
-            by_hand::move_all(&mut route, arguments.rate, &mut output, stop).await
+            client_side::move_all(&mut route, arguments.rate, &mut output, stop).await
         }
         Err(error) => Err(error),
     };
@@ -77,7 +82,7 @@ pub(crate) async fn redrive(
     output.result(text, &line)
 }
 
-/// The queue that is named has a dead-letter queue, or it is one.
+/// Finds the route. The queue that was named has a dead-letter queue, or is one.
 async fn route(arguments: &cli::Redrive) -> Result<Route, Error> {
     let mut named = Queue::open(&arguments.name).await?;
     let attributes = named.attributes().await?;
@@ -87,7 +92,7 @@ async fn route(arguments: &cli::Redrive) -> Result<Route, Error> {
     };
     let route = if let Some(policy) = attributes.redrive_policy() {
         Route {
-            dead_letters: named.of_arn(&policy.dead_letters_arn).await?,
+            dead_letters: named.by_arn(&policy.dead_letters_arn).await?,
             dead_letters_arn: policy.dead_letters_arn,
             destination: Some(to.unwrap_or(named)),
         }
@@ -104,20 +109,21 @@ async fn route(arguments: &cli::Redrive) -> Result<Route, Error> {
     };
     match &route.destination {
         Some(queue) if queue.is_fifo != route.dead_letters.is_fifo => Err(Error::Setup(format!(
-            "{} and {} are not of the same kind: SQS moves from FIFO to FIFO and from standard to standard",
+            "{} and {} are not of the same type: SQS moves messages from FIFO to FIFO or from standard to standard",
             route.dead_letters.name, queue.name
         ))),
         Some(queue) if queue.name == route.dead_letters.name => Err(Error::Setup(format!(
-            "{} is the dead-letter queue itself",
+            "{} is the dead-letter queue itself: name another queue with --to",
             queue.name
         ))),
         _ => Ok(route),
     }
 }
 
-/// The queue whose dead letters are there; `None` if there are several, or the SQS does not know.
+/// Returns the queue that this one is the dead-letter queue of, or `None` if there are several, or if the endpoint does
+/// not support the question.
 async fn only_source(queue: &Queue) -> Result<Option<Queue>, Error> {
-    let (client, url) = queue.reach();
+    let (client, url) = queue.client_and_url();
     let call = client.list_dead_letter_source_queues().queue_url(url);
     let answer = call.send().await;
     let answer = answer.map_err(|error| queue.explain("ListDeadLetterSourceQueues", &error));
@@ -128,14 +134,14 @@ async fn only_source(queue: &Queue) -> Result<Option<Queue>, Error> {
     };
     match sources.as_slice() {
         [] => Err(Error::Setup(format!(
-            "{} has no dead-letter queue and is none of another queue",
+            "{} has no dead-letter queue, and is not the dead-letter queue of another queue",
             queue.name
         ))),
         [source] => {
-            let name = source
+            let address = source
                 .parse()
-                .map_err(|reason| Error::Failed(format!("{source}: {reason}")))?;
-            queue.sibling(&name).await.map(Some)
+                .map_err(|error: InvalidQueueAddress| Error::Failed(error.to_string()))?;
+            queue.sibling(&address).await.map(Some)
         }
         _ => Ok(None),
     }

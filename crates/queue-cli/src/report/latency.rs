@@ -1,22 +1,22 @@
-//! How long messages took.
+//! How long messages took from sending to arrival.
 
 use std::time::Duration;
 
-/// Durations, and what share of them is no longer than one.
+/// The latencies of messages.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Latencies(Vec<Duration>);
+pub(super) struct Latencies(Vec<Duration>);
 
 impl Latencies {
-    pub(crate) fn record(&mut self, latency: Duration) {
+    pub(super) fn record(&mut self, latency: Duration) {
         self.0.push(latency);
     }
 
-    pub(crate) fn extend(&mut self, other: &Self) {
+    pub(super) fn extend(&mut self, other: &Self) {
         self.0.extend_from_slice(&other.0);
     }
 
-    /// The least of them that `percent` of all do not exceed (the nearest rank).
-    pub(crate) fn percentile(&self, percent: usize) -> Option<Duration> {
+    /// Returns the smallest latency that `percent` of all do not exceed, by the nearest-rank method.
+    pub(super) fn percentile(&self, percent: usize) -> Option<Duration> {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
@@ -24,8 +24,8 @@ impl Latencies {
     }
 }
 
-/// To three digits: `7 ms`, `1.25 s`, `3.5 min`.
-pub(crate) fn show(duration: Duration) -> String {
+/// Returns a duration as `7 ms`, `1.25 s` or `3.5 min`.
+pub(super) fn show(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     if seconds < 1.0 {
         format!("{} ms", duration.as_millis())
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_by_nearest_rank() {
+    fn percentiles_use_the_nearest_rank() {
         let mut latencies = Latencies::default();
         assert_eq!(latencies.percentile(50), None);
         for milliseconds in (1..=100).rev() {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_shown_in_the_unit_that_fits() {
+    fn durations_are_shown_in_a_suitable_unit() {
         let cases = [(7, "7 ms"), (1250, "1.25 s"), (210_000, "3.5 min")];
         for (milliseconds, text) in cases {
             assert_eq!(show(Duration::from_millis(milliseconds)), text);

@@ -1,4 +1,5 @@
-//! `queue tail`: shows messages as they come, without deleting them. SQS has no such thing: who looks, receives.
+//! `queue tail`: shows messages as they arrive, without deleting them. SQS cannot show a message without delivering it,
+//! so this receives messages and later releases them.
 
 use tokio_util::sync::CancellationToken;
 
@@ -8,22 +9,24 @@ use crate::output::Output;
 use crate::queue::Queue;
 use crate::receive::receive;
 
+/// Shows messages until one of the options or `stop` ends it.
 pub(crate) async fn tail(arguments: cli::Tail, stop: &CancellationToken) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
     let mut queue = Queue::open(&arguments.name).await?;
     let policy = queue.attributes().await?.redrive_policy();
-    output.note(format_args!(
-        "SQS shows only what it delivers: each message seen here counts as received, and is hidden from others meanwhile"
-    ));
+    output.note(
+        "SQS shows a message only by delivering it: each message shown here counts as received, and is hidden from \
+         other subscribers meanwhile",
+    );
     if let Some(policy) = policy {
         output.note(format_args!(
-            "after {} receives a message goes to the dead-letter queue",
+            "after {} receives, a message moves to the dead-letter queue",
             policy.max_receive_count
         ));
     }
     if queue.is_fifo {
         output.note(
-            "a message group gives no more messages until what it gave is deleted or given back",
+            "while messages of a message group are in flight, SQS delivers no others of that group",
         );
     }
     receive(&mut queue, arguments.options(), &mut output, stop).await

@@ -2,17 +2,14 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
-use serde_json::json;
+use sqs_client::{Client, QueueAddress, RedrivePolicy};
 
-use crate::client::connect;
 use crate::error::Error;
-use crate::explain::{Place, explain};
-use crate::name::QueueName;
 use crate::output::Output;
-use crate::queue::Queue;
+use crate::queue::{Queue, Target, connect, explain};
 
 /// The practical's queues.
-const DEMONSTRATION: [&str; 2] = ["csse6400_prac", "csse6400_prac.fifo"];
+const PRACTICAL: [&str; 2] = ["csse6400_prac", "csse6400_prac.fifo"];
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -21,9 +18,9 @@ struct Line<'a> {
     url: Option<&'a str>,
 }
 
-/// Creates the queue, or the practical's two. With `max_receives` each gets a dead-letter queue.
+/// Creates the queue, or the practical's two if there is no name. With `max_receives`, each gets a dead-letter queue.
 pub(crate) async fn create(
-    name: Option<QueueName>,
+    name: Option<QueueAddress>,
     max_receives: Option<u32>,
     output: &mut Output,
 ) -> Result<(), Error> {
@@ -31,13 +28,14 @@ pub(crate) async fn create(
     for name in names(name)? {
         let mut policy = None;
         if let Some(count) = max_receives {
-            let dead_letters = parse(&name.dead_letters())?;
+            let dead_letters = parse(&name.dead_letters_name())?;
             create_one(&client, &region, &dead_letters, None, output).await?;
             let mut queue = Queue::open(&dead_letters).await?;
             let attributes = queue.attributes().await?;
-            let arn = attributes.arn().unwrap_or_default();
-            policy =
-                Some(json!({ "deadLetterTargetArn": arn, "maxReceiveCount": count }).to_string());
+            policy = Some(RedrivePolicy {
+                dead_letters_arn: attributes.arn().unwrap_or_default().to_owned(),
+                max_receive_count: count.into(),
+            });
         }
         create_one(&client, &region, &name, policy, output).await?;
     }
@@ -45,10 +43,10 @@ pub(crate) async fn create(
 }
 
 async fn create_one(
-    client: &aws_sdk_sqs::Client,
+    client: &Client,
     region: &str,
-    name: &QueueName,
-    redrive_policy: Option<String>,
+    name: &QueueAddress,
+    redrive_policy: Option<RedrivePolicy>,
     output: &mut Output,
 ) -> Result<(), Error> {
     let mut call = client.create_queue().queue_name(name.name());
@@ -58,29 +56,29 @@ async fn create_one(
             .attributes(QueueAttributeName::ContentBasedDeduplication, "true");
     }
     if let Some(policy) = redrive_policy {
-        call = call.attributes(QueueAttributeName::RedrivePolicy, policy);
+        call = call.attributes(QueueAttributeName::RedrivePolicy, policy.to_json());
     }
-    let place = Place {
+    let target = Target {
         queue: name.name(),
         region,
     };
     let answer = call.send().await;
-    let answer = answer.map_err(|error| explain("CreateQueue", &place, &error))?;
+    let answer = answer.map_err(|error| explain("CreateQueue", &target, &error))?;
     let url = answer.queue_url.unwrap_or_default();
     let line = Line {
         event: "created",
         queue: name.name(),
         url: Some(&url),
     };
-    output.result(|| format!("{} is there: {url}", name.name()), &line)
+    output.result(|| format!("{} is ready: {url}", name.name()), &line)
 }
 
-/// Deletes the queue, or the practical's two. Dead-letter queues stay.
-pub(crate) async fn delete(name: Option<QueueName>, output: &mut Output) -> Result<(), Error> {
+/// Deletes the queue, or the practical's two if there is no name. Dead-letter queues are kept.
+pub(crate) async fn delete(name: Option<QueueAddress>, output: &mut Output) -> Result<(), Error> {
     for name in names(name)? {
         let mut queue = Queue::open(&name).await?;
-        let dead_letters = queue.attributes().await?.redrive_policy();
-        let (client, url) = queue.reach();
+        let redrive_policy = queue.attributes().await?.redrive_policy();
+        let (client, url) = queue.client_and_url();
         let answer = client.delete_queue().queue_url(url).send().await;
         answer.map_err(|error| queue.explain("DeleteQueue", &error))?;
         let line = Line {
@@ -88,26 +86,25 @@ pub(crate) async fn delete(name: Option<QueueName>, output: &mut Output) -> Resu
             queue: &queue.name,
             url: None,
         };
-        output.result(|| format!("{} is deleted", queue.name), &line)?;
-        if let Some(policy) = dead_letters {
-            let arn = &policy.dead_letters_arn;
-            let name = arn.rsplit(':').next().unwrap_or(arn);
+        output.result(|| format!("{} was deleted", queue.name), &line)?;
+        if let Some(policy) = redrive_policy {
             output.note(format_args!(
-                "its dead-letter queue stays: queue --name {name} --delete-queue"
+                "its dead-letter queue still exists; to delete it: queue --name {} --delete-queue",
+                policy.dead_letters_name()
             ));
         }
     }
     Ok(())
 }
 
-fn names(name: Option<QueueName>) -> Result<Vec<QueueName>, Error> {
+fn names(name: Option<QueueAddress>) -> Result<Vec<QueueAddress>, Error> {
     match name {
         Some(name) => Ok(vec![name]),
-        None => DEMONSTRATION.into_iter().map(parse).collect(),
+        None => PRACTICAL.into_iter().map(parse).collect(),
     }
 }
 
-fn parse(name: &str) -> Result<QueueName, Error> {
+fn parse(name: &str) -> Result<QueueAddress, Error> {
     name.parse()
-        .map_err(|reason| Error::Setup(format!("{name}: {reason}")))
+        .map_err(|error: sqs_client::address::InvalidQueueAddress| Error::Setup(error.to_string()))
 }

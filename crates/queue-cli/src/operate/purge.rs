@@ -16,10 +16,11 @@ use crate::queue::Queue;
 struct Line<'a> {
     event: &'static str,
     queue: &'a str,
-    /// Approximate, from before.
+    /// The approximate number before the purge.
     messages: u64,
 }
 
+/// Deletes all messages, after asking for confirmation unless `--yes` is given.
 pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
     let mut queue = Queue::open(&arguments.name).await?;
@@ -36,7 +37,7 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
     if !arguments.yes && !confirmed(&queue.name, messages, stop).await? {
         return Err(Error::Failed("nothing was purged".to_owned()));
     }
-    let (client, url) = queue.reach();
+    let (client, url) = queue.client_and_url();
     let answer = client.purge_queue().queue_url(url).send().await;
     answer.map_err(|error| queue.explain("PurgeQueue", &error))?;
     let line = Line {
@@ -46,7 +47,7 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
     };
     let text = || {
         format!(
-            "{} is purged of about {messages} messages; on AWS that takes up to 60 s",
+            "purging about {messages} messages from {}; on AWS this takes up to 60 s",
             queue.name
         )
     };
@@ -56,12 +57,12 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
 async fn confirmed(queue: &str, messages: u64, stop: &CancellationToken) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::Setup(format!(
-            "purging {queue} deletes about {messages} messages for good: say --yes"
+            "this would permanently delete about {messages} messages from {queue}: confirm with --yes"
         )));
     }
-    anstream::eprint!("Delete about {messages} messages of {queue} for good? [y/N] ");
+    anstream::eprint!("Permanently delete about {messages} messages from {queue}? [y/N] ");
     let (sender, answer) = oneshot::channel();
-    // A thread, because reading stdin cannot be broken off, and Ctrl-C has to end the question.
+    // A thread, because reading stdin cannot be cancelled, and Ctrl-C has to end the question.
     std::thread::spawn(move || {
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_ok() {

@@ -1,26 +1,26 @@
-//! What calls cost on AWS.
+//! The number of calls, and what they cost on AWS.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Each started 64 KiB of a call is a request: <https://aws.amazon.com/sqs/pricing/>
+/// AWS bills each started 64 KiB of a call as one request: <https://aws.amazon.com/sqs/pricing/>
 const REQUEST_BYTES: usize = 64 * 1024;
-/// Without the first million of a month, which is free.
+/// List prices. The first million requests per month are free.
 const STANDARD_DOLLARS_PER_MILLION: f64 = 0.40;
 const FIFO_DOLLARS_PER_MILLION: f64 = 0.50;
 
-/// Calls that were made, by action.
+/// The calls that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Calls {
     pub(crate) by_action: BTreeMap<&'static str, u64>,
-    /// As AWS bills them.
+    /// The requests that AWS bills.
     pub(crate) requests: u64,
     pub(crate) empty_receives: u64,
 }
 
 impl Calls {
-    /// One call that carried so much, there or back.
+    /// Counts one call whose request or answer contained that many bytes of messages.
     pub(crate) fn count(&mut self, action: &'static str, bytes: usize) {
         *self.by_action.entry(action).or_default() += 1;
         self.requests += bytes.div_ceil(REQUEST_BYTES).max(1) as u64;
@@ -30,15 +30,15 @@ impl Calls {
         self.by_action.values().sum()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "nobody pays for 2^52 requests")]
+    #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 requests")]
     pub(crate) fn dollars(&self, is_fifo: bool) -> f64 {
         let millionths = self.requests as f64 * price(is_fifo);
         // 1.2 and not 1.2000000000000002
         (millionths * 1e3).round() / 1e9
     }
 
-    /// In words.
-    pub(crate) fn sentence(&self, is_fifo: bool) -> String {
+    /// Describes the calls and their cost in two lines.
+    pub(crate) fn describe(&self, is_fifo: bool) -> String {
         let actions: Vec<String> = self
             .by_action
             .iter()
@@ -50,7 +50,7 @@ impl Calls {
             })
             .collect();
         format!(
-            "{} calls: {}\n{} requests, on AWS ${:.6} at ${:.2} a million ({})",
+            "{} calls: {}\n{} requests, which cost ${:.6} on AWS (${:.2} per million, {})",
             self.total(),
             actions.join(", "),
             self.requests,
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_started_64_kib_is_a_request() {
+    fn each_started_64_kib_is_billed_as_a_request() {
         for (bytes, requests) in [(0, 1), (65_536, 1), (65_537, 2), (1_048_576, 16)] {
             let mut calls = Calls::default();
             calls.count("SendMessage", bytes);
@@ -99,15 +99,12 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_empty_receives() {
+    fn the_description_names_empty_receives() {
         let mut calls = Calls::default();
         calls.count("ReceiveMessage", 0);
         calls.empty_receives += 1;
-        let sentence = calls.sentence(true);
-        assert!(
-            sentence.contains("1 ReceiveMessage (1 empty)"),
-            "{sentence}"
-        );
-        assert!(sentence.contains("$0.50 a million (FIFO)"), "{sentence}");
+        let text = calls.describe(true);
+        assert!(text.contains("1 ReceiveMessage (1 empty)"), "{text}");
+        assert!(text.contains("($0.50 per million, FIFO)"), "{text}");
     }
 }

@@ -1,23 +1,26 @@
-//! A redrive by SQS itself:
+//! A redrive that SQS itself carries out:
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
 
 use std::time::Duration;
 
+use sqs_client::QueueAttributes;
 use tokio_util::sync::CancellationToken;
 
 use super::Route;
 use crate::error::Error;
 use crate::output::Output;
+use crate::queue::Queue;
 
+/// Between two checks of the task.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts the task and gives its handle.
+/// Starts the task and returns its handle.
 pub(super) async fn start(route: &Route, rate: Option<u32>) -> Result<String, Error> {
     let destination_arn = match &route.destination {
         Some(queue) => Some(arn(queue).await?),
         None => None,
     };
-    let (client, _) = route.dead_letters.reach();
+    let (client, _) = route.dead_letters.client_and_url();
     let call = client
         .start_message_move_task()
         .source_arn(&route.dead_letters_arn)
@@ -29,17 +32,14 @@ pub(super) async fn start(route: &Route, rate: Option<u32>) -> Result<String, Er
     Ok(answer.task_handle.unwrap_or_default())
 }
 
-async fn arn(queue: &crate::queue::Queue) -> Result<String, Error> {
-    let (client, url) = queue.reach();
-    let call = client.get_queue_attributes().queue_url(url);
-    let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-    let answer = call.attribute_names(name.clone()).send().await;
-    let answer = answer.map_err(|error| queue.explain("GetQueueAttributes", &error))?;
-    let mut attributes = answer.attributes.unwrap_or_default();
-    Ok(attributes.remove(&name).unwrap_or_default())
+async fn arn(queue: &Queue) -> Result<String, Error> {
+    let (client, url) = queue.client_and_url();
+    let attributes = QueueAttributes::read(client, url).await;
+    let attributes = attributes.map_err(|error| queue.explain("GetQueueAttributes", &error))?;
+    Ok(attributes.arn().unwrap_or_default().to_owned())
 }
 
-/// Waits until the task ends; Ctrl-C cancels it. Gives about how many messages were moved.
+/// Waits until the task ends, and cancels it after Ctrl-C. Returns the approximate number of messages that were moved.
 pub(super) async fn follow(
     route: &Route,
     handle: String,
@@ -47,7 +47,7 @@ pub(super) async fn follow(
     stop: &CancellationToken,
 ) -> Result<u64, Error> {
     let queue = &route.dead_letters;
-    let (client, _) = queue.reach();
+    let (client, _) = queue.client_and_url();
     let mut cancelled = false;
     loop {
         if stop.is_cancelled() && !cancelled {
@@ -59,9 +59,9 @@ pub(super) async fn follow(
         let call = client.list_message_move_tasks();
         let answer = call.source_arn(&route.dead_letters_arn).send().await;
         let answer = answer.map_err(|error| queue.explain("ListMessageMoveTasks", &error))?;
-        // the newest first
+        // the newest is first
         let Some(task) = answer.results.unwrap_or_default().into_iter().next() else {
-            return Err(Error::Failed("SQS no longer knows the redrive".to_owned()));
+            return Err(Error::Failed("SQS no longer lists the redrive".to_owned()));
         };
         let moved = u64::try_from(task.approximate_number_of_messages_moved).unwrap_or(0);
         match task.status.as_deref().unwrap_or_default() {

@@ -1,30 +1,31 @@
-//! A redrive for an SQS that has none: receive, send, delete.
+//! A redrive for an endpoint that does not support message move tasks: receives, sends and deletes the messages.
 //!
-//! As AWS does, a FIFO message keeps its group and is sent under its message id as deduplication id: under its own it
-//! would be dropped if it was first sent less than five minutes ago. A message that is sent and not deleted, because
-//! the process was killed between the two, is there twice on a standard queue.
+//! As on AWS, a message of a FIFO queue keeps its message group, and its message id becomes its deduplication id. With its
+//! own deduplication id it would be dropped if it was first sent less than five minutes ago. If the process is killed
+//! after a message was sent and before it was deleted, a standard queue has the message twice.
 
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use sqs_client::batch::Outcomes;
+use sqs_client::limits::{MAX_BATCH, MAX_BYTES};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Route;
-use crate::batch::{MAX_ENTRIES, Refusal};
-use crate::batches;
 use crate::error::Error;
+use crate::message;
 use crate::output::Output;
-use crate::queue::{Ask, Queue, Sent};
+use crate::queue::{Queue, ReceiveRequest, Sent};
 
-/// Long enough to send and delete a batch.
-const ASK: Ask = Ask {
-    max: MAX_ENTRIES,
+const REQUEST: ReceiveRequest = ReceiveRequest {
+    max: MAX_BATCH,
     wait: Duration::from_secs(1),
+    // long enough to send and delete a batch
     visibility: Some(Duration::from_mins(1)),
 };
 
-/// Moves until nothing is left or Ctrl-C. Gives how many.
+/// Moves messages until none is left or Ctrl-C is pressed. Returns how many were moved.
 pub(super) async fn move_all(
     route: &mut Route,
     rate: Option<u32>,
@@ -34,7 +35,7 @@ pub(super) async fn move_all(
     let start = Instant::now();
     let mut moved = 0;
     while !stop.is_cancelled() {
-        let messages = route.dead_letters.receive_raw(ASK).await?;
+        let messages = route.dead_letters.receive_raw(REQUEST).await?;
         if messages.is_empty() {
             break;
         }
@@ -42,7 +43,7 @@ pub(super) async fn move_all(
         moved += outcome.moved;
         output.show(|| format!("{moved} messages moved"));
         if let Some(failure) = outcome.failure {
-            give_back(&mut route.dead_letters, &outcome.left, output).await;
+            release(&mut route.dead_letters, &outcome.unmoved, output).await;
             return Err(Error::Failed(format!(
                 "the redrive failed after {moved} messages: {failure}"
             )));
@@ -56,20 +57,21 @@ pub(super) async fn move_all(
     Ok(moved)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody moves 2^52 messages")]
+#[expect(clippy::cast_precision_loss, reason = "no run moves 2^52 messages")]
 fn moved_seconds(moved: u64, rate: u32) -> f64 {
     moved as f64 / f64::from(rate)
 }
 
+/// What became of the messages of one receive.
 #[derive(Debug, Default)]
 struct Outcome {
     moved: u64,
-    /// Receipt handles of what is still in flight.
-    left: Vec<String>,
+    /// Receipt handles of messages that were not sent, and are still in flight.
+    unmoved: Vec<String>,
     failure: Option<String>,
 }
 
-/// Moves in order, and nothing after the first that fails: it may be of the same group.
+/// Moves messages in order. After a failure, it moves no further message, which may belong to the same message group.
 async fn move_batch(route: &mut Route, messages: &[Message]) -> Outcome {
     let mut outcome = Outcome::default();
     let mut handles = Vec::new();
@@ -80,9 +82,9 @@ async fn move_batch(route: &mut Route, messages: &[Message]) -> Outcome {
                     for (message, sent) in part.iter().zip(sent) {
                         match sent {
                             Ok(_) => handles.push(handle(message)),
-                            Err(refusal) => {
-                                outcome.failure = Some(refusal.to_string());
-                                outcome.left.push(handle(message).to_owned());
+                            Err(error) => {
+                                outcome.failure = Some(error.to_string());
+                                outcome.unmoved.push(handle(message).to_owned());
                             }
                         }
                     }
@@ -92,7 +94,7 @@ async fn move_batch(route: &mut Route, messages: &[Message]) -> Outcome {
             }
         }
         outcome
-            .left
+            .unmoved
             .extend(part.iter().map(|message| handle(message).to_owned()));
     }
     if handles.is_empty() {
@@ -103,37 +105,34 @@ async fn move_batch(route: &mut Route, messages: &[Message]) -> Outcome {
             for deleted in deleted {
                 match deleted {
                     Ok(()) => outcome.moved += 1,
-                    Err(refusal) => outcome.failure = Some(sent_only(&refusal.to_string())),
+                    Err(error) => outcome.failure = Some(not_deleted(&error.to_string())),
                 }
             }
         }
-        Err(error) => outcome.failure = Some(sent_only(&error.to_string())),
+        Err(error) => outcome.failure = Some(not_deleted(&error.to_string())),
     }
     outcome
 }
 
-fn sent_only(reason: &str) -> String {
-    format!("sent, but not deleted from the dead letters: {reason}")
+fn not_deleted(reason: &str) -> String {
+    format!("messages were sent, but not deleted from the dead-letter queue: {reason}")
 }
 
-async fn send(
-    route: &mut Route,
-    messages: &[Message],
-) -> Result<Vec<Result<Sent, Refusal>>, Error> {
+async fn send(route: &mut Route, messages: &[Message]) -> Result<Outcomes<Sent>, Error> {
     if let Some(queue) = &mut route.destination {
         return queue.send_moved(messages).await;
     }
     let source = messages.first().and_then(source_arn);
     let Some(arn) = source else {
         return Err(Error::Failed(
-            "a message does not say which queue gave it up; name one with --to".to_owned(),
+            "a message does not say which queue it came from: name a queue with --to".to_owned(),
         ));
     };
-    let mut queue = route.dead_letters.of_arn(arn).await?;
+    let mut queue = route.dead_letters.by_arn(arn).await?;
     queue.send_moved(messages).await
 }
 
-/// Neighbours of one source that fit into one call together.
+/// Splits messages into parts that can be sent in one call: each has one source and fits into a batch.
 fn parts(messages: &[Message]) -> Vec<&[Message]> {
     let mut parts = Vec::new();
     let mut rest = messages;
@@ -142,11 +141,11 @@ fn parts(messages: &[Message]) -> Vec<&[Message]> {
         let count = rest
             .iter()
             .take_while(|message| {
-                bytes += crate::received::bytes(message);
-                source_arn(message) == source_arn(first) && bytes <= batches::MAX_BYTES
+                bytes += message::bytes(message);
+                source_arn(message) == source_arn(first) && bytes <= MAX_BYTES
             })
             .count()
-            // alone it fits, or SQS says that it does not
+            // a single message fits, or else SQS refuses it
             .max(1);
         let (part, after) = rest.split_at(count);
         parts.push(part);
@@ -165,14 +164,14 @@ fn handle(message: &Message) -> &str {
     message.receipt_handle.as_deref().unwrap_or_default()
 }
 
-async fn give_back(queue: &mut Queue, handles: &[String], output: &Output) {
+async fn release(queue: &mut Queue, handles: &[String], output: &Output) {
     let handles: Vec<&str> = handles.iter().map(String::as_str).collect();
     if handles.is_empty() {
         return;
     }
-    if let Err(error) = queue.give_back(&handles).await {
+    if let Err(error) = queue.release(&handles).await {
         output.note(format_args!(
-            "{} messages stay in flight for a minute: {error}",
+            "{} messages stay in flight for up to a minute: {error}",
             handles.len()
         ));
     }
@@ -190,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_of_one_source_and_of_a_mib() {
-        let large = batches::MAX_BYTES / 2;
+    fn a_part_has_one_source_and_at_most_1_mib() {
+        let large = MAX_BYTES / 2;
         let messages = [
             message("a", 1),
             message("a", large),

@@ -1,23 +1,24 @@
-//! `queue stats`: what SQS says of a queue.
+//! `queue stats`: the attributes of a queue.
 
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
+use sqs_client::QueueAttributes;
+use sqs_client::limits::MAX_BATCH;
 
-use crate::attributes::Attributes;
-use crate::batch::MAX_ENTRIES;
 use crate::cli;
 use crate::error::Error;
 use crate::output::Output;
-use crate::queue::{Ask, Queue};
-use crate::table::pairs;
+use crate::queue::{Queue, ReceiveRequest};
+use crate::report::pairs;
 
-/// A receive that waits asks all of SQS's servers, and one that does not only some.
-const LOOK: Ask = Ask {
-    max: MAX_ENTRIES,
+/// To find the oldest message.
+const SAMPLE: ReceiveRequest = ReceiveRequest {
+    max: MAX_BATCH,
+    // a receive that waits asks all servers of SQS, and one that does not wait asks only some
     wait: Duration::from_secs(1),
-    // given back by itself
+    // the messages stay visible
     visibility: Some(Duration::ZERO),
 };
 
@@ -37,7 +38,7 @@ struct Statistics {
     dead_letters: Option<DeadLetters>,
 }
 
-/// Approximate, as SQS names them.
+/// Numbers of messages, which are approximate.
 #[derive(Debug, Serialize)]
 struct Depth {
     visible: Option<u64>,
@@ -49,11 +50,12 @@ struct Depth {
 struct DeadLetters {
     queue: String,
     max_receive_count: u64,
-    /// `None`: the credentials do not allow to look.
+    /// `None` if the credentials do not allow to read its attributes.
     #[serde(flatten)]
     depth: Option<Depth>,
 }
 
+/// Prints the attributes of a queue and of its dead-letter queue.
 pub(crate) async fn stats(arguments: cli::Stats) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
     let mut queue = Queue::open(&arguments.name).await?;
@@ -81,23 +83,22 @@ pub(crate) async fn stats(arguments: cli::Stats) -> Result<(), Error> {
     output.result(|| statistics.text(arguments.age), &statistics)
 }
 
-async fn dead_letters(queue: &Queue, attributes: &Attributes) -> Option<DeadLetters> {
+async fn dead_letters(queue: &Queue, attributes: &QueueAttributes) -> Option<DeadLetters> {
     let policy = attributes.redrive_policy()?;
     let depth = async {
-        let mut dead_letters = queue.of_arn(&policy.dead_letters_arn).await.ok()?;
+        let mut dead_letters = queue.by_arn(&policy.dead_letters_arn).await.ok()?;
         Some(Depth::of(&dead_letters.attributes().await.ok()?))
     };
-    let name = policy.dead_letters_arn.rsplit(':').next();
     Some(DeadLetters {
-        queue: name.unwrap_or_default().to_owned(),
+        queue: policy.dead_letters_name().to_owned(),
         max_receive_count: policy.max_receive_count,
         depth: depth.await,
     })
 }
 
-/// The age of the oldest message of those that one receive brings.
+/// Returns the age of the oldest message that one receive returns.
 async fn oldest(queue: &mut Queue) -> Result<Option<Duration>, Error> {
-    let messages = queue.receive(LOOK).await?;
+    let messages = queue.receive(SAMPLE).await?;
     let sent = messages.iter().filter_map(|message| message.sent_at).min();
     Ok(sent.and_then(age))
 }
@@ -107,7 +108,7 @@ fn age(time: SystemTime) -> Option<Duration> {
 }
 
 impl Depth {
-    fn of(attributes: &Attributes) -> Self {
+    fn of(attributes: &QueueAttributes) -> Self {
         Self {
             visible: attributes.number(&QueueAttributeName::ApproximateNumberOfMessages),
             in_flight: attributes
@@ -118,21 +119,22 @@ impl Depth {
 }
 
 impl Statistics {
-    fn text(&self, looked: bool) -> String {
-        let number = |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |it| it.to_string());
-        let oldest = match (looked, self.oldest_seconds) {
+    fn text(&self, with_age: bool) -> String {
+        let number =
+            |value: Option<u64>| value.map_or_else(|| "?".to_owned(), |value| value.to_string());
+        let oldest = match (with_age, self.oldest_seconds) {
             (true, Some(seconds)) => {
                 format!(
-                    "sent {} ago, of those that one receive showed",
+                    "sent {} ago (the oldest of up to ten messages)",
                     time(Some(seconds))
                 )
             }
-            (true, None) => "no message to be seen".to_owned(),
-            (false, _) => "SQS does not say; --age looks, which counts as a receive".to_owned(),
+            (true, None) => "no message was received".to_owned(),
+            (false, _) => "not reported by SQS; --age receives messages to find it".to_owned(),
         };
         let dead_letters = self.dead_letters.as_ref().map_or_else(
             || {
-                "none: a message that nobody deletes comes again until its retention ends"
+                "none: a message is delivered again and again until it is deleted or its retention period ends"
                     .to_owned()
             },
             DeadLetters::text,

@@ -1,6 +1,6 @@
-//! Tables of text: the first column to the left, the others to the right.
+//! Tables as text.
 
-/// Columns as wide as their widest cell, two spaces between them. Lines end without spaces.
+/// Aligns the first column to the left and the others to the right. Columns are as wide as their widest cell.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {
@@ -23,7 +23,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Names and what they stand for, both to the left.
+/// Aligns names and values to the left.
 pub(crate) fn pairs(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let line = |(name, value): &(&str, String)| format!("{name:<width$}  {value}");
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn pairs_are_lined_up() {
+    fn names_and_values_are_aligned() {
         let rows = [("a", "1".to_owned()), ("long", "2".to_owned())];
         assert_eq!(pairs(&rows), "a     1\nlong  2");
     }

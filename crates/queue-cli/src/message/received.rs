@@ -5,33 +5,33 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_sqs::types::Message;
 
-use crate::outgoing::CLIENT_ATTRIBUTE;
+use super::outgoing::CLIENT_ATTRIBUTE;
 
-/// Who sent it, where the sender does not say.
+/// Shown in place of the publisher's name if a message does not contain one.
 const NO_CLIENT: &str = "(no client)";
 
-/// A message that was received, with what SQS says of it.
+/// A message that was received, with its attributes.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) id: String,
     pub(crate) receipt_handle: String,
     pub(crate) body: String,
     pub(crate) client: String,
-    pub(crate) at: SystemTime,
+    pub(crate) arrived_at: SystemTime,
     pub(crate) sent_at: Option<SystemTime>,
-    /// This receive included.
+    /// How often the message was received, including this time.
     pub(crate) receive_count: u32,
     pub(crate) group: Option<String>,
     pub(crate) dedup_id: Option<String>,
     pub(crate) sequence_number: Option<String>,
-    /// All that SQS says of it, by SQS's names.
+    /// The attributes that SQS sets, by their names in SQS.
     pub(crate) system_attributes: BTreeMap<String, String>,
-    /// What the sender says, those of text and number.
+    /// The attributes of type string and number that the publisher set.
     pub(crate) attributes: BTreeMap<String, String>,
 }
 
 impl Received {
-    pub(crate) fn new(message: Message, at: SystemTime) -> Self {
+    pub(crate) fn new(message: Message, arrived_at: SystemTime) -> Self {
         let system_attributes: BTreeMap<String, String> = message
             .attributes
             .unwrap_or_default()
@@ -52,7 +52,7 @@ impl Received {
             client: attributes
                 .get(CLIENT_ATTRIBUTE)
                 .map_or_else(|| NO_CLIENT.to_owned(), Clone::clone),
-            at,
+            arrived_at,
             sent_at: system("SentTimestamp").and_then(|text| time(&text)),
             receive_count: system("ApproximateReceiveCount")
                 .and_then(|count| count.parse().ok())
@@ -65,14 +65,14 @@ impl Received {
         }
     }
 
-    /// From the sender's SQS to here, by two clocks.
+    /// Returns the time from the arrival in SQS to the arrival here, measured by two clocks.
     pub(crate) fn latency(&self) -> Option<Duration> {
         let sent_at = self.sent_at?;
-        Some(self.at.duration_since(sent_at).unwrap_or_default())
+        Some(self.arrived_at.duration_since(sent_at).unwrap_or_default())
     }
 }
 
-/// As SQS counts: the body and each attribute's name, type and value.
+/// Returns the size that SQS counts: the body, and the name, type and value of each attribute.
 pub(crate) fn bytes(message: &Message) -> usize {
     let attributes = message.message_attributes.iter().flatten();
     let attributes = attributes.map(|(name, value)| {
@@ -86,8 +86,8 @@ pub(crate) fn bytes(message: &Message) -> usize {
     message.body.as_ref().map_or(0, String::len) + attributes.sum::<usize>()
 }
 
-/// SQS's times are milliseconds since 1970.
-pub(crate) fn time(milliseconds: &str) -> Option<SystemTime> {
+/// SQS writes times in milliseconds since 1970.
+fn time(milliseconds: &str) -> Option<SystemTime> {
     let since = Duration::from_millis(milliseconds.parse().ok()?);
     UNIX_EPOCH.checked_add(since)
 }

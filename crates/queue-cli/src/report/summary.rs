@@ -1,81 +1,77 @@
-//! What a subscriber saw: order, duplicates, gaps and times. Pure; it is told of each message as it comes.
+//! What a subscriber has seen so far: order, duplicates, gaps and latencies.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
-use crate::latency::Latencies;
-use crate::received::Received;
+use super::latency::Latencies;
+use super::sequence::{Run, run_without, split_number};
+use crate::message::Received;
 
-/// What one message was to those before it.
+/// How one message compares with those that arrived before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Judgement {
-    /// The number that its body ends with.
+pub(crate) struct Comparison {
+    /// The number at the end of its body.
     pub(crate) number: Option<u64>,
-    /// Whether this very message (its id) came before.
+    /// Whether a message with the same id arrived before.
     pub(crate) duplicate: bool,
-    /// By how many numbers it came too late.
+    /// How far its number is behind the highest number before it.
     pub(crate) behind: u64,
 }
 
-/// Of one client or of all.
+/// What was received from one publisher, or from all.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Tally {
-    /// Deliveries, duplicates included.
+    /// Deliveries, including duplicates.
     pub(crate) received: u64,
     pub(crate) out_of_order: u64,
-    /// The most numbers that a message came too late.
+    /// The maximum of [`Comparison::behind`].
     pub(crate) furthest: u64,
-    /// Deliveries of a message that had come before.
+    /// Deliveries of a message that had been delivered before.
     pub(crate) duplicates: u64,
-    /// Numbers between the lowest and the highest that did not come.
+    /// Numbers between the lowest and the highest that were not received.
     pub(crate) missing: u64,
     pub(crate) p50_ms: Option<u64>,
     pub(crate) p99_ms: Option<u64>,
     #[serde(skip)]
-    pub(crate) latencies: Latencies,
+    latencies: Latencies,
 }
 
-/// What was seen so far.
+/// What was received so far.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     ids: HashSet<String>,
     clients: BTreeMap<String, Tally>,
-    /// By client and by what stands before the number.
+    /// By publisher and by the text before the number.
     runs: HashMap<(String, String), Vec<Run>>,
     arrivals: Vec<Arrival>,
 }
 
-/// One publisher counting up once. A number that comes again under another message id is of the next run.
-#[derive(Debug, Default)]
-struct Run {
-    numbers: BTreeSet<u64>,
-    /// Within a message group; a FIFO queue promises no order between groups.
-    highest: HashMap<Option<String>, u64>,
-}
-
-/// A first delivery, for the plot. The fields' order is the order of sending.
+/// A first delivery, for the plot. The order of the fields is the order of sending.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Arrival {
-    sent_at: Option<std::time::SystemTime>,
+    sent_at: Option<SystemTime>,
     sequence_number: Option<String>,
     number: Option<u64>,
-    place: usize,
+    /// Its index in the order of arrival.
+    index: usize,
 }
 
 impl Summary {
-    pub(crate) fn record(&mut self, message: &Received) -> Judgement {
-        let (stem, number) = numbered(&message.body);
+    /// Records a message that has arrived.
+    pub(crate) fn record(&mut self, message: &Received) -> Comparison {
+        let (stem, number) = split_number(&message.body);
         let tally = self.clients.entry(message.client.clone()).or_default();
         tally.received += 1;
-        let mut judgement = Judgement {
+        let mut comparison = Comparison {
             number,
             duplicate: !self.ids.insert(message.id.clone()),
             behind: 0,
         };
-        if judgement.duplicate {
+        if comparison.duplicate {
             tally.duplicates += 1;
-            return judgement;
+            return comparison;
         }
         if let Some(latency) = message.latency() {
             tally.latencies.record(latency);
@@ -84,19 +80,19 @@ impl Summary {
             sent_at: message.sent_at,
             sequence_number: message.sequence_number.clone(),
             number,
-            place: self.arrivals.len(),
+            index: self.arrivals.len(),
         });
         if let Some(number) = number {
             let stream = (message.client.clone(), stem.to_owned());
             let runs = self.runs.entry(stream).or_default();
-            judgement.behind = run_without(runs, number).record(number, message.group.clone());
-            tally.out_of_order += u64::from(judgement.behind > 0);
-            tally.furthest = tally.furthest.max(judgement.behind);
+            comparison.behind = run_without(runs, number).record(number, message.group.clone());
+            tally.out_of_order += u64::from(comparison.behind > 0);
+            tally.furthest = tally.furthest.max(comparison.behind);
         }
-        judgement
+        comparison
     }
 
-    /// Of each client, by name.
+    /// Returns what was received from each publisher, by name.
     pub(crate) fn clients(&self) -> BTreeMap<String, Tally> {
         let mut clients = self.clients.clone();
         for ((client, _), runs) in &self.runs {
@@ -105,12 +101,12 @@ impl Summary {
             }
         }
         for tally in clients.values_mut() {
-            tally.measure();
+            tally.set_percentiles();
         }
         clients
     }
 
-    /// Of all clients together.
+    /// Returns what was received from all publishers together.
     pub(crate) fn all(&self) -> Tally {
         let mut all = Tally::default();
         for tally in self.clients().values() {
@@ -121,72 +117,32 @@ impl Summary {
             all.missing += tally.missing;
             all.latencies.extend(&tally.latencies);
         }
-        all.measure();
+        all.set_percentiles();
         all
     }
 
-    /// For each message in the order of arrival: its place in the order of sending.
-    pub(crate) fn places(&self) -> Vec<usize> {
+    /// Returns for each message, in the order of arrival, its rank in the order of sending.
+    pub(super) fn sending_ranks(&self) -> Vec<usize> {
         let mut sent: Vec<&Arrival> = self.arrivals.iter().collect();
         sent.sort_unstable();
-        let mut places = vec![0; sent.len()];
+        let mut ranks = vec![0; sent.len()];
         for (rank, arrival) in sent.into_iter().enumerate() {
-            if let Some(place) = places.get_mut(arrival.place) {
-                *place = rank;
+            if let Some(slot) = ranks.get_mut(arrival.index) {
+                *slot = rank;
             }
         }
-        places
+        ranks
     }
 }
 
 impl Tally {
-    fn measure(&mut self) {
+    fn set_percentiles(&mut self) {
         let percentile = |percent| {
             let latency = self.latencies.percentile(percent)?;
             u64::try_from(latency.as_millis()).ok()
         };
         (self.p50_ms, self.p99_ms) = (percentile(50), percentile(99));
     }
-}
-
-impl Run {
-    /// By how many numbers this one comes too late.
-    fn record(&mut self, number: u64, group: Option<String>) -> u64 {
-        self.numbers.insert(number);
-        let highest = self.highest.entry(group).or_insert(number);
-        let behind = highest.saturating_sub(number);
-        *highest = number.max(*highest);
-        behind
-    }
-
-    fn missing(&self) -> u64 {
-        match (self.numbers.first(), self.numbers.last()) {
-            (Some(first), Some(last)) => (last - first) - (self.numbers.len() as u64 - 1),
-            _ => 0,
-        }
-    }
-}
-
-/// The first run that the number is still missing in.
-fn run_without(runs: &mut Vec<Run>, number: u64) -> &mut Run {
-    let known = runs
-        .iter()
-        .position(|run| !run.numbers.contains(&number))
-        .unwrap_or(runs.len());
-    if known == runs.len() {
-        runs.push(Run::default());
-    }
-    #[expect(clippy::indexing_slicing, reason = "it was found or pushed just now")]
-    &mut runs[known]
-}
-
-/// Splits `Message 42` into what stands before the number, and the number.
-fn numbered(body: &str) -> (&str, Option<u64>) {
-    let stem = body.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    let number = body
-        .strip_prefix(stem)
-        .and_then(|digits| digits.parse().ok());
-    (stem, number)
 }
 
 #[cfg(test)]
@@ -201,7 +157,7 @@ mod tests {
             receipt_handle: String::new(),
             body: body.to_owned(),
             client: client.to_owned(),
-            at: UNIX_EPOCH + Duration::from_millis(30),
+            arrived_at: UNIX_EPOCH + Duration::from_millis(30),
             sent_at: Some(UNIX_EPOCH + Duration::from_millis(10)),
             receive_count: 1,
             group: group.map(str::to_owned),
@@ -222,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_in_order_are_nothing_to_speak_of() {
+    fn messages_in_order_are_counted_and_nothing_else_is_reported() {
         let all = receive(&[0, 1, 2, 3]).all();
         assert_eq!(all.received, 4);
         assert_eq!((all.out_of_order, all.furthest, all.missing), (0, 0, 0));
@@ -230,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_message_is_so_far_behind_the_highest_before_it() {
+    fn a_late_message_is_counted_with_its_distance_from_the_highest_number_before_it() {
         let all = receive(&[0, 5, 2, 3, 6]).all();
         assert_eq!((all.out_of_order, all.furthest), (2, 3));
         // 1 and 4
@@ -238,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_message_again_is_a_duplicate_and_no_disorder() {
+    fn a_message_delivered_again_is_a_duplicate_and_not_out_of_order() {
         let mut summary = receive(&[0, 1, 2]);
         let again = summary.record(&message("0", "Client 1", "Message 0", None));
         assert!(again.duplicate);
@@ -247,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn a_second_run_of_a_publisher_counts_from_the_start() {
+    fn a_second_run_of_a_publisher_starts_counting_anew() {
         let all = receive(&[0, 1, 2, 0, 1, 2]).all();
         assert_eq!((all.duplicates, all.out_of_order, all.missing), (0, 0, 0));
     }
 
     #[test]
-    fn clients_are_judged_apart() {
+    fn each_publisher_has_its_own_order() {
         let mut summary = Summary::default();
         for (id, client, body) in [
             ("a", "Client 1", "Message 7"),
@@ -267,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_promised_within_a_group_only() {
+    fn order_is_expected_only_within_a_message_group() {
         let mut summary = Summary::default();
         for (number, group) in [(0, "even"), (2, "even"), (1, "odd"), (3, "odd")] {
             let body = format!("Message {number}");
@@ -280,19 +236,13 @@ mod tests {
     #[test]
     fn a_body_without_a_number_is_only_counted() {
         let mut summary = Summary::default();
-        let judgement = summary.record(&message("a", "Client 1", "hello", None));
-        assert_eq!(judgement.number, None);
-        // 21 digits are no number either
-        let long = "Message 999999999999999999999";
-        assert_eq!(
-            summary.record(&message("b", "Client 1", long, None)).number,
-            None
-        );
-        assert_eq!(summary.all().received, 2);
+        let comparison = summary.record(&message("a", "Client 1", "hello", None));
+        assert_eq!(comparison.number, None);
+        assert_eq!(summary.all().received, 1);
     }
 
     #[test]
-    fn places_are_by_the_time_of_sending_and_then_by_number() {
-        assert_eq!(receive(&[1, 0, 2]).places(), [1, 0, 2]);
+    fn messages_are_ranked_by_the_time_of_sending_and_then_by_number() {
+        assert_eq!(receive(&[1, 0, 2]).sending_ranks(), [1, 0, 2]);
     }
 }

@@ -1,0 +1,7 @@
+//! Messages, before they are sent and as they were received.
+
+mod outgoing;
+mod received;
+
+pub(crate) use outgoing::{CLIENT_ATTRIBUTE, Outgoing, STRING};
+pub(crate) use received::{Received, bytes};
