@@ -14,7 +14,7 @@ const CONNECTION_PARAMETERS: [(&str, &str); 5] = [
     ("tcp_user_timeout", "20000"),
 ];
 
-/// The location of the database: one URL, or its parts, which is how the secret of a managed database gives it.
+/// The location of the database: one URL, or its parts. The secret of a managed database contains the parts.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseConfig {
