@@ -4,27 +4,20 @@
 //! page. A browser can therefore cache them forever and never mixes two versions. The service worker caches a complete
 //! version, which lets the page open offline.
 
+mod asset;
 mod files;
 mod minify;
 pub(crate) mod swagger_ui;
 mod version;
 
-use std::io::Write as _;
+pub(crate) use asset::Asset;
+
 use std::sync::LazyLock;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ContentEncoding, ETAG, EntityTag, HeaderValue,
-    REFERRER_POLICY, VARY,
-};
-use actix_web::web::{Bytes, Path};
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, ETAG, HeaderValue, REFERRER_POLICY};
+use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use sha2::{Digest, Sha256};
-
-use crate::response::download::{ClientCopies, Coding};
 use crate::response::problem::ApiError;
 use version::PageVersion;
 
@@ -38,87 +31,7 @@ pub(crate) const REVALIDATE: &str = "no-cache";
 /// For files with a version in their path: they never change.
 const FOREVER: &str = "max-age=31536000, immutable";
 
-/// The media type of a script. It needs no charset: modules are always UTF-8.
-const SCRIPT: &str = "text/javascript";
-/// The length of an `ETag` in hexadecimal digits: 64 bits.
-const ETAG_LENGTH: usize = 16;
-
 static PAGE: LazyLock<PageVersion> = LazyLock::new(PageVersion::prepare);
-
-/// A file that can be served with or without compression.
-#[derive(Debug)]
-pub(crate) struct Asset {
-    content_type: &'static str,
-    plain: Encoded,
-    gzip: Encoded,
-}
-
-/// The bytes of a file in one content coding.
-#[derive(Debug)]
-struct Encoded {
-    bytes: Bytes,
-    etag: String,
-}
-
-impl Encoded {
-    fn new(bytes: Bytes) -> Self {
-        let mut etag = sha256_hex(&bytes);
-        etag.truncate(ETAG_LENGTH);
-        Self { bytes, etag }
-    }
-}
-
-impl Asset {
-    /// Compresses `bytes`. The media type follows from the extension of `name`.
-    pub(crate) fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        let gzip = gzip(&bytes);
-        Self {
-            content_type: content_type(name),
-            plain: Encoded::new(bytes),
-            gzip: Encoded::new(gzip.into()),
-        }
-    }
-
-    /// Returns the response to `request`, in the content coding that the client prefers.
-    ///
-    /// # Errors
-    /// Returns an error if the client accepts neither gzip nor identity encoding.
-    pub(crate) fn respond(
-        &self,
-        request: &HttpRequest,
-        cache_control: &'static str,
-    ) -> Result<HttpResponse, ApiError> {
-        let coding = Coding::negotiate(request)?;
-        let encoded = match coding {
-            Coding::Gzip => &self.gzip,
-            Coding::Identity => &self.plain,
-        };
-        let etag = EntityTag::new_strong(encoded.etag.clone());
-        let is_cached = ClientCopies::of(request).include(&etag);
-        let mut response = HttpResponse::Ok();
-        response
-            .insert_header((ETAG, etag))
-            .insert_header((VARY, "Accept-Encoding"))
-            .insert_header((CACHE_CONTROL, cache_control));
-        if is_cached {
-            return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
-        }
-        if coding == Coding::Gzip {
-            response.insert_header(ContentEncoding::Gzip);
-        }
-        Ok(response
-            .content_type(self.content_type)
-            .body(encoded.bytes.clone()))
-    }
-}
-
-#[expect(clippy::expect_used, reason = "writing to memory does not fail")]
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).expect("writes to memory");
-    encoder.finish().expect("writes to memory")
-}
 
 /// Adds the policy headers to a response. Only documents and workers need them.
 pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
@@ -126,23 +39,6 @@ pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> H
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
-}
-
-fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => SCRIPT,
-        Some("json") => "application/json",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webmanifest") => "application/manifest+json",
-        _ => "application/octet-stream",
-    }
 }
 
 /// Returns the page.

@@ -37,8 +37,8 @@ fn push_without_types(minified: &mut String, mut line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::asset::{SCRIPT, content_type};
     use super::super::files::{FILES, SERVICE_WORKER};
-    use super::super::{SCRIPT, content_type};
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-use crate::page::Asset;
+use super::asset::Asset;
 
 /// Less strict than the policy of our own page: Swagger UI uses inline styles and `data:` images.
 pub(crate) const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; \

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use actix_web::web::Bytes;
 
+use super::asset::{Asset, SCRIPT, content_type, sha256_hex};
 use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
 use super::minify::minify;
-use super::{Asset, SCRIPT, content_type, sha256_hex};
 
 /// The placeholder for the version in the page and in the service worker.
 const VERSION_PLACEHOLDER: &str = "VERSION";

@@ -50,7 +50,7 @@ pub(super) fn description() -> String {
 static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
 
 pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    DESCRIPTION.respond(&request, page::REVALIDATE)
+    Ok(DESCRIPTION.respond(&request, page::REVALIDATE)?)
 }
 
 /// Responds with the page that contains Swagger UI.
