@@ -3,19 +3,19 @@
 //! # Layout, in the order a job travels
 //! - [`config`], [`public_url`], [`server`]: the process, from its settings to its end
 //! - [`observe`]: the middleware around every request: request id, log, metrics
-//! - [`routes`]: the calls of the API
-//! - [`request`]: what a client sends, checked
+//! - [`routes`]: the endpoints of the API
+//! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
 //! - [`store`]: todos and feeds; jobs are in [`shared_model::job_store`]
 //! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
-//!   sweeper that finds lost jobs
+//!   sweeper that handles lost messages, overdue jobs and expired rows
 //! - [`response`]: what a client receives, errors included
 //! - [`feed_token`]: the secret in the URL of a feed
 //! - [`page`]: the page in the browser, and Swagger UI
 //! - [`readiness`], [`telemetry`]: how operators see the process
 //!
 //! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
-//! error never leaves the process except in its log.
+//! error appears only in the log, never in a response.
 
 pub mod background;
 pub mod config;

@@ -5,8 +5,8 @@
 //! - [`client`], [`history`]: requests, and the record of their outcomes and of the injected faults
 //! - [`system`], [`process`]: the system under test; each process reaches the database and SQS through its own proxies
 //! - [`database`], [`cluster`], [`queue`]: direct access to the database and the queue, without a proxy
-//! - [`sqs_proxy`], [`tcp_proxy`], [`poison`]: the faults
-//! - [`supervisor`], [`soak`]: many jobs under a random mix of faults
+//! - [`sqs_proxy`], [`tcp_proxy`], [`poison`]: the sources of faults
+//! - [`supervisor`], [`soak`]: many jobs under a random mix of faults, with processes that are restarted when they end
 //! - [`check`]: the checks of the guarantees G1 to G8
 //!
 //! This crate is never part of the service, and a check is never relaxed to make a run pass.

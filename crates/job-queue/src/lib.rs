@@ -1,8 +1,8 @@
 //! The interface between the services and a queue. The API has a [`Publisher`], the worker a [`Subscription`]; neither
 //! knows the other half, or which kind of queue is behind it.
 //!
-//! The queue only wakes a worker; it stores nothing that is needed. Every job is a row in Postgres, so a message that is
-//! lost, late or delivered twice costs time and nothing else.
+//! The queue only wakes a worker. Every job is a row in Postgres, so a message that is lost, late or delivered twice
+//! costs time and nothing else.
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue
@@ -10,7 +10,7 @@
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
-//! - [`error`]: why a queue did not do what it was asked
+//! - [`error`]: why a call to a queue failed
 //!
 //! This crate never creates or purges a queue. That is the operator's task.
 

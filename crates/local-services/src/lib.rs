@@ -1,17 +1,17 @@
 //! A private PostgreSQL and a local SQS endpoint, for the launcher and for the tests of every crate.
 //!
-//! The functions block, except two in [`testing`]: call them before an async runtime has work to do, or from a blocking
-//! thread.
+//! The functions block the thread, except two in [`testing`]: call them before an async runtime has work to do, or from
+//! a blocking thread.
 //!
 //! # Layout
 //!
 //! - [`child_guard`]: a child process that ends when its parent does
 //! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
-//! - [`http`]: requests to the services that run
-//! - `environment`, `ports`, `waiting`: the environment variables that are read, free ports, and waiting for a service
+//! - [`http`]: HTTP requests to the services that were started
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test
-//! - `ports`, `environment`, `waiting`, `error`: free ports, environment variables, waiting for a condition, errors
+//! - `environment`, `ports`, `waiting`, `error`: the environment variables that this crate reads, free ports, waiting
+//!   for another process, errors
 //!
 //! A service started here never outlives the process that started it, not even after SIGKILL. It never listens on an
 //! address that other machines can reach. This crate never knows about todos, jobs or migrations: its callers pass in

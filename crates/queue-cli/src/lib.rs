@@ -8,7 +8,7 @@
 //! - `receive`: a subscriber, and the messages that are in flight because of it
 //! - `report`: order, duplicates, gaps and latencies of the messages that a subscriber received
 //! - `operate`: what operators do with a queue
-//! - `output`, `signals`: the terminal
+//! - `output`, `signals`, `error`: the terminal, and the exit codes
 //!
 //! Results go to stdout, everything else to stderr. The program never exits without a note about the messages that it
 //! left in flight.

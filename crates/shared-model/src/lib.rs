@@ -1,5 +1,5 @@
-//! What the API and the worker share: todos, jobs and messages, how they are stored, every step in the life of a job, and
-//! how a process starts and stops.
+//! What the API and the worker share: todos, jobs and messages, how they are stored, every step in the life of a job,
+//! and how a process starts and stops.
 //!
 //! # Layout, in the order a job travels
 //! - [`mod@todo`]: a todo, and how todos are selected
@@ -10,10 +10,10 @@
 //! - [`database`], [`listener`], [`migrations`], [`schema`]: the connection to PostgreSQL
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
 //! - [`mod@backoff`]: how long to wait before another attempt
-//! - [`healthcheck`]: the command that asks a running process for its health
+//! - [`healthcheck`]: the command that asks a running process whether it is alive and ready
 //!
-//! An item belongs here only if both processes use it. Nothing here serves HTTP, and nothing knows the queue or the format
-//! of calendars.
+//! An item belongs here only if both processes use it. Nothing here serves HTTP, and nothing knows the queue or the
+//! format of calendars.
 
 pub mod backoff;
 pub mod calendar_options;

@@ -1,4 +1,4 @@
-//! What the services and the `queue` program both know about AWS SQS, over the AWS SDK.
+//! What the services and the `queue` program both need to use AWS SQS through the AWS SDK.
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`credentials`]: region, endpoint and credentials, and the client with its timeouts
@@ -8,7 +8,7 @@
 //! - [`batch`]: sending, deleting and hiding up to ten messages per call; [`poll`]: receiving up to ten
 //! - [`failure`]: why a call failed, in words
 //!
-//! It never decides what to do about a failure, and it knows nothing about jobs.
+//! This crate never decides what to do about a failure, and it knows nothing about jobs.
 
 pub mod address;
 pub mod arn;

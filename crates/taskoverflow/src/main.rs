@@ -1,5 +1,5 @@
-//! The launcher: one command that runs TaskOverflow on one machine. It starts a private PostgreSQL, the API and workers,
-//! each as a process of its own.
+//! The launcher: one command that runs TaskOverflow on one machine. It starts a private PostgreSQL, the API and
+//! workers, each as a process of its own.
 //!
 //! # Layout
 //! - [`cli`]: the flags and the subcommands
@@ -10,8 +10,8 @@
 //!
 //! `taskoverflow lint FILE.ics` checks any calendar file with the lint of the crate [`calendar`].
 //!
-//! The launcher uses of the API and the workers only what an operator can use too: settings, `/readyz`, signals and exit
-//! codes.
+//! The launcher controls the API and the workers only through what an operator can use, too: settings, `/readyz`,
+//! signals and exit codes.
 
 mod cli;
 mod demo;

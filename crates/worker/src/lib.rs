@@ -4,15 +4,15 @@
 //! - [`config`]: the settings of the process
 //! - [`process`]: startup, signals and shutdown
 //! - [`consumer`]: polls the queue for as many deliveries as there are free slots
-//! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and what keeps them from other workers
+//! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and the task that keeps them hidden from other workers
 //! - [`handler`]: one delivery, from the claim on its job to its outcome
 //! - [`isolation`]: which attempts may run at the same time
 //! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
 //! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
-//! - [`dead_letters`]: ends the jobs whose messages landed in the dead-letter queue
+//! - [`dead_letters`]: ends the jobs whose messages SQS moved to the dead-letter queue
 //! - [`operations`]: what an operator can do about failed jobs
 //! - [`health`], [`telemetry`]: the state of the worker, and its metrics
-//! - [`admin`]: serves both at `/livez`, `/readyz` and `/metrics`
+//! - [`admin`]: serves the health and the metrics at `/livez`, `/readyz` and `/metrics`
 //!
 //! The worker never settles a delivery before the database has stored the job's new state, and never writes to a job
 //! that it has not claimed.
