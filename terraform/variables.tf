@@ -30,7 +30,7 @@ variable "credentials_file" {
 }
 
 variable "image_tag" {
-  description = "The tag of the images to run, as set by docker/push: the first 12 digits of a git commit. If null, only the queues and registries are created. Setting it back to null removes the service, which requires that protect_database = false was applied before."
+  description = "The tag of the images to run, as set by docker/push: the first 12 digits of a git commit. If null, only the queues and registries are created. Setting it back to null removes the service; apply protect_database = false before you do so."
   type        = string
   default     = null
 
@@ -217,14 +217,14 @@ variable "database_backup_days" {
 }
 
 variable "protect_database" {
-  description = "Whether the database is protected from deletion and leaves a final snapshot. Apply false before `terraform destroy`."
+  description = "Whether the database is protected from deletion and leaves a final snapshot when it is removed. Before `terraform destroy`, apply the value false."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "password_rotation_days" {
-  description = "After how many days RDS changes the password. Tasks that can't log in with the old password are replaced within minutes. With 0 from the first apply on, the RDS default of seven days applies; changing another value to 0 stops the rotation."
+  description = "After how many days RDS changes the password. Tasks that can't log in with the old password are replaced within minutes. If it is 0 from the first apply on, RDS uses its default of seven days; changing it from another value to 0 stops the rotation."
   type        = number
   default     = 90
 
@@ -270,7 +270,7 @@ variable "backlog_per_worker" {
 }
 
 variable "autoscaling" {
-  description = "Whether the number of tasks follows the load. If null, it does unless lab_role_name is set."
+  description = "Whether the number of tasks follows the load. If null, it does so unless lab_role_name is set."
   type        = bool
   default     = null
 }
@@ -305,7 +305,7 @@ variable "log_days" {
 # --- alarms
 
 variable "alarm_email" {
-  description = "The e-mail address that receives alarms, after it was confirmed by a link that AWS sends. If null, alarms are only shown in CloudWatch."
+  description = "The e-mail address that receives alarms. AWS first sends a link to it, with which the recipient must confirm the address. If null, alarms are only shown in CloudWatch."
   type        = string
   default     = null
 
