@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_of_a_queue_url_is_recognised() {
+    fn each_form_of_a_queue_url_is_recognized() {
         assert_eq!("postgres:".parse::<QueueUrl>().unwrap(), QueueUrl::Postgres);
         for text in [
             "sqs://ical",

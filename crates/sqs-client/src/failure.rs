@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_region_is_recognised() {
+    async fn a_missing_region_is_recognized() {
         assert_eq!(failure(config()).await, Failure::RegionMissing);
     }
 
