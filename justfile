@@ -18,7 +18,7 @@ format:
 checks *PARTS:
     .ci/checks "$@"
 
-# Run tests, all or by name or package: `just test redelivered`, `just test -p taskoverflow-worker`
+# Run tests, all or by name or package: `just test drain`, `just test -p taskoverflow-worker`
 test *ARGS:
     cargo test {{ if ARGS =~ '(^| )(-p|--package)' { "" } else { "--workspace" } }} --locked "$@"
 

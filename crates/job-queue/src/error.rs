@@ -1,4 +1,4 @@
-//! Why a queue did not do what it was asked.
+//! Why a call to a queue failed.
 
 use shared_model::database::DatabaseError;
 

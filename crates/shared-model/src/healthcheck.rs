@@ -1,5 +1,5 @@
-//! The `healthcheck` command: it asks the running process how it is. An image needs it because it has neither a shell
-//! nor another HTTP client.
+//! The `healthcheck` command: it asks a running process for its health. An image needs it because it has neither a
+//! shell nor another HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;

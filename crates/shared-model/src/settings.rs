@@ -39,7 +39,7 @@ pub fn read<T: Parser>() -> T {
 
 /// Reports settings that parse but can't be used, and returns [`EXIT_INVALID`].
 pub fn refuse(problems: &[String]) -> ExitCode {
-    // if stderr is closed, the exit code still tells
+    // if stderr is closed, the exit code still reports the problem
     let _ = invalid(problems).print();
     ExitCode::from(EXIT_INVALID)
 }

@@ -15,16 +15,16 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use crate::credentials::FileFollowingCredentials;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Of one attempt. By default the SDK waits forever, and a worker whose poll never ends does nothing.
+/// The time limit of one attempt. By default the SDK waits forever, and a worker whose poll never ends does nothing.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Of one call, including its retries.
+/// The time limit of one call, including its retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Loads region, endpoint and credentials from where every AWS tool looks for them: the environment, the configuration
 /// files and the machine's role. The credentials are read again when their file changes.
 ///
-/// If there is a `default_region`, it is used if neither the environment nor a profile names a region. Then the machine's
-/// metadata service is not asked for the region, because a laptop waits seconds for its answer.
+/// `default_region` is used if neither the environment nor a profile names a region. If it is set, the machine's
+/// metadata service is not asked for the region: on a laptop, which has no such service, that would take seconds.
 pub async fn load(default_region: Option<&'static str>) -> SdkConfig {
     let http = https();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())

@@ -1,4 +1,4 @@
-//! What the services and the `queue` program both need to use AWS SQS through the AWS SDK.
+//! The facts about AWS SQS that both the services and the `queue` program need. Built on the AWS SDK.
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`credentials`]: region, endpoint and credentials, and the client with its timeouts
@@ -6,7 +6,7 @@
 //! - [`attributes`]: a queue's settings and counts, such as its redrive policy
 //! - [`limits`]: what SQS allows
 //! - [`batch`]: sending, deleting and hiding up to ten messages per call; [`poll`]: receiving up to ten
-//! - [`failure`]: why a call failed, in words
+//! - [`failure`]: why a call failed, and what to do about it
 //!
 //! This crate never decides what to do about a failure, and it knows nothing about jobs.
 

@@ -84,7 +84,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns what is wrong with settings that are valid one by one. Empty if nothing is.
+    /// Returns the problems of settings that parse but can't be used, alone or together. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.queue.problems();
         let mut require = |holds: bool, problem: String| {

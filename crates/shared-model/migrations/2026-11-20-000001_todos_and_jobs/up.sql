@@ -83,10 +83,10 @@ CREATE TABLE calendar_results (
     job_id        uuid    PRIMARY KEY REFERENCES calendar_jobs ON DELETE CASCADE,
     -- the gzipped calendar
     content       bytea   NOT NULL,
-    -- of the calendar and of `content`: the ETags of both encodings
+    -- the hashes of the calendar and of `content`: the ETags of both encodings
     sha256        bytea   NOT NULL CHECK (length(sha256) = 32),
     gzip_sha256   bytea   NOT NULL CHECK (length(gzip_sha256) = 32),
-    -- of the calendar, uncompressed
+    -- the length of the uncompressed calendar
     byte_length   bigint  NOT NULL,
     event_count   integer NOT NULL,
     skipped_count integer NOT NULL,
@@ -104,7 +104,7 @@ ALTER TABLE calendar_results ALTER COLUMN content SET STORAGE EXTERNAL;
 -- calendars that calendar programs subscribe to
 CREATE TABLE calendar_feeds (
     id             uuid        PRIMARY KEY,
-    -- of the secret in the feed's URL, which is shown once and not stored
+    -- the hash of the secret in the feed's URL, which is shown once and not stored
     secret_sha256  bytea       NOT NULL CHECK (length(secret_sha256) = 32),
     request        jsonb       NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now(),

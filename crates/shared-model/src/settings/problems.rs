@@ -11,7 +11,7 @@ use super::value_in_environment;
 /// Parses `arguments` repeatedly. Each invalid value that clap finds is noted, and its setting accepts any value from
 /// then on. Returns nothing if clap's own error is not about the values of settings.
 pub(super) fn find(mut command: Command, arguments: &[OsString]) -> Vec<String> {
-    // clap gives arguments the names that its errors use only now
+    // only this gives the arguments the names that clap's errors use
     command.build();
     let mut problems = Vec::new();
     let mut accepted = HashSet::new();
