@@ -46,7 +46,8 @@ pub struct Config {
     /// that each request used]
     #[arg(long, env, value_name = "URL")]
     pub public_url: Option<PublicUrl>,
-    /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host, because a proxy sets them
+    /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host. Enable it only behind a proxy that sets
+    /// them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub trust_proxy: bool,
     /// How long a job may wait, and how long it is kept after its end. Rounded up to whole seconds
@@ -58,7 +59,8 @@ pub struct Config {
     /// How often to look for lost messages, overdue jobs and expired rows
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub sweep_interval: Duration,
-    /// Whether to run the database migrations at startup. Without, the process waits until another one has run them
+    /// Whether to run the database migrations at startup. If false, the process waits until another process has run
+    /// them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub migrate: bool,
     /// Where the database is.
@@ -73,7 +75,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns the problems of settings that parse but can't be used, alone or together. Empty if there are none.
+    /// Returns the problems of settings that were parsed without an error. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
         self.queue.problems()
     }

@@ -7,12 +7,12 @@ use api::config::{Cli, Command};
 use shared_model::{healthcheck, settings};
 
 fn main() -> ExitCode {
-    // before the settings are parsed, because it needs none of them
+    // before the settings are parsed, because this command needs none of them
     if std::env::args_os()
         .nth(1)
         .is_some_and(|word| word == "openapi")
     {
-        // a reader that closes the pipe has read enough
+        // it is not an error if the reader closes the pipe early
         let _ = writeln!(std::io::stdout(), "{}", api::openapi_document());
         return ExitCode::SUCCESS;
     }

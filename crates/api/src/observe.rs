@@ -13,7 +13,7 @@ use crate::response::links::FEED_PREFIX;
 use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The maximum length of a client's id.
+/// The maximum length of a request id that a client chooses.
 const REQUEST_ID_MAX_LENGTH: usize = 128;
 
 /// Handles a request with `next`, then records it and adds headers to the response.
@@ -39,7 +39,7 @@ pub async fn observe(
     Ok(response)
 }
 
-/// Returns the client's own id if it is safe in a log, otherwise a new one.
+/// Returns the client's request id if it is safe to log, otherwise a new one.
 fn request_id(request: &ServiceRequest) -> HeaderValue {
     let is_safe = |id: &&HeaderValue| {
         (1..=REQUEST_ID_MAX_LENGTH).contains(&id.len())
@@ -68,7 +68,7 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route.clone())
         .record(seconds);
 
-    // probes ask for /readyz continually while the process starts: a 503 is no failure there
+    // probes request /readyz repeatedly while the process starts, so a 503 from it is not a failure
     let is_failure = status.is_server_error() && route != "/readyz";
     let level = if is_failure {
         log::Level::Warn

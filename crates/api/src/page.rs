@@ -50,8 +50,8 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
-/// Returns the script that makes the page open without a network. Its path must be next to the page's, because a
-/// service worker controls only what is at or below its own path.
+/// Returns the script that lets the page open offline. Its path must be next to the page's, because a service worker
+/// controls only what is at or below its own path.
 ///
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
@@ -73,7 +73,7 @@ pub(crate) async fn asset(
     let file = file.filter(|_| version == PAGE.version);
     let file = file.ok_or(ApiError::NoSuchRoute)?;
     let mut response = file.respond(&request, FOREVER)?;
-    // the path already contains the version, and a first visit loads about thirty files
+    // not needed, because the path contains the version; about thirty responses get shorter
     response.headers_mut().remove(ETAG);
     Ok(response)
 }

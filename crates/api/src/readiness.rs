@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-/// Whether the process can serve requests, part by part. The state of the queue does not count: jobs are accepted even
-/// while the queue is down.
+/// Whether the process can serve requests, with the state of each dependency. The state of the queue does not count:
+/// jobs are accepted even while the queue is down.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Readiness {
     /// Whether the database responds.

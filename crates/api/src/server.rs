@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Serves requests until `shutdown`, then finishes the open ones within a time limit. Jobs are accepted even before
-    /// `publisher` is there, and while the queue is down.
+    /// `publisher` is ready, and while the queue is down.
     ///
     /// # Errors
     /// Returns an error, and stops, if the database can't be prepared: see

@@ -27,7 +27,7 @@ pub struct Api {
     started: OnceLock<()>,
     /// Determines the base URL of links in responses.
     pub origin: Origin,
-    /// The time that a new job has to finish, in seconds. Once it has ended, it is kept for as long.
+    /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
     pub job_expiry_seconds: u32,
     /// Wakes the relay when a job is accepted.
     pub job_accepted: Arc<Notify>,

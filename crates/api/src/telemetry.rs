@@ -15,12 +15,13 @@ pub const OUTBOX_JOBS: &str = "outbox_jobs";
 pub const OUTBOX_OLDEST_AGE: &str = "outbox_oldest_age_seconds";
 /// Jobs that were published.
 pub const OUTBOX_PUBLISHED: &str = "outbox_published_total";
-/// Failed attempts to publish a job. Each is repeated.
+/// Failed attempts to publish a job. Each is followed by another attempt.
 pub const OUTBOX_FAILURES: &str = "outbox_publish_failures_total";
 /// Rows that the sweeper changed or deleted, by `kind`.
 pub const SWEPT: &str = "sweeper_rows_total";
 
-/// Upper bounds in seconds. A query takes milliseconds; a request fails after three seconds without a connection.
+/// The upper bounds of the histogram's buckets, in seconds. A query takes milliseconds; a request fails after three
+/// seconds without a connection.
 const DURATION_BUCKETS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 15.0,
 ];

@@ -72,7 +72,7 @@ impl Watching {
 }
 
 impl JobWatch {
-    /// Watches a job, for its current and later states of version `from` or higher.
+    /// Watches a job for states of version `from` or higher, including its current state.
     pub fn watch(&self, id: JobId, from: i64) -> Watching {
         let states = lock(&self.watched)
             .entry(id)

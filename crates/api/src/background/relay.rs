@@ -60,7 +60,7 @@ pub enum Step {
     },
 }
 
-/// A step failed. Leased jobs that are not marked are sent again.
+/// A step failed. Jobs that it leased and did not mark as published are sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The outbox could not be read or updated.

@@ -2,7 +2,7 @@
 
 /// The page itself. Its placeholders are filled in by [`PageVersion`](super::version::PageVersion).
 pub(super) const INDEX: &str = include_str!("../../assets/index.html");
-/// The script that makes the page open without a network.
+/// The script that lets the page open offline.
 pub(super) const SERVICE_WORKER: &str = include_str!("../../assets/service-worker.js");
 
 macro_rules! embedded {

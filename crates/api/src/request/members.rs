@@ -23,7 +23,7 @@ impl Members {
     /// Checks that all members are among `known`.
     ///
     /// # Errors
-    /// Returns an error with the first other name.
+    /// Returns an error that names the first unknown member.
     pub fn allow_only(&self, known: &[&str]) -> Result<(), InputError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
             Some(member) => Err(InputError::UnknownMember {

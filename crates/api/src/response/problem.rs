@@ -104,7 +104,7 @@ impl From<QueryError> for ApiError {
     }
 }
 
-/// The text for the log, which has the cause of an internal error.
+/// The text for the log, which includes the cause of an internal error.
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -14,8 +14,8 @@ use crate::state::{Api, QueryError};
 
 /// The length of a part, gzipped. It has room for several thousand todos, so most calendars need one query.
 const PART_BYTES: i32 = 256 * 1024;
-/// How many gzipped bytes are decompressed at a time. They become about ten times as many, which takes well under a
-/// millisecond of a thread that serves other requests too.
+/// How many gzipped bytes are decompressed at a time. They grow about tenfold. That takes well under a millisecond, on
+/// a thread that also serves other requests.
 const STEP_BYTES: usize = 8 * 1024;
 
 /// A stored calendar could not be read to its end.

@@ -76,8 +76,8 @@ async fn respond(
     api: Data<Api>,
     shown: Shown,
 ) -> Result<HttpResponse, ApiError> {
-    // HTTP dates have whole seconds. Another calendar may follow within the same second, so a calendar has a date only
-    // once its second is over
+    // HTTP dates have whole seconds. Another calendar may finish within the same second, so `Last-Modified` is sent
+    // only once that second is over
     let finished_at = u64::try_from(shown.finished_at.timestamp()).unwrap_or_default();
     let finished_at = SystemTime::UNIX_EPOCH + Duration::from_secs(finished_at);
     let is_over = finished_at + Duration::from_secs(1) <= SystemTime::now();

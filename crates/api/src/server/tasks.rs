@@ -78,7 +78,7 @@ impl Tasks {
     }
 }
 
-/// Keeps the gauges of the outbox up to date and the memory of the metrics small, forever.
+/// Updates the gauges of the outbox and limits the memory of the metrics, forever.
 async fn measure(api: &Api) {
     loop {
         api.metrics.run_upkeep();

@@ -98,9 +98,9 @@ struct Row {
     pending_job_id: Option<Uuid>,
 }
 
-/// Returns the calendars of a feed, and creates a job if the todos have changed since its newest calendar. Returns `None`
-/// if there is no such feed or the token is wrong. The job has `expiry_seconds` to finish, and its calendar is kept for as
-/// long.
+/// Returns the calendars of a feed, and creates a job if the todos have changed since its newest calendar. Returns
+/// `None` if there is no such feed or the token is wrong. The job has `expiry_seconds` to finish, and its calendar is
+/// kept for the same time.
 ///
 /// # Errors
 /// Returns an error if a statement fails.
@@ -146,7 +146,7 @@ pub fn refresh(
             state.pending = Some(job.id);
             state.is_new = true;
         }
-        // while a failed job delays the next one, the feed keeps its id
+        // while a failed job delays the next one, the feed keeps the id of the failed job
         let pending_job_id = if failed_recently {
             row.pending_job_id
         } else {

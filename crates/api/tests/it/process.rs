@@ -103,7 +103,7 @@ async fn a_signal_stops_the_process_with_exit_code_0() {
             .await
             .unwrap();
         assert_eq!(response.text().await.unwrap(), "[]");
-        // the client keeps its connection, which must not hold the process up
+        // the client keeps its connection open, which must not delay the end of the process
         let signalled = Instant::now();
         process.signal(signal);
         let status = process.wait();

@@ -63,7 +63,7 @@ impl Database {
 fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // not the name of the certificate that it signs, which would then count as self-signed
+    // must differ from the name of the certificate that it signs, which would otherwise count as self-signed
     params.distinguished_name.push(DnType::CommonName, name);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();

@@ -75,7 +75,7 @@ pub(crate) struct JobFailure {
     cause: Option<String>,
 }
 
-/// Whether the process can serve requests, part by part.
+/// Whether the process can serve requests, with the state of each dependency.
 #[derive(Debug, ToSchema)]
 pub(crate) struct Readiness {
     #[schema(example = "ready")]

@@ -1,4 +1,4 @@
-//! The part of the worker, played by the test.
+//! Lets a test do what a worker does.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
