@@ -10,7 +10,7 @@ use shared_model::database::Pool;
 
 use crate::health::{Health, QueueState};
 
-/// What the endpoint's answers are made of.
+/// What the endpoint reads to answer a request.
 #[derive(Debug, Clone)]
 pub struct AdminData {
     /// The state of the worker.

@@ -9,7 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::{duration, positive_duration};
 
-/// Leaves time for several heartbeats. SQS counts in whole seconds.
+/// The minimum visibility timeout. It leaves time for several heartbeats; SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
 /// Connections for claims and heartbeats, in addition to one for each running job.
 const SPARE_CONNECTIONS: usize = 2;
@@ -36,8 +36,8 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub admin_addr: SocketAddr,
-    /// How many jobs run at the same time. Jobs mostly wait for the database. The default is the maximum that one
-    /// receive call can return
+    /// How many jobs run at the same time. Jobs mostly wait for the database. The default is the maximum number of
+    /// messages that one receive call can return
     #[arg(
         long,
         env,
@@ -84,7 +84,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Returns the problems of settings that parse but can't be used, alone or together. Empty if there are none.
+    /// Returns the problems of settings that were parsed without an error. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.queue.problems();
         let mut require = |holds: bool, problem: String| {
@@ -123,7 +123,7 @@ impl Config {
         problems
     }
 
-    /// Returns how many connections are left if every slot uses one. This is how many renders may hang before the
+    /// Returns how many connections are left when every slot uses one. When this many abandoned renders do not end, the
     /// worker is stuck.
     pub fn spare_connections(&self) -> usize {
         let used = self.worker_concurrency.get() + SPARE_CONNECTIONS;

@@ -33,7 +33,7 @@ pub use drain::STOP_GRACE;
 /// Why a consumer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// It was asked to.
+    /// It was asked to stop.
     Drained,
     /// Too many abandoned renders do not end. Only a new process frees their threads and connections.
     Stuck,
@@ -78,7 +78,7 @@ pub struct ConsumerOptions {
     pub drain_timeout: Duration,
     /// How long a stopped handler has to record the end of its attempt.
     pub stop_grace: Duration,
-    /// How many abandoned renders that do not end make the consumer stop.
+    /// The consumer stops when this many abandoned renders do not end.
     pub max_abandoned: usize,
 }
 
@@ -175,8 +175,9 @@ impl Consumer {
         metrics::counter!(telemetry::POLLS, "result" => result).increment(1);
 
         let count = deliveries.len();
-        // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assuming
-        // that a third has passed is safe; the first extension sets the exact time, and one extension may fail.
+        // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume that
+        // a third of it has passed. The first extension sets the exact time, and if it fails, enough time is left for
+        // another.
         let hidden_until = Instant::now() + self.options.visibility * 2 / 3;
         let taken = deliveries
             .into_iter()

@@ -20,7 +20,7 @@ pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: Cancellati
         match source.dead_letters().await {
             Ok(Some(dead_letters)) => break dead_letters,
             Ok(None) => return,
-            // The polls of the source fail too, and log the reason.
+            // Polling the source queue fails too, and that logs the reason.
             Err(_) => failures += 1,
         }
         if !pause(failures, &stop).await {

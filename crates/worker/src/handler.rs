@@ -27,7 +27,7 @@ mod record;
 
 pub use abandoned::AbandonedRenders;
 
-/// Handles deliveries. Each clone handles one after the other.
+/// Handles deliveries. Each clone handles one delivery at a time.
 #[derive(Debug, Clone)]
 pub struct Handler {
     /// The connections to the database.

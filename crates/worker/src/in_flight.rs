@@ -1,8 +1,8 @@
 //! The deliveries in flight: received by this worker and not yet settled.
 //!
 //! For each delivery, this module knows until when the queue hides its message and until when the claim on its job is
-//! valid. The [heartbeat](crate::heartbeat) renews both. An attempt for which it can't is stopped before another worker
-//! can claim the job.
+//! valid. The [heartbeat](crate::heartbeat) renews both. If it can't, the attempt is stopped before another worker can
+//! claim the job.
 //!
 //! # Layout
 //! - `guard`: what a handler and its render hold while a delivery is in flight

@@ -19,7 +19,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A command that does one thing and exits.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Operation {
-    /// Set failed jobs back to PENDING, with all their attempts
+    /// Set failed jobs back to PENDING, with the full number of attempts again
     Redrive {
         /// Ids of the jobs
         #[arg(value_name = "JOB", required_unless_present = "all")]
@@ -32,8 +32,8 @@ pub enum Operation {
     DeadLetters,
 }
 
-/// Runs an operation as a process. Returns its exit code, which is 1 also if not every named job could be redriven:
-/// see [`shared_model::process`].
+/// Runs an operation as a process. Returns its exit code, which is also 1 if a named job could not be redriven: see
+/// [`shared_model::process`].
 pub fn run_process(operation: Operation, config: &Config) -> ExitCode {
     process::run(&config.problems(), &config.log, || {
         let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);

@@ -33,8 +33,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Settles the delivery. Returns `None` if the queue should not be asked for anything; the message then becomes
-    /// visible again after its visibility timeout.
+    /// Settles the delivery. Returns `None` if the queue should not be called; the message then becomes visible again
+    /// after its visibility timeout.
     pub fn settlement(self, delivery: Delivery) -> Option<Settlement> {
         let release = |delivery: Delivery, delay| Settlement::Release(delivery.release(delay));
         match self {

@@ -84,7 +84,7 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     })
 }
 
-/// Takes jobs and dead letters from the queue until the shutdown.
+/// Receives jobs and dead letters until the shutdown.
 async fn work(
     config: &Config,
     render: Render,
@@ -146,7 +146,7 @@ fn consumer(
     Consumer::new(subscription, pool, handler, options, shutdown, health)
 }
 
-/// Logs what in the queue's attributes will not work with this worker.
+/// Logs the attributes of the queue that do not suit this worker.
 async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_attempts: u32) {
     for failures in 1.. {
         match subscription.warnings(max_attempts).await {
@@ -156,7 +156,7 @@ async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_atte
                 }
                 return;
             }
-            // The polls fail too, and log the reason.
+            // Polling fails too, and that logs the reason.
             Err(_) => tokio::time::sleep(Backoff::CALL.after(failures)).await,
         }
     }

@@ -29,7 +29,7 @@ pub enum RenderError {
     /// The todos could not be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// It would be larger than [`MAX_CALENDAR_BYTES`].
+    /// The calendar would be larger than [`MAX_CALENDAR_BYTES`].
     #[error("the calendar would be larger than {} MiB", MAX_CALENDAR_BYTES / 1024 / 1024)]
     TooLarge,
     /// The attempt was stopped.

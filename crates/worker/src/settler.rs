@@ -13,8 +13,8 @@ use crate::telemetry;
 
 /// How long a settlement waits for others to share its batch: a batch costs as much as a single call.
 const LINGER: Duration = Duration::from_millis(20);
-/// How often a settlement is sent. If the last call fails too, the queue delivers the message again, and a worker finds
-/// that its job has ended.
+/// The maximum number of times that a settlement is sent. If the last call fails too, the queue delivers the message
+/// again, and a worker finds that its job has ended.
 const MAX_CALLS: u32 = 4;
 
 /// Accepts settlements and sends them in the background. Clones share one background task.

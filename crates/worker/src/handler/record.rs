@@ -16,8 +16,8 @@ use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::telemetry;
 
-/// How often the worker tries to store a finished calendar. The other writes are tried once, because no calendar is
-/// lost if they fail.
+/// How many times the worker tries to store a finished calendar. The other writes are tried once, because no calendar
+/// is lost if they fail.
 const MAX_COMPLETE_CALLS: u32 = 3;
 
 impl Handler {
@@ -110,7 +110,7 @@ fn lost(key: ClaimKey) -> Outcome {
     Outcome::Lost
 }
 
-/// The lease of the claim expires if the write failed, and the job is claimed again.
+/// If the write failed, the lease of the claim expires and the job is claimed again.
 fn unknown(key: ClaimKey, error: &DatabaseError) -> Outcome {
     log::warn!("job.id":% = key.id, "job.attempt" = key.attempt, error:%; "could not record how the attempt ended");
     Outcome::Unknown

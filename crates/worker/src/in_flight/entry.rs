@@ -67,7 +67,7 @@ impl InFlightEntry {
         *lock(&self.claimed_until) = Some(until);
     }
 
-    /// Returns when the first of delivery and claim ends.
+    /// Returns when the delivery or the claim ends, whichever is earlier.
     pub(super) fn ours_until(&self) -> Instant {
         let hidden_until = *lock(&self.hidden_until);
         lock(&self.claimed_until).map_or(hidden_until, |claimed_until| {

@@ -54,7 +54,7 @@ impl InFlightGuard {
     }
 }
 
-/// Tells a render when to stop, and takes its progress.
+/// Tells a render when to stop, and receives its progress.
 #[derive(Debug, Clone)]
 pub struct RenderControl(Arc<InFlightEntry>);
 

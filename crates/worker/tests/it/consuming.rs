@@ -39,7 +39,7 @@ async fn a_message_that_is_delivered_many_times_has_one_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_message_ends_in_the_dead_letter_queue_and_harms_no_job() {
     let database = Database::new();
-    // enough receives for a job whose delivery is lost once
+    // a job whose delivery is lost once needs several receives
     let sqs = Sqs::new("", 4);
     for body in ["hello", "{\"v\":99}", "{}"] {
         sqs.send(body);

@@ -1,7 +1,7 @@
 //! How long the consumer takes to stop and to cancel, on tokio's paused clock.
 //!
-//! That clock stands still while a query runs and jumps ahead while the worker only waits. So these tests measure the
-//! time that the worker itself spends waiting, and a slow machine changes nothing about it.
+//! That clock stands still while a query runs and jumps ahead while the worker only waits. So these tests measure only
+//! the time that the worker itself spends waiting, which does not depend on the speed of the machine.
 
 use std::sync::Arc;
 use std::time::Duration;

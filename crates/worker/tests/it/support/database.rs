@@ -109,7 +109,7 @@ impl Database {
         self.wait_for(id, |job| job.status.is_terminal()).await
     }
 
-    /// Returns a finished job's calendar, which the lint must find no fault with.
+    /// Returns a finished job's calendar, and asserts that the lint finds nothing in it.
     pub(crate) async fn calendar(&self, id: JobId) -> Option<String> {
         let content = self
             .pool

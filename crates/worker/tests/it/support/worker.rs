@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use super::Database;
 
-/// For a worker that another one replaces, or whose message is delivered again, so that the test need not wait long.
+/// A short visibility timeout, for tests in which another worker takes over or a message is delivered again.
 pub(crate) const BRIEF: (&str, &str) = ("VISIBILITY_TIMEOUT", "2s");
 
 /// A worker's process. It is killed when dropped.
