@@ -1,8 +1,8 @@
 //! The interface between the services and a queue. The API has a [`Publisher`], the worker a [`Subscription`]; neither
 //! knows the other half, or which kind of queue is behind it.
 //!
-//! The queue only wakes a worker. Every job is a row in Postgres, so a message that is lost, late or delivered twice
-//! costs time and nothing else.
+//! The queue only wakes a worker; no data would be lost with it. Every job is a row in Postgres, so a message that is
+//! lost, late or delivered twice costs time and nothing else.
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue

@@ -19,7 +19,7 @@ pub trait Publisher: std::fmt::Debug + Send + Sync {
     /// Checks that the queue exists and accepts the credentials.
     ///
     /// # Errors
-    /// Returns the reason if not.
+    /// Returns an error if the queue does not exist, cannot be reached or rejects the credentials.
     async fn check(&self) -> Result<(), QueueError>;
 }
 

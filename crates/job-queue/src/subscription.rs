@@ -71,9 +71,9 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
 pub struct Delivery {
     /// The job that the message refers to, or why its body cannot be read.
     pub message: Result<JobMessage, MessageError>,
-    /// The queue's id of the message, for the log. It is not an identity: a redriven message has a new id.
+    /// The queue's id of the message, for the log. It is not permanent: a redriven message has a new id.
     pub message_id: String,
-    /// How often the message has been received, including this time.
+    /// How many times the message has been received, including this time.
     pub receive_count: u32,
     /// On a FIFO queue, the message group, within which order is preserved.
     pub group: Option<String>,
@@ -82,14 +82,15 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Settles the delivery by deleting its message.
+    /// Settles the delivery: [`Subscription::delete`] then deletes the message.
     pub fn delete(self) -> Deletion {
         Deletion {
             receipt: self.receipt,
         }
     }
 
-    /// Settles the delivery by returning its message to the queue, to be delivered again after `delay`.
+    /// Settles the delivery: [`Subscription::release`] then returns the message to the queue, to be delivered again
+    /// after `delay`.
     pub fn release(self, delay: Duration) -> Release {
         Release {
             receipt: self.receipt,
@@ -112,35 +113,35 @@ impl Receipt {
     }
 }
 
-/// A delivery that was settled by deleting its message. The queue does not know yet.
+/// The decision to delete the message of a delivery, for [`Subscription::delete`].
 #[derive(Debug)]
 pub struct Deletion {
     pub(crate) receipt: Receipt,
 }
 
-/// A delivery that was settled by returning its message to the queue. The queue does not know yet.
+/// The decision to return the message of a delivery to the queue, for [`Subscription::release`].
 #[derive(Debug)]
 pub struct Release {
     pub(crate) receipt: Receipt,
     pub(crate) delay: Duration,
 }
 
-/// How a delivery was settled.
+/// How to settle a delivery.
 #[derive(Debug)]
 pub enum Settlement {
-    /// Its message is deleted.
+    /// Delete its message.
     Delete(Deletion),
-    /// Its message is delivered again later.
+    /// Return its message to the queue, to be delivered again later.
     Release(Release),
 }
 
 /// The queue's answer for one receipt of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchOutcome {
-    /// The queue did it.
+    /// The queue carried it out.
     Done,
     /// The delivery no longer belongs to this worker. Another attempt would not help.
     Lost,
-    /// The queue did not do it, for this reason. Another attempt may succeed.
+    /// The queue did not carry it out, for this reason. Another attempt may succeed.
     Failed(String),
 }

@@ -148,7 +148,7 @@ impl PostgresSubscription {
         Ok(rows.await?.into_iter().collect())
     }
 
-    /// Another worker may be waiting for a job that is due now.
+    /// Notifies the other workers, because one may be waiting for a job that is due now.
     async fn wake_others(&self) {
         let wake = self
             .pool

@@ -42,8 +42,9 @@ impl SqsSubscription {
         group: Option<&GroupId>,
         options: SubscriptionOptions,
     ) -> Self {
-        // The jobs of a single group run one after the other anyway. Messages received together with the first one would
-        // be released each time that its job fails, and each time come nearer to the dead-letter queue.
+        // The jobs of a single group run one after the other anyway. Messages received together with the first one
+        // would be released each time the first job fails. Each receive would bring them nearer to the dead-letter
+        // queue.
         let receive_max = if address.is_fifo() && group.is_some() {
             1
         } else {
