@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
 const MAX_NAME_LENGTH: usize = 80;
-/// The names of FIFO queues end with it, and no other queue's name does.
+/// The suffix of a FIFO queue's name. No other queue's name ends with it.
 const FIFO_SUFFIX: &str = ".fifo";
 const SCHEME: &str = "sqs://";
 

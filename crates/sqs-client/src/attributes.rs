@@ -18,7 +18,7 @@ const MAX_RECEIVE_COUNT: &str = "maxReceiveCount";
 pub struct RedrivePolicy {
     /// The ARN of the dead-letter queue.
     pub dead_letters_arn: String,
-    /// How often a message is received before it is moved.
+    /// How many times a message is received before it is moved.
     pub max_receive_count: u64,
 }
 

@@ -15,16 +15,16 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use crate::credentials::FileFollowingCredentials;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// The time limit of one attempt. By default the SDK waits forever, and a worker whose poll never ends does nothing.
+/// The time limit for one attempt. By default the SDK waits forever, and a worker whose poll never ends does nothing.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The time limit of one call, including its retries.
+/// The time limit for one call, including its retries.
 const CALL_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Loads region, endpoint and credentials from where every AWS tool looks for them: the environment, the configuration
 /// files and the machine's role. The credentials are read again when their file changes.
 ///
-/// `default_region` is used if neither the environment nor a profile names a region. If it is set, the machine's
-/// metadata service is not asked for the region: on a laptop, which has no such service, that would take seconds.
+/// `default_region` is used if neither the environment nor a profile names a region. With a default, the machine's
+/// metadata service is never asked for the region: a laptop, which has none, would wait for seconds.
 pub async fn load(default_region: Option<&'static str>) -> SdkConfig {
     let http = https();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -60,7 +60,7 @@ pub fn client(config: &SdkConfig, max_attempts: u32) -> Client {
     Client::from_conf(config)
 }
 
-/// For a call that the caller itself repeats: one attempt, which may take until `timeout`.
+/// For a call that the caller itself repeats: one attempt, which may take as long as `timeout`.
 pub(crate) fn single_attempt(timeout: Duration) -> aws_sdk_sqs::config::Builder {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(timeout)
@@ -71,7 +71,7 @@ pub(crate) fn single_attempt(timeout: Duration) -> aws_sdk_sqs::config::Builder 
         .retry_config(RetryConfig::disabled())
 }
 
-/// With ring, because the SDK's default takes minutes longer to build.
+/// Uses ring for TLS, because the SDK's default takes minutes longer to compile.
 fn https() -> SharedHttpClient {
     let ring = Provider::Rustls(CryptoMode::Ring);
     let builder = aws_smithy_http_client::Builder::new();

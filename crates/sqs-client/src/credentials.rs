@@ -15,7 +15,7 @@ use aws_credential_types::provider::{self, ProvideCredentials};
 use aws_sdk_sqs::config::{Region, SharedHttpClient};
 use tokio::sync::Mutex;
 
-/// How long before they expire credentials are renewed.
+/// Credentials are renewed this long before they expire.
 const RENEWAL_MARGIN: Duration = Duration::from_mins(5);
 
 /// The default chain, read again when the credentials file changes.

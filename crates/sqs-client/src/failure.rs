@@ -120,7 +120,7 @@ impl Failure {
         let with_message = |failure: fn(String) -> Self| failure(message.to_owned());
         // the older protocol writes AWS.SimpleQueueService.NonExistentQueue, the newer one com.amazonaws.sqs#QueueDoesNotExist
         match code.rsplit(['.', '#']).next().unwrap_or(code) {
-            // InvalidAddress means that the queue's URL was called in another region than the queue's
+            // InvalidAddress means that the URL names another region than the queue's
             "QueueDoesNotExist" | "NonExistentQueue" | "InvalidAddress" => Self::NoSuchQueue,
             "AccessDenied" | "AccessDeniedException" => with_message(Self::Forbidden),
             "ExpiredToken" | "ExpiredTokenException" => Self::CredentialsExpired,

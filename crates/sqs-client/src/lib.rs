@@ -1,4 +1,4 @@
-//! The facts about AWS SQS that both the services and the `queue` program need. Built on the AWS SDK.
+//! What the services and the `queue` program both need to use AWS SQS, on top of the AWS SDK.
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`credentials`]: region, endpoint and credentials, and the client with its timeouts

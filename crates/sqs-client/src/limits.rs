@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// The entries of a batch call, and the messages of one receive:
+/// The maximum number of entries in a batch call, and of messages in one receive:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html>
 pub const MAX_BATCH: usize = 10;
-/// The bytes of one message, and of a whole batch:
+/// The maximum size of one message, and of a whole batch, in bytes:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 pub const MAX_BYTES: usize = 1024 * 1024;
 /// How long a message can be hidden, counted from its receive:
@@ -17,13 +17,13 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 /// How long a message can be delayed when it is sent:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
-/// How often a message can be received before its queue moves it to the dead-letter queue:
+/// The largest number of receives after which a queue can move a message to the dead-letter queue:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 pub const MAX_RECEIVE_COUNT: u32 = 1000;
-/// The messages per second of a redrive:
+/// The maximum rate of a redrive, in messages per second:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html>
 pub const MAX_REDRIVE_RATE: u32 = 500;
-/// The characters of a message group id or a deduplication id:
+/// The maximum length of a message group id or a deduplication id, in characters:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 pub const MAX_ID_LENGTH: usize = 128;
 
