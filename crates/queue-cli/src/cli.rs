@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Tail(Tail),
 }
 
-/// The options without a command.
+/// The options that apply if no command is given.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Demo {
@@ -62,10 +62,11 @@ pub(crate) struct Demo {
     /// Receive messages and delete them, until Ctrl-C
     #[arg(long)]
     pub(crate) receive: bool,
-    /// Create the queue and exit. Without --name: the two of the CSSE6400 practical, `csse6400_prac` and `csse6400_prac.fifo`
+    /// Create the queue and exit. Without --name: the two queues of the CSSE6400 practical, `csse6400_prac` and
+    /// `csse6400_prac.fifo`
     #[arg(long, conflicts_with_all = ["send", "receive", "delete_queue"])]
     pub(crate) create: bool,
-    /// Delete the queue and exit. Without --name: the two of the practical
+    /// Delete the queue and exit. Without --name: the two queues of the practical
     #[arg(long, conflicts_with_all = ["send", "receive"])]
     pub(crate) delete_queue: bool,
     /// With --create: also create a dead-letter queue, NAME-dead-letters. A message moves to it after COUNT receives

@@ -3,7 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
-/// The options, the credentials or the queue are wrong. The same code as clap's for wrong options.
+/// The exit code if the options, the credentials or the queue are wrong. It is the one that clap uses for wrong
+/// options.
 const WRONG_SETUP: u8 = 2;
 
 /// Why a run failed.
@@ -33,7 +34,7 @@ impl Error {
     /// Prints the error to stderr and returns the exit code of the process.
     pub(crate) fn report(&self) -> ExitCode {
         match self {
-            // the reader has read enough: `queue … | head`
+            // the reader has closed the pipe, as in `queue … | head`
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Setup(_) => {
                 anstream::eprintln!("queue: {self}");

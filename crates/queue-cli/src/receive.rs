@@ -195,7 +195,7 @@ impl Receiver {
     }
 }
 
-/// Receives without ever abandoning the call: messages that it returns would stay in flight.
+/// Receives, and never abandons the call: messages that an abandoned call returned would stay in flight.
 async fn receive_once(
     queue: &mut Queue,
     request: ReceiveRequest,

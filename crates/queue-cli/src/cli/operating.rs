@@ -62,7 +62,7 @@ pub(crate) struct Tail {
     /// The name or URL of the queue
     #[arg(value_name = "NAME")]
     pub(crate) name: QueueAddress,
-    /// How long a message that was shown is hidden from other subscribers. On exit, all messages are released immediately
+    /// How long each shown message stays hidden from other subscribers. On exit, all messages are released immediately
     #[arg(long, value_name = "TIME", value_parser = visibility, default_value = "30s")]
     visibility: Duration,
     /// Exit after N messages

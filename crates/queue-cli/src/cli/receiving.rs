@@ -7,7 +7,7 @@ use clap::Args;
 use super::values::{time, visibility, wait};
 use crate::receive::{AfterReceive, Options};
 
-/// How long the practical's receives wait.
+/// How long a receive waits in the practical's program.
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(1);
 
 /// The options for receiving.

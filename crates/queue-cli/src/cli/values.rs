@@ -39,7 +39,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The id of a message group, or a deduplication id.
+/// Parses a message group id or a deduplication id.
 pub(super) fn id(text: &str) -> Result<String, String> {
     if is_valid_id(text) {
         Ok(text.to_owned())

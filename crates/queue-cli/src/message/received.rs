@@ -19,7 +19,7 @@ pub(crate) struct Received {
     pub(crate) client: String,
     pub(crate) arrived_at: SystemTime,
     pub(crate) sent_at: Option<SystemTime>,
-    /// How often the message was received, including this time.
+    /// How many times the message was received, including this time.
     pub(crate) receive_count: u32,
     pub(crate) group: Option<String>,
     pub(crate) dedup_id: Option<String>,

@@ -18,7 +18,8 @@ struct Line<'a> {
     url: Option<&'a str>,
 }
 
-/// Creates the queue, or the practical's two if there is no name. With `max_receives`, each gets a dead-letter queue.
+/// Creates the queue, or the practical's two queues if there is no name. With `max_receives`, each gets a dead-letter
+/// queue.
 pub(crate) async fn create(
     name: Option<QueueAddress>,
     max_receives: Option<u32>,
@@ -73,7 +74,7 @@ async fn create_one(
     output.result(|| format!("{} is ready: {url}", name.name()), &line)
 }
 
-/// Deletes the queue, or the practical's two if there is no name. Dead-letter queues are kept.
+/// Deletes the queue, or the practical's two queues if there is no name. Dead-letter queues are kept.
 pub(crate) async fn delete(name: Option<QueueAddress>, output: &mut Output) -> Result<(), Error> {
     for name in names(name)? {
         let mut queue = Queue::open(&name).await?;

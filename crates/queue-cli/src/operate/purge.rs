@@ -62,7 +62,7 @@ async fn confirmed(queue: &str, messages: u64, stop: &CancellationToken) -> Resu
     }
     anstream::eprint!("Permanently delete about {messages} messages from {queue}? [y/N] ");
     let (sender, answer) = oneshot::channel();
-    // A thread, because reading stdin cannot be cancelled, and Ctrl-C has to end the question.
+    // A thread, because reading stdin cannot be cancelled, and Ctrl-C has to work while the question is open.
     std::thread::spawn(move || {
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_ok() {

@@ -41,7 +41,7 @@ struct Line<'a> {
     interrupted: bool,
 }
 
-/// Moves messages with a task of SQS, or from here if the endpoint does not support such tasks.
+/// Moves messages with a task of SQS, or with calls of this program if the endpoint does not support such tasks.
 pub(crate) async fn redrive(
     arguments: cli::Redrive,
     stop: &CancellationToken,
@@ -82,7 +82,7 @@ pub(crate) async fn redrive(
     output.result(text, &line)
 }
 
-/// Finds the route. The queue that was named has a dead-letter queue, or is one.
+/// Finds the route. The named queue has a dead-letter queue, or is one itself.
 async fn route(arguments: &cli::Redrive) -> Result<Route, Error> {
     let mut named = Queue::open(&arguments.name).await?;
     let attributes = named.attributes().await?;
@@ -120,8 +120,8 @@ async fn route(arguments: &cli::Redrive) -> Result<Route, Error> {
     }
 }
 
-/// Returns the queue that this one is the dead-letter queue of, or `None` if there are several, or if the endpoint does
-/// not support the question.
+/// Returns the queue whose dead-letter queue this one is, or `None` if there are several, or if the endpoint cannot
+/// list them.
 async fn only_source(queue: &Queue) -> Result<Option<Queue>, Error> {
     let (client, url) = queue.client_and_url();
     let call = client.list_dead_letter_source_queues().queue_url(url);

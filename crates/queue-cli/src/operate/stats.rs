@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::queue::{Queue, ReceiveRequest};
 use crate::report::pairs;
 
-/// To find the oldest message.
+/// The receive that looks for the oldest message.
 const SAMPLE: ReceiveRequest = ReceiveRequest {
     max: MAX_BATCH,
     // a receive that waits asks all servers of SQS, and one that does not wait asks only some
@@ -50,7 +50,7 @@ struct Depth {
 struct DeadLetters {
     queue: String,
     max_receive_count: u64,
-    /// `None` if the credentials do not allow to read its attributes.
+    /// `None` if the credentials do not allow reading its attributes.
     #[serde(flatten)]
     depth: Option<Depth>,
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-/// The numbers of one run of a publisher, which counts up once. A number that arrives again under another message id
-/// belongs to the next run.
+/// The numbers that one run of a publisher sends, each once and in increasing order. If a number arrives again with
+/// another message id, it belongs to the next run.
 #[derive(Debug, Default)]
 pub(super) struct Run {
     numbers: BTreeSet<u64>,
@@ -12,7 +12,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Records a number. Returns how far it is behind the highest number of its group before it.
+    /// Records a number. Returns how far it is behind the highest earlier number of its group.
     pub(super) fn record(&mut self, number: u64, group: Option<String>) -> u64 {
         self.numbers.insert(number);
         let highest = self.highest.entry(group).or_insert(number);

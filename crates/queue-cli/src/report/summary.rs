@@ -16,7 +16,7 @@ pub(crate) struct Comparison {
     pub(crate) number: Option<u64>,
     /// Whether a message with the same id arrived before.
     pub(crate) duplicate: bool,
-    /// How far its number is behind the highest number before it.
+    /// How far its number is behind the highest earlier number.
     pub(crate) behind: u64,
 }
 

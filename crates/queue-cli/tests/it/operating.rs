@@ -54,7 +54,7 @@ fn stats_show_the_numbers_of_messages_the_age_and_the_dead_letter_queue() {
     assert_eq!(stats["dead_letters"]["queue"], *dead_letters.name);
     assert_eq!(stats["dead_letters"]["max_receive_count"], 5);
     assert_eq!(stats["dead_letters"]["visible"], 1);
-    // finding the age took no message
+    // finding the age removed no message
     assert_eq!(demo.visible(), 2);
     let text = queue(&["stats", &demo.name]).succeeded().lines.join("\n");
     assert!(
@@ -80,7 +80,7 @@ fn a_tail_shows_each_message_once_and_deletes_none() {
     let mut tail = start(&arguments, &[]);
     tail.await_line("\"b\"");
     demo.send(&["c"]);
-    // after a second, the others are delivered again meanwhile, but not shown
+    // meanwhile, the others are delivered again after a second, but not shown again
     tail.await_line("\"c\"");
     tail.signal(Signal::SIGINT);
     let ended = tail.finish().succeeded();
@@ -185,7 +185,7 @@ fn a_redrive_from_a_queue_that_is_not_a_dead_letter_queue_is_refused() {
         ended.stderr.contains("has no dead-letter queue"),
         "{ended:#?}"
     );
-    // if the endpoint cannot list source queues, the messages show that they come from none
+    // if the endpoint cannot list source queues, the messages themselves show that they come from no other queue
     let plain = Queue::standard();
     plain.send(&["alive"]);
     let ended = queue(&["redrive", &plain.name]);

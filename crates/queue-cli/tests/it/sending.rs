@@ -125,7 +125,7 @@ fn a_rate_limits_the_speed() {
     assert!(summary["seconds"].as_f64().unwrap() >= 0.4, "{summary}");
 }
 
-/// Accepts all entries but every `nth`, which the answer does not mention.
+/// Accepts all entries except every `nth` one, which the answer does not mention.
 fn forgetting(nth: usize) -> FailingSqs {
     let seen = AtomicUsize::new(0);
     FailingSqs::new(move |_, parameters| {

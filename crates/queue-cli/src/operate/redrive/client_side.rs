@@ -145,7 +145,7 @@ fn parts(messages: &[Message]) -> Vec<&[Message]> {
                 source_arn(message) == source_arn(first) && bytes <= MAX_BYTES
             })
             .count()
-            // a single message fits, or else SQS refuses it
+            // at least one message; if even that one is too large, SQS refuses it
             .max(1);
         let (part, after) = rest.split_at(count);
         parts.push(part);

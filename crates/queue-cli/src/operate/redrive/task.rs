@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::queue::Queue;
 
-/// Between two checks of the task.
+/// The pause between two checks of the task.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts the task and returns its handle.
