@@ -57,10 +57,10 @@ pub struct Verdict {
     pub duplicated: usize,
     /// Jobs that no client requested, and unexpected failures.
     pub unexpected: usize,
-    /// How often the state of a job went back.
+    /// How many times the state of a job went back.
     pub regressions: usize,
-    /// The longest time that a running job made no progress, counted from the end of the last fault in that time,
-    /// whichever process had it.
+    /// The longest time that a running job made no progress, counted from the end of the last fault in that time. The
+    /// fault may be in any process.
     pub longest_recovery: Duration,
     /// The longest time that a running job made no progress, including the time that faults lasted.
     pub longest_standstill: Duration,

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::database::prepare;
 
-/// The machine itself does not crash, so writes need not reach the disk. A commit still leaves the server's process, so a
-/// crash of the server loses nothing.
+/// The machine itself does not crash, so writes need not reach the disk. A commit still reaches the operating system,
+/// so a crash of the server loses nothing.
 const OPTIONS: [(&str, &str); 3] = [
     ("fsync", "off"),
     ("full_page_writes", "off"),

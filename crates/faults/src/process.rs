@@ -44,9 +44,9 @@ pub struct Process {
     role: Role,
     child: Mutex<ChildGuard>,
     log: Arc<Mutex<Vec<String>>>,
-    /// The proxy before the database.
+    /// The proxy in front of the database.
     pub database: TcpProxy,
-    /// The proxy before SQS, if the queue is an SQS queue.
+    /// The proxy in front of SQS, if the queue is an SQS queue.
     pub sqs: Option<SqsProxy>,
 }
 
@@ -97,7 +97,7 @@ impl Process {
         self.role
     }
 
-    /// Returns the proxy before SQS.
+    /// Returns the proxy in front of SQS.
     ///
     /// # Errors
     /// Returns an error if the queue is not an SQS queue.

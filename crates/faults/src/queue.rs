@@ -7,7 +7,7 @@ use local_services::sqs::LocalSqs;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
-/// How often SQS delivers a message before it moves it to the dead-letter queue: well above the attempts of a job.
+/// How many times SQS delivers a message before it moves it to the dead-letter queue: well above the attempts of a job.
 const MAX_RECEIVE_COUNT: u32 = 20;
 
 /// The kind of queue that a run uses.

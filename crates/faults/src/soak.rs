@@ -30,9 +30,9 @@ mod table;
 
 pub use table::write as write_table;
 
-/// Within what time after the last fault all jobs must end.
+/// All jobs must end within this time after the last fault.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(3);
-/// Within what time after SIGTERM a process must end.
+/// A process must end within this time after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a terminal shows the progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
@@ -200,7 +200,7 @@ impl Progress {
                 };
                 let seconds = began.elapsed().as_secs();
                 let mut stderr = std::io::stderr();
-                // The run goes on without the terminal.
+                // The run continues even if the terminal is gone.
                 let _ = write!(
                     stderr,
                     "{seconds:>4} s  {accepted}/{jobs} jobs accepted, {open} open, {faults} faults   {end}"

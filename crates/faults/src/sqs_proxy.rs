@@ -1,4 +1,4 @@
-//! A proxy before an SQS endpoint that injects faults into chosen calls, such as those of networks and overload.
+//! A proxy in front of an SQS endpoint. It injects faults into chosen calls, such as network failures and overload.
 //!
 //! It speaks [SQS's JSON protocol](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-json-api.html)
 //! on a port of 127.0.0.1 and forwards the calls that no rule matches.
@@ -56,7 +56,7 @@ pub struct Call {
     pub fault: Option<Fault>,
     /// How far the call has got.
     pub stage: Stage,
-    /// The received messages: the id of each, and how often it has been received.
+    /// The received messages: the id of each, and how many times it has been received.
     pub received: Vec<(String, u32)>,
 }
 
@@ -75,12 +75,13 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     random: Mutex<fastrand::Rng>,
     calls: watch::Sender<Vec<Call>>,
-    /// How often the proxy was healed.
+    /// How many times the proxy was healed.
     heals: watch::Sender<u64>,
 }
 
 impl SqsProxy {
-    /// Starts a proxy without rules before the endpoint at `upstream`. The seed makes rules with a probability repeatable.
+    /// Starts a proxy without rules in front of the endpoint at `upstream`. The seed makes rules with a probability
+    /// repeatable.
     ///
     /// # Errors
     /// Returns an error if no port can be opened.
@@ -137,7 +138,7 @@ impl SqsProxy {
     /// Waits until `holds` returns true for the calls so far.
     ///
     /// # Errors
-    /// Returns an error if it does not in time.
+    /// Returns an error if that takes too long.
     pub async fn wait_until(
         &self,
         what: &str,
@@ -156,7 +157,7 @@ impl SqsProxy {
     /// Waits until `count` calls of `action` with an injected fault have reached `stage`.
     ///
     /// # Errors
-    /// Returns an error if they do not in time.
+    /// Returns an error if that takes too long.
     pub async fn wait_until_injected(
         &self,
         action: &str,

@@ -42,7 +42,7 @@ impl Supervised {
         }
     }
 
-    /// Returns the current process. Between two processes it waits for the next one.
+    /// Returns the current process. If it has ended, this waits for the next one.
     ///
     /// # Errors
     /// Returns an error if no process is started.

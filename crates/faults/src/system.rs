@@ -19,7 +19,7 @@ use crate::tcp_proxy::TcpProxy;
 pub const VISIBILITY: Duration = Duration::from_secs(2);
 /// How long a worker waits for a message at an empty queue.
 pub const RECEIVE_WAIT: Duration = Duration::from_secs(1);
-/// Within what time a job continues after a fault is over (G5): visibility timeout, lease, one poll, and 5 seconds.
+/// A job must continue within this time after a fault is over (G5): visibility timeout, lease, one poll, and 5 seconds.
 pub const RECOVERY: Duration =
     Duration::from_secs(2 * VISIBILITY.as_secs() + RECEIVE_WAIT.as_secs() + 5);
 

@@ -1,4 +1,4 @@
-//! A proxy before PostgreSQL that injects faults of networks and restarts into its connections.
+//! A proxy in front of PostgreSQL. It injects faults into its connections, such as network failures and restarts.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,7 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
-    /// How often the proxy has been healed.
+    /// How many times the proxy has been healed.
     heals: u64,
     refuses: bool,
     stalls: bool,
@@ -59,7 +59,7 @@ enum Side {
 }
 
 impl TcpProxy {
-    /// Starts a proxy before a port of 127.0.0.1.
+    /// Starts a proxy in front of a port of 127.0.0.1.
     ///
     /// # Errors
     /// Returns an error if no port can be opened.
@@ -120,8 +120,8 @@ impl TcpProxy {
         self.hold(text, Side::Answer, false);
     }
 
-    /// Does the same for a prepared statement, whose text is sent first and which is then run by name: holds the answer to
-    /// the run.
+    /// Does the same for a prepared statement. Its text is sent first, and it is then run by name; this holds the
+    /// answer to the run.
     pub fn hold_answer_to_prepared(&self, text: &'static str) {
         self.hold(text, Side::Answer, true);
     }
@@ -138,7 +138,7 @@ impl TcpProxy {
     /// Waits until `count` connections have been held.
     ///
     /// # Errors
-    /// Returns an error if they have not been in time.
+    /// Returns an error if that takes too long.
     pub async fn wait_until_held(&self, count: usize) -> anyhow::Result<()> {
         let mut held = self.shared.held.subscribe();
         let caught = tokio::time::timeout(TIMEOUT, held.wait_for(|held| *held >= count)).await;
@@ -191,7 +191,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
 
 struct Connection {
     shared: Arc<Shared>,
-    /// Answers are forwarded once the proxy has been healed this often.
+    /// Answers are forwarded once the proxy has been healed this many times.
     answers_from: AtomicU64,
 }
 

@@ -43,7 +43,7 @@ struct Row {
     event_count: Option<i32>,
 }
 
-/// A calendar as it must be.
+/// The expected calendar.
 struct Fresh {
     bytes: Vec<u8>,
     events: u64,

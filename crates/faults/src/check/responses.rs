@@ -108,7 +108,8 @@ fn check_server_errors(exchanges: &[Exchange], verdict: &mut Verdict) {
     }
 }
 
-/// G4, as clients see it: if a request is sent after another response has arrived, its response is not older.
+/// G4, as clients see it: if a request is sent after another response has arrived, its response does not show an older
+/// state.
 fn check_seen(exchanges: &[Exchange], verdict: &mut Verdict) {
     let mut of_job: HashMap<JobId, Vec<(&Exchange, SeenJob)>> = HashMap::new();
     for exchange in exchanges {

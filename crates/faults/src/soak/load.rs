@@ -17,7 +17,8 @@ use crate::system::System;
 
 /// The number of clients.
 const CLIENTS: u64 = 6;
-/// While this many jobs are open, no client requests more. So faults meet jobs in every state until the end of the run.
+/// While this many jobs are open, no client requests more. This way, faults hit jobs in every state until the end of
+/// the run.
 const MAX_OPEN_JOBS: i64 = 150;
 /// How long a client waits before it repeats a request.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,8 +33,8 @@ const POISON_ONE_IN: usize = 400;
 /// One job in this many is read again at the end.
 const READ_ONE_IN: usize = 20;
 
-/// The kinds of poison in a soak, and how many days ago their todos were due. That is long before any other deadline, so
-/// only jobs with a window that reaches back as far contain them.
+/// The kinds of poison in a soak, and how many days ago their todos were due. That is long before any other deadline,
+/// so only jobs whose window reaches back that far contain them.
 const POISONS: [(Poison, u32); 4] = [
     (Poison::Panic, 1040),
     (Poison::Abort, 1030),

@@ -23,7 +23,7 @@ pub(super) fn is_of_dead_letters(body: &[u8]) -> bool {
     url.is_some_and(|url| url.trim_end_matches(".fifo").ends_with("-dead-letters"))
 }
 
-/// Returns the messages in an answer: the id of each, and how often it has been received.
+/// Returns the messages in an answer: the id of each, and how many times it has been received.
 pub(super) fn received(answer: &[u8]) -> Vec<(String, u32)> {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let message = |message: &Value| {
@@ -66,7 +66,8 @@ impl Batch {
         (!entries.is_empty()).then_some(call)
     }
 
-    /// Returns the answer with the affected entries in the list of failed ones, or without an `error` in neither list.
+    /// Returns the answer with the affected entries in the list of failed ones. Without an `error`, they are in neither
+    /// list.
     pub(super) fn misreport(&self, answer: &Value, error: Option<EntryError>) -> Value {
         let list = |name: &str| {
             let list = answer.get(name).and_then(Value::as_array);

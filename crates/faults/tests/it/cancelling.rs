@@ -138,7 +138,7 @@ async fn f21_jobs_cancelled_at_different_moments_end_once() {
             let client = client.clone();
             tokio::spawn(async move {
                 let id = client.submit_with(&json!({})).await.unwrap();
-                // Between its acceptance and its end.
+                // Each job is cancelled at another time between its acceptance and its end.
                 tokio::time::sleep(Duration::from_millis(number)).await;
                 let status = client.cancel(id).await.unwrap().status;
                 (id, status)

@@ -80,7 +80,7 @@ impl Moment {
 async fn a_job_survives_a_worker_killed(moment: Moment, attempts: i32) {
     let with_sqs = survives_with(QueueKind::Sqs, moment, attempts);
     let with_fifo = survives_with(QueueKind::SqsFifo, moment, attempts);
-    // With this queue there is no delete: a job leaves the queue when it ends.
+    // With PostgreSQL as the queue there is no delete: a job leaves the queue when it ends.
     let with_postgres = async {
         if !matches!(moment, Moment::AfterCommit | Moment::DuringDelete) {
             survives_with(QueueKind::Postgres, moment, attempts).await;
@@ -99,7 +99,7 @@ async fn survives_with(kind: QueueKind, moment: Moment, attempts: i32) {
     moment.reached(&system, &doomed, id).await;
     doomed.kill().await.unwrap();
     let killed = Instant::now();
-    // With its proxies dropped, nothing that they hold is ever forwarded.
+    // Dropping the proxies makes sure that nothing they hold is ever forwarded.
     drop(doomed);
     system.database.cure(Poison::Wait).await.unwrap();
     let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();

@@ -100,7 +100,7 @@ async fn f08_a_poll_that_is_never_answered_times_out_and_polling_continues() {
     let hung = Instant::now();
     let id = client.submit().await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
-    // The poll's own timeout, and the first backoff after a failure. Twice that allows for a busy machine.
+    // The poll's own timeout plus the first backoff after a failure. Twice the sum allows for a busy machine.
     let limit = RECEIVE_WAIT + Duration::from_secs(5) + Duration::from_secs(1);
     assert!(hung.elapsed() <= 2 * limit, "{:?}", hung.elapsed());
     finish(&system, [api, worker]).await;

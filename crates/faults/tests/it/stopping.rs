@@ -18,7 +18,8 @@ use crate::support::{
 async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worker() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    // Paused until the leaving worker has received the messages, so that it can receive them immediately afterwards.
+    // The other worker is paused until the leaving one has received the messages. It can then receive them as soon as
+    // they are released.
     let other = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let other_sqs = other.sqs().unwrap();
     other_sqs
@@ -62,7 +63,7 @@ async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worke
     for id in ids {
         assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
     }
-    // Immediately, and not after the visibility timeout.
+    // The messages were received immediately, and not after the visibility timeout.
     assert!(
         answered.elapsed() <= Duration::from_secs(15),
         "{:?}",

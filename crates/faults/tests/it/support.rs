@@ -25,7 +25,7 @@ pub(crate) const VISIBILITY_12S: (&str, &str) = ("VISIBILITY_TIMEOUT", "12s");
 pub(crate) const VISIBILITY_6S: (&str, &str) = ("VISIBILITY_TIMEOUT", "6s");
 /// Longer than a quarter of `VISIBILITY_12S`, so that the deliveries of running jobs are extended.
 pub(crate) const RENDER_DELAY_4S: (&str, &str) = ("RENDER_DELAY", "4s");
-/// Within what time a test expects its system to recover: the limit of G5, and 15 seconds more for a busy machine. The
+/// A test expects its system to recover within this time: the limit of G5, and 15 seconds more for a busy machine. The
 /// default visibility timeout of SQS is longer.
 pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(RECOVERY.as_secs() + 15);
 
@@ -33,10 +33,10 @@ const EXECUTABLE: &str = env!("CARGO_BIN_EXE_faults");
 /// Makes the random choices of a test the same in every run.
 const SEED: u64 = 1;
 
-/// Tests share the machine, except a test that measures a duration too short to allow for a busy machine.
+/// Tests run at the same time, except a test that measures so short a duration that a busy machine would distort it.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
-/// A system, and the permission to use the machine.
+/// A system, and the lock that decides whether other tests may run at the same time.
 pub(crate) struct TestSystem {
     system: System,
     _machine: Machine,
