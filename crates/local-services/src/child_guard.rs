@@ -17,10 +17,10 @@ use nix::unistd::Pid;
 
 use crate::waiting::wait_until;
 
-/// Starts the watcher and becomes the program. Its arguments are the watcher's script, the watcher's arguments
-/// except the process id, the program, and the program's arguments. A subshell starts the watcher and ends
-/// immediately, because a program may not expect to have a child. A shell gives background processes an empty
-/// standard input; descriptor 3 preserves ours.
+/// Starts the watcher and becomes the program. Its arguments are the watcher's script, the watcher's arguments except
+/// the process id, the program, and the program's arguments. A subshell starts the watcher and ends immediately,
+/// because the program may not expect a child that it did not start. A shell gives background processes an empty
+/// standard input, so descriptor 3 keeps the pipe for the watcher.
 const START: &str = r#"
 watch=$1 signal=$2 tenths=$3 folder=$4
 shift 4
@@ -55,7 +55,7 @@ pub struct StopPolicy {
     pub signal: Signal,
     /// How long the child may take to stop before it gets SIGKILL.
     pub grace: Duration,
-    /// A temporary folder that the watcher removes if it has to stop the child: this process no longer can.
+    /// A temporary folder that the watcher removes if it has to stop the child, because this process has ended by then.
     pub remove: Option<PathBuf>,
 }
 

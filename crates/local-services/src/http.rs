@@ -1,4 +1,4 @@
-//! Blocking HTTP requests to what runs on this machine. Without TLS.
+//! Blocking HTTP requests, without TLS, to services on this machine.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@
 //! - [`child_guard`]: a child process that ends when its parent does
 //! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
-//! - [`http`]: HTTP requests to the services that were started
+//! - [`http`]: requests to the services that run
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test
 //! - `environment`, `ports`, `waiting`, `error`: the environment variables that this crate reads, free ports, waiting
 //!   for another process, errors

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below the ports that the system hands out on request (Linux from 32768, macOS from 49152), so that it does not hand
-/// out one of these between its choice here and its use.
+/// Below the ports that the system hands out on request (Linux from 32768, macOS from 49152), so that the system hands
+/// out none of these after it is chosen here and before it is used.
 const PORTS: Range<u16> = 20_000..30_000;
 
 /// The distance between the first candidates of two processes with consecutive ids.

@@ -1,7 +1,7 @@
 //! A private PostgreSQL cluster: finds the programs, initialises the files, starts and stops the server.
 //!
-//! The server listens on 127.0.0.1 only and requires a random password (scram). PostgreSQL refuses to run as root, so
-//! a process of root runs it as an unprivileged user.
+//! The server listens on 127.0.0.1 only and requires a random password (scram). PostgreSQL refuses to run as root, so a
+//! process that runs as root starts it as an unprivileged user.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -80,8 +80,8 @@ impl Cluster {
         Self::open(home, installation, policy, options)
     }
 
-    /// Starts a cluster in a temporary folder that never waits for the disk. The server and the folder are removed when
-    /// this process ends, however it ends.
+    /// Starts a cluster that never waits for the disk, in a temporary folder. The server and the folder are removed
+    /// when this process ends, however it ends.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Returns an error if `psql` is missing, or with PostgreSQL's message if it rejects the statement.
+    /// Returns an error if `psql` is missing, or if PostgreSQL rejects the statement; the error contains its message.
     pub fn execute(&self, database: &str, sql: &str) -> Result<String, Error> {
         let output = Command::new(self.installation.program("psql")?)
             .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only"])

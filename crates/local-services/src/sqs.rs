@@ -29,7 +29,7 @@ pub const REGION: &str = "us-east-1";
 /// The port that local SQS servers usually listen on.
 const PORT: u16 = 9324;
 
-/// How often a start is attempted: another process may take the free port before the server does.
+/// How many times a start is attempted: another process may take the free port before the server does.
 const ATTEMPTS: usize = 5;
 
 /// An SQS endpoint. If it was started here, dropping it stops it.

@@ -69,8 +69,8 @@ impl Account {
             .map_err(io_error(format!("change the owner of {}", path.display())))
     }
 
-    /// Returns whether this account may enter a folder. It tries to, because the answer depends on every folder above
-    /// and on more rules than the permission bits.
+    /// Returns whether this account may enter a folder. It tries to enter it, because the answer depends on every
+    /// folder above and on more rules than the permission bits.
     pub(super) fn can_enter(self, folder: &Path) -> bool {
         let mut command = Command::new("/bin/sh");
         command

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::environment;
 use crate::error::{Error, io_error};
 
-/// The oldest version with everything that is used here. PostgreSQL itself no longer supports it.
+/// The oldest version that has every feature used here. PostgreSQL itself no longer supports it.
 const OLDEST: u32 = 13;
 
 const WAYS_OUT: &str = "install it:
