@@ -23,7 +23,8 @@ pub(crate) struct Cli {
     pub(crate) role: Option<Role>,
 }
 
-/// What this program does instead of launching everything. The launcher runs itself again as the first two.
+/// What this program does instead of launching everything. The launcher starts this program again in the first two
+/// roles.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Role {
     /// Run only the API, like `taskoverflow-api`

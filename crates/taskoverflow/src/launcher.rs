@@ -22,11 +22,11 @@ use crate::services::Services;
 const READY: Duration = Duration::from_mins(1);
 /// The interval between two requests to `/readyz` while the processes start.
 const READY_POLL: Duration = Duration::from_millis(100);
-/// The pause before a process is restarted, so that one that can't run does not restart in a busy loop.
+/// The pause before a process is restarted, so that a process that can't run does not restart in a busy loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, it is restarted; but everything
-/// stops if that happens before all processes were ready, or if the database or the local SQS ends.
+/// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, it is restarted; but
+/// everything stops if that happens before all processes are ready, or if the database or the local SQS ends.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
     let Some(port) = free_port(options.port)? else {
@@ -37,7 +37,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(launch(options, port));
-    // After Ctrl-C during the start, a thread still waits for a service. The guard of its process stops the service.
+    // After Ctrl-C during the start, a thread may still wait for a service. The `ChildGuard` of the service stops it.
     runtime.shutdown_background();
     ended
 }
@@ -84,7 +84,7 @@ struct Running {
 
 impl Running {
     fn start(options: &Options, services: Services, port: u16) -> anyhow::Result<Self> {
-        // Listens before the first child starts, or the end of that child could go unnoticed.
+        // This listens before the first child starts; otherwise the end of that child could go unnoticed.
         let child_signals = signal(SignalKind::child()).context("cannot listen for signals")?;
         let processes = Processes::start(options, &services, port)
             .context("cannot start the API and the workers")?;
@@ -111,7 +111,7 @@ impl Running {
             ended = self.first_end() => return Ok(give_up(&ended?)),
         }
         if options.demo {
-            // Not localhost: over IPv6, that may be another program.
+            // Not localhost, which may resolve to an IPv6 address where another program listens.
             let api = format!("http://{}:{}/api/v1", Ipv4Addr::LOCALHOST, self.port);
             spawn_blocking(move || demo::add_todos(&api)).await??;
         }

@@ -10,8 +10,8 @@
 //!
 //! `taskoverflow lint FILE.ics` checks any calendar file with the lint of the crate [`calendar`].
 //!
-//! The launcher controls the API and the workers only through what an operator can use, too: settings, `/readyz`,
-//! signals and exit codes.
+//! The launcher controls the API and the workers only by means that an operator has too: settings, `/readyz`, signals
+//! and exit codes.
 
 mod cli;
 mod demo;

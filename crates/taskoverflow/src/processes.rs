@@ -16,7 +16,8 @@ use crate::services::Services;
 /// How long a process may take to stop: a little longer than the default `DRAIN_TIMEOUT` of a worker (30 s).
 pub(crate) const DRAIN: Duration = Duration::from_secs(35);
 
-/// A stopping worker finishes its current poll. Polls of a local SQS are free, so short ones let Ctrl-C work quickly.
+/// A stopping worker finishes its current poll. Polls of a local SQS cost nothing, so they can be short, and Ctrl-C
+/// takes effect quickly.
 const LOCAL_RECEIVE_WAIT: &str = "1s";
 
 /// The settings for the parts of a database URL. They conflict with the URL that the launcher passes.

@@ -10,8 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Returns the URL of an existing, empty database. It saves a test that is not about the private cluster the time to make
-/// one.
+/// Returns the URL of an existing, empty database. Tests that are not about the private cluster use it to save time.
 pub(crate) fn existing_database() -> String {
     empty_database()
 }
