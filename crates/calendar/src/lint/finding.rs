@@ -11,9 +11,9 @@ pub enum Rule {
     LastLineEnding,
     /// A line has at most 75 octets, not counting its line break (§3.1).
     LineLength,
-    /// No fold splits an escape. It may legally, but Google Calendar drops the event.
+    /// No fold splits an escape. RFC 5545 allows such a fold, but Google Calendar drops the event.
     FoldInEscape,
-    /// No fold splits a character. It may legally, but some programs decode each line separately.
+    /// No fold splits a character. RFC 5545 allows such a fold, but some programs decode each line separately.
     FoldInCharacter,
     /// The file is UTF-8 (§3.1.4).
     Utf8,

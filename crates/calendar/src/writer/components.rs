@@ -84,7 +84,7 @@ fn lines_of(component: &impl icalendar::Component) -> Lines {
     lines
 }
 
-/// The times of a todo in the form that a calendar has them.
+/// The times of a todo in the form that a calendar contains.
 pub(super) struct Stamps {
     created: Stamp,
     updated: Stamp,
@@ -115,7 +115,7 @@ fn write_common(lines: &mut Lines, todo: &Todo, stamps: &Stamps) {
     }
 }
 
-/// Writes an alarm whose properties, except the DESCRIPTION, are `alarm`.
+/// Writes an alarm with the properties in `alarm` and with the title as its DESCRIPTION.
 fn write_alarm(lines: &mut Lines, alarm: &Lines, title: &str) {
     lines.begin("VALARM");
     lines.append(alarm);

@@ -1,4 +1,4 @@
-//! Random todos and options, unusual ones above all.
+//! Random todos and options, with an emphasis on unusual ones.
 
 use chrono::{DateTime, NaiveDateTime};
 use proptest::collection::vec;
