@@ -1,4 +1,4 @@
-//! The `healthcheck` command: it asks a running process for its health. An image needs it because it has neither a
+//! The `healthcheck` command: it asks the running process for its health. An image needs it because it has neither a
 //! shell nor another HTTP client.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::StatusCode;
 
-/// For both requests together. A process needs up to six seconds to report that its database does not answer; Docker
-/// stops a health check after eight seconds (docker/Dockerfile), ECS after ten (terraform/ecs.tf).
+/// The time limit for both requests together. A process needs up to six seconds to report that its database does not
+/// answer; Docker stops a health check after eight seconds (docker/Dockerfile), ECS after ten (terraform/ecs.tf).
 const TIMEOUT: Duration = Duration::from_secs(7);
 /// The response is one line of JSON, but another program may have taken the port.
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024;

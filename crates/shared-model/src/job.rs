@@ -158,7 +158,7 @@ pub enum ErrorCode {
     AttemptsExhausted,
     /// The job was not completed within `JOB_EXPIRY`.
     ExpiredInQueue,
-    /// The queue gave up the job's message: it was received too often without being deleted.
+    /// The queue moved the job's message to the dead-letter queue: it was received too often without being deleted.
     DeadLettered,
 }
 

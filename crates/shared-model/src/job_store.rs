@@ -22,7 +22,7 @@
 //! - [`claims`]: claim, renew, complete, retry and fail, for the worker
 //! - `end`: the assignments that every terminal status shares
 //! - [`sweeps`]: lost messages, overdue jobs and expired rows
-//! - [`redrive`]: failed jobs that an operator retries, and jobs whose message the queue gave up
+//! - [`redrive`]: failed jobs that an operator retries, and jobs whose message is in the dead-letter queue
 
 pub mod claims;
 mod end;

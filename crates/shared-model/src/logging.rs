@@ -36,7 +36,7 @@ pub fn init(config: &LogConfig) {
         }
     });
     let mut builder = env_logger::Builder::new();
-    // its messages at the start repeat those of the processes
+    // its startup messages repeat those of our processes
     builder.filter_module("actix_server", log::LevelFilter::Warn);
     builder.parse_filters(&config.rust_log);
     if format == LogFormat::Json {

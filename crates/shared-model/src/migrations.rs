@@ -11,8 +11,8 @@ use crate::database::DatabaseError;
 /// Every migration, in order.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// The number is arbitrary, but every release must use the same one. It stops API processes that start at the same time from
-/// running the same migration.
+/// The lock that stops API processes that start at the same time from running the same migration. The number is
+/// arbitrary, but every release must use the same one.
 const ADVISORY_LOCK: i64 = 0x7461_736b_6f76;
 
 /// Why the schema could not be updated or checked.

@@ -1,4 +1,5 @@
-//! The tables in diesel's form. It is written by hand; a test compares it with the tables that `migrations/` makes.
+//! The tables in diesel's form. This file is written by hand; a test compares it with the tables that `migrations/`
+//! makes.
 
 #![expect(
     missing_docs,

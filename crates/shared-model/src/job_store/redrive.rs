@@ -1,4 +1,4 @@
-//! Failed jobs that an operator retries once the cause is fixed, and jobs whose message the queue gave up.
+//! Failed jobs that an operator retries once the cause is fixed, and jobs whose message is in the dead-letter queue.
 
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -68,10 +68,10 @@ pub fn list_failed(connection: &mut PgConnection) -> Result<Vec<FailedJob>, Data
     .load(connection)?)
 }
 
-/// What happened to a job whose message the queue gave up.
+/// What happened to a job whose message is in the dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GivenUp {
-    /// The job is FAILURE now.
+    /// The job is now in FAILURE.
     Failed,
     /// The message was stale: the job had ended, is gone, or was redriven since.
     Stale,
@@ -79,7 +79,7 @@ pub enum GivenUp {
     Running,
 }
 
-/// Ends a job in FAILURE because the queue gave up its message of this generation.
+/// Ends a job in FAILURE because its message of this generation is in the dead-letter queue.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

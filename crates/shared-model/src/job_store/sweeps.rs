@@ -19,8 +19,9 @@ pub const BATCH: i64 = 500;
 /// How long a job's row outlives its result, so that its status answers 410 and not 404: 7 days, in seconds.
 const TOMBSTONE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
 
-/// Returns jobs to the outbox whose message seems to be lost: it was published `after` ago, was due since, and no worker
-/// has a claim. The wait doubles each time, because the queue may simply be long. Returns the number of jobs.
+/// Returns jobs to the outbox whose message seems to be lost: for at least `after`, it has been published and due, and
+/// no worker has had a claim. The wait doubles each time, because the message may only be waiting in a long queue.
+/// Returns the number of jobs.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

@@ -11,7 +11,7 @@ use super::value_in_environment;
 /// Parses `arguments` repeatedly. Each invalid value that clap finds is noted, and its setting accepts any value from
 /// then on. Returns nothing if clap's own error is not about the values of settings.
 pub(super) fn find(mut command: Command, arguments: &[OsString]) -> Vec<String> {
-    // only this gives the arguments the names that clap's errors use
+    // only this call gives the arguments the names that clap uses in its errors
     command.build();
     let mut problems = Vec::new();
     let mut accepted = HashSet::new();
@@ -93,7 +93,8 @@ fn conflict(command: &Command, error: &clap::Error) -> Option<String> {
     (!others.is_empty()).then(|| format!("{first} cannot be used with {}", others.join(", ")))
 }
 
-/// The argument that clap calls `flag`: of a subcommand rather than of the program, as only one of them is chosen.
+/// The argument that clap calls `flag`. If a subcommand and the program both have it, this is the one of the
+/// subcommand.
 fn find_arg<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     command
         .get_subcommands()
@@ -125,10 +126,10 @@ fn first_line(error: &clap::Error) -> String {
         .join(" ")
 }
 
-/// What error messages show where a URL has its user and password.
+/// Stands for the credentials in the example of a URL in error messages, and is not hidden.
 const PLACEHOLDER: &str = "USER:PASSWORD";
 
-/// clap repeats an invalid value, which may be a URL with a password.
+/// Hides credentials, because clap repeats an invalid value, which may be a URL with a password.
 fn without_credentials(line: &str) -> String {
     let mut clean = String::with_capacity(line.len());
     let mut rest = line;

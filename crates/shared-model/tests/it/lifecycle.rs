@@ -160,7 +160,7 @@ fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
         claim(connection, id);
         end_lease(connection, id);
     }
-    // the jobs beside it would fail with it a third time
+    // if the worker crashed a third time, the jobs beside this one would suffer too
     assert_eq!(try_claim(connection, id), Claimed::NeedsIsolation);
     assert_eq!(find(connection, id).attempt, 2);
     let alone = claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Isolated).unwrap();
@@ -326,7 +326,7 @@ fn a_lease_that_ends_between_the_statements_of_a_claim_costs_no_attempt() {
     holder.batch_execute("BEGIN").unwrap();
     let lock = format!("SELECT 1 FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
     holder.batch_execute(&lock).unwrap();
-    // leased when the first statement looks, and no longer when the second does
+    // the job is leased when the first statement runs, and no longer when the second one runs
     let claiming = std::thread::spawn(move || try_claim(&mut connect(&url), id));
     wait_until_blocked(connection);
     end_lease(holder, id);

@@ -10,7 +10,7 @@ use super::finish::end;
 use crate::database::DatabaseError;
 use crate::job::{CalendarRequest, ErrorCode, JobError, JobId, JobStatus};
 
-/// How many workers may die while they run a job beside others. After that the job runs alone.
+/// How many workers may die while they run a job beside others. After that, the job runs in isolation.
 const MAX_SHARED_CRASHES: i32 = 2;
 
 /// A worker's right to a job. Every write under it fails once another worker has claimed the job.
@@ -45,17 +45,17 @@ pub enum Isolation {
 /// The answer to a worker that tried to claim a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claimed {
-    /// The job is this worker's now.
+    /// The job now belongs to this worker.
     Begin(Claim),
-    /// The message is stale: the job has ended, is gone, or was redriven since. Says which.
+    /// The message is stale: the job has ended, no longer exists, or has a newer generation. The text says which.
     Stale(&'static str),
     /// Another worker holds a claim for this much longer.
     Leased(Duration),
     /// The job has crashed workers before. Claim it with [`Isolation::Isolated`].
     NeedsIsolation,
-    /// The job had no attempts left, and the last one never reported its end: it is FAILURE now.
+    /// The job had no attempts left, and the last one never reported its end. The job is now in FAILURE.
     Exhausted,
-    /// A client cancelled the job, and its worker died before it could react: it is REVOKED now.
+    /// A client cancelled the job, and its worker died before it could react. The job is now in REVOKED.
     Revoked,
 }
 
@@ -129,7 +129,7 @@ struct Refused {
     lease_seconds: f64,
 }
 
-/// Says why a job could not be claimed, and ends it if no worker ever will.
+/// Says why a job could not be claimed, and ends the job if no worker can ever claim it.
 fn explain_refusal(
     connection: &mut PgConnection,
     id: JobId,
@@ -171,7 +171,7 @@ fn explain_refusal(
         if crashed && isolation == Isolation::Shared {
             return Ok(Claimed::NeedsIsolation);
         }
-        // the claim that stood in the way ended between the two statements
+        // the other claim on the job ended between the two statements
         return Ok(Claimed::Leased(Duration::ZERO));
     }
     let error = last_error(&job).after_last_attempt(job.attempt);
@@ -185,7 +185,8 @@ fn explain_refusal(
     Ok(Claimed::Exhausted)
 }
 
-/// The error of the last attempt. An attempt whose worker died recorded none, and an older one would mislead.
+/// The error of the last attempt. An attempt whose worker died recorded no error, and the error of an older attempt
+/// would mislead.
 fn last_error(job: &Refused) -> JobError {
     let recorded = job.error.clone().filter(|_| job.status == JobStatus::Retry);
     recorded.unwrap_or_else(|| {

@@ -50,8 +50,8 @@ pub fn complete(
     Ok(written == 1)
 }
 
-/// Puts the job aside for another attempt after `delay`. A job that a client has cancelled meanwhile becomes REVOKED
-/// instead. Returns the new status, or `None` if the claim was lost; nothing was written then.
+/// Sets the job to RETRY, for another attempt after `delay`. A job that a client has cancelled meanwhile becomes
+/// REVOKED instead. Returns the new status, or `None` if the claim was lost; nothing was written then.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

@@ -10,7 +10,7 @@ use crate::job::{Job, JobId, JobStatus};
 use crate::job_store::end::END;
 use crate::schema::calendar_jobs;
 
-/// The answer to a client that cancels a job, each with the job as it is now.
+/// The outcome of a cancellation. Each variant contains the current job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cancelled {
     /// The job was waiting, and has ended.
