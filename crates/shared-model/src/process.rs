@@ -27,11 +27,12 @@ pub fn run(
     run().unwrap_or_else(|error| failure(&error))
 }
 
-/// Logs why a process failed, and returns its exit code.
+/// Says why a process failed, and returns its exit code. A setting that the database refuses is reported like every other
+/// invalid setting, whatever the log's filter is.
 fn failure(error: &anyhow::Error) -> ExitCode {
-    log::error!("{error:#}");
-    match error.downcast_ref() {
-        Some(StartupError::RefusedSetting { .. }) => ExitCode::from(settings::EXIT_INVALID),
-        _ => ExitCode::FAILURE,
+    if let Some(StartupError::RefusedSetting { .. }) = error.downcast_ref() {
+        return settings::refuse(&[format!("{error:#}")]);
     }
+    log::error!("{error:#}");
+    ExitCode::FAILURE
 }

@@ -54,6 +54,9 @@ pub async fn prepare_database(
             Err(MigrationError::Database(error @ DatabaseError::Unavailable(_))) => {
                 log::warn!(error:%; "lost the connection to the database; waiting for it");
             }
+            Err(error) if migrations == Migrations::Await => {
+                log::warn!(error:%; "can't look at the migrations; trying again");
+            }
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(RETRY_INTERVAL).await;
@@ -61,13 +64,19 @@ pub async fn prepare_database(
 }
 
 async fn is_schema_ready(pool: &Pool, migrations: Migrations) -> Result<bool, MigrationError> {
-    pool.run_long(move |connection| {
-        if migrations == Migrations::Run {
-            migrations::run(connection)?;
+    match migrations {
+        Migrations::Run => {
+            pool.run_long(|connection| {
+                migrations::run(connection)?;
+                Ok(!migrations::are_pending(connection)?)
+            })
+            .await
         }
-        Ok(!migrations::are_pending(connection)?)
-    })
-    .await
+        Migrations::Await => {
+            pool.run(|connection| Ok(!migrations::are_pending(connection)?))
+                .await
+        }
+    }
 }
 
 async fn wait_until_reachable(pool: &Pool, config: &DatabaseConfig) -> Result<(), StartupError> {
