@@ -165,7 +165,7 @@ impl Running {
 
     /// Stops the processes, then the services that they need. Another Ctrl-C hurries the processes.
     async fn stop(mut self, stop_requests: &mut StopRequests) -> anyhow::Result<()> {
-        log::info!("stopping; press Ctrl-C again to hurry");
+        log::info!("stopping; press Ctrl-C again to stop without finishing running work");
         self.processes.terminate()?;
         let deadline = Instant::now() + DRAIN;
         while !self.processes.all_ended()? {

@@ -93,7 +93,7 @@ async fn settle_batch(
     }
     let unsettled = deletions.len() + releases.len();
     metrics::counter!(telemetry::SETTLEMENTS_FAILED).increment(unsettled as u64);
-    log::warn!("queue.settlements" = unsettled; "gave up settling; the queue will deliver these messages once more");
+    log::warn!("queue.settlements" = unsettled; "could not delete or release some messages; the queue will deliver them again");
 }
 
 /// Returns the settlements that are worth another attempt.

@@ -23,7 +23,7 @@ use crate::store::feeds;
     path = "/api/v1/calendar/feeds",
     operation_id = "create_feed",
     tag = "Feeds",
-    summary = "Create a feed; only this response has its address",
+    summary = "Create a feed; only this response contains its address",
     params(
         openapi::CalendarOptions,
     ),

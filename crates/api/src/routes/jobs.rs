@@ -46,10 +46,10 @@ use crate::state::Api;
     ),
     request_body(content = Option<openapi::CalendarOptions>),
     responses(
-        (status = 200, description = "The status of the job, which has ended within the time of `Prefer: wait`", body = JobView),
+        (status = 200, description = "The status of the job, which ended within the time in `Prefer: wait`", body = JobView),
         (
             status = 202,
-            description = "The job, which is stored and will end",
+            description = "The accepted job",
             body = AcceptedJob,
             headers(("Location" = String), ("Retry-After" = u32)),
         ),
@@ -161,8 +161,8 @@ pub(super) async fn status(
         openapi::UuidPath,
     ),
     responses(
-        (status = 200, description = "The job, which is cancelled", body = JobView),
-        (status = 202, description = "The running job, whose worker was asked to stop", body = JobView),
+        (status = 200, description = "The cancelled job", body = JobView),
+        (status = 202, description = "The job, which is still running; its worker was asked to stop", body = JobView),
         NotFound,
         Ended,
         Expired,

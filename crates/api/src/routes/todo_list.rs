@@ -27,7 +27,7 @@ const CHUNK_ROWS: u16 = 1000;
     path = "/api/v1/todos",
     operation_id = "list_todos",
     tag = "Todos",
-    summary = "List the todos, newest first; without `limit` all of them",
+    summary = "List the todos, newest first (all of them if `limit` is absent)",
     params(
         openapi::TodoFilter,
         openapi::Page,

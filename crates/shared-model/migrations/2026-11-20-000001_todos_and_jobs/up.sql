@@ -70,14 +70,14 @@ CREATE INDEX calendar_jobs_expiry ON calendar_jobs (expires_at)
     WHERE finished_at IS NOT NULL;
 
 -- Notifies the API processes of changed jobs. A notification may be lost, so the API also polls.
-CREATE FUNCTION calendar_jobs_tell() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION notify_job_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_notify('taskoverflow_job_changed', NEW.id::text);
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER calendar_jobs_changed AFTER UPDATE ON calendar_jobs
-    FOR EACH ROW WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION calendar_jobs_tell();
+    FOR EACH ROW WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION notify_job_changed();
 
 CREATE TABLE calendar_results (
     job_id        uuid    PRIMARY KEY REFERENCES calendar_jobs ON DELETE CASCADE,

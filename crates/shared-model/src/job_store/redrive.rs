@@ -95,7 +95,7 @@ pub fn give_up(
     }
     let error = JobError::new(
         ErrorCode::DeadLettered,
-        "the queue gave up the job: it was delivered too often without being completed",
+        "the queue moved the job's message to the dead-letter queue: it was delivered too often without being completed",
     );
     let row: Option<Row> = diesel::sql_query(format!(
         "WITH job AS (

@@ -146,10 +146,12 @@ fn explain_refusal(
     .get_result(connection)
     .optional()?;
     let Some(job) = row else {
-        return Ok(Claimed::Stale("the job is gone"));
+        return Ok(Claimed::Stale("the job no longer exists"));
     };
     if job.generation != generation {
-        return Ok(Claimed::Stale("the message is of another generation"));
+        return Ok(Claimed::Stale(
+            "the message has another generation than the job",
+        ));
     }
     if job.status.is_terminal() {
         return Ok(Claimed::Stale("the job has ended"));
