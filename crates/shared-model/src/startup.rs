@@ -94,7 +94,7 @@ async fn wait_until_reachable(pool: &Pool, config: &DatabaseConfig) -> Result<()
         if is_refusal(&error) {
             return Err(StartupError::RefusedSetting {
                 setting: config.location_setting(),
-                reason: error,
+                reason: error.trim_end().to_owned(),
             });
         }
         if !logged {
