@@ -38,7 +38,7 @@ static FILES: LazyLock<BTreeMap<&str, Asset>> = LazyLock::new(|| {
     files
 });
 
-/// Returns the file of this name, or `None` if there is none.
+/// Returns the file with this name, or `None` if Swagger UI has no such file.
 pub(crate) fn file(name: &str) -> Option<&'static Asset> {
     FILES.get(name)
 }

@@ -20,7 +20,7 @@ pub(crate) enum Groups {
 }
 
 impl Groups {
-    /// Returns the default group if there is none and the queue is a FIFO queue, which requires a group.
+    /// Fills in the default group if no group was given and the queue is FIFO: a FIFO queue requires a group.
     pub(crate) fn or_default(self, is_fifo: bool) -> Self {
         match self {
             Self::None if is_fifo => Self::One(DEFAULT_GROUP.to_owned()),

@@ -99,7 +99,7 @@ fn a_tail_is_idle_while_only_messages_it_has_shown_are_delivered_again() {
     assert_ne!(ended.summary()["duplicates"], 0);
 }
 
-/// Receives all messages so often that they move to the dead-letter queue.
+/// Receives all messages until the queue moves them to the dead-letter queue.
 fn receive_too_often(demo: &Queue, max_receive_count: u32) {
     for _ in 0..=max_receive_count {
         demo.receive_and_release();

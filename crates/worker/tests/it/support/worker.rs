@@ -22,8 +22,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Starts the real binary. `settings` override the defaults, whose visibility timeout is so long that a busy
-    /// machine does not lose deliveries.
+    /// Starts the real binary. `settings` override the defaults, which include a long visibility timeout: a busy machine
+    /// must not lose deliveries.
     pub(crate) fn start(database: &Database, queue_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_taskoverflow-worker"))
             .env_clear()

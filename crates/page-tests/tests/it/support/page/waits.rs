@@ -12,7 +12,7 @@ impl Page {
         eventually(expression, async || self.value(expression).await == true)
     }
 
-    /// Waits until an element of the selector has exactly this text, as it is rendered.
+    /// Waits until an element that matches the selector shows exactly this text.
     pub(crate) async fn until_text(&self, selector: &str, text: &str) {
         let expression = format!(
             "[...document.querySelectorAll({})].some((e) => e.innerText.trim() === {})",
