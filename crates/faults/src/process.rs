@@ -13,8 +13,8 @@ use local_services::testing::{TIMEOUT, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::postgres_proxy::PostgresProxy;
 use crate::sqs_proxy::SqsProxy;
-use crate::tcp_proxy::TcpProxy;
 
 /// How many lines of the log a failed test prints.
 const SHOWN: usize = 25;
@@ -45,7 +45,7 @@ pub struct Process {
     child: Mutex<ChildGuard>,
     log: Arc<Mutex<Vec<String>>>,
     /// The proxy in front of the database.
-    pub database: TcpProxy,
+    pub database: PostgresProxy,
     /// The proxy in front of SQS, if the queue is an SQS queue.
     pub sqs: Option<SqsProxy>,
 }
@@ -59,7 +59,7 @@ impl Process {
         executable: &Path,
         role: Role,
         settings: &[(String, String)],
-        database: TcpProxy,
+        database: PostgresProxy,
         sqs: Option<SqsProxy>,
     ) -> anyhow::Result<Self> {
         let policy = StopPolicy {

@@ -10,10 +10,10 @@ use local_services::testing::{TIMEOUT, within};
 use crate::client::Client;
 use crate::database::Database;
 use crate::history::History;
+use crate::postgres_proxy::PostgresProxy;
 use crate::process::{Process, Role};
 use crate::queue::Queue;
 use crate::sqs_proxy::SqsProxy;
-use crate::tcp_proxy::TcpProxy;
 
 /// The visibility timeout, and the lease of a claim. It is short, so that the messages of a dead worker soon reappear.
 pub const VISIBILITY: Duration = Duration::from_secs(2);
@@ -69,7 +69,7 @@ impl System {
     /// # Errors
     /// Returns an error if the process cannot be started.
     pub async fn start(&self, role: Role, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
-        let database = TcpProxy::start(self.database.port()?).await?;
+        let database = PostgresProxy::start(self.database.port()?).await?;
         let mut environment: Vec<(String, String)> = SETTINGS
             .iter()
             .chain(&[("QUEUE_URL", self.queue.url())])

@@ -25,9 +25,7 @@ async fn wait_for_one_job(system: &System) {
 async fn f03_a_job_is_done_even_if_its_api_died_before_responding() {
     let system = system(QueueKind::Sqs).await;
     let (doomed, client) = system.start_api(&[]).await.unwrap();
-    doomed
-        .database
-        .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
+    doomed.database.hold_answer("INSERT INTO \"calendar_jobs\"");
     let request = tokio::spawn(async move { client.submit().await });
     wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();
@@ -74,9 +72,7 @@ async fn f04_a_message_sent_twice_because_its_relay_was_killed_has_one_effect() 
 async fn f03_a_repeated_request_with_the_same_key_returns_the_job_of_the_dead_api() {
     let system = system(QueueKind::Sqs).await;
     let (doomed, client) = system.start_api(&[]).await.unwrap();
-    doomed
-        .database
-        .hold_answer_to_prepared("INSERT INTO \"calendar_jobs\"");
+    doomed.database.hold_answer("INSERT INTO \"calendar_jobs\"");
     let request = tokio::spawn(async move { client.submit_with_key("mine", &json!({})).await });
     wait_for_one_job(&system).await;
     doomed.kill().await.unwrap();

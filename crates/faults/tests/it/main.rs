@@ -21,6 +21,8 @@ mod order;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod proxies;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod recovery;

@@ -1,4 +1,6 @@
 //! A proxy in front of PostgreSQL. It injects faults into its connections, such as network failures and restarts.
+//!
+//! It reads the clients' messages, so that it can hold a connection at a chosen statement, prepared or not.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,12 +13,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_util::bytes::BytesMut;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+mod requests;
+
+use requests::Requests;
+
+/// How many bytes are read from a connection at a time.
+const READ_BYTES: usize = 64 * 1024;
+
 /// The proxy. Dropping it closes every connection.
 #[derive(Debug)]
-pub struct TcpProxy {
+pub struct PostgresProxy {
     port: u16,
     shared: Arc<Shared>,
     _accepting: AbortOnDropHandle<()>,
@@ -42,12 +52,11 @@ struct State {
     delay: Duration,
 }
 
-/// Holds the first connection that sends a statement.
+/// Holds the first connection that runs a statement.
 #[derive(Debug, Clone, Copy)]
 struct Hold {
     text: &'static str,
     side: Side,
-    prepared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +67,7 @@ enum Side {
     Answer,
 }
 
-impl TcpProxy {
+impl PostgresProxy {
     /// Starts a proxy in front of a port of 127.0.0.1.
     ///
     /// # Errors
@@ -108,31 +117,20 @@ impl TcpProxy {
         self.shared.state.send_modify(|state| state.delay = delay);
     }
 
-    /// Holds the next connection that sends a statement containing `text`: the server does not get it until the proxy is
+    /// Holds the next connection that runs a statement containing `text`: the server does not get it until the proxy is
     /// healed.
     pub fn hold_request(&self, text: &'static str) {
-        self.hold(text, Side::Request, false);
+        self.hold(text, Side::Request);
     }
 
-    /// Holds the next connection that sends a statement containing `text`: the server runs it, and the client does not get
+    /// Holds the next connection that runs a statement containing `text`: the server runs it, and the client does not get
     /// the answer until the proxy is healed.
     pub fn hold_answer(&self, text: &'static str) {
-        self.hold(text, Side::Answer, false);
+        self.hold(text, Side::Answer);
     }
 
-    /// Does the same for a prepared statement. Its text is sent first, and it is then run by name; this holds the
-    /// answer to the run.
-    pub fn hold_answer_to_prepared(&self, text: &'static str) {
-        self.hold(text, Side::Answer, true);
-    }
-
-    fn hold(&self, text: &'static str, side: Side, prepared: bool) {
-        let hold = Hold {
-            text,
-            side,
-            prepared,
-        };
-        lock(&self.shared.holds).push(hold);
+    fn hold(&self, text: &'static str, side: Side) {
+        lock(&self.shared.holds).push(Hold { text, side });
     }
 
     /// Waits until `count` connections have been held.
@@ -142,7 +140,7 @@ impl TcpProxy {
     pub async fn wait_until_held(&self, count: usize) -> anyhow::Result<()> {
         let mut held = self.shared.held.subscribe();
         let caught = tokio::time::timeout(TIMEOUT, held.wait_for(|held| *held >= count)).await;
-        caught.context("no connection sent the statement to hold")??;
+        caught.context("no connection ran the statement to hold")??;
         Ok(())
     }
 
@@ -180,6 +178,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     let connection = Connection {
         shared,
+        requests_from: AtomicU64::new(0),
         answers_from: AtomicU64::new(0),
     };
     tokio::select! {
@@ -191,48 +190,67 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
 
 struct Connection {
     shared: Arc<Shared>,
+    /// Requests are forwarded once the proxy has been healed this many times.
+    requests_from: AtomicU64,
     /// Answers are forwarded once the proxy has been healed this many times.
     answers_from: AtomicU64,
 }
 
 impl Connection {
     async fn forward_requests(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let mut buffer = vec![0; 64 * 1024];
-        let mut prepared = None;
-        while let Some(chunk) = read(&mut from, &mut buffer).await {
-            let mut passes_from = 0;
-            let side = match (prepared.take(), self.shared.take_hold(chunk)) {
-                (Some(side), _) => Some(side),
-                (None, Some(hold)) if hold.prepared => {
-                    prepared = Some(hold.side);
-                    None
+        let mut requests = Requests::default();
+        let mut unread = BytesMut::new();
+        while read(&mut from, &mut unread).await {
+            let mut ready = BytesMut::new();
+            while let Some(request) = requests.take(&mut unread) {
+                let hold = request
+                    .statement
+                    .and_then(|text| self.shared.take_hold(&text));
+                if let Some(hold) = hold {
+                    // The server may get what precedes the statement.
+                    if !self.forward(&mut ready, &mut to, &self.requests_from).await {
+                        return;
+                    }
+                    self.hold(hold.side);
                 }
-                (None, hold) => hold.map(|hold| hold.side),
-            };
-            if side.is_some() {
-                self.shared.held.send_modify(|held| *held += 1);
+                ready.unsplit(request.bytes);
             }
-            match side {
-                Some(Side::Request) => passes_from = self.next_heal(),
-                Some(Side::Answer) => self.answers_from.store(self.next_heal(), Ordering::Relaxed),
-                None => {}
-            }
-            self.may_pass(|| passes_from).await;
-            if to.write_all(chunk).await.is_err() {
+            if !self.forward(&mut ready, &mut to, &self.requests_from).await {
                 return;
             }
         }
     }
 
     async fn forward_answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Some(chunk) = read(&mut from, &mut buffer).await {
-            self.may_pass(|| self.answers_from.load(Ordering::Relaxed))
-                .await;
-            if to.write_all(chunk).await.is_err() {
-                return;
-            }
+        let mut answers = BytesMut::new();
+        while read(&mut from, &mut answers).await
+            && self
+                .forward(&mut answers, &mut to, &self.answers_from)
+                .await
+        {}
+    }
+
+    fn hold(&self, side: Side) {
+        let passes_from = match side {
+            Side::Request => &self.requests_from,
+            Side::Answer => &self.answers_from,
+        };
+        passes_from.store(self.next_heal(), Ordering::Relaxed);
+        self.shared.held.send_modify(|held| *held += 1);
+    }
+
+    /// Forwards the bytes as soon as they may pass, and empties them. Returns false if the connection is closed.
+    async fn forward(
+        &self,
+        bytes: &mut BytesMut,
+        to: &mut OwnedWriteHalf,
+        passes_from: &AtomicU64,
+    ) -> bool {
+        if bytes.is_empty() {
+            return true;
         }
+        self.may_pass(|| passes_from.load(Ordering::Relaxed)).await;
+        to.write_all_buf(bytes).await.is_ok()
     }
 
     fn next_heal(&self) -> u64 {
@@ -250,24 +268,20 @@ impl Connection {
 }
 
 impl Shared {
-    /// Removes and returns the hold for the statements in a chunk, if any. libpq sends the text of a statement in one piece.
-    fn take_hold(&self, chunk: &[u8]) -> Option<Hold> {
+    /// Removes and returns the hold for a statement, if any.
+    fn take_hold(&self, statement: &str) -> Option<Hold> {
         let mut holds = lock(&self.holds);
-        let has = |text: &str| {
-            chunk
-                .windows(text.len())
-                .any(|window| window == text.as_bytes())
-        };
-        let index = holds.iter().position(|hold| has(hold.text))?;
+        let index = holds
+            .iter()
+            .position(|hold| statement.contains(hold.text))?;
         Some(holds.remove(index))
     }
 }
 
-async fn read<'a>(from: &mut OwnedReadHalf, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
-    match from.read(buffer).await {
-        Ok(0) | Err(_) => None,
-        Ok(length) => buffer.get(..length),
-    }
+/// Appends what has arrived to `bytes`. Returns false if the connection is closed.
+async fn read(from: &mut OwnedReadHalf, bytes: &mut BytesMut) -> bool {
+    bytes.reserve(READ_BYTES);
+    from.read_buf(bytes).await.is_ok_and(|length| length > 0)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
