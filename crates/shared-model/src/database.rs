@@ -3,9 +3,12 @@
 mod config;
 mod error;
 mod pool;
+mod prepared;
+mod session;
 mod url;
 
 pub use config::{DatabaseConfig, Secret};
 pub use error::DatabaseError;
 pub use pool::Pool;
+pub use prepared::{Prepared, prepared};
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};

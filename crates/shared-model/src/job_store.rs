@@ -13,12 +13,16 @@
 //!
 //! Messages are delivered at least once, and completing a job is idempotent. A message may arrive twice, and a worker
 //! may believe that it still has a job that another worker has taken over. Therefore every write of a worker names its
-//! claim (job, generation, attempt, status STARTED) in its WHERE clause. A write that matches no row came too late and
-//! changes nothing. All times are the database's.
+//! claim (a UUID that the worker chose) in its WHERE clause. A write that matches no row came too late and changes nothing.
+//! A call whose answer was lost can be repeated. All times are the database's.
+//!
+//! Statements that change several rows lock them in the order of their ids and skip rows that other sessions have locked,
+//! so that they never wait for each other, and one locked row holds up no other job.
 //!
 //! # Layout, in the order a job travels
 //! - [`requests`]: insert, look up, list and cancel, for the API
 //! - [`outbox`]: jobs whose messages the relay still has to send
+//! - [`mod@evidence`]: what the workers know about the queue, by which lost messages are found
 //! - [`claims`]: claim, renew, complete, retry and fail, for the worker
 //! - `end`: the assignments that every terminal status shares
 //! - [`sweeps`]: lost messages, overdue jobs and expired rows
@@ -26,6 +30,7 @@
 
 pub mod claims;
 mod end;
+pub mod evidence;
 pub mod outbox;
 pub mod redrive;
 pub mod requests;

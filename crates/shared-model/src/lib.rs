@@ -7,7 +7,9 @@
 //! - [`message`]: the reference to a job that a queue carries
 //! - [`job_store`]: the store of jobs, and the only code that changes the status of a job
 //! - [`results`]: the finished calendars
-//! - [`database`], [`listener`], [`migrations`], [`schema`]: the connection to PostgreSQL
+//! - [`database`], [`migrations`], [`schema`]: the connection to PostgreSQL
+//! - [`batch_lane`]: one statement for many callers
+//! - [`notifier`], [`listener`]: hints between the processes, by PostgreSQL's NOTIFY
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
 //! - [`mod@backoff`]: how long to wait before another attempt
 //! - [`healthcheck`]: the command that asks a running process whether it is alive and ready
@@ -16,6 +18,7 @@
 //! format of calendars.
 
 pub mod backoff;
+pub mod batch_lane;
 pub mod calendar_options;
 pub mod database;
 pub mod healthcheck;
@@ -25,6 +28,7 @@ pub mod listener;
 pub mod logging;
 pub mod message;
 pub mod migrations;
+pub mod notifier;
 pub mod process;
 pub mod results;
 pub mod schema;

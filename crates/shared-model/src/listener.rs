@@ -1,5 +1,5 @@
 //! Listens for PostgreSQL's NOTIFY. A notification is only a hint that something changed: it may be lost, so a listener
-//! must poll too, though less often.
+//! must poll too, though less often. [`crate::notifier`] sends them.
 
 use std::time::Duration;
 
@@ -10,22 +10,13 @@ use crate::database::Pool;
 /// The channel that is notified when a job becomes due for a worker.
 pub const JOB_DUE: &str = "taskoverflow_job_due";
 
-/// The channel that is notified when the version of a job grows. The payload is the id of the job.
+/// The channel that is notified when the versions of jobs grow. The payload is the ids of the jobs, separated by spaces;
+/// an empty payload means any job.
 pub const JOB_CHANGED: &str = "taskoverflow_job_changed";
 
-/// The interval between two reads of the socket. A read does not send anything to the server.
-const READ_INTERVAL: Duration = Duration::from_millis(20);
+/// The interval between two reads of the socket. A read is one system call that sends nothing to the server.
+const READ_INTERVAL: Duration = Duration::from_millis(2);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
-
-/// Notifies the listeners on `channel` when the transaction commits.
-///
-/// # Errors
-/// Returns an error if the query fails.
-pub fn notify(connection: &mut PgConnection, channel: &str) -> QueryResult<()> {
-    diesel::sql_query(format!("NOTIFY {channel}"))
-        .execute(connection)
-        .map(drop)
-}
 
 /// Calls `on_payload` with the payload of each notification on `channel`, and with an empty payload after each new
 /// connection, because notifications may have been lost before. Uses a connection of its own, and reconnects when it

@@ -15,9 +15,10 @@ pub struct JobMessage {
     pub v: u8,
     /// The job.
     pub job_id: JobId,
-    /// The job's generation when the message was made. If the job has a newer one, the message is stale.
+    /// The job's generation when the message was made. If the job has been redriven since, it has a newer one, and the
+    /// message is stale.
     pub generation: i32,
-    /// When the relay took the job from the outbox, by the database's clock (UTC).
+    /// When the message was made, by the database's clock (UTC).
     pub enqueued_at: DateTime<Utc>,
 }
 
@@ -56,11 +57,26 @@ impl JobMessage {
         }
         Ok(serde_json::from_str(body)?)
     }
+}
 
-    /// Returns the id by which a FIFO queue recognises a message that is sent twice. It is not derived from the request,
-    /// because two equal requests are two jobs.
+/// A message that a relay sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboundMessage {
+    /// The message.
+    pub message: JobMessage,
+    /// How many times relays have taken the message to send it, including this time.
+    pub sends: i32,
+}
+
+impl OutboundMessage {
+    /// Returns the id by which a FIFO queue recognises a message that arrives twice because a call was repeated. It is
+    /// not derived from the request, because two equal requests are two jobs. It contains the number of sends, because
+    /// a message that was lost has to be accepted again.
     pub fn deduplication_id(&self) -> String {
-        format!("{}:{}", self.job_id, self.generation)
+        let JobMessage {
+            job_id, generation, ..
+        } = self.message;
+        format!("{job_id}:{generation}:{}", self.sends)
     }
 }
 
@@ -75,9 +91,10 @@ mod tests {
         let message = JobMessage::decode(GOLDEN).unwrap();
         assert_eq!(message.generation, 2);
         assert_eq!(message.encode().unwrap(), GOLDEN);
+        let outbound = OutboundMessage { message, sends: 3 };
         assert_eq!(
-            message.deduplication_id(),
-            "0192f0c1-2345-7abc-8def-0123456789ab:2"
+            outbound.deduplication_id(),
+            "0192f0c1-2345-7abc-8def-0123456789ab:2:3"
         );
     }
 

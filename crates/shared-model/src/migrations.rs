@@ -31,9 +31,10 @@ pub enum MigrationError {
 /// # Errors
 /// Returns an error if a migration fails or the database does not answer.
 pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
-    // a migration may take longer than a query of the service is allowed to
-    let timeout = statement_timeout(connection)?;
+    // a migration, or waiting for another process to run it, may take longer than a query of the service is allowed to
+    let timeouts = timeouts(connection)?;
     execute(connection, "SET statement_timeout = 0")?;
+    execute(connection, "SET lock_timeout = 0")?;
     execute(
         connection,
         &format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"),
@@ -46,8 +47,13 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
         connection,
         &format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"),
     )?;
-    // RESET would not restore it: the pool has set the timeout for this session
-    execute(connection, &format!("SET statement_timeout = '{timeout}'"))?;
+    // RESET would not restore them: the pool has set the timeouts for this session
+    let Timeouts { statement, lock } = timeouts;
+    execute(
+        connection,
+        &format!("SET statement_timeout = '{statement}'"),
+    )?;
+    execute(connection, &format!("SET lock_timeout = '{lock}'"))?;
     outcome
 }
 
@@ -77,14 +83,20 @@ pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError
         })
 }
 
-fn statement_timeout(connection: &mut PgConnection) -> Result<String, DatabaseError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        statement_timeout: String,
-    }
-    let row: Row = diesel::sql_query("SHOW statement_timeout").get_result(connection)?;
-    Ok(row.statement_timeout)
+#[derive(QueryableByName)]
+struct Timeouts {
+    #[diesel(sql_type = Text)]
+    statement: String,
+    #[diesel(sql_type = Text)]
+    lock: String,
+}
+
+/// Returns the timeouts of the session.
+fn timeouts(connection: &mut PgConnection) -> Result<Timeouts, DatabaseError> {
+    Ok(diesel::sql_query(
+        "SELECT current_setting('statement_timeout') AS statement, current_setting('lock_timeout') AS lock",
+    )
+    .get_result(connection)?)
 }
 
 fn execute(connection: &mut PgConnection, sql: &str) -> Result<(), DatabaseError> {

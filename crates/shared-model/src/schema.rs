@@ -32,16 +32,25 @@ diesel::table! {
         progress_done -> Integer,
         progress_total -> Nullable<Integer>,
         idempotency_key -> Nullable<Text>,
-        published_at -> Nullable<Timestamptz>,
-        publish_lease_until -> Timestamptz,
-        not_before -> Timestamptz,
-        delivery -> BigInt,
+        claim -> Nullable<Uuid>,
         lease_until -> Nullable<Timestamptz>,
+        retry_at -> Nullable<Timestamptz>,
+        send_after -> Nullable<Timestamptz>,
+        sends -> Integer,
+        sent_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         started_at -> Nullable<Timestamptz>,
         finished_at -> Nullable<Timestamptz>,
         expiry -> Interval,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    queue_evidence (queue_url) {
+        queue_url -> Text,
+        newest_delivered -> Nullable<Timestamptz>,
+        empty_since -> Nullable<Timestamptz>,
     }
 }
 
@@ -70,5 +79,4 @@ diesel::table! {
     }
 }
 
-diesel::joinable!(calendar_results -> calendar_jobs (job_id));
 diesel::allow_tables_to_appear_in_same_query!(calendar_jobs, calendar_results);

@@ -1,5 +1,5 @@
 DROP TABLE calendar_feeds;
 DROP TABLE calendar_results;
+DROP TABLE queue_evidence;
 DROP TABLE calendar_jobs;
-DROP FUNCTION notify_job_changed;
 DROP TABLE todos;

@@ -1,16 +1,18 @@
 //! Why a query failed, and whether another attempt may succeed.
 
+use std::sync::Arc;
+
 use diesel::result::{DatabaseErrorKind, Error};
 
 /// Why a query failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DatabaseError {
     /// The database can't be reached, or all connections are in use. Another attempt later may succeed.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// The database rejected the statement. Another attempt would fail in the same way.
     #[error("a query failed: {0}")]
-    Query(#[source] Error),
+    Query(#[source] Arc<Error>),
 }
 
 impl From<Error> for DatabaseError {
@@ -32,7 +34,7 @@ impl From<Error> for DatabaseError {
                 Self::Unavailable(information.message().trim().to_owned())
             }
             Error::BrokenTransactionManager => Self::Unavailable("the connection broke".to_owned()),
-            _ => Self::Query(error),
+            _ => Self::Query(Arc::new(error)),
         }
     }
 }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::Connection;
 use diesel::pg::PgConnection;
-use diesel::{Connection, RunQueryDsl};
-use r2d2::{CustomizeConnection, NopErrorHandler};
+use diesel::r2d2::R2D2Connection;
+use r2d2::NopErrorHandler;
 use tokio::sync::Semaphore;
 
 use super::config::DatabaseConfig;
 use super::error::DatabaseError;
+use super::session::SessionManager;
 
 /// How long a query waits for a free connection before it fails. Clients wait much longer for an answer.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -18,12 +20,10 @@ const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How much longer the pool waits for an answer than a statement may take.
 const ANSWER_GRACE: Duration = Duration::from_secs(5);
 
-type ConnectionManager = diesel::r2d2::ConnectionManager<PgConnection>;
-
 /// A bounded set of connections. Clones share it.
 #[derive(Clone)]
 pub struct Pool {
-    connections: r2d2::Pool<ConnectionManager>,
+    connections: r2d2::Pool<SessionManager>,
     /// One permit for each connection, so that waiting for a connection does not block a thread.
     permits: Arc<Semaphore>,
     connection_string: Arc<str>,
@@ -40,28 +40,42 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Creates a pool that connects on first use, so the database need not be running yet. The database cancels
-    /// statements that take longer than `statement_timeout`.
+    /// Creates a pool of `DATABASE_POOL` connections: see [`sized`](Self::sized).
     pub fn new(
         config: &DatabaseConfig,
         application_name: &str,
         statement_timeout: Duration,
     ) -> Self {
+        let size = config.database_pool.get();
+        Self::sized(config, size, application_name, statement_timeout)
+    }
+
+    /// Creates a pool of `size` connections. It connects on first use, so the database need not be running yet. The
+    /// database cancels statements that take longer than `statement_timeout`.
+    pub fn sized(
+        config: &DatabaseConfig,
+        size: u32,
+        application_name: &str,
+        statement_timeout: Duration,
+    ) -> Self {
         // Disables OpenSSL's cleanup at exit. The pool's threads may be connecting at that moment and would crash.
         openssl_sys::init();
-        let connection_string = config.connection_string(application_name);
+        let connection_string: Arc<str> = config.connection_string(application_name).into();
+        let manager = SessionManager {
+            connection_string: Arc::clone(&connection_string),
+            statement_timeout,
+        };
         let connections = r2d2::Pool::builder()
-            .max_size(config.database_pool.get())
+            .max_size(size)
             .min_idle(Some(0))
             // callers receive the error; the pool would log it again for each attempt to connect
             .error_handler(Box::new(NopErrorHandler))
             .connection_timeout(CHECKOUT_TIMEOUT)
-            .connection_customizer(Box::new(SessionSettings { statement_timeout }))
-            .build_unchecked(ConnectionManager::new(&connection_string));
+            .build_unchecked(manager);
         Self {
             connections,
-            permits: Arc::new(Semaphore::new(config.database_pool.get() as usize)),
-            connection_string: connection_string.into(),
+            permits: Arc::new(Semaphore::new(size as usize)),
+            connection_string,
             answer_timeout: statement_timeout + ANSWER_GRACE,
         }
     }
@@ -112,7 +126,7 @@ impl Pool {
             let mut connection = connections
                 .get()
                 .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
-            queries(&mut connection)
+            connection.run(queries)
         });
         match task.await {
             Ok(result) => result,
@@ -126,12 +140,7 @@ impl Pool {
     /// # Errors
     /// Like [`run`](Self::run).
     pub async fn ping(&self) -> Result<(), DatabaseError> {
-        self.run(|connection| {
-            Ok(diesel::sql_query("SELECT 1")
-                .execute(connection)
-                .map(drop)?)
-        })
-        .await
+        self.run(|connection| Ok(connection.ping()?)).await
     }
 
     /// Opens a connection outside the pool. For a caller that keeps it for a long time.
@@ -140,23 +149,5 @@ impl Pool {
     /// Returns an error if the connection can't be made.
     pub(crate) fn connect(&self) -> Result<PgConnection, diesel::ConnectionError> {
         PgConnection::establish(&self.connection_string)
-    }
-}
-
-/// The settings of each new session.
-#[derive(Debug)]
-struct SessionSettings {
-    statement_timeout: Duration,
-}
-
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for SessionSettings {
-    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
-        diesel::sql_query(format!(
-            "SET statement_timeout = {}",
-            self.statement_timeout.as_millis()
-        ))
-        .execute(connection)
-        .map_err(diesel::r2d2::Error::QueryError)?;
-        Ok(())
     }
 }

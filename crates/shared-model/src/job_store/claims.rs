@@ -1,14 +1,112 @@
 //! What a worker does with a job: claim it, renew the claim, and record how the attempt ended.
 //!
 //! # Layout
-//! - [`claim`]: a worker's right to a job, and how it gets one
-//! - [`renew`]: keep claims from running out
-//! - [`complete`], [`retry`], [`fail`], [`revoke`]: the four ends of an attempt
+//! - [`ClaimKey`], [`Claim`]: a worker's right to a job
+//! - `pending`: claims from the table itself, for the queue `postgres:`
+//! - `delivered`: claims on jobs whose messages a queue has delivered
+//! - `renew`: keeps claims from running out
+//! - `complete`: stores results
+//! - `finish`: the other ends of an attempt
 
-mod claim;
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Jsonb, Timestamptz};
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::job::{CalendarRequest, JobId};
+
+mod complete;
+mod delivered;
 mod finish;
+mod pending;
 mod renew;
 
-pub use claim::{Claim, ClaimKey, Claimed, Isolation, claim};
-pub use finish::{complete, fail, retry, revoke};
-pub use renew::{ClaimRenewal, Renewed, renew};
+pub use complete::{Completion, Written, complete};
+pub use delivered::{Claimed, Delivered, claim_delivered};
+pub use finish::{fail, retry, revoke, unclaim};
+pub use pending::{claim_due, claim_pending, end_unclaimable, find_claimed};
+pub use renew::{ClaimRenewal, Renewal, renew};
+
+/// How many workers may die while they run a job beside others. After that, the job is a suspect.
+const MAX_SHARED_CRASHES: i32 = 2;
+
+/// A worker's right to a job. Every write under it fails once another worker has claimed the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// The job.
+    pub id: JobId,
+    /// The claim, which the worker chose before it claimed the job. So it can repeat a claim whose answer was lost.
+    pub claim: Uuid,
+}
+
+/// A claimed job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The right to it.
+    pub key: ClaimKey,
+    /// The job's generation.
+    pub generation: i32,
+    /// The number of the attempt, from 1.
+    pub attempt: i32,
+    /// Whether the job seems to crash its workers: several have died while they ran it.
+    pub is_suspect: bool,
+    /// The calendar that the client asked for.
+    pub request: CalendarRequest,
+    /// When the job was accepted.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The conditions of a claim.
+#[derive(Debug, Clone, Copy)]
+pub struct ClaimOptions {
+    /// How long the claim lasts unless it is renewed.
+    pub lease: Duration,
+    /// A job that has had this many attempts can't be claimed.
+    pub max_attempts: i32,
+}
+
+/// A row that a claim returns.
+#[derive(QueryableByName)]
+struct ClaimRow {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    claim: Uuid,
+    #[diesel(sql_type = Integer)]
+    generation: i32,
+    #[diesel(sql_type = Integer)]
+    attempt: i32,
+    #[diesel(sql_type = Bool)]
+    is_suspect: bool,
+    #[diesel(sql_type = Jsonb)]
+    request: CalendarRequest,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
+
+impl From<ClaimRow> for Claim {
+    fn from(row: ClaimRow) -> Self {
+        Self {
+            key: ClaimKey {
+                id: JobId(row.id),
+                claim: row.claim,
+            },
+            generation: row.generation,
+            attempt: row.attempt,
+            is_suspect: row.is_suspect,
+            request: row.request,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// The assignments of every claim; the statement adds `claim`, `attempt` and `lease_until`. The attempt is counted before
+/// any work is done, so a job that kills its worker still runs out of attempts. A claim proves that the job's message
+/// arrived, so there is nothing left to send.
+const CLAIM: &str = "status = 'STARTED', version = version + 1, retry_at = NULL, send_after = NULL, \
+                     started_at = coalesce(started_at, now()), progress_done = 0";
+
+/// The columns of [`ClaimRow`], of the table `job`.
+const CLAIM_ROW: &str =
+    "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at";

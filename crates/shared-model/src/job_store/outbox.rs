@@ -1,107 +1,136 @@
-//! The job's row is its own outbox: `published_at` is null while its message still has to be sent.
+//! The job's row is its own outbox: while its message still has to be sent, `send_after` is not null.
 //!
-//! A relay takes rows under a lease, so that it holds no lock while it waits for the queue.
+//! A relay takes rows under a lease, so that it holds no lock while it waits for the queue. The lease is the time until
+//! which `send_after` lies in the future. A claim on the job proves that the message arrived, and clears `send_after` too.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Double, Integer, Nullable, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Timestamptz};
 use uuid::Uuid;
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, prepared};
 use crate::job::JobId;
-use crate::message::{JobMessage, MESSAGE_VERSION};
-use crate::schema::calendar_jobs;
+use crate::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 
 /// How long a relay has to send the messages that it took, in seconds. After that another relay may send them again.
-pub const PUBLISH_LEASE_SECONDS: f64 = 30.0;
+pub const SEND_LEASE_SECONDS: f64 = 30.0;
 
-/// Leases at most `limit` unpublished jobs, oldest first, and returns their messages. Skips jobs that another relay has
-/// leased.
+/// One message that a relay has taken. If another relay takes it later, the number of sends differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SendKey {
+    /// The job.
+    pub id: JobId,
+    /// How many times relays have taken its message.
+    pub sends: i32,
+}
+
+impl From<&OutboundMessage> for SendKey {
+    fn from(outbound: &OutboundMessage) -> Self {
+        Self {
+            id: outbound.message.job_id,
+            sends: outbound.sends,
+        }
+    }
+}
+
+/// Takes at most `limit` messages that have to be sent, those that have waited longest first. Skips what another relay
+/// has taken.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn lease_unpublished(
+pub fn take(
     connection: &mut PgConnection,
     limit: i64,
-) -> Result<Vec<JobMessage>, DatabaseError> {
+) -> Result<Vec<OutboundMessage>, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = diesel::sql_types::Uuid)]
         id: Uuid,
         #[diesel(sql_type = Integer)]
         generation: i32,
+        #[diesel(sql_type = Integer)]
+        sends: i32,
         #[diesel(sql_type = Timestamptz)]
         enqueued_at: DateTime<Utc>,
     }
-    let rows: Vec<Row> = diesel::sql_query(
-        "UPDATE calendar_jobs SET publish_lease_until = now() + make_interval(secs => $2)
-         WHERE id IN (
-             SELECT id FROM calendar_jobs
-             WHERE published_at IS NULL AND status IN ('PENDING', 'RETRY') AND publish_lease_until <= now()
-             ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
-         RETURNING id, generation, now() AS enqueued_at",
+    let query = diesel::sql_query(
+        "WITH due AS MATERIALIZED (
+             SELECT id FROM calendar_jobs WHERE send_after <= now()
+             ORDER BY send_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
+         UPDATE calendar_jobs AS job
+         SET send_after = now() + make_interval(secs => $2), sends = sends + 1
+         FROM due WHERE job.id = due.id
+         RETURNING job.id, job.generation, job.sends, now() AS enqueued_at",
     )
     .bind::<BigInt, _>(limit)
-    .bind::<Double, _>(PUBLISH_LEASE_SECONDS)
-    .load(connection)?;
-    let mut messages: Vec<JobMessage> = rows
+    .bind::<Double, _>(SEND_LEASE_SECONDS);
+    let rows: Vec<Row> = prepared(query).load(connection)?;
+    let mut messages: Vec<OutboundMessage> = rows
         .into_iter()
-        .map(|row| JobMessage {
-            v: MESSAGE_VERSION,
-            job_id: JobId(row.id),
-            generation: row.generation,
-            enqueued_at: row.enqueued_at,
+        .map(|row| OutboundMessage {
+            message: JobMessage {
+                v: MESSAGE_VERSION,
+                job_id: JobId(row.id),
+                generation: row.generation,
+                enqueued_at: row.enqueued_at,
+            },
+            sends: row.sends,
         })
         .collect();
     // RETURNING guarantees no order; ids are ordered by time
-    messages.sort_by_key(|message| message.job_id);
+    messages.sort_by_key(|outbound| outbound.message.job_id);
     Ok(messages)
 }
 
-/// Records that the queue has accepted these messages.
+/// Records that the queue has accepted these messages, except those of jobs that were claimed or taken again meanwhile.
+/// Rows that are locked stay as they are: if they are not being claimed, their message is sent once more.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn mark_published(connection: &mut PgConnection, ids: &[JobId]) -> Result<(), DatabaseError> {
-    // a job that was redriven meanwhile has no lease: the message of its new generation still has to be sent
-    let leased = calendar_jobs::table
-        .filter(calendar_jobs::id.eq_any(uuids(ids)))
-        .filter(sql::<Bool>("publish_lease_until > '-infinity'"));
-    diesel::update(leased)
-        .set(calendar_jobs::published_at.eq(sql::<Nullable<Timestamptz>>("now()")))
-        .execute(connection)?;
-    Ok(())
+pub fn mark_sent(connection: &mut PgConnection, keys: &[SendKey]) -> Result<(), DatabaseError> {
+    update_taken(connection, keys, "send_after = NULL, sent_at = now()")
 }
 
-/// Ends the lease of messages that the queue did not accept, so that the next round sends them.
+/// Ends the lease of messages that the queue did not accept, so that a relay takes them again.
 ///
 /// # Errors
 /// Returns an error if the database does not answer. The lease then runs out.
-pub fn release_unpublished(
+pub fn release(connection: &mut PgConnection, keys: &[SendKey]) -> Result<(), DatabaseError> {
+    update_taken(connection, keys, "send_after = now()")
+}
+
+fn update_taken(
     connection: &mut PgConnection,
-    ids: &[JobId],
+    keys: &[SendKey],
+    assignments: &'static str,
 ) -> Result<(), DatabaseError> {
-    diesel::update(calendar_jobs::table.filter(calendar_jobs::id.eq_any(uuids(ids))))
-        .set(calendar_jobs::publish_lease_until.eq(diesel::dsl::now))
-        .execute(connection)?;
+    let query = diesel::sql_query(format!(
+        "WITH taken AS MATERIALIZED (
+             SELECT job.id FROM calendar_jobs AS job
+             JOIN unnest($1, $2) AS mine (id, sends) ON job.id = mine.id AND job.sends = mine.sends
+             WHERE job.send_after IS NOT NULL ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED)
+         UPDATE calendar_jobs AS job SET {assignments} FROM taken WHERE job.id = taken.id"
+    ))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(keys.iter().map(|key| key.id.0).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(keys.iter().map(|key| key.sends).collect::<Vec<_>>());
+    prepared(query).execute(connection)?;
     Ok(())
 }
 
-/// Returns how many messages still have to be sent, and how long the oldest has waited.
+/// Returns how many messages still have to be sent, and how long the oldest job has waited.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> {
     Ok(diesel::sql_query(
         "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_age_seconds
-         FROM calendar_jobs WHERE published_at IS NULL AND status IN ('PENDING', 'RETRY')",
+         FROM calendar_jobs WHERE send_after IS NOT NULL",
     )
     .get_result(connection)?)
 }
 
-/// The unpublished jobs.
+/// The jobs whose message has not been sent yet, or not been recorded as sent.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 pub struct Backlog {
     /// How many there are.
@@ -110,8 +139,4 @@ pub struct Backlog {
     /// How long the oldest has waited since it was accepted, in seconds.
     #[diesel(sql_type = Double)]
     pub oldest_age_seconds: f64,
-}
-
-fn uuids(ids: &[JobId]) -> Vec<Uuid> {
-    ids.iter().map(|id| id.0).collect()
 }

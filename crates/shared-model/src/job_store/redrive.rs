@@ -29,9 +29,8 @@ pub fn redrive(
         "UPDATE calendar_jobs
          SET status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
              cancel_requested = false, progress_done = 0, progress_total = NULL,
-             published_at = NULL, publish_lease_until = '-infinity', not_before = now(),
-             started_at = NULL, finished_at = NULL, expires_at = now() + expiry
-         WHERE status = 'FAILURE' AND expires_at > now() AND ($1 IS NULL OR id = ANY ($1))
+             send_after = now(), sent_at = NULL, started_at = NULL, finished_at = NULL, expires_at = now() + expiry
+         WHERE status = 'FAILURE' AND status <> 'SUCCESS' AND expires_at > now() AND ($1 IS NULL OR id = ANY ($1))
          RETURNING id",
     )
     .bind::<Nullable<Array<diesel::sql_types::Uuid>>, _>(ids)
@@ -75,11 +74,12 @@ pub enum GivenUp {
     Failed,
     /// The message was stale: the job had ended, is gone, or was redriven since.
     Stale,
-    /// A worker runs the job and will end it.
-    Running,
+    /// The job has been claimed, so another copy of its message is at work, or the message will count as lost.
+    Claimed,
 }
 
-/// Ends a job in FAILURE because its message of this generation is in the dead-letter queue.
+/// Ends a job in FAILURE because its message of this generation is in the dead-letter queue. Only a job that was never
+/// claimed ends: copies of the message of a running job can get there too.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
@@ -98,12 +98,12 @@ pub fn give_up(
         "the queue moved the job's message to the dead-letter queue: it was delivered too often without being completed",
     );
     let row: Option<Row> = diesel::sql_query(format!(
-        "WITH job AS (
-             SELECT id, lease_until IS NOT NULL AND lease_until > now() AS running FROM calendar_jobs
-             WHERE id = $1 AND generation = $2 AND status IN ('PENDING', 'RETRY', 'STARTED') FOR UPDATE),
+        "WITH job AS MATERIALIZED (
+             SELECT id, status FROM calendar_jobs
+             WHERE id = $1 AND generation = $2 AND status IN ('PENDING', 'RETRY', 'STARTED') FOR NO KEY UPDATE),
          failed AS (
              UPDATE calendar_jobs SET status = 'FAILURE', error = $3, {END}
-             WHERE id IN (SELECT id FROM job WHERE NOT running) RETURNING id)
+             WHERE id IN (SELECT id FROM job WHERE status = 'PENDING') RETURNING id)
          SELECT EXISTS (SELECT FROM failed) AS failed FROM job"
     ))
     .bind::<diesel::sql_types::Uuid, _>(id.0)
@@ -114,6 +114,6 @@ pub fn give_up(
     Ok(match row {
         None => GivenUp::Stale,
         Some(Row { failed: true }) => GivenUp::Failed,
-        Some(Row { failed: false }) => GivenUp::Running,
+        Some(Row { failed: false }) => GivenUp::Claimed,
     })
 }

@@ -1,7 +1,7 @@
 //! What the API does with jobs: accept, look up, list, cancel.
 //!
 //! # Layout
-//! - [`insert`], [`insert_once`]: accept a job
+//! - [`insert`], [`insert_once`]: accept jobs
 //! - [`find`], [`find_many`], [`list`]: look jobs up
 //! - [`cancel`]: end a waiting job, or ask a worker to stop
 
@@ -9,6 +9,6 @@ mod accept;
 mod cancel;
 mod lookup;
 
-pub use accept::{Accepted, insert, insert_once};
+pub use accept::{Accepted, NewJob, Sender, insert, insert_once};
 pub use cancel::{Cancelled, cancel};
-pub use lookup::{JobPosition, find, find_many, list};
+pub use lookup::{find, find_many, list};

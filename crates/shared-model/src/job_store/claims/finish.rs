@@ -1,54 +1,17 @@
-//! Records how an attempt ended. Each statement matches the claim, so a worker that lost the job changes nothing.
+//! Records that an attempt ended without a result. Each statement matches the claim, so a worker that lost the job changes
+//! nothing.
 
 use std::time::Duration;
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Integer, Jsonb, Nullable, Text};
+use diesel::sql_types::{Array, Double, Jsonb, Nullable, Text};
+use uuid::Uuid;
 
 use super::ClaimKey;
 use crate::database::DatabaseError;
-use crate::job::{JobError, JobStatus};
+use crate::job::{JobError, JobId, JobStatus};
 use crate::job_store::end::END;
-use crate::results::NewResult;
-
-/// Stores the result and ends the job in SUCCESS, in one statement. Returns `false` if the claim was lost; nothing was
-/// written then.
-///
-/// # Errors
-/// Returns an error if the database does not answer. Whether the result was written is then unknown; calling again is
-/// safe.
-pub fn complete(
-    connection: &mut PgConnection,
-    key: ClaimKey,
-    result: &NewResult,
-) -> Result<bool, DatabaseError> {
-    let total = result.event_count.saturating_add(result.skipped_count);
-    let written = diesel::sql_query(format!(
-        "WITH done AS (
-             UPDATE calendar_jobs
-             SET status = 'SUCCESS', error = NULL, progress_done = $10, progress_total = $10, {END}
-             WHERE id = $1 AND generation = $2 AND attempt = $3 AND status = 'STARTED'
-             RETURNING id, expires_at)
-         INSERT INTO calendar_results
-             (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count,
-              todos_fingerprint, expires_at)
-         SELECT id, $4, $5, $6, $7, $8, $9, $11, expires_at FROM done"
-    ))
-    .bind::<diesel::sql_types::Uuid, _>(key.id.0)
-    .bind::<Integer, _>(key.generation)
-    .bind::<Integer, _>(key.attempt)
-    .bind::<diesel::sql_types::Bytea, _>(&result.content)
-    .bind::<diesel::sql_types::Bytea, _>(&result.sha256)
-    .bind::<diesel::sql_types::Bytea, _>(&result.gzip_sha256)
-    .bind::<BigInt, _>(result.byte_length)
-    .bind::<Integer, _>(result.event_count)
-    .bind::<Integer, _>(result.skipped_count)
-    .bind::<Integer, _>(total)
-    .bind::<Text, _>(&result.todos_fingerprint)
-    .execute(connection)?;
-    Ok(written == 1)
-}
 
 /// Sets the job to RETRY, for another attempt after `delay`. A job that a client has cancelled meanwhile becomes
 /// REVOKED instead. Returns the new status, or `None` if the claim was lost; nothing was written then.
@@ -64,20 +27,19 @@ pub fn retry(
     connection.transaction(|connection| {
         let retried = diesel::sql_query(
             "UPDATE calendar_jobs
-             SET status = 'RETRY', version = version + 1, error = $4, lease_until = NULL,
-                 not_before = now() + make_interval(secs => $5)
-             WHERE id = $1 AND generation = $2 AND attempt = $3 AND status = 'STARTED' AND NOT cancel_requested",
+             SET status = 'RETRY', version = version + 1, error = $3, claim = NULL, lease_until = NULL,
+                 retry_at = now() + make_interval(secs => $4)
+             WHERE id = $1 AND claim = $2 AND status = 'STARTED' AND NOT cancel_requested",
         )
         .bind::<diesel::sql_types::Uuid, _>(key.id.0)
-        .bind::<Integer, _>(key.generation)
-        .bind::<Integer, _>(key.attempt)
+        .bind::<diesel::sql_types::Uuid, _>(key.claim)
         .bind::<Jsonb, _>(error)
         .bind::<Double, _>(delay.as_secs_f64())
         .execute(connection)?;
         if retried == 1 {
             return Ok(Some(JobStatus::Retry));
         }
-        let revoked = end(connection, key, JobStatus::Started, JobStatus::Revoked, Some(error))?;
+        let revoked = end_attempt(connection, key, JobStatus::Revoked, Some(error))?;
         Ok(revoked.then_some(JobStatus::Revoked))
     })
 }
@@ -91,13 +53,7 @@ pub fn fail(
     key: ClaimKey,
     error: &JobError,
 ) -> Result<bool, DatabaseError> {
-    end(
-        connection,
-        key,
-        JobStatus::Started,
-        JobStatus::Failure,
-        Some(error),
-    )
+    end_attempt(connection, key, JobStatus::Failure, Some(error))
 }
 
 /// Ends the job in REVOKED, as a client asked. Returns `false` if the claim was lost; nothing was written then.
@@ -105,33 +61,63 @@ pub fn fail(
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn revoke(connection: &mut PgConnection, key: ClaimKey) -> Result<bool, DatabaseError> {
-    end(
-        connection,
-        key,
-        JobStatus::Started,
-        JobStatus::Revoked,
-        None,
-    )
+    end_attempt(connection, key, JobStatus::Revoked, None)
 }
 
-/// Ends a job that is in status `from`. Returns whether it was.
-pub(super) fn end(
+/// Gives up claims on jobs whose attempt has not begun, so that other workers can claim them immediately. The attempts do
+/// not count. Jobs that other sessions have locked are left; their leases run out.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn unclaim(connection: &mut PgConnection, keys: &[ClaimKey]) -> Result<(), DatabaseError> {
+    diesel::sql_query(
+        "WITH mine AS MATERIALIZED (
+             SELECT job.id FROM calendar_jobs AS job
+             JOIN unnest($1, $2) AS mine (id, claim) ON job.id = mine.id AND job.claim = mine.claim
+             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED)
+         UPDATE calendar_jobs AS job
+         SET status = 'RETRY', version = version + 1, attempt = attempt - 1, claim = NULL, lease_until = NULL,
+             retry_at = now()
+         FROM mine WHERE job.id = mine.id",
+    )
+    .bind::<Array<diesel::sql_types::Uuid>, _>(keys.iter().map(|key| key.id.0).collect::<Vec<_>>())
+    .bind::<Array<diesel::sql_types::Uuid>, _>(
+        keys.iter().map(|key| key.claim).collect::<Vec<Uuid>>(),
+    )
+    .execute(connection)?;
+    Ok(())
+}
+
+fn end_attempt(
     connection: &mut PgConnection,
     key: ClaimKey,
-    from: JobStatus,
-    to: JobStatus,
+    status: JobStatus,
     error: Option<&JobError>,
 ) -> Result<bool, DatabaseError> {
     let ended = diesel::sql_query(format!(
-        "UPDATE calendar_jobs SET status = $4, error = $5, {END}
-         WHERE id = $1 AND generation = $2 AND attempt = $3 AND status = $6"
+        "UPDATE calendar_jobs SET status = $3, error = $4, claim = NULL, {END}
+         WHERE id = $1 AND claim = $2 AND status = 'STARTED'"
     ))
     .bind::<diesel::sql_types::Uuid, _>(key.id.0)
-    .bind::<Integer, _>(key.generation)
-    .bind::<Integer, _>(key.attempt)
-    .bind::<Text, _>(to)
+    .bind::<diesel::sql_types::Uuid, _>(key.claim)
+    .bind::<Text, _>(status)
     .bind::<Nullable<Jsonb>, _>(error)
-    .bind::<Text, _>(from)
     .execute(connection)?;
     Ok(ended == 1)
+}
+
+/// Ends a job whose row the transaction has locked.
+pub(super) fn end_in(
+    connection: &mut PgConnection,
+    id: JobId,
+    status: JobStatus,
+    error: Option<&JobError>,
+) -> QueryResult<usize> {
+    diesel::sql_query(format!(
+        "UPDATE calendar_jobs SET status = $2, error = $3, claim = NULL, {END} WHERE id = $1"
+    ))
+    .bind::<diesel::sql_types::Uuid, _>(id.0)
+    .bind::<Text, _>(status)
+    .bind::<Nullable<Jsonb>, _>(error)
+    .execute(connection)
 }

@@ -8,7 +8,7 @@ use diesel::sql_types::{Array, Bool, Double, Integer, Nullable};
 use uuid::Uuid;
 
 use super::ClaimKey;
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, prepared};
 use crate::job::JobId;
 
 /// A claim to be renewed, and how far its job has come.
@@ -22,16 +22,23 @@ pub struct ClaimRenewal {
     pub total: Option<i32>,
 }
 
-/// A renewed claim. A claim that was lost is left out of the answer.
+/// What became of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Renewed {
-    /// The claim.
-    pub key: ClaimKey,
-    /// Whether a client has asked the job to stop.
-    pub cancel_requested: bool,
+pub enum Renewal {
+    /// It is renewed.
+    Renewed {
+        /// Whether the job's progress has changed, which clients can see.
+        has_progress: bool,
+    },
+    /// It is renewed, and a client has asked the job to stop.
+    CancelRequested,
+    /// Another session has locked the job's row, so the claim still ends when it did before.
+    Busy,
+    /// The attempt has ended, or another worker has claimed the job.
+    Lost,
 }
 
-/// Renews claims for `lease` from now, and records their progress. Returns the claims that are still this worker's.
+/// Renews claims for `lease` from now, and records their progress. Returns what became of each claim, in any order.
 ///
 /// # Errors
 /// Returns an error if the database does not answer. The claims then run out unless a later call succeeds.
@@ -39,46 +46,62 @@ pub fn renew(
     connection: &mut PgConnection,
     renewals: &[ClaimRenewal],
     lease: Duration,
-) -> Result<Vec<Renewed>, DatabaseError> {
+) -> Result<Vec<(ClaimKey, Renewal)>, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = diesel::sql_types::Uuid)]
         id: Uuid,
-        #[diesel(sql_type = Integer)]
-        generation: i32,
-        #[diesel(sql_type = Integer)]
-        attempt: i32,
+        #[diesel(sql_type = diesel::sql_types::Uuid)]
+        claim: Uuid,
+        #[diesel(sql_type = Nullable<Bool>)]
+        cancel_requested: Option<bool>,
         #[diesel(sql_type = Bool)]
-        cancel_requested: bool,
+        has_progress: bool,
+        #[diesel(sql_type = Bool)]
+        was_claimed: bool,
     }
-    let keys = || renewals.iter().map(|renewal| renewal.key);
-    let rows: Vec<Row> = diesel::sql_query(
-        "UPDATE calendar_jobs AS job
-         SET lease_until = now() + make_interval(secs => $6),
-             version = version + ((job.progress_done, job.progress_total)
-                                  IS DISTINCT FROM (renewal.done, renewal.total))::int,
-             progress_done = renewal.done, progress_total = renewal.total
-         FROM unnest($1, $2, $3, $4, $5) AS renewal (id, generation, attempt, done, total)
-         WHERE job.id = renewal.id AND job.generation = renewal.generation AND job.attempt = renewal.attempt
-           AND job.status = 'STARTED'
-         RETURNING job.id, job.generation, job.attempt, job.cancel_requested",
+    let query = diesel::sql_query(
+        "WITH mine AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4) AS mine (id, claim, done, total)),
+         claimed AS MATERIALIZED (
+             SELECT job.id FROM calendar_jobs AS job JOIN mine ON job.id = mine.id AND job.claim = mine.claim
+             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+         renewed AS (
+             UPDATE calendar_jobs AS job
+             SET lease_until = now() + make_interval(secs => $5),
+                 version = version + ((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total))::int,
+                 progress_done = mine.done, progress_total = mine.total
+             FROM mine WHERE job.id = mine.id AND job.id IN (SELECT id FROM claimed)
+             RETURNING job.id, job.cancel_requested)
+         SELECT mine.id, mine.claim, renewed.cancel_requested,
+                coalesce((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total), false)
+                    AS has_progress,
+                coalesce(job.claim = mine.claim AND job.status = 'STARTED', false) AS was_claimed
+         FROM mine LEFT JOIN renewed USING (id) LEFT JOIN calendar_jobs AS job ON job.id = mine.id",
     )
-    .bind::<Array<diesel::sql_types::Uuid>, _>(keys().map(|key| key.id.0).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(keys().map(|key| key.generation).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(keys().map(|key| key.attempt).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(renewals.iter().map(|r| r.done).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Integer>>, _>(renewals.iter().map(|r| r.total).collect::<Vec<_>>())
-    .bind::<Double, _>(lease.as_secs_f64())
-    .load(connection)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Renewed {
-            key: ClaimKey {
-                id: JobId(row.id),
-                generation: row.generation,
-                attempt: row.attempt,
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.id.0))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.claim))
+    .bind::<Array<Integer>, _>(column(renewals, |one| one.done))
+    .bind::<Array<Nullable<Integer>>, _>(column(renewals, |one| one.total))
+    .bind::<Double, _>(lease.as_secs_f64());
+    let rows: Vec<Row> = prepared(query).load(connection)?;
+    let renewal = |row: Row| {
+        let key = ClaimKey {
+            id: JobId(row.id),
+            claim: row.claim,
+        };
+        let renewal = match row.cancel_requested {
+            Some(true) => Renewal::CancelRequested,
+            Some(false) => Renewal::Renewed {
+                has_progress: row.has_progress,
             },
-            cancel_requested: row.cancel_requested,
-        })
-        .collect())
+            None if row.was_claimed => Renewal::Busy,
+            None => Renewal::Lost,
+        };
+        (key, renewal)
+    };
+    Ok(rows.into_iter().map(renewal).collect())
+}
+
+fn column<T>(renewals: &[ClaimRenewal], value: impl Fn(&ClaimRenewal) -> T) -> Vec<T> {
+    renewals.iter().map(value).collect()
 }

@@ -1,46 +1,51 @@
 //! Accepts jobs.
 
-use diesel::data_types::PgInterval;
-use diesel::dsl;
+use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Interval, Timestamptz};
+use diesel::sql_types::{Array, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
+use uuid::Uuid;
 
-use super::lookup::JobRow;
-use crate::database::DatabaseError;
+use super::lookup::{JobRow, find};
+use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, Job, JobId};
+use crate::job_store::outbox::SEND_LEASE_SECONDS;
 use crate::schema::calendar_jobs;
 
-/// The columns of a new row. Diesel's query builder makes the statement, so each connection prepares it only once.
-macro_rules! new_job {
-    ($id:expr, $request:expr, $expiry_seconds:expr) => {{
-        let expiry = PgInterval::from_microseconds(i64::from($expiry_seconds) * 1_000_000);
-        (
-            calendar_jobs::id.eq($id.0),
-            calendar_jobs::request.eq($request),
-            calendar_jobs::expiry.eq(expiry),
-            calendar_jobs::expires_at
-                .eq(dsl::now.into_sql::<Timestamptz>() + expiry.into_sql::<Interval>()),
-        )
-    }};
+/// A job to accept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// Its id.
+    pub id: JobId,
+    /// The calendar that the client asked for.
+    pub request: CalendarRequest,
+    /// How long it may wait for its completion, and how long it is kept once it has ended.
+    pub expiry_seconds: u32,
+    /// Who sends its message.
+    pub sender: Sender,
 }
 
-/// Stores a new job and returns it. The job is durable then: this is what a 202 means. It may wait for `expiry_seconds`,
-/// and is kept for the same time once it has ended.
+/// Who sends the message of a new job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// Nobody, because the workers claim jobs from the table.
+    Nobody,
+    /// The process that accepts the job, under a lease. If it dies, any relay sends the message.
+    ThisProcess,
+    /// Any relay.
+    AnyRelay,
+}
+
+/// Stores new jobs, and returns the time of their acceptance. They are durable then: this is what a 202 means. A job that
+/// is already stored stays as it is, so that a call whose answer was lost can be repeated.
 ///
 /// # Errors
-/// Returns an error if the database does not answer. The job may then be stored all the same.
+/// Returns an error if the database does not answer. The jobs may then be stored all the same.
 pub fn insert(
     connection: &mut PgConnection,
-    id: JobId,
-    request: &CalendarRequest,
-    expiry_seconds: u32,
-) -> Result<Job, DatabaseError> {
-    let row = diesel::insert_into(calendar_jobs::table)
-        .values(new_job!(id, request, expiry_seconds))
-        .returning(JobRow::as_returning())
-        .get_result(connection)?;
-    Ok(row.into())
+    jobs: &[NewJob],
+) -> Result<DateTime<Utc>, DatabaseError> {
+    insert_unless_present(connection, jobs, None)
 }
 
 /// The answer to a request that carries an idempotency key.
@@ -61,41 +66,69 @@ pub enum Accepted {
 /// same key finds it.
 pub fn insert_once(
     connection: &mut PgConnection,
-    id: JobId,
     key: &str,
-    request: &CalendarRequest,
-    expiry_seconds: u32,
+    job: &NewJob,
 ) -> Result<Accepted, DatabaseError> {
     loop {
-        let inserted = diesel::insert_into(calendar_jobs::table)
-            .values((
-                new_job!(id, request, expiry_seconds),
-                calendar_jobs::idempotency_key.eq(key),
-            ))
-            .on_conflict(calendar_jobs::idempotency_key)
-            .do_nothing()
-            .returning(JobRow::as_returning())
-            .get_result(connection)
-            .optional()?;
-        if let Some(row) = inserted {
-            return Ok(Accepted::New(row.into()));
-        }
+        insert_unless_present(connection, std::slice::from_ref(job), Some(key))?;
         let existing = calendar_jobs::table
             .filter(calendar_jobs::idempotency_key.eq(key))
             .select(JobRow::as_select())
             .first(connection)
             .optional()?;
         match existing {
+            Some(row) if row.id == job.id.0 => return Ok(Accepted::New(row.into())),
             // expired, and not swept yet: the key is free again
             Some(row) if row.expired => {
                 diesel::update(calendar_jobs::table.find(row.id))
                     .set(calendar_jobs::idempotency_key.eq(None::<String>))
                     .execute(connection)?;
             }
-            Some(row) if row.request == *request => return Ok(Accepted::Replayed(row.into())),
+            Some(row) if row.request == job.request => return Ok(Accepted::Replayed(row.into())),
             Some(_) => return Ok(Accepted::KeyReused),
-            // swept between the two statements: the key is free again
-            None => {}
+            // Swept between the two statements: the key is free again. But a job that was stored by an earlier call
+            // has lost its key only if another request has taken it over.
+            None => {
+                if let Some(stored) = find(connection, job.id)? {
+                    return Ok(Accepted::New(stored));
+                }
+            }
         }
     }
+}
+
+/// Stores those of the jobs whose id and key are free.
+fn insert_unless_present(
+    connection: &mut PgConnection,
+    jobs: &[NewJob],
+    key: Option<&str>,
+) -> Result<DateTime<Utc>, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Timestamptz)]
+        accepted_at: DateTime<Utc>,
+    }
+    fn column<T>(jobs: &[NewJob], value: impl Fn(&NewJob) -> T) -> Vec<T> {
+        jobs.iter().map(value).collect()
+    }
+    let expiry = |job: &NewJob| i32::try_from(job.expiry_seconds).unwrap_or(i32::MAX);
+    let query = diesel::sql_query(format!(
+        "WITH stored AS (
+             INSERT INTO calendar_jobs (id, request, expiry, expires_at, send_after, sends, idempotency_key)
+             SELECT job.id, job.request, make_interval(secs => job.expiry), now() + make_interval(secs => job.expiry),
+                    CASE WHEN job.is_mine THEN now() + interval '{SEND_LEASE_SECONDS} s'
+                         WHEN job.is_queued THEN now() END,
+                    job.is_mine::integer, $6
+             FROM unnest($1, $2, $3, $4, $5) AS job (id, request, expiry, is_queued, is_mine)
+             ON CONFLICT DO NOTHING)
+         SELECT now() AS accepted_at"
+    ))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column::<Uuid>(jobs, |job| job.id.0))
+    .bind::<Array<Jsonb>, _>(column(jobs, |job| job.request.clone()))
+    .bind::<Array<Integer>, _>(column(jobs, expiry))
+    .bind::<Array<Bool>, _>(column(jobs, |job| job.sender != Sender::Nobody))
+    .bind::<Array<Bool>, _>(column(jobs, |job| job.sender == Sender::ThisProcess))
+    .bind::<Nullable<Text>, _>(key);
+    let row: Row = prepared(query).get_result(connection)?;
+    Ok(row.accepted_at)
 }

@@ -2,14 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{self, sql};
+use diesel::expression::SqlLiteral;
 use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Timestamptz};
+use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::sql_types::{Bool, Text};
 use uuid::Uuid;
 
 use crate::database::DatabaseError;
 use crate::job::{CalendarRequest, Job, JobError, JobId, JobStatus};
-use crate::schema::calendar_jobs;
+use crate::schema::{calendar_jobs, calendar_results};
 
 /// Returns the job with this id, or `None`.
 ///
@@ -37,54 +39,55 @@ pub fn find_many(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<Job
     Ok(rows.into_iter().map(JobRow::into).collect())
 }
 
-/// A position in the list of jobs: the last job of the previous page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JobPosition {
-    /// When that job was accepted.
-    pub created_at: DateTime<Utc>,
-    /// Its id, as several jobs may have been accepted at the same moment.
-    pub id: JobId,
-}
-
-/// Returns at most `limit` jobs that follow `after`, newest first; only jobs in `status` if it is given. Expired jobs are
-/// left out.
+/// Returns at most `limit` jobs that were accepted before the job `before`, newest first; only jobs in `status` if it is
+/// given. Expired jobs are left out.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn list(
     connection: &mut PgConnection,
     status: Option<JobStatus>,
-    after: Option<JobPosition>,
+    before: Option<JobId>,
     limit: i64,
 ) -> Result<Vec<Job>, DatabaseError> {
-    let mut query = calendar_jobs::table
+    let is_kept = calendar_jobs::finished_at
+        .is_null()
+        .or(calendar_jobs::expires_at.gt(dsl::now));
+    let jobs = calendar_jobs::table
         .select(JobRow::as_select())
-        .filter(
-            calendar_jobs::finished_at
-                .is_null()
-                .or(calendar_jobs::expires_at.gt(dsl::now)),
-        )
-        .order((calendar_jobs::created_at.desc(), calendar_jobs::id.desc()))
-        .limit(limit)
-        .into_boxed();
-    if let Some(status) = status {
-        query = query.filter(calendar_jobs::status.eq(status));
-    }
-    if let Some(JobPosition { created_at, id }) = after {
-        // a row comparison, so that the index answers with one range
-        query = query.filter(
-            sql::<Bool>("(created_at, id) < (")
-                .bind::<Timestamptz, _>(created_at)
-                .sql(", ")
-                .bind::<diesel::sql_types::Uuid, _>(id.0)
-                .sql(")"),
-        );
-    }
-    Ok(query
-        .load(connection)?
-        .into_iter()
-        .map(JobRow::into)
-        .collect())
+        .filter(is_kept)
+        .limit(limit);
+    // ids are ordered by time
+    let before = before.map_or(Uuid::max(), |JobId(id)| id);
+    let rows = match status {
+        None => jobs
+            .filter(calendar_jobs::id.lt(before))
+            .order(calendar_jobs::id.desc())
+            .load(connection),
+        // successful jobs are not in the index by status, and each has a result
+        Some(JobStatus::Success) => jobs
+            .inner_join(calendar_results::table.on(calendar_results::job_id.eq(calendar_jobs::id)))
+            .filter(calendar_results::job_id.lt(before))
+            .order(calendar_results::job_id.desc())
+            .load(connection),
+        Some(status) => jobs
+            .filter(is_in(status, before))
+            .order((calendar_jobs::status.desc(), calendar_jobs::id.desc()))
+            .load(connection),
+    };
+    Ok(rows?.into_iter().map(JobRow::into).collect())
+}
+
+/// The jobs in `status` with an id less than `before`, as one range of the index by status. With an equality in its place,
+/// PostgreSQL might choose to search the primary key, and visit every job to find a few.
+fn is_in(status: JobStatus, before: Uuid) -> SqlLiteral<Bool, impl QueryFragment<Pg> + QueryId> {
+    sql::<Bool>("status <> 'SUCCESS' AND status >= ")
+        .bind::<Text, _>(status)
+        .sql(" AND (status, calendar_jobs.id) < (")
+        .bind::<Text, _>(status)
+        .sql(", ")
+        .bind::<diesel::sql_types::Uuid, _>(before)
+        .sql(")")
 }
 
 type Expired = dsl::And<

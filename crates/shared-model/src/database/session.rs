@@ -1,0 +1,91 @@
+//! One connection of a pool: how it is made, and when it is thrown away.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use diesel::pg::PgConnection;
+use diesel::r2d2::R2D2Connection;
+use diesel::{Connection, RunQueryDsl};
+
+use super::error::DatabaseError;
+
+/// A connection that was used within this time is not checked before it is used again: a check costs as much as most
+/// statements do.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// How long a statement waits for a row that another session has locked.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// After this time the server ends a session that keeps a transaction open without using it, for example because its
+/// process is suspended. It then holds no locks any more.
+const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Makes and checks the connections of a pool.
+#[derive(Debug)]
+pub(super) struct SessionManager {
+    pub(super) connection_string: Arc<str>,
+    pub(super) statement_timeout: Duration,
+}
+
+/// A connection of a pool.
+pub(super) struct Session {
+    pub(super) connection: PgConnection,
+    used_at: Instant,
+    is_broken: bool,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("used_at", &self.used_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Runs queries. If they fail, checks whether the connection is still usable.
+    pub(super) fn run<T, E>(
+        &mut self,
+        queries: impl FnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let result = queries(&mut self.connection);
+        self.used_at = Instant::now();
+        if result.is_err() {
+            self.is_broken = self.connection.ping().is_err();
+        }
+        result
+    }
+}
+
+impl r2d2::ManageConnection for SessionManager {
+    type Connection = Session;
+    type Error = DatabaseError;
+
+    fn connect(&self) -> Result<Session, DatabaseError> {
+        let mut connection = PgConnection::establish(&self.connection_string)
+            .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+        let set = diesel::sql_query(format!(
+            "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false),
+                    set_config('idle_in_transaction_session_timeout', '{}', false)",
+            self.statement_timeout.as_millis(),
+            LOCK_TIMEOUT.as_millis(),
+            IDLE_TRANSACTION_TIMEOUT.as_millis(),
+        ));
+        set.execute(&mut connection)?;
+        Ok(Session {
+            connection,
+            used_at: Instant::now(),
+            is_broken: false,
+        })
+    }
+
+    fn is_valid(&self, session: &mut Session) -> Result<(), DatabaseError> {
+        if session.used_at.elapsed() < TRUSTED_FOR {
+            return Ok(());
+        }
+        Ok(session.connection.ping()?)
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        std::thread::panicking() || session.is_broken || session.connection.is_broken()
+    }
+}

@@ -1,0 +1,161 @@
+//! Claims on jobs whose messages a queue has delivered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
+use uuid::Uuid;
+
+use super::{CLAIM, Claim, ClaimKey, ClaimOptions, MAX_SHARED_CRASHES};
+use crate::database::{DatabaseError, prepared};
+use crate::job::{CalendarRequest, JobId, JobStatus};
+
+/// A delivered message whose job is to be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// The job, and the claim that the worker has chosen for it. A repeated call with the same claim has no further effect.
+    pub key: ClaimKey,
+    /// The generation in the message.
+    pub generation: i32,
+}
+
+/// The answer to a worker that tried to claim a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claimed {
+    /// The job now belongs to this worker.
+    Begin(Box<Claim>),
+    /// The message is stale: the job has ended, no longer exists, or has been redriven. The text says which.
+    Stale(&'static str),
+    /// No attempt may begin for this much longer: another worker has claimed the job, or its backoff lasts.
+    NotYet(Duration),
+    /// Another session has locked the job's row for a moment.
+    Busy,
+    /// No worker can ever claim the job: see [`end_unclaimable`](super::end_unclaimable).
+    Unclaimable,
+}
+
+/// Claims jobs, in one statement. Returns one answer for each, in the same order.
+///
+/// # Errors
+/// Returns an error if the database does not answer. The jobs may then be claimed all the same; a repeated call with the
+/// same claims returns them.
+pub fn claim_delivered(
+    connection: &mut PgConnection,
+    options: ClaimOptions,
+    delivered: &[Delivered],
+) -> Result<Vec<Claimed>, DatabaseError> {
+    let query = diesel::sql_query(format!(
+        "WITH wanted AS MATERIALIZED (
+             SELECT * FROM unnest($1, $2, $3) AS wanted (id, claim, generation)),
+         free AS MATERIALIZED (
+             SELECT job.id, wanted.claim, (job.claim IS DISTINCT FROM wanted.claim) AS is_new,
+                    job.status = 'STARTED' AND job.claim <> wanted.claim AND job.attempt >= $6 AS is_suspect
+             FROM calendar_jobs AS job JOIN wanted ON job.id = wanted.id AND job.generation = wanted.generation
+             WHERE (job.attempt < $5 AND NOT job.cancel_requested
+                    AND (job.status = 'PENDING' OR (job.status = 'RETRY' AND job.retry_at <= now())
+                         OR (job.status = 'STARTED' AND job.lease_until <= now())))
+                OR (job.status = 'STARTED' AND job.claim = wanted.claim)
+             ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+         claimed AS (
+             UPDATE calendar_jobs AS job
+             SET {CLAIM}, claim = free.claim, attempt = attempt + free.is_new::integer,
+                 lease_until = now() + make_interval(secs => $4)
+             FROM free WHERE job.id = free.id
+             RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, free.is_suspect)
+         SELECT wanted.id, wanted.claim, claimed.attempt, claimed.request, claimed.created_at, claimed.is_suspect,
+                job.status AS status_before, job.generation AS generation_before, job.attempt AS attempt_before,
+                job.cancel_requested AS cancel_requested_before,
+                extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8 AS seconds_before
+         FROM wanted
+         LEFT JOIN claimed ON claimed.id = wanted.id AND claimed.claim = wanted.claim
+         LEFT JOIN calendar_jobs AS job ON job.id = wanted.id"
+    ))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(delivered, |one| one.key.id.0))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(delivered, |one| one.key.claim))
+    .bind::<Array<Integer>, _>(column(delivered, |one| one.generation))
+    .bind::<Double, _>(options.lease.as_secs_f64())
+    .bind::<Integer, _>(options.max_attempts)
+    .bind::<Integer, _>(MAX_SHARED_CRASHES);
+    let rows: Vec<Row> = prepared(query).load(connection)?;
+    let mut rows: HashMap<ClaimKey, Row> = rows
+        .into_iter()
+        .map(|row| {
+            let (id, claim) = (JobId(row.id), row.claim);
+            (ClaimKey { id, claim }, row)
+        })
+        .collect();
+    Ok(delivered
+        .iter()
+        .map(|one| match rows.remove(&one.key) {
+            Some(row) => answer(one, row, options.max_attempts),
+            None => Claimed::Busy,
+        })
+        .collect())
+}
+
+fn column<T>(delivered: &[Delivered], value: impl Fn(&Delivered) -> T) -> Vec<T> {
+    delivered.iter().map(value).collect()
+}
+
+/// A job: what the claim made of it, and what it was before.
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    claim: Uuid,
+    #[diesel(sql_type = Nullable<Integer>)]
+    attempt: Option<i32>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    request: Option<CalendarRequest>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    created_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    is_suspect: Option<bool>,
+    #[diesel(sql_type = Nullable<Text>)]
+    status_before: Option<JobStatus>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    generation_before: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    attempt_before: Option<i32>,
+    #[diesel(sql_type = Nullable<Bool>)]
+    cancel_requested_before: Option<bool>,
+    #[diesel(sql_type = Nullable<Double>)]
+    seconds_before: Option<f64>,
+}
+
+fn answer(delivered: &Delivered, row: Row, max_attempts: i32) -> Claimed {
+    if let (Some(attempt), Some(request), Some(created_at)) =
+        (row.attempt, row.request, row.created_at)
+    {
+        return Claimed::Begin(Box::new(Claim {
+            key: delivered.key,
+            generation: delivered.generation,
+            attempt,
+            is_suspect: row.is_suspect.unwrap_or(false),
+            request,
+            created_at,
+        }));
+    }
+    let Some(status) = row.status_before else {
+        return Claimed::Stale("the job no longer exists");
+    };
+    if row.generation_before != Some(delivered.generation) {
+        return Claimed::Stale("the job has been redriven since the message was made");
+    }
+    if status.is_terminal() {
+        return Claimed::Stale("the job has ended");
+    }
+    let remaining = row.seconds_before.unwrap_or(0.0);
+    if remaining > 0.0 {
+        return Claimed::NotYet(Duration::from_secs_f64(remaining));
+    }
+    let is_exhausted = row.attempt_before >= Some(max_attempts);
+    if is_exhausted || row.cancel_requested_before == Some(true) {
+        return Claimed::Unclaimable;
+    }
+    Claimed::Busy
+}

@@ -1,0 +1,163 @@
+//! Claims from the table of jobs itself, for the queue `postgres:`.
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Double, Integer, Jsonb, Nullable, Text};
+use uuid::Uuid;
+
+use super::finish::end_in;
+use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, MAX_SHARED_CRASHES};
+use crate::database::{DatabaseError, prepared};
+use crate::job::{ErrorCode, JobError, JobId, JobStatus};
+
+/// Claims at most `limit` jobs in PENDING that were accepted after the job `after`, the oldest first. Skips jobs that
+/// other sessions have locked. Each gets the claim `claim`, which must be new.
+///
+/// # Errors
+/// Returns an error if the database does not answer. Jobs may then be claimed all the same: see [`find_claimed`].
+pub fn claim_pending(
+    connection: &mut PgConnection,
+    options: ClaimOptions,
+    claim: Uuid,
+    after: JobId,
+    limit: i64,
+) -> Result<Vec<Claim>, DatabaseError> {
+    // The row comparison is a range of the index by status. With `status = 'PENDING'` in its place, PostgreSQL might
+    // choose to search the primary key, and visit every finished job first.
+    let query = diesel::sql_query(format!(
+        "WITH due AS MATERIALIZED (
+             SELECT id FROM calendar_jobs
+             WHERE (status, id) > ('PENDING', $1) AND status <= 'PENDING' AND status <> 'SUCCESS'
+             ORDER BY status, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+         UPDATE calendar_jobs AS job
+         SET {CLAIM}, claim = $3, attempt = attempt + 1, lease_until = now() + make_interval(secs => $4)
+         FROM due WHERE job.id = due.id
+         RETURNING {CLAIM_ROW}, false AS is_suspect"
+    ))
+    .bind::<diesel::sql_types::Uuid, _>(after.0)
+    .bind::<BigInt, _>(limit)
+    .bind::<diesel::sql_types::Uuid, _>(claim)
+    .bind::<Double, _>(options.lease.as_secs_f64());
+    let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
+    Ok(rows.into_iter().map(Claim::from).collect())
+}
+
+/// Claims at most `limit` jobs whose backoff has ended, or whose worker let its claim run out. Otherwise like
+/// [`claim_pending`].
+///
+/// # Errors
+/// Returns an error if the database does not answer. Jobs may then be claimed all the same: see [`find_claimed`].
+pub fn claim_due(
+    connection: &mut PgConnection,
+    options: ClaimOptions,
+    claim: Uuid,
+    limit: i64,
+) -> Result<Vec<Claim>, DatabaseError> {
+    let query = diesel::sql_query(format!(
+        "WITH retried AS MATERIALIZED (
+             SELECT id, false AS is_suspect FROM calendar_jobs
+             WHERE status = 'RETRY' AND retry_at <= now() AND attempt < $1
+             ORDER BY retry_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+         abandoned AS MATERIALIZED (
+             SELECT id, attempt >= $3 AS is_suspect FROM calendar_jobs
+             WHERE status = 'STARTED' AND lease_until <= now() AND attempt < $1 AND NOT cancel_requested
+             LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
+         due AS (SELECT * FROM retried UNION ALL SELECT * FROM abandoned LIMIT $2)
+         UPDATE calendar_jobs AS job
+         SET {CLAIM}, claim = $4, attempt = attempt + 1, lease_until = now() + make_interval(secs => $5)
+         FROM due WHERE job.id = due.id
+         RETURNING {CLAIM_ROW}, due.is_suspect"
+    ))
+    .bind::<Integer, _>(options.max_attempts)
+    .bind::<BigInt, _>(limit)
+    .bind::<Integer, _>(MAX_SHARED_CRASHES)
+    .bind::<diesel::sql_types::Uuid, _>(claim)
+    .bind::<Double, _>(options.lease.as_secs_f64());
+    let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
+    Ok(rows.into_iter().map(Claim::from).collect())
+}
+
+/// Returns at most `limit` running jobs with this claim: those that a call claimed whose answer was lost.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn find_claimed(
+    connection: &mut PgConnection,
+    claim: Uuid,
+    limit: i64,
+) -> Result<Vec<Claim>, DatabaseError> {
+    let rows: Vec<ClaimRow> = diesel::sql_query(format!(
+        "SELECT {CLAIM_ROW}, attempt > $3 AS is_suspect FROM calendar_jobs AS job
+         WHERE status = 'STARTED' AND claim = $1 AND lease_until > now() LIMIT $2"
+    ))
+    .bind::<diesel::sql_types::Uuid, _>(claim)
+    .bind::<BigInt, _>(limit)
+    .bind::<Integer, _>(MAX_SHARED_CRASHES)
+    .load(connection)?;
+    Ok(rows.into_iter().map(Claim::from).collect())
+}
+
+/// Ends jobs that no worker can ever claim: all their attempts are used up and the last one never reported its end
+/// (FAILURE), or a client cancelled them and their worker died before it could react (REVOKED). Looks at the jobs `ids`,
+/// or at all. Returns the jobs that it ended, with their new status.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn end_unclaimable(
+    connection: &mut PgConnection,
+    max_attempts: i32,
+    ids: Option<&[JobId]>,
+) -> Result<Vec<(JobId, JobStatus)>, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Uuid)]
+        id: Uuid,
+        #[diesel(sql_type = Text)]
+        status: JobStatus,
+        #[diesel(sql_type = Integer)]
+        attempt: i32,
+        #[diesel(sql_type = diesel::sql_types::Bool)]
+        cancel_requested: bool,
+        #[diesel(sql_type = Nullable<Jsonb>)]
+        error: Option<JobError>,
+    }
+    let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
+    connection.transaction(|connection| {
+        let query = diesel::sql_query(
+            "SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
+             WHERE ((status = 'STARTED' AND lease_until <= now() AND (attempt >= $1 OR cancel_requested))
+                    OR (status = 'RETRY' AND retry_at <= now() AND attempt >= $1))
+               AND ($2 IS NULL OR id = ANY ($2))
+             ORDER BY id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED",
+        )
+        .bind::<Integer, _>(max_attempts)
+        .bind::<Nullable<Array<diesel::sql_types::Uuid>>, _>(ids);
+        let rows: Vec<Row> = prepared(query).load(connection)?;
+        let mut ended = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = JobId(row.id);
+            let (status, error) = if row.cancel_requested {
+                (JobStatus::Revoked, None)
+            } else {
+                let error = last_error(row.status, row.error).after_last_attempt(row.attempt);
+                (JobStatus::Failure, Some(error))
+            };
+            end_in(connection, id, status, error.as_ref())?;
+            ended.push((id, status));
+        }
+        Ok(ended)
+    })
+}
+
+/// The error of the last attempt. An attempt whose worker died recorded no error, and the error of an older attempt
+/// would mislead.
+fn last_error(status: JobStatus, recorded: Option<JobError>) -> JobError {
+    recorded
+        .filter(|_| status == JobStatus::Retry)
+        .unwrap_or_else(|| {
+            JobError::new(
+                ErrorCode::WorkerStopped,
+                "the worker stopped without reporting an error",
+            )
+        })
+}

@@ -1,0 +1,51 @@
+//! What the workers know about the progress of a queue, by which a lost message is told from one that waits.
+//!
+//! Time alone is no evidence: in a long queue, a message may wait for hours. A message is lost if later messages have
+//! arrived and it has not, or if the queue was empty and it has not arrived.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Double, Nullable, Text, Timestamptz};
+
+use crate::database::{DatabaseError, prepared};
+
+/// What one worker has observed since its last report.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Observation {
+    /// When the newest message that it received was handed to the queue.
+    pub newest_delivered: Option<DateTime<Utc>>,
+    /// How long ago the latest second began in which it polled the queue and received nothing.
+    pub empty_since: Option<Duration>,
+    /// Whether the queue delivers one message at a time. It then returns nothing while a job runs or waits for its next
+    /// attempt, so that an empty poll is evidence only if there is no such job.
+    pub is_serial: bool,
+}
+
+/// Adds an observation to the evidence about a queue.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn record(
+    connection: &mut PgConnection,
+    queue_url: &str,
+    observation: Observation,
+) -> Result<(), DatabaseError> {
+    let query = diesel::sql_query(
+        "INSERT INTO queue_evidence AS evidence (queue_url, newest_delivered, empty_since)
+         VALUES ($1, $2, CASE WHEN NOT ($4 AND EXISTS (
+                             SELECT FROM calendar_jobs WHERE status IN ('STARTED', 'RETRY') AND status <> 'SUCCESS'))
+                         THEN now() - make_interval(secs => $3) END)
+         ON CONFLICT (queue_url) DO UPDATE
+         SET newest_delivered = greatest(evidence.newest_delivered, excluded.newest_delivered),
+             empty_since = greatest(evidence.empty_since, excluded.empty_since)",
+    )
+    .bind::<Text, _>(queue_url)
+    .bind::<Nullable<Timestamptz>, _>(observation.newest_delivered)
+    .bind::<Nullable<Double>, _>(observation.empty_since.map(|since| since.as_secs_f64()))
+    .bind::<Bool, _>(observation.is_serial);
+    prepared(query).execute(connection)?;
+    Ok(())
+}
