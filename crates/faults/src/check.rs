@@ -5,6 +5,7 @@
 //! # Layout
 //! - `responses`: what the clients were told (G1, G2, G4, G7)
 //! - `changes`: how the jobs changed (G4, G5)
+//! - `recovery`: how soon they continued after a fault
 //! - `calendars`: the stored results (G3)
 //! - [`check`]: all of these, the failures (G1) and the dead letters (G8)
 
@@ -25,7 +26,10 @@ use crate::system::System;
 
 mod calendars;
 mod changes;
+mod recovery;
 mod responses;
+
+pub use recovery::Recovery;
 
 /// A guarantee that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +53,8 @@ pub struct Verdict {
     pub accepted: usize,
     /// The number of jobs by status.
     pub ended: BTreeMap<&'static str, usize>,
-    /// The number of injected faults by kind.
-    pub faults: BTreeMap<&'static str, usize>,
+    /// The injected faults by kind, and how soon the jobs continued after them.
+    pub faults: BTreeMap<&'static str, Recovery>,
     /// Accepted jobs that do not exist or have not ended.
     pub lost: usize,
     /// Second jobs for one key, and second results for one job.
@@ -99,9 +103,6 @@ type Jobs = HashMap<JobId, JobRow>;
 /// Returns an error if the database or the queue cannot be read.
 pub async fn check(system: &System, recovery: Duration) -> anyhow::Result<Verdict> {
     let mut verdict = Verdict::default();
-    for fault in system.history.faults() {
-        *verdict.faults.entry(fault.kind).or_default() += 1;
-    }
     let jobs: Jobs = system
         .database
         .run(load_jobs)

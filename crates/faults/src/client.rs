@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use local_services::testing::{TIMEOUT, within};
 use reqwest::header::{ETAG, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
@@ -14,6 +15,17 @@ use crate::history::{Exchange, History, Outcome, SeenJob};
 
 /// How long the client waits for a response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many requests of one client are open at the same time, if it sends many.
+const REQUESTS_AT_ONCE: usize = 16;
+
+/// Creates the HTTP connections that the clients of a run share.
+///
+/// # Errors
+/// Returns an error if the HTTP client cannot be created.
+pub fn connections() -> anyhow::Result<reqwest::Client> {
+    let client = reqwest::Client::builder();
+    Ok(client.timeout(REQUEST_TIMEOUT).no_proxy().build()?)
+}
 
 /// A client of one API process.
 #[derive(Debug, Clone)]
@@ -59,15 +71,8 @@ impl Response {
 
 impl Client {
     /// Creates a client of the API at `url`, such as `http://127.0.0.1:6400`.
-    ///
-    /// # Errors
-    /// Returns an error if the HTTP client cannot be created.
-    pub fn new(url: String, history: Arc<History>) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .no_proxy()
-            .build()?;
-        Ok(Self { http, history, url })
+    pub fn new(http: reqwest::Client, url: String, history: Arc<History>) -> Self {
+        Self { http, history, url }
     }
 
     /// Starts a request to a path below `/api/v1`. [`send`](Self::send) sends it.
@@ -153,7 +158,7 @@ impl Client {
         self.send(request.header("Idempotency-Key", key)).await
     }
 
-    /// Requests `count` calendars of all todos.
+    /// Requests `count` calendars of all todos, one after the other.
     ///
     /// # Errors
     /// Returns an error if a job is not accepted.
@@ -163,6 +168,18 @@ impl Client {
             ids.push(self.submit().await?);
         }
         Ok(ids)
+    }
+
+    /// Requests `count` calendars of all todos, several at the same time, in no order.
+    ///
+    /// # Errors
+    /// Returns an error if a job is not accepted.
+    pub async fn submit_concurrently(&self, count: usize) -> anyhow::Result<Vec<JobId>> {
+        let requests = stream::iter(0..count).map(|_| self.submit());
+        requests
+            .buffer_unordered(REQUESTS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Requests the status of a job.

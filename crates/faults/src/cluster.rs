@@ -8,13 +8,30 @@ use tempfile::TempDir;
 
 use crate::database::prepare;
 
-/// The machine itself does not crash, so writes need not reach the disk. A commit still reaches the operating system,
-/// so a crash of the server loses nothing.
-const OPTIONS: [(&str, &str); 3] = [
-    ("fsync", "off"),
-    ("full_page_writes", "off"),
-    ("max_connections", "200"),
-];
+/// How far a commit gets before it is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// To the operating system, so a crash of the server loses nothing. The machine itself does not crash in a test.
+    Memory,
+    /// To the disk, as in production.
+    Disk,
+}
+
+impl Storage {
+    /// Returns the settings of the server.
+    fn options(self) -> [(&'static str, &'static str); 4] {
+        let flushes = match self {
+            Self::Memory => "off",
+            Self::Disk => "on",
+        };
+        [
+            ("fsync", flushes),
+            ("full_page_writes", flushes),
+            ("synchronous_commit", "on"),
+            ("max_connections", "200"),
+        ]
+    }
+}
 
 /// A server whose crash loses no committed transaction. The functions block.
 #[derive(Debug)]
@@ -29,13 +46,13 @@ impl DurableCluster {
     ///
     /// # Errors
     /// Returns an error if PostgreSQL is not installed or does not start.
-    pub fn start() -> anyhow::Result<Self> {
+    pub fn start(storage: Storage) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("faults-")
             // The unprivileged user who runs the server has to enter the folder.
             .permissions(Permissions::from_mode(0o755))
             .tempdir()?;
-        let cluster = Cluster::start(folder.path(), &OPTIONS)?;
+        let cluster = Cluster::start(folder.path(), &storage.options())?;
         prepare(&cluster.url())?;
         Ok(Self {
             cluster,

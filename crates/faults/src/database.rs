@@ -16,8 +16,10 @@ use shared_model::migrations;
 use crate::poison::Poison;
 
 mod audit;
+mod session;
 
 pub use audit::{JobChange, ResultChange};
+pub use session::Session;
 
 /// Enough for the queries of a run, and few compared with the connections of the processes.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -206,7 +208,9 @@ impl Database {
     /// # Errors
     /// Returns an error if the query fails.
     pub async fn open_jobs(&self) -> anyhow::Result<i64> {
-        self.number("SELECT count(*) FROM calendar_jobs WHERE finished_at IS NULL")
-            .await
+        // The partial index of the open jobs has this condition.
+        let open =
+            "SELECT count(*) FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY')";
+        self.number(open).await
     }
 }

@@ -1,6 +1,7 @@
 //! The history of a run: every request with its outcome, every injected fault, and what the run expects to fail.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -84,6 +85,8 @@ pub struct InjectedFault {
 #[derive(Debug, Default)]
 pub struct History {
     exchanges: Mutex<Vec<Exchange>>,
+    /// How many of the exchanges accepted a job. A repeated request counts again.
+    acceptances: AtomicUsize,
     faults: Mutex<Vec<InjectedFault>>,
     expected: Mutex<Expected>,
 }
@@ -100,6 +103,8 @@ pub struct Expected {
 impl History {
     /// Adds an exchange.
     pub fn record(&self, exchange: Exchange) {
+        let accepts = usize::from(exchange.accepted().is_some());
+        self.acceptances.fetch_add(accepts, Ordering::Relaxed);
         lock(&self.exchanges).push(exchange);
     }
 
@@ -125,6 +130,11 @@ impl History {
     /// Returns every exchange so far.
     pub fn exchanges(&self) -> Vec<Exchange> {
         lock(&self.exchanges).clone()
+    }
+
+    /// Returns how many requests have accepted a job so far. A repeated request counts again.
+    pub fn acceptances(&self) -> usize {
+        self.acceptances.load(Ordering::Relaxed)
     }
 
     /// Returns every injected fault so far.

@@ -1,10 +1,11 @@
 //! An API or a worker process, with its own proxies to the database and to SQS.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,6 +17,8 @@ use serde_json::Value;
 use crate::postgres_proxy::PostgresProxy;
 use crate::sqs_proxy::SqsProxy;
 
+/// How many lines of the log are kept: all of a test, and few enough for the memory of a long soak.
+const KEPT: usize = 20_000;
 /// How many lines of the log a failed test prints.
 const SHOWN: usize = 25;
 
@@ -43,7 +46,8 @@ impl Role {
 pub struct Process {
     role: Role,
     child: Mutex<ChildGuard>,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<VecDeque<String>>>,
+    url: OnceLock<String>,
     /// The proxy in front of the database.
     pub database: PostgresProxy,
     /// The proxy in front of SQS, if the queue is an SQS queue.
@@ -76,17 +80,22 @@ impl Process {
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .stderr(writer);
         let child = policy.spawn(command)?;
-        let log = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::new(Mutex::new(VecDeque::new()));
         let lines = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                lock(&lines).push(line);
+                let mut lines = lock(&lines);
+                if lines.len() == KEPT {
+                    lines.pop_front();
+                }
+                lines.push_back(line);
             }
         });
         Ok(Self {
             role,
             child: Mutex::new(child),
             log,
+            url: OnceLock::new(),
             database,
             sqs,
         })
@@ -183,13 +192,17 @@ impl Process {
     /// # Errors
     /// Returns an error if it does not listen in time.
     pub async fn url(&self) -> anyhow::Result<String> {
+        if let Some(url) = self.url.get() {
+            return Ok(url.clone());
+        }
         let line = self.wait_for_log(r#""listening""#).await?;
         let address: SocketAddr = line
             .get("http.address")
             .and_then(Value::as_str)
             .with_context(|| format!("{line} has no address"))?
             .parse()?;
-        Ok(format!("http://{address}"))
+        let url = self.url.get_or_init(|| format!("http://{address}"));
+        Ok(url.clone())
     }
 
     /// Returns the value of a counter, summed over all labels. It is 0 if nothing was counted.
@@ -197,14 +210,23 @@ impl Process {
     /// # Errors
     /// Returns an error if the process does not return its metrics.
     pub async fn counter(&self, name: &str) -> anyhow::Result<u64> {
+        self.labelled_counter(name, "").await
+    }
+
+    /// Returns the value of a counter, summed over the labels that contain `label`, such as `outcome="lost"`. It is 0 if
+    /// nothing was counted.
+    ///
+    /// # Errors
+    /// Returns an error if the process does not return its metrics.
+    pub async fn labelled_counter(&self, name: &str, label: &str) -> anyhow::Result<u64> {
         let metrics = reqwest::get(format!("{}/metrics", self.url().await?))
             .await?
             .text()
             .await?;
         let value = |line: &str| -> Option<u64> {
             let rest = line.strip_prefix(name)?;
-            let is_whole_name = rest.starts_with([' ', '{']);
-            is_whole_name.then(|| rest.rsplit(' ').next()?.parse().ok())?
+            let is_meant = rest.starts_with([' ', '{']) && rest.contains(label);
+            is_meant.then(|| rest.rsplit(' ').next()?.parse().ok())?
         };
         Ok(metrics.lines().filter_map(value).sum())
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::check::{Verdict, check};
-use crate::cluster::DurableCluster;
+use crate::cluster::{DurableCluster, Storage};
 use crate::database::Database;
 use crate::process::Role;
 use crate::queue::{Queue, QueueKind};
@@ -78,10 +78,10 @@ pub async fn run(executable: &Path, options: &Options) -> anyhow::Result<Outcome
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!("seed {seed}");
     let kind = options.queue;
-    let create = || anyhow::Ok((DurableCluster::start()?, Queue::create(kind)?));
+    let create = || anyhow::Ok((DurableCluster::start(Storage::Disk)?, Queue::create(kind)?));
     let (cluster, queue) = tokio::task::block_in_place(create)?;
     let database = Database::new(cluster.url())?;
-    let system = System::new(executable.to_owned(), database, queue, seed);
+    let system = System::new(executable.to_owned(), database, queue, seed)?;
     load::store_todos(&system).await?;
 
     let began = Instant::now();
@@ -192,7 +192,7 @@ impl Progress {
         };
         Self(AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
-                let accepted = system.history.accepted().len();
+                let accepted = system.history.acceptances();
                 let faults = system.history.faults().len();
                 let open = match system.database.open_jobs().await {
                     Ok(open) => open.to_string(),

@@ -4,6 +4,7 @@
 //! on a port of 127.0.0.1 and forwards the calls that no rule matches.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -31,6 +32,9 @@ pub mod action {
     /// Extends or releases up to ten messages.
     pub const CHANGE_VISIBILITY: &str = "ChangeMessageVisibilityBatch";
 }
+
+/// How many calls are recorded: more than any test makes, and few enough for the memory of a long soak.
+const MAX_CALLS: usize = 20_000;
 
 /// How far a call has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +79,8 @@ struct Shared {
     rules: Mutex<Vec<Rule>>,
     random: Mutex<fastrand::Rng>,
     calls: watch::Sender<Vec<Call>>,
+    /// How many entries have been counted to choose those that are lost.
+    entries: AtomicUsize,
     /// How many times the proxy was healed.
     heals: watch::Sender<u64>,
 }
@@ -94,6 +100,7 @@ impl SqsProxy {
             rules: Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             calls: watch::Sender::default(),
+            entries: AtomicUsize::new(0),
             heals: watch::Sender::new(0),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
@@ -120,7 +127,7 @@ impl SqsProxy {
         self.shared.heals.send_modify(|heals| *heals += 1);
     }
 
-    /// Returns the calls so far.
+    /// Returns the calls so far, but no more than the first 20,000.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.borrow().clone()
     }
@@ -203,7 +210,16 @@ impl Shared {
         fault
     }
 
-    fn arrived(&self, action: String, body: &[u8], fault: Option<Fault>) -> usize {
+    /// Counts one more entry of a batch, and returns its number: 1, 2, and so on.
+    fn count_entry(&self) -> usize {
+        self.entries.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Records a call. Returns its index, or `None` if it is not recorded because there are too many.
+    fn arrived(&self, action: String, body: &[u8], fault: Option<Fault>) -> Option<usize> {
+        if self.calls.borrow().len() >= MAX_CALLS {
+            return None;
+        }
         let call = Call {
             at: Instant::now(),
             action,
@@ -212,15 +228,16 @@ impl Shared {
             stage: Stage::Arrived,
             received: Vec::new(),
         };
-        let mut index = 0;
+        let mut index = None;
         self.calls.send_modify(|calls| {
-            index = calls.len();
+            index = Some(calls.len());
             calls.push(call);
         });
         index
     }
 
-    fn applied(&self, call: usize, answer: &[u8]) {
+    fn applied(&self, call: Option<usize>, answer: &[u8]) {
+        let Some(call) = call else { return };
         self.calls.send_modify(|calls| {
             if let Some(call) = calls.get_mut(call) {
                 call.stage = call.stage.max(Stage::Applied);
@@ -229,7 +246,8 @@ impl Shared {
         });
     }
 
-    fn reached(&self, call: usize, stage: Stage) {
+    fn reached(&self, call: Option<usize>, stage: Stage) {
+        let Some(call) = call else { return };
         self.calls.send_modify(|calls| {
             if let Some(call) = calls.get_mut(call) {
                 call.stage = stage;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use local_services::sqs::LocalSqs;
 use local_services::testing::{TIMEOUT, within};
 
-use crate::client::Client;
+use crate::client::{self, Client};
 use crate::database::Database;
 use crate::history::History;
 use crate::postgres_proxy::PostgresProxy;
@@ -44,6 +44,7 @@ const SETTINGS: [(&str, &str); 11] = [
 pub struct System {
     executable: PathBuf,
     seed: u64,
+    http: reqwest::Client,
     /// The database.
     pub database: Database,
     /// The queue.
@@ -54,14 +55,23 @@ pub struct System {
 
 impl System {
     /// Creates a system without processes. Each process will run `executable` with a subcommand.
-    pub fn new(executable: PathBuf, database: Database, queue: Queue, seed: u64) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// Returns an error if the HTTP client cannot be created.
+    pub fn new(
+        executable: PathBuf,
+        database: Database,
+        queue: Queue,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
             executable,
             seed,
+            http: client::connections()?,
             database,
             queue,
             history: Arc::default(),
-        }
+        })
     }
 
     /// Starts a process with its own proxies. `settings` override the default ones.
@@ -122,7 +132,8 @@ impl System {
     /// # Errors
     /// Returns an error if the API does not listen.
     pub async fn client(&self, api: &Process) -> anyhow::Result<Client> {
-        Client::new(api.url().await?, Arc::clone(&self.history))
+        let history = Arc::clone(&self.history);
+        Ok(Client::new(self.http.clone(), api.url().await?, history))
     }
 
     /// Repeats [`drain`](Self::drain) until it succeeds.

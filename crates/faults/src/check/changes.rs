@@ -1,12 +1,13 @@
 //! Checks the changes of the jobs, from the database's audit log.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use shared_model::job::JobStatus;
 
 use super::Verdict;
+use super::recovery::{Faults, Standing};
 use crate::database::JobChange;
-use crate::history::{History, InjectedFault};
+use crate::history::History;
 
 pub(super) fn check(
     history: &History,
@@ -14,25 +15,44 @@ pub(super) fn check(
     recovery: Duration,
     verdict: &mut Verdict,
 ) {
-    let faults = Faults::of(&history.faults());
+    let mut faults = Faults::of(&history.faults());
     for of_job in changes.chunk_by(|before, after| before.job_id == after.job_id) {
         for pair in of_job.windows(2) {
             let [before, after] = pair else { continue };
             check_step(before, after, verdict);
-            if before.status == JobStatus::Started {
-                let total = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
-                verdict.longest_standstill = verdict.longest_standstill.max(total);
-                let still = faults.standstill(before.at, after.at);
-                verdict.longest_recovery = verdict.longest_recovery.max(still);
-                if still > recovery {
-                    let id = before.job_id;
-                    verdict.add_violation(
-                        "G5",
-                        format!("{id} made no progress for {still:?} after the last fault was over; the limit is {recovery:?}"),
-                    );
-                }
-            }
+            check_progress(before, after, &mut faults, recovery, verdict);
         }
+    }
+    verdict.faults = faults.recoveries();
+}
+
+/// G5: a running job continues soon after a fault is over.
+fn check_progress(
+    before: &JobChange,
+    after: &JobChange,
+    faults: &mut Faults,
+    recovery: Duration,
+    verdict: &mut Verdict,
+) {
+    let standing = match before.status {
+        JobStatus::Started => Standing::Running,
+        JobStatus::Pending => Standing::Waiting,
+        // The next attempt begins after a pause that grows; the others have ended.
+        JobStatus::Retry | JobStatus::Success | JobStatus::Failure | JobStatus::Revoked => return,
+    };
+    let still = faults.standstill(standing, before.at, after.at);
+    if standing == Standing::Waiting {
+        return;
+    }
+    let total = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
+    verdict.longest_standstill = verdict.longest_standstill.max(total);
+    verdict.longest_recovery = verdict.longest_recovery.max(still);
+    if still > recovery {
+        let id = before.job_id;
+        verdict.add_violation(
+            "G5",
+            format!("{id} made no progress for {still:?} after the last fault was over; the limit is {recovery:?}"),
+        );
     }
 }
 
@@ -65,33 +85,6 @@ fn may_follow(before: JobStatus, after: JobStatus) -> bool {
         JobStatus::Started => after != JobStatus::Pending,
         JobStatus::Retry => after != JobStatus::Pending && after != JobStatus::Success,
         JobStatus::Success | JobStatus::Failure | JobStatus::Revoked => false,
-    }
-}
-
-/// The times at which each fault began and was healed, in seconds since 1970.
-struct Faults(Vec<(f64, f64)>);
-
-impl Faults {
-    fn of(faults: &[InjectedFault]) -> Self {
-        let seconds = |time: SystemTime| {
-            time.duration_since(UNIX_EPOCH)
-                .unwrap_or_default()
-                .as_secs_f64()
-        };
-        let spans = faults
-            .iter()
-            .map(|fault| (seconds(fault.began), seconds(fault.healed)));
-        Self(spans.collect())
-    }
-
-    /// Returns the time from one change to the next, counted from the end of the last fault in between.
-    fn standstill(&self, from: f64, until: f64) -> Duration {
-        let within = self
-            .0
-            .iter()
-            .filter(|(began, healed)| *began <= until && *healed >= from);
-        let counted_from = within.fold(from, |latest, (_, healed)| latest.max(*healed));
-        Duration::try_from_secs_f64(until - counted_from).unwrap_or_default()
     }
 }
 
@@ -131,13 +124,5 @@ mod tests {
         let started = change(JobStatus::Started, 2, 1);
         assert_eq!(regressions(&started, &change(JobStatus::Success, 2, 1)), 1);
         assert_eq!(regressions(&started, &change(JobStatus::Success, 3, 1)), 0);
-    }
-
-    #[test]
-    fn a_standstill_is_counted_from_the_end_of_the_last_fault() {
-        let faults = Faults(vec![(1.0, 2.0), (3.0, 4.0), (9.0, 10.0)]);
-        assert_eq!(faults.standstill(0.0, 6.0), Duration::from_secs(2));
-        assert_eq!(faults.standstill(0.0, 3.5), Duration::ZERO);
-        assert_eq!(faults.standstill(5.0, 8.0), Duration::from_secs(3));
     }
 }

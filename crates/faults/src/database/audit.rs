@@ -19,11 +19,8 @@ const TRIGGERS: &str = "
         job_id uuid NOT NULL, operation text NOT NULL, sha256 bytea);
     CREATE FUNCTION audit_job() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        IF TG_OP = 'INSERT' OR (NEW.status, NEW.version, NEW.generation, NEW.attempt)
-                               IS DISTINCT FROM (OLD.status, OLD.version, OLD.generation, OLD.attempt) THEN
-            INSERT INTO audit_jobs (job_id, status, version, generation, attempt)
-            VALUES (NEW.id, NEW.status, NEW.version, NEW.generation, NEW.attempt);
-        END IF;
+        INSERT INTO audit_jobs (job_id, status, version, generation, attempt)
+        VALUES (NEW.id, NEW.status, NEW.version, NEW.generation, NEW.attempt);
         RETURN NULL;
     END $$;
     CREATE FUNCTION audit_result() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -35,7 +32,10 @@ const TRIGGERS: &str = "
         END IF;
         RETURN NULL;
     END $$;
-    CREATE TRIGGER audit AFTER INSERT OR UPDATE ON calendar_jobs FOR EACH ROW EXECUTE FUNCTION audit_job();
+    CREATE TRIGGER audit_insert AFTER INSERT ON calendar_jobs FOR EACH ROW EXECUTE FUNCTION audit_job();
+    CREATE TRIGGER audit_update AFTER UPDATE ON calendar_jobs FOR EACH ROW
+        WHEN ((NEW.status, NEW.version, NEW.generation, NEW.attempt)
+              IS DISTINCT FROM (OLD.status, OLD.version, OLD.generation, OLD.attempt)) EXECUTE FUNCTION audit_job();
     CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON calendar_results FOR EACH ROW EXECUTE FUNCTION audit_result();
 ";
 

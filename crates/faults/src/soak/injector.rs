@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Fleet;
 use crate::cluster::DurableCluster;
+use crate::database::Session;
 use crate::process::Process;
 use crate::queue::Queue;
 use crate::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule};
@@ -26,6 +27,8 @@ pub(super) struct Injector {
     fleet: Arc<Fleet>,
     cluster: DurableCluster,
     random: fastrand::Rng,
+    /// A transaction whose snapshot is held until the next one replaces it.
+    snapshot: Option<Session>,
 }
 
 /// A kind of fault.
@@ -42,13 +45,15 @@ enum Kind {
     DatabaseSlow,
     BackendsTerminated,
     DatabaseCrashed,
+    RowsLocked,
+    SnapshotHeld,
     QueuePurged,
     Sqs,
 }
 
 impl Kind {
     /// The kinds that do not need SQS. A kind that is listed several times is chosen more often.
-    const OF_ANY_QUEUE: [Self; 14] = [
+    const OF_ANY_QUEUE: [Self; 16] = [
         Self::WorkerKilled,
         Self::WorkerKilled,
         Self::WorkerKilled,
@@ -63,6 +68,8 @@ impl Kind {
         Self::DatabaseSlow,
         Self::BackendsTerminated,
         Self::DatabaseCrashed,
+        Self::RowsLocked,
+        Self::SnapshotHeld,
     ];
 
     fn name(self) -> &'static str {
@@ -78,6 +85,8 @@ impl Kind {
             Self::DatabaseSlow => "database slow",
             Self::BackendsTerminated => "backends terminated",
             Self::DatabaseCrashed => "database crashed",
+            Self::RowsLocked => "rows locked",
+            Self::SnapshotHeld => "snapshot held",
             Self::QueuePurged => "queue purged",
             Self::Sqs => "SQS",
         }
@@ -96,6 +105,7 @@ impl Injector {
             fleet,
             cluster,
             random: fastrand::Rng::with_seed(seed),
+            snapshot: None,
         }
     }
 
@@ -172,6 +182,22 @@ impl Injector {
             Kind::DatabaseCrashed => {
                 let cluster = &mut self.cluster;
                 tokio::task::block_in_place(|| cluster.crash())?;
+            }
+            Kind::RowsLocked => {
+                let lock =
+                    "SELECT FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY')
+                            ORDER BY random() LIMIT 3 FOR UPDATE SKIP LOCKED";
+                // The server may still be starting after a crash.
+                let locked = Session::open(&self.system.database, ["BEGIN", lock]).await;
+                tokio::time::sleep(duration * 2).await;
+                drop(locked);
+            }
+            Kind::SnapshotHeld => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+                let look = "SELECT count(*) FROM todos";
+                self.snapshot = Session::open(&self.system.database, [begin, look])
+                    .await
+                    .ok();
             }
             Kind::QueuePurged => self.system.queue.sqs()?.purge().await?,
             Kind::Sqs => {

@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, FuturesUnordered};
 use serde_json::{Value, json};
 use shared_model::job::{JobId, JobStatus};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Fleet;
 use crate::client::{Client, Response, accepted_job};
 use crate::poison::Poison;
 use crate::system::System;
 
-/// The number of clients.
-const CLIENTS: u64 = 6;
+/// The number of clients: enough to keep the service busy.
+const CLIENTS: u64 = 32;
 /// While this many jobs are open, no client requests more. This way, faults hit jobs in every state until the end of
 /// the run.
-const MAX_OPEN_JOBS: i64 = 150;
+const MAX_OPEN_JOBS: i64 = 500;
+/// How often the open jobs are counted.
+const COUNT_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a client waits before it repeats a request.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How often a client polls a job that it follows.
@@ -28,10 +32,14 @@ const POLL_INTERVAL: Duration = Duration::from_millis(150);
 const FOLLOW_ONE_IN: usize = 10;
 /// One job in this many is cancelled after a random delay.
 const CANCEL_ONE_IN: usize = 40;
-/// One job in this many is poison.
+/// One job in this many is poison, unless that makes more than [`MAX_POISON`].
 const POISON_ONE_IN: usize = 400;
+/// Poison kills its worker up to five times, so more of it would only make a long run longer.
+const MAX_POISON: usize = 50;
 /// One job in this many is read again at the end.
 const READ_ONE_IN: usize = 20;
+/// How many jobs are read again at the same time.
+const READS_AT_A_TIME: usize = 8;
 
 /// The kinds of poison in a soak, and how many days ago their todos were due. That is long before any other deadline,
 /// so only jobs whose window reaches back that far contain them.
@@ -58,6 +66,7 @@ pub(super) async fn run(
     seed: u64,
 ) -> anyhow::Result<()> {
     let requested = Arc::new(AtomicUsize::new(0));
+    let (open, _counting) = count_open_jobs(system.clone());
     let mut clients = FuturesUnordered::new();
     for number in 0..CLIENTS {
         let user = User {
@@ -65,6 +74,8 @@ pub(super) async fn run(
             fleet: Arc::clone(fleet),
             random: fastrand::Rng::with_seed(seed ^ (number + 1)),
             number,
+            poison_one_in: POISON_ONE_IN.max(jobs / MAX_POISON),
+            open: open.clone(),
         };
         clients.push(tokio::spawn(user.run(Arc::clone(&requested), jobs)));
     }
@@ -74,13 +85,35 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Counts the open jobs again and again, until the handle is dropped.
+fn count_open_jobs(system: System) -> (watch::Receiver<i64>, AbortOnDropHandle<()>) {
+    let (sender, open) = watch::channel(0);
+    let counting = tokio::spawn(async move {
+        loop {
+            // While the database does not answer, no client requests more.
+            let count = system.database.open_jobs().await;
+            sender.send_replace(count.unwrap_or(MAX_OPEN_JOBS));
+            tokio::time::sleep(COUNT_INTERVAL).await;
+        }
+    });
+    (open, AbortOnDropHandle::new(counting))
+}
+
 /// Reads some jobs again, because a state that a client has seen must not go back (G4).
 pub(super) async fn read_again(system: &System, fleet: &Fleet) -> anyhow::Result<()> {
     let api = fleet.apis.first().context("there is no API")?;
     let client = api.client(system).await?;
-    for id in system.history.accepted().into_iter().step_by(READ_ONE_IN) {
-        client.status(id).await?;
-        client.result(id).await?;
+    let jobs = system.history.accepted().into_iter().step_by(READ_ONE_IN);
+    let reads = stream::iter(jobs).map(|id| {
+        let client = &client;
+        async move {
+            client.status(id).await?;
+            client.result(id).await
+        }
+    });
+    let mut reads = reads.buffer_unordered(READS_AT_A_TIME);
+    while let Some(read) = reads.next().await {
+        read?;
     }
     Ok(())
 }
@@ -90,6 +123,8 @@ struct User {
     fleet: Arc<Fleet>,
     random: fastrand::Rng,
     number: u64,
+    poison_one_in: usize,
+    open: watch::Receiver<i64>,
 }
 
 impl User {
@@ -100,17 +135,8 @@ impl User {
             if turn >= jobs {
                 break;
             }
-            while self
-                .system
-                .database
-                .open_jobs()
-                .await
-                .unwrap_or(MAX_OPEN_JOBS)
-                >= MAX_OPEN_JOBS
-            {
-                tokio::time::sleep(RETRY_INTERVAL).await;
-            }
-            let is_poison = self.random.usize(..POISON_ONE_IN) == 0;
+            self.open.wait_for(|open| *open < MAX_OPEN_JOBS).await?;
+            let is_poison = self.random.usize(..self.poison_one_in) == 0;
             let options = if is_poison {
                 self.poison()
             } else {
@@ -146,6 +172,8 @@ impl User {
             fleet: Arc::clone(&self.fleet),
             random: self.random.fork(),
             number: self.number,
+            poison_one_in: self.poison_one_in,
+            open: self.open.clone(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::Outcome;
-use crate::check::Violation;
+use crate::check::{Verdict, Violation};
 
 /// How many violations are printed. The rest is only counted.
 const SHOWN: usize = 20;
@@ -23,7 +23,7 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         .iter()
         .map(|(status, count)| format!("{count} {status}"))
         .collect();
-    let faults: usize = verdict.faults.values().sum();
+    let faults: usize = verdict.faults.values().map(|fault| fault.times).sum();
     writeln!(
         out,
         "| soak | queue {queue}, seed {}, {} s |",
@@ -35,9 +35,6 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
     row("jobs accepted", verdict.accepted.to_string())?;
     row("jobs ended", ended.join(", "))?;
     row("faults", faults.to_string())?;
-    for (kind, count) in &verdict.faults {
-        row(&format!("– {kind}"), count.to_string())?;
-    }
     row("lost", verdict.lost.to_string())?;
     row("duplicated effects", verdict.duplicated.to_string())?;
     row("unexpected", verdict.unexpected.to_string())?;
@@ -51,6 +48,7 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         format!("{:.1} s", verdict.longest_standstill.as_secs_f64()),
     )?;
     row("guarantees broken", broken(&verdict.violations))?;
+    write_recoveries(out, verdict)?;
     for violation in verdict.violations.iter().take(SHOWN) {
         writeln!(out, "{violation}")?;
     }
@@ -61,6 +59,22 @@ pub fn write(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         .filter(|more| *more > 0)
     {
         writeln!(out, "and {more} more")?;
+    }
+    Ok(())
+}
+
+/// Writes how soon the jobs continued after each kind of fault.
+fn write_recoveries(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
+    let header = "fault | times | running jobs continue after: median | longest | waiting jobs begin after: longest";
+    writeln!(out, "\n| {header} |\n|---|---|---|---|---|")?;
+    for (kind, recovery) in &verdict.faults {
+        let [median, longest, wait] = [recovery.median, recovery.longest, recovery.longest_wait]
+            .map(|time| format!("{:.1} s", time.as_secs_f64()));
+        writeln!(
+            out,
+            "| {kind} | {} | {median} | {longest} | {wait} |",
+            recovery.times
+        )?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::rule::{Entries, EntryError};
+use super::rule::EntryError;
 
 /// Returns the message bodies or receipt handles of a batch, in order. Empty if the call is not a batch.
 pub(super) fn entries(body: &[u8]) -> Vec<String> {
@@ -46,13 +46,13 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Returns `None` if the call is not a batch.
-    pub(super) fn read(body: &[u8], entries: Entries) -> Option<Self> {
+    pub(super) fn read(body: &[u8], mut is_affected: impl FnMut(usize) -> bool) -> Option<Self> {
         let call: Value = serde_json::from_slice(body).ok()?;
         let all = call.get("Entries")?.as_array()?;
         let affected = all
             .iter()
             .enumerate()
-            .filter(|(index, _)| entries.include(*index))
+            .filter(|(index, _)| is_affected(*index))
             .filter_map(|(_, entry)| entry.get("Id").cloned())
             .collect();
         Some(Self { call, affected })
@@ -84,6 +84,19 @@ impl Batch {
         json!({ "Successful": list("Successful"), "Failed": failed })
     }
 
+    /// Returns the answer with the affected entries in the list of successful ones.
+    pub(super) fn confirm(&self, answer: &Value) -> Value {
+        let mut answer = self.misreport(answer, None);
+        let confirmed = self
+            .affected
+            .iter()
+            .map(|id| json!({ "Id": id, "MessageId": "lost", "MD5OfMessageBody": "not sent" }));
+        if let Some(successful) = answer.get_mut("Successful").and_then(Value::as_array_mut) {
+            successful.extend(confirmed);
+        }
+        answer
+    }
+
     fn is_affected(&self, entry: &Value) -> bool {
         entry.get("Id").is_some_and(|id| self.affected.contains(id))
     }
@@ -91,11 +104,12 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rule::Entries;
     use super::*;
 
     fn batch(entries: Entries) -> Batch {
         let call = json!({ "QueueUrl": "u", "Entries": [{ "Id": "0", "MessageBody": "a" }, { "Id": "1", "MessageBody": "b" }] });
-        Batch::read(call.to_string().as_bytes(), entries).unwrap()
+        Batch::read(call.to_string().as_bytes(), |index| entries.include(index)).unwrap()
     }
 
     #[test]
@@ -115,6 +129,16 @@ mod tests {
         );
         let failed = batch.misreport(&answer, Some(EntryError::Internal));
         assert_eq!(failed["Failed"][0]["Id"], "0");
+    }
+
+    #[test]
+    fn lost_entries_are_confirmed_like_the_others() {
+        let batch = batch(Entries::EveryOther);
+        let answer = json!({ "Successful": [{ "Id": "1" }] });
+        let confirmed = batch.confirm(&answer);
+        let ids = confirmed["Successful"].as_array().unwrap().iter();
+        let ids: Vec<_> = ids.map(|entry| entry["Id"].as_str().unwrap()).collect();
+        assert_eq!((ids, &confirmed["Failed"]), (vec!["1", "0"], &json!([])));
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub(super) async fn serve(
 struct Exchange<'a> {
     shared: &'a Shared,
     headers: HeaderMap,
-    call: usize,
+    call: Option<usize>,
 }
 
 impl Exchange<'_> {
@@ -92,6 +92,7 @@ impl Exchange<'_> {
             Some(Fault::OmitEntries { entries, applied }) => {
                 self.misreport(&body, entries, applied, None).await
             }
+            Some(Fault::LoseOneIn(count)) => self.lose(&body, count).await,
         }
     }
 
@@ -116,15 +117,26 @@ impl Exchange<'_> {
         applied: bool,
         error: Option<EntryError>,
     ) -> Result<Response<Full<Bytes>>, Dropped> {
-        let batch = Batch::read(body, entries).ok_or(Dropped)?;
-        let answer = match batch.to_forward(applied) {
-            Some(body) => {
-                let (_, _, answer) = self.call_upstream(Bytes::from(body.to_string())).await?;
-                serde_json::from_slice(&answer).or(Err(Dropped))?
-            }
-            None => Value::Null,
-        };
+        let batch = Batch::read(body, |index| entries.include(index)).ok_or(Dropped)?;
+        let answer = self.forward_batch(&batch, applied).await?;
         Ok(rule::json_answer(200, &batch.misreport(&answer, error)))
+    }
+
+    /// Forwards a batch without one entry in `count`, and confirms all entries.
+    async fn lose(&self, body: &Bytes, count: usize) -> Result<Response<Full<Bytes>>, Dropped> {
+        let is_lost = |_| self.shared.count_entry().is_multiple_of(count);
+        let batch = Batch::read(body, is_lost).ok_or(Dropped)?;
+        let answer = self.forward_batch(&batch, false).await?;
+        Ok(rule::json_answer(200, &batch.confirm(&answer)))
+    }
+
+    /// Forwards a batch with or without its affected entries, and returns the answer; null if no entry is left.
+    async fn forward_batch(&self, batch: &Batch, with_affected: bool) -> Result<Value, Dropped> {
+        let Some(body) = batch.to_forward(with_affected) else {
+            return Ok(Value::Null);
+        };
+        let (_, _, answer) = self.call_upstream(Bytes::from(body.to_string())).await?;
+        serde_json::from_slice(&answer).or(Err(Dropped))
     }
 
     async fn call_upstream(

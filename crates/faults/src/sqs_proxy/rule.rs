@@ -43,6 +43,8 @@ pub enum Fault {
         /// Whether SQS applies them nevertheless.
         applied: bool,
     },
+    /// SQS does not get one entry in this many, counted over all calls; the answer confirms every entry.
+    LoseOneIn(usize),
 }
 
 impl Fault {
@@ -57,6 +59,7 @@ impl Fault {
             Self::Repeat(_) => "SQS call repeated",
             Self::FailEntries { .. } => "SQS entries failed",
             Self::OmitEntries { .. } => "SQS entries omitted",
+            Self::LoseOneIn(_) => "SQS messages lost",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use faults::client::Client;
-use faults::cluster::DurableCluster;
+use faults::cluster::{DurableCluster, Storage};
 use faults::database::Database;
 use faults::history::Outcome;
 use faults::poison::Poison;
@@ -74,7 +74,7 @@ async fn f17_terminated_connections_lose_no_job() {
 async fn f17_a_database_restart_only_delays_jobs() {
     let create = || {
         (
-            DurableCluster::start().unwrap(),
+            DurableCluster::start(Storage::Memory).unwrap(),
             Queue::create(QueueKind::Sqs).unwrap(),
         )
     };
@@ -258,7 +258,7 @@ async fn f18_a_worker_without_sqs_stores_its_result_and_wastes_one_receive() {
 async fn f27_a_database_crash_during_requests_loses_no_accepted_job() {
     let create = || {
         (
-            DurableCluster::start().unwrap(),
+            DurableCluster::start(Storage::Memory).unwrap(),
             Queue::create(QueueKind::Postgres).unwrap(),
         )
     };

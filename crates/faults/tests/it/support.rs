@@ -92,7 +92,7 @@ pub(crate) async fn system_of(database: Database, queue: Queue) -> TestSystem {
 }
 
 fn new_system(database: Database, queue: Queue) -> System {
-    System::new(PathBuf::from(EXECUTABLE), database, queue, SEED)
+    System::new(PathBuf::from(EXECUTABLE), database, queue, SEED).unwrap()
 }
 
 /// Runs an operator's command on failed jobs. Returns its exit code and its output.

@@ -1,0 +1,167 @@
+//! How long jobs stand still, and how soon they continue after a fault.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::history::InjectedFault;
+
+/// What happened after the faults of one kind. A standstill counts for the last fault that was not over before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// How many times the fault was injected.
+    pub times: usize,
+    /// The median over these times: how long after the fault the last interrupted job continued.
+    pub median: Duration,
+    /// The longest time that a running job made no progress after the fault.
+    pub longest: Duration,
+    /// The longest time that a job waited for its first attempt after the fault.
+    pub longest_wait: Duration,
+}
+
+/// The faults of a run, and the standstills after each.
+pub(super) struct Faults {
+    /// In the order in which they began.
+    faults: Vec<Span>,
+    /// For each fault, the one that ended last among it and all before it.
+    last_healed: Vec<usize>,
+}
+
+/// A fault. The times are in seconds since 1970.
+struct Span {
+    kind: &'static str,
+    began: f64,
+    healed: f64,
+    longest: Duration,
+    longest_wait: Duration,
+}
+
+/// The state in which a job stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Waiting,
+    Running,
+}
+
+impl Faults {
+    pub(super) fn of(faults: &[InjectedFault]) -> Self {
+        let mut faults: Vec<Span> = faults
+            .iter()
+            .map(|fault| Span {
+                kind: fault.kind,
+                began: seconds(fault.began),
+                healed: seconds(fault.healed),
+                longest: Duration::ZERO,
+                longest_wait: Duration::ZERO,
+            })
+            .collect();
+        faults.sort_by(|one, other| one.began.total_cmp(&other.began));
+        let healed = |index: usize| faults.get(index).map_or(0.0, |fault| fault.healed);
+        let mut last = 0;
+        let last_healed = (0..faults.len()).map(|index| {
+            if healed(index) >= healed(last) {
+                last = index;
+            }
+            last
+        });
+        let last_healed = last_healed.collect();
+        Self {
+            faults,
+            last_healed,
+        }
+    }
+
+    /// Returns the time that a job stood still, counted from the end of the last fault in that time, and notes it for
+    /// that fault.
+    pub(super) fn standstill(&mut self, standing: Standing, from: f64, until: f64) -> Duration {
+        let begun = self.faults.partition_point(|fault| fault.began <= until);
+        let last = begun
+            .checked_sub(1)
+            .and_then(|last| self.last_healed.get(last));
+        let fault = last.and_then(|last| self.faults.get_mut(*last));
+        let fault = fault.filter(|fault| fault.healed >= from);
+        let counted_from = fault.as_ref().map_or(from, |fault| fault.healed);
+        let still = Duration::try_from_secs_f64(until - counted_from).unwrap_or_default();
+        if let Some(fault) = fault {
+            let longest = match standing {
+                Standing::Waiting => &mut fault.longest_wait,
+                Standing::Running => &mut fault.longest,
+            };
+            *longest = still.max(*longest);
+        }
+        still
+    }
+
+    /// Returns the recovery by kind of fault.
+    pub(super) fn recoveries(&self) -> BTreeMap<&'static str, Recovery> {
+        let mut of_kind: BTreeMap<_, Vec<&Span>> = BTreeMap::new();
+        for fault in &self.faults {
+            of_kind.entry(fault.kind).or_default().push(fault);
+        }
+        let recovery = |(kind, faults): (_, Vec<&Span>)| {
+            let mut running: Vec<Duration> = faults.iter().map(|fault| fault.longest).collect();
+            running.sort_unstable();
+            let waiting = faults.iter().map(|fault| fault.longest_wait);
+            let recovery = Recovery {
+                times: faults.len(),
+                median: running.get(running.len() / 2).copied().unwrap_or_default(),
+                longest: running.last().copied().unwrap_or_default(),
+                longest_wait: waiting.max().unwrap_or_default(),
+            };
+            (kind, recovery)
+        };
+        of_kind.into_iter().map(recovery).collect()
+    }
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_1970.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(spans: &[(&'static str, u64, u64)]) -> Faults {
+        let at = |second| UNIX_EPOCH + Duration::from_secs(second);
+        let fault = |(kind, began, healed): &(&'static str, u64, u64)| InjectedFault {
+            kind,
+            began: at(*began),
+            healed: at(*healed),
+        };
+        Faults::of(&spans.iter().map(fault).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_standstill_is_counted_from_the_end_of_the_last_fault() {
+        let mut faults = faults(&[("a", 1, 2), ("a", 3, 4), ("a", 9, 10)]);
+        let mut standstill = |from, until| faults.standstill(Standing::Running, from, until);
+        assert_eq!(standstill(0.0, 6.0), Duration::from_secs(2));
+        assert_eq!(standstill(0.0, 3.5), Duration::ZERO);
+        assert_eq!(standstill(5.0, 8.0), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_long_fault_counts_although_shorter_ones_began_after_it() {
+        let mut faults = faults(&[("long", 1, 8), ("short", 2, 3)]);
+        let still = faults.standstill(Standing::Running, 4.0, 9.0);
+        assert_eq!(still, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn the_recovery_of_a_kind_is_that_of_its_slowest_job() {
+        let mut faults = faults(&[("a", 1, 2), ("a", 11, 12), ("b", 21, 22)]);
+        for until in [3.0, 6.0, 4.0] {
+            faults.standstill(Standing::Running, 1.5, until);
+        }
+        faults.standstill(Standing::Waiting, 11.5, 13.0);
+        let recovery = |times, median, longest, longest_wait| Recovery {
+            times,
+            median: Duration::from_secs(median),
+            longest: Duration::from_secs(longest),
+            longest_wait: Duration::from_secs(longest_wait),
+        };
+        let expected = BTreeMap::from([("a", recovery(2, 4, 4, 1)), ("b", recovery(1, 0, 0, 0))]);
+        assert_eq!(faults.recoveries(), expected);
+    }
+}
