@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shared_model::database::Pool;
 
 use crate::group_id::GroupId;
-use crate::postgres::{PostgresPublisher, PostgresSubscription};
+use crate::postgres::PostgresSubscription;
 use crate::publisher::Publisher;
 use crate::queue_url::QueueUrl;
 use crate::sqs::{SqsPublisher, SqsSubscription};
@@ -44,15 +44,16 @@ impl QueueConfig {
         }
     }
 
-    /// Returns the sending half of the queue. Makes no call to the queue, which may be unreachable.
-    pub async fn connect_publisher(&self, pool: &Pool) -> Arc<dyn Publisher> {
+    /// Returns the sending half of the queue, or `None` if the queue is the table of jobs, to which nothing is sent.
+    /// Makes no call to the queue, which may be unreachable.
+    pub async fn connect_publisher(&self) -> Option<Arc<dyn Publisher>> {
         match &self.queue_url {
-            QueueUrl::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
-            QueueUrl::Sqs(address) => Arc::new(SqsPublisher::new(
+            QueueUrl::Postgres => None,
+            QueueUrl::Sqs(address) => Some(Arc::new(SqsPublisher::new(
                 &sqs_client::config::load(None).await,
                 address.clone(),
                 self.queue_group.clone(),
-            )),
+            ))),
         }
     }
 

@@ -4,8 +4,6 @@
 //! result. `not_before` is the time of a job's next delivery; delivering a job moves it by the visibility timeout. So no
 //! message has to be deleted, and no job that has not ended can be lost.
 
-mod publisher;
 mod subscription;
 
-pub use publisher::PostgresPublisher;
 pub use subscription::PostgresSubscription;

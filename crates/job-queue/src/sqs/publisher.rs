@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
-use shared_model::message::JobMessage;
+use shared_model::message::OutboundMessage;
 use sqs_client::limits::MAX_BATCH;
 use sqs_client::{QueueAddress, SdkConfig, batch};
 
@@ -30,8 +30,9 @@ impl SqsPublisher {
 
     fn entry(
         &self,
-        message: &JobMessage,
+        outbound: &OutboundMessage,
     ) -> Result<SendMessageBatchRequestEntryBuilder, QueueError> {
+        let message = &outbound.message;
         let body = message
             .encode()
             .map_err(|error| QueueError::Unavailable(error.to_string()))?;
@@ -40,7 +41,7 @@ impl SqsPublisher {
             entry = entry.message_group_id(group.as_str());
         }
         if self.queue.address.is_fifo() {
-            entry = entry.message_deduplication_id(message.deduplication_id());
+            entry = entry.message_deduplication_id(outbound.deduplication_id());
             if self.group.is_none() {
                 entry = entry.message_group_id(message.job_id.to_string());
             }
@@ -51,7 +52,7 @@ impl SqsPublisher {
 
 #[async_trait]
 impl Publisher for SqsPublisher {
-    async fn publish(&self, messages: &[JobMessage]) -> Result<Published, QueueError> {
+    async fn publish(&self, messages: &[OutboundMessage]) -> Result<Published, QueueError> {
         debug_assert!(
             messages.len() <= MAX_BATCH,
             "a batch has at most {MAX_BATCH} entries"
@@ -64,8 +65,8 @@ impl Publisher for SqsPublisher {
         let mut published = Published::default();
         for (message, outcome) in messages.iter().zip(outcomes) {
             match outcome {
-                Ok(_) => published.sent.push(message.job_id),
-                Err(error) => published.failed.push((message.job_id, error.to_string())),
+                Ok(_) => published.sent.push(message.into()),
+                Err(error) => published.failed.push((message.into(), error.to_string())),
             }
         }
         Ok(published)
