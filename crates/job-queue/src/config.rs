@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use shared_model::database::Pool;
+use shared_model::notifier::Notifier;
 
 use crate::group_id::GroupId;
 use crate::postgres::PostgresSubscription;
@@ -57,14 +58,27 @@ impl QueueConfig {
         }
     }
 
+    /// Returns whether the queue delivers one message at a time: a FIFO queue with a single message group.
+    pub fn is_serial(&self) -> bool {
+        match &self.queue_url {
+            QueueUrl::Postgres => false,
+            QueueUrl::Sqs(address) => address.is_fifo() && self.queue_group.is_some(),
+        }
+    }
+
     /// Returns the receiving half of the queue. Makes no call to the queue, which may be unreachable.
     pub async fn connect_subscription(
         &self,
         pool: &Pool,
+        notifier: &Notifier,
         options: SubscriptionOptions,
     ) -> Arc<dyn Subscription> {
         match &self.queue_url {
-            QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
+            QueueUrl::Postgres => Arc::new(PostgresSubscription::new(
+                pool.clone(),
+                notifier.clone(),
+                options,
+            )),
             QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(
                 &sqs_client::config::load(None).await,
                 address.clone(),

@@ -30,6 +30,6 @@ pub use publisher::{Published, Publisher};
 pub use queue_url::QueueUrl;
 pub use sqs_client::limits::{MAX_BATCH, MAX_VISIBILITY, MAX_WAIT};
 pub use subscription::{
-    BatchOutcome, Deletion, Delivery, Receipt, Release, Settlement, Subscription,
+    BatchOutcome, Deletion, Delivery, Receipt, Received, Release, Settlement, Subscription,
     SubscriptionOptions,
 };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared_model::job_store::claims::Claim;
 use shared_model::message::{JobMessage, MessageError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::QueueError;
@@ -17,13 +19,29 @@ pub struct SubscriptionOptions {
     pub visibility: Duration,
     /// How long one call waits for messages if the queue is empty.
     pub wait: Duration,
+    /// How many attempts a job may have. The queue `postgres:` delivers no job that has had as many.
+    pub max_attempts: i32,
+}
+
+/// What a worker receives.
+#[derive(Debug)]
+pub enum Received {
+    /// A message, which has to be settled. Its job is not claimed yet.
+    Message(Delivery),
+    /// A job of the queue `postgres:`. Receiving it was claiming it, and ending or retrying the job settles it.
+    Claim {
+        /// The claim.
+        claim: Box<Claim>,
+        /// Until when it lasts at least, unless it is renewed.
+        until: Instant,
+    },
 }
 
 /// The receiving half of a queue.
 #[async_trait]
 pub trait Subscription: std::fmt::Debug + Send + Sync {
-    /// Waits for messages and receives at most `max` (1 to 10) of them. Returns no deliveries if no message arrived in
-    /// time. After `stop` is cancelled, returns as soon as possible without losing a message.
+    /// Waits for jobs and receives at most `max` of them. Returns nothing if none arrived in time. After `stop` is
+    /// cancelled, returns as soon as possible without losing a message.
     ///
     /// Do not drop the future before it completes: a message that it received would stay hidden until its visibility
     /// timeout ends.
@@ -34,7 +52,7 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
         &self,
         max: usize,
         stop: &CancellationToken,
-    ) -> Result<Vec<Delivery>, QueueError>;
+    ) -> Result<Vec<Received>, QueueError>;
 
     /// Hides these deliveries from other workers for the whole visibility timeout, counted from now.
     ///
@@ -75,7 +93,8 @@ pub struct Delivery {
     pub message_id: String,
     /// How many times the message has been received, including this time.
     pub receive_count: u32,
-    /// On a FIFO queue, the message group, within which order is preserved.
+    /// On a FIFO queue, the message group, within which order is preserved. `None` on a standard queue, where a group is
+    /// only a tenant.
     pub group: Option<String>,
     /// Identifies this delivery to the queue.
     pub receipt: Receipt,
@@ -104,6 +123,7 @@ impl Delivery {
 pub struct Receipt(String);
 
 impl Receipt {
+    /// Creates the receipt that a backend has received.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -114,13 +134,13 @@ impl Receipt {
 }
 
 /// The decision to delete the message of a delivery, for [`Subscription::delete`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Deletion {
     pub(crate) receipt: Receipt,
 }
 
 /// The decision to return the message of a delivery to the queue, for [`Subscription::release`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Release {
     pub(crate) receipt: Receipt,
     pub(crate) delay: Duration,

@@ -4,9 +4,10 @@ use chrono::NaiveDateTime;
 use diesel::dsl::{IntoBoxed, count_star, sql};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
+use crate::database::prepared;
 use crate::schema::todos;
 
 /// The longest title, in code points.
@@ -39,7 +40,7 @@ pub struct Todo {
 }
 
 /// Selects todos. Lists and calendar jobs use the same filter.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TodoFilter {
     /// Only completed todos (`true`), or only open ones (`false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,16 +60,52 @@ pub struct Selection {
     pub fingerprint: String,
 }
 
+/// The todos that a filter selects, themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelectedTodos {
+    /// The todos, in the order of their ids.
+    pub todos: Vec<Todo>,
+    /// See [`Selection::fingerprint`].
+    pub fingerprint: String,
+}
+
+/// The hash of one todo in a fingerprint.
+const HASH: &str = "hashint8extended((id::bigint << 32) + revision, 0)";
+
 impl TodoFilter {
+    /// Returns the selected todos, or `None` if there are more than `max`.
+    ///
+    /// # Errors
+    /// Returns an error if the query fails.
+    pub fn select_few(
+        &self,
+        connection: &mut PgConnection,
+        max: u16,
+    ) -> QueryResult<Option<SelectedTodos>> {
+        let query = self
+            .query()
+            .order(todos::id)
+            .limit(i64::from(max) + 1)
+            .select((Todo::as_select(), sql::<BigInt>(HASH)));
+        // the text depends only on which members of the filter are set
+        let rows: Vec<(Todo, i64)> = prepared(query).load(connection)?;
+        if rows.len() > usize::from(max) {
+            return Ok(None);
+        }
+        let sum: i128 = rows.iter().map(|(_, hash)| i128::from(*hash)).sum();
+        Ok(Some(SelectedTodos {
+            fingerprint: format!("{}:{sum}", rows.len()),
+            todos: rows.into_iter().map(|(todo, _)| todo).collect(),
+        }))
+    }
+
     /// Returns the current selection.
     ///
     /// # Errors
     /// Returns an error if the query fails.
     pub fn selection(&self, connection: &mut PgConnection) -> QueryResult<Selection> {
         // a sum does not depend on the order, so the rows need not be sorted
-        let sum = sql::<Text>(
-            "coalesce(sum(hashint8extended((id::bigint << 32) + revision, 0)::numeric), 0)::text",
-        );
+        let sum = sql::<Text>(&format!("coalesce(sum({HASH}::numeric), 0)::text"));
         let (count, sum): (i64, String) = self
             .query()
             .select((count_star(), sum))

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use job_queue::{MAX_VISIBILITY, MAX_WAIT, QueueConfig, SubscriptionOptions};
 use shared_model::database::DatabaseConfig;
+use shared_model::job_store::claims::ClaimOptions;
 use shared_model::logging::LogConfig;
 use shared_model::settings::{duration, positive_duration};
 
 /// The minimum visibility timeout. It leaves time for several heartbeats; SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
-/// Connections for claims and heartbeats, in addition to one for each running job.
-const SPARE_CONNECTIONS: usize = 2;
+/// The minimum of `RECEIVE_WAIT`. With no wait at all, an idle worker would poll without a pause.
+const MIN_WAIT: Duration = Duration::from_secs(1);
+/// The minimum of `DATABASE_POOL`: half of the connections are for large calendars, the others for everything else.
+const MIN_CONNECTIONS: u32 = 4;
 
 /// All settings of the worker.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,13 +39,13 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub admin_addr: SocketAddr,
-    /// How many jobs run at the same time. Jobs mostly wait for the database. The default is the maximum number of
-    /// messages that one receive call can return
+    /// How many jobs are in flight at the same time. Most of them wait for the database, which works on many at once.
+    /// Only half of DATABASE_POOL can be large calendars
     #[arg(
         long,
         env,
         value_name = "COUNT",
-        default_value = "10",
+        default_value = "100",
         help_heading = "Worker"
     )]
     pub worker_concurrency: NonZeroUsize,
@@ -97,8 +100,8 @@ impl Config {
             "VISIBILITY_TIMEOUT must be at least 2s, and at most 12h, the limit of SQS".to_owned(),
         );
         require(
-            self.receive_wait <= MAX_WAIT,
-            "RECEIVE_WAIT must be at most 20s, the limit of SQS".to_owned(),
+            (MIN_WAIT..=MAX_WAIT).contains(&self.receive_wait),
+            "RECEIVE_WAIT must be at least 1s, and at most 20s, the limit of SQS".to_owned(),
         );
         require(
             self.job_timeout < MAX_VISIBILITY,
@@ -108,13 +111,9 @@ impl Config {
             self.render_delay < self.job_timeout,
             "RENDER_DELAY must be less than JOB_TIMEOUT; otherwise no job can finish".to_owned(),
         );
-        let needed = self.worker_concurrency.get() + SPARE_CONNECTIONS;
         require(
-            self.database.database_pool.get() as usize >= needed,
-            format!(
-                "DATABASE_POOL must be at least {needed}: WORKER_CONCURRENCY ({}) plus {SPARE_CONNECTIONS}",
-                self.worker_concurrency
-            ),
+            self.database.database_pool.get() >= MIN_CONNECTIONS,
+            format!("DATABASE_POOL must be at least {MIN_CONNECTIONS}"),
         );
         require(
             is_host(&self.calendar_host),
@@ -123,13 +122,18 @@ impl Config {
         problems
     }
 
-    /// Returns how many connections are left when every slot uses one. When this many abandoned renders do not end, the
-    /// worker is stuck.
-    pub fn spare_connections(&self) -> usize {
-        let used = self.worker_concurrency.get() + SPARE_CONNECTIONS;
-        (self.database.database_pool.get() as usize)
-            .saturating_sub(used)
-            .max(1)
+    /// Returns how many abandoned renders the worker tolerates: one for each connection for large calendars. When this many
+    /// do not end, the worker is stuck.
+    pub fn max_abandoned(&self) -> usize {
+        self.database.database_pool.get() as usize / 2
+    }
+
+    /// Returns the conditions of a claim.
+    pub fn claim_options(&self) -> ClaimOptions {
+        ClaimOptions {
+            lease: self.visibility_timeout,
+            max_attempts: i32::try_from(self.max_attempts.get()).unwrap_or(i32::MAX),
+        }
     }
 
     /// Returns the options for receiving from the queue.
@@ -137,6 +141,7 @@ impl Config {
         SubscriptionOptions {
             visibility: self.visibility_timeout,
             wait: self.receive_wait,
+            max_attempts: self.claim_options().max_attempts,
         }
     }
 }

@@ -8,15 +8,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{MAX_BATCH, Subscription};
+use job_queue::{Received, Subscription};
 use shared_model::backoff::Backoff;
-use shared_model::database::Pool;
 use shared_model::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::group::Taken;
+use crate::evidence::Evidence;
 use crate::handler::Handler;
 use crate::health::Health;
 use crate::heartbeat;
@@ -50,6 +50,9 @@ pub enum Polled {
     Stopping,
 }
 
+/// How long a poll waits for more slots to become free. A poll for many jobs costs as much as a poll for one.
+const SLOT_WAIT: Duration = Duration::from_millis(5);
+
 /// The worker's main loop.
 #[derive(Debug)]
 pub struct Consumer {
@@ -60,7 +63,7 @@ pub struct Consumer {
     slots: Arc<Semaphore>,
     in_flight: InFlight,
     settler: Settler,
-    settling: tokio::task::JoinHandle<()>,
+    evidence: Evidence,
     heartbeat: AbortOnDropHandle<()>,
     tasks: TaskTracker,
     shutdown: Shutdown,
@@ -70,7 +73,7 @@ pub struct Consumer {
 /// How a consumer works.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsumerOptions {
-    /// The number of slots: how many jobs run at the same time.
+    /// The number of slots: how many jobs are in flight at the same time.
     pub concurrency: usize,
     /// How long the queue hides a delivery unless it is extended.
     pub visibility: Duration,
@@ -89,18 +92,21 @@ impl Consumer {
     /// Panics outside of a tokio runtime.
     pub fn new(
         subscription: Arc<dyn Subscription>,
-        pool: Pool,
         handler: Handler,
         options: ConsumerOptions,
         shutdown: Shutdown,
         health: Health,
     ) -> Self {
         let in_flight = InFlight::default();
-        let (settler, settling) = Settler::start(Arc::clone(&subscription), in_flight.clone());
+        let settler = Settler::start(
+            Arc::clone(&subscription),
+            in_flight.clone(),
+            options.visibility,
+        );
         let heartbeat = heartbeat::keep(
             in_flight.clone(),
             Arc::clone(&subscription),
-            pool,
+            handler.database.clone(),
             options.visibility,
         );
         Self {
@@ -110,12 +116,17 @@ impl Consumer {
             slots: Arc::new(Semaphore::new(options.concurrency)),
             in_flight,
             settler,
-            settling,
+            evidence: Evidence::default(),
             heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat)),
             tasks: TaskTracker::new(),
             shutdown,
             health,
         }
+    }
+
+    /// Returns what the consumer observes about the queue.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence.clone()
     }
 
     /// Runs until the shutdown, and then until nothing is in flight.
@@ -147,19 +158,20 @@ impl Consumer {
         ended
     }
 
-    /// Waits for a free slot, polls once, and starts the handlers of what arrived.
+    /// Waits for free slots, polls once, and starts the handlers of what arrived.
     pub async fn poll_once(&self) -> Polled {
-        let Some(permits) = self.free_slots().await else {
+        let Some(mut slots) = self.free_slots().await else {
             return Polled::Stopping;
         };
         self.health.poll_began();
+        let began = Instant::now();
         let received = tokio::select! {
-            received = self.subscription.receive(permits.len(), &self.shutdown.drain) => received,
+            received = self.subscription.receive(slots.num_permits(), &self.shutdown.drain) => received,
             // A message that this poll would have returned becomes visible again after its visibility timeout.
             () = self.shutdown.hurry.cancelled() => return Polled::Stopping,
         };
-        let deliveries = match received {
-            Ok(deliveries) => deliveries,
+        let received = match received {
+            Ok(received) => received,
             Err(error) => {
                 self.health.poll_failed(&error.to_string());
                 metrics::counter!(telemetry::POLLS, "result" => "failed").increment(1);
@@ -167,40 +179,60 @@ impl Consumer {
             }
         };
         self.health.poll_ended();
-        let result = if deliveries.is_empty() {
+        self.evidence.polled(began, &received);
+        let result = if received.is_empty() {
             "empty"
         } else {
             "deliveries"
         };
         metrics::counter!(telemetry::POLLS, "result" => result).increment(1);
-
-        let count = deliveries.len();
-        // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume that
-        // a third of it has passed. The first extension sets the exact time, and if it fails, enough time is left for
-        // another.
-        let hidden_until = Instant::now() + self.options.visibility * 2 / 3;
-        let taken = deliveries
+        let count = received.len();
+        let taken = received
             .into_iter()
-            .zip(permits)
-            .map(|(delivery, permit)| Taken {
-                guard: self.in_flight.add(delivery.receipt.clone(), hidden_until),
-                delivery,
-                permit,
-            });
+            .map_while(|received| Some(self.take(received, slots.split(1)?)));
         for group in group::in_order(taken.collect()) {
             self.start(group);
         }
         Polled::Deliveries(count)
     }
 
-    /// Waits until a slot is free, and takes as many as one poll may fill. Returns `None` if the worker is shutting
-    /// down.
-    async fn free_slots(&self) -> Option<Vec<OwnedSemaphorePermit>> {
-        let first = tokio::select! {
-            permit = Arc::clone(&self.slots).acquire_owned() => permit.ok()?,
+    /// Puts what was received in flight.
+    fn take(&self, received: Received, slot: OwnedSemaphorePermit) -> Taken {
+        let guard = match &received {
+            Received::Message(delivery) => {
+                // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume
+                // that a third of it has passed. The first extension sets the exact time, and if it fails, enough time is
+                // left for another.
+                let hidden_until = Instant::now() + self.options.visibility * 2 / 3;
+                self.in_flight
+                    .add_message(delivery.receipt.clone(), hidden_until)
+            }
+            Received::Claim { claim, until } => self.in_flight.add_claim(claim.key, *until),
+        };
+        Taken {
+            received,
+            guard,
+            slot,
+        }
+    }
+
+    /// Waits until a slot is free, and a moment longer for a quarter of the slots, and takes all free slots. Returns `None`
+    /// if the worker is shutting down.
+    async fn free_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let mut slots = tokio::select! {
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
             () = self.shutdown.drain.cancelled() => return None,
         };
-        let more = std::iter::from_fn(|| Arc::clone(&self.slots).try_acquire_owned().ok());
-        Some(std::iter::once(first).chain(more).take(MAX_BATCH).collect())
+        let quarter = u32::try_from(self.options.concurrency / 4).unwrap_or(u32::MAX);
+        if quarter > 1 {
+            let more = Arc::clone(&self.slots).acquire_many_owned(quarter - 1);
+            if let Ok(Ok(more)) = tokio::time::timeout(SLOT_WAIT, more).await {
+                slots.merge(more);
+            }
+        }
+        while let Ok(more) = Arc::clone(&self.slots).try_acquire_owned() {
+            slots.merge(more);
+        }
+        Some(slots)
     }
 }

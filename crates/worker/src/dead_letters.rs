@@ -1,20 +1,20 @@
-//! Consumes the dead-letter queue: each job whose message landed there ends in FAILURE, so that no client waits for it
-//! forever.
+//! Consumes the dead-letter queue: a job whose message landed there before any worker claimed it ends in
+//! FAILURE, so that no client waits for it forever.
 //!
 //! A message that can't be read stays there for an operator to look at.
 
 use std::sync::Arc;
 
-use job_queue::{BatchOutcome, Deletion, Delivery, Subscription};
+use job_queue::{BatchOutcome, Deletion, Received, Subscription};
 use shared_model::backoff::Backoff;
-use shared_model::database::Pool;
 use shared_model::job_store::redrive::{self, GivenUp};
 use tokio_util::sync::CancellationToken;
 
+use crate::database::Database;
 use crate::telemetry;
 
 /// Consumes the dead-letter queue of `source`, if there is one, until `stop` is cancelled.
-pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: CancellationToken) {
+pub async fn consume(source: Arc<dyn Subscription>, database: Database, stop: CancellationToken) {
     let mut failures = 0;
     let dead_letters = loop {
         match source.dead_letters().await {
@@ -31,7 +31,7 @@ pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: Cancellati
     while !stop.is_cancelled() {
         let received = dead_letters.receive(job_queue::MAX_BATCH, &stop).await;
         let settled = match received {
-            Ok(deliveries) => settle_all(dead_letters.as_ref(), &pool, deliveries).await,
+            Ok(received) => settle_all(dead_letters.as_ref(), &database, received).await,
             Err(error) => {
                 log::warn!(error:%; "could not poll the dead-letter queue");
                 false
@@ -47,12 +47,16 @@ pub async fn consume(source: Arc<dyn Subscription>, pool: Pool, stop: Cancellati
 /// Returns `false` if the database or the queue did not answer.
 async fn settle_all(
     dead_letters: &dyn Subscription,
-    pool: &Pool,
-    deliveries: Vec<Delivery>,
+    database: &Database,
+    received: Vec<Received>,
 ) -> bool {
     let mut deletions: Vec<Deletion> = Vec::new();
     let mut answered = true;
-    for delivery in deliveries {
+    for received in received {
+        // a dead-letter queue delivers nothing else
+        let Received::Message(delivery) = received else {
+            continue;
+        };
         let message = match &delivery.message {
             Ok(message) => message,
             Err(error) => {
@@ -62,16 +66,18 @@ async fn settle_all(
             }
         };
         let (id, generation) = (message.job_id, message.generation);
-        let given_up = pool.run(move |connection| redrive::give_up(connection, id, generation));
+        let given_up = database
+            .pool
+            .run(move |connection| redrive::give_up(connection, id, generation));
         match given_up.await {
             Ok(GivenUp::Failed) => {
                 log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");
                 metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
+                database.notifier.jobs_changed([id]);
                 deletions.push(delivery.delete());
             }
-            Ok(GivenUp::Stale) => deletions.push(delivery.delete()),
-            // The message is delivered again after its visibility timeout.
-            Ok(GivenUp::Running) => {}
+            // If the claim on the job runs out, its message counts as lost and is sent again.
+            Ok(GivenUp::Stale | GivenUp::Claimed) => deletions.push(delivery.delete()),
             Err(error) => {
                 log::warn!("job.id":% = id, error:%; "could not end the job of a dead letter");
                 answered = false;

@@ -1,7 +1,7 @@
 //! One delivery, from its receipt to its outcome: the worker claims the job, renders the calendar and stores it.
 //!
 //! # Layout
-//! - `attempt`: runs the render, and decides between success, retry and failure
+//! - `attempt`: renders the calendar, and decides between success, retry and failure
 //! - `record`: writes the end of the attempt to the job's row
 //! - `abandoned`: counts the renders that outlive their attempt
 
@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::Delivery;
-use shared_model::database::{DatabaseError, Pool};
-use shared_model::job::JobId;
-use shared_model::job_store::claims::{self, Claimed, Isolation};
-use shared_model::message::JobMessage;
+use shared_model::database::DatabaseError;
+use shared_model::job::{JobId, JobStatus};
+use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions, Claimed, Delivered};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::in_flight::{InFlightGuard, StopReason};
-use crate::isolation::{IsolationGate, IsolationPass};
+use crate::database::Database;
+use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::render::Render;
 
@@ -26,33 +26,55 @@ mod attempt;
 mod record;
 
 pub use abandoned::AbandonedRenders;
+pub(crate) use attempt::Rendered;
 
-/// Handles deliveries. Each clone handles one delivery at a time.
+/// How long a worker waits for a row that another session has locked before it tries again, the first times. After that,
+/// its message goes back to the queue.
+const BUSY_WAITS: [Duration; 3] = [
+    Duration::from_millis(5),
+    Duration::from_millis(10),
+    Duration::from_millis(20),
+];
+/// How long a message stays hidden whose job's row is locked.
+const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
+
+/// How a handler works.
 #[derive(Debug, Clone)]
-pub struct Handler {
-    /// The connections to the database.
-    pub pool: Pool,
+pub struct HandlerOptions {
     /// The host name in the UIDs of events.
     pub calendar_host: Arc<str>,
-    /// How long a claim is valid unless it is renewed.
-    pub lease: Duration,
+    /// The conditions of a claim.
+    pub claim: ClaimOptions,
     /// The maximum duration of one attempt.
     pub job_timeout: Duration,
-    /// The maximum number of attempts at a job.
-    pub max_attempts: i32,
     /// An artificial delay before every render.
     pub render_delay: Duration,
     /// Renders the calendar.
     pub render: Render,
-    /// Separates attempts that run in isolation from all others.
-    pub isolation: IsolationGate,
-    /// Cancelled when no further job may begin.
-    pub drain: CancellationToken,
-    /// Counts renders that outlive their attempt.
-    pub abandoned: AbandonedRenders,
+}
+
+/// Handles deliveries. Each clone handles one delivery at a time.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    pub(crate) database: Database,
+    pub(crate) abandoned: AbandonedRenders,
+    options: HandlerOptions,
+    /// One permit for each core: calendars in memory are rendered without waiting for anything.
+    cores: Arc<Semaphore>,
 }
 
 impl Handler {
+    /// Creates a handler with nothing to do.
+    pub fn new(database: Database, options: HandlerOptions) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            database,
+            abandoned: AbandonedRenders::default(),
+            options,
+            cores: Arc::new(Semaphore::new(cores)),
+        }
+    }
+
     /// Runs the job that the delivery refers to, unless there is nothing to do or another worker runs it.
     pub async fn handle(&self, delivery: &Delivery, guard: &InFlightGuard) -> Outcome {
         let message = match &delivery.message {
@@ -63,92 +85,100 @@ impl Handler {
             }
         };
         let id = message.job_id;
-        let pass = match self.wait_for_pass(guard, Isolation::Shared).await {
-            Ok(pass) => pass,
-            Err(outcome) => return outcome,
-        };
-        let claimed = self.claim(message, guard, Isolation::Shared).await;
-        if !matches!(claimed, Ok(Claimed::NeedsIsolation)) {
-            return self.proceed(id, claimed, guard).await;
-        }
-        // The job has not been claimed yet, so it loses no attempt while it waits for isolation.
-        drop(pass);
-        let _pass = match self.wait_for_pass(guard, Isolation::Isolated).await {
-            Ok(pass) => pass,
-            Err(outcome) => return outcome,
-        };
-        log::warn!("job.id":% = id; "the job seems to crash its workers; running it in isolation");
-        let claimed = self.claim(message, guard, Isolation::Isolated).await;
-        self.proceed(id, claimed, guard).await
-    }
-
-    /// Waits until the attempt may run, unless the worker drains or the delivery is lost.
-    async fn wait_for_pass(
-        &self,
-        guard: &InFlightGuard,
-        isolation: Isolation,
-    ) -> Result<IsolationPass, Outcome> {
-        tokio::select! {
-            biased;
-            reason = guard.stopped() => Err(match reason {
-                StopReason::Shutdown => Outcome::NotStarted,
-                StopReason::Lost | StopReason::Cancelled => Outcome::Lost,
-            }),
-            pass = self.isolation.enter(isolation) => Ok(pass),
-            () = self.drain.cancelled() => Err(Outcome::NotStarted),
-        }
-    }
-
-    async fn claim(
-        &self,
-        message: &JobMessage,
-        guard: &InFlightGuard,
-        isolation: Isolation,
-    ) -> Result<Claimed, DatabaseError> {
-        let (id, generation) = (message.job_id, message.generation);
-        let (lease, max_attempts) = (self.lease, self.max_attempts);
-        let until = Instant::now() + lease;
-        let claimed = self
-            .pool
-            .run(move |connection| {
-                claims::claim(connection, id, generation, lease, max_attempts, isolation)
-            })
-            .await;
-        if let Ok(Claimed::Begin(claim)) = &claimed {
-            guard.set_claim(claim.key, until);
-        }
-        claimed
-    }
-
-    /// Runs the attempt if the job was claimed. Otherwise, returns the outcome that follows from the reason.
-    async fn proceed(
-        &self,
-        id: JobId,
-        claimed: Result<Claimed, DatabaseError>,
-        guard: &InFlightGuard,
-    ) -> Outcome {
-        match claimed {
-            Ok(Claimed::Begin(claim)) => self.attempt(claim, guard).await,
+        match self.claim(id, message.generation, guard).await {
+            Ok(Claimed::Begin(claim)) => self.attempt(*claim, guard).await,
             Ok(Claimed::Stale(reason)) => {
                 log::debug!("job.id":% = id; "the message is stale: {reason}");
                 Outcome::Stale
             }
-            Ok(Claimed::Leased(remaining)) => Outcome::Leased(remaining),
-            // A claim in isolation never returns this.
-            Ok(Claimed::NeedsIsolation) => Outcome::NotStarted,
-            Ok(Claimed::Exhausted) => {
-                log::error!("job.id":% = id; "the job failed: all its attempts are used up");
-                Outcome::Failed
-            }
-            Ok(Claimed::Revoked) => Outcome::Revoked,
-            Err(DatabaseError::Unavailable(error)) => {
-                log::warn!("job.id":% = id, error; "could not claim the job; its message stays in the queue");
-                Outcome::Unknown
-            }
-            Err(error @ DatabaseError::Query(_)) => {
-                log::error!("job.id":% = id, error:%; "could not claim the job; its message stays in the queue");
-                Outcome::Unknown
+            Ok(Claimed::NotYet(remaining)) => Outcome::Leased(remaining),
+            Ok(Claimed::Busy) => Outcome::Leased(BUSY_RELEASE_DELAY),
+            Ok(Claimed::Unclaimable) => self.end_unclaimable(id).await,
+            Err(error) => unknown(id, &error),
+        }
+    }
+
+    /// Runs a job that the queue delivered together with its claim.
+    pub async fn handle_claimed(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
+        self.attempt(claim, guard).await
+    }
+
+    /// Gives up a claim whose attempt has not begun.
+    pub async fn decline(&self, key: ClaimKey) -> Outcome {
+        let unclaimed = self
+            .database
+            .pool
+            .run(move |connection| claims::unclaim(connection, &[key]));
+        if let Err(error) = unclaimed.await {
+            log::warn!("job.id":% = key.id, error:%; "could not give up a claim; its lease will expire");
+        }
+        self.database.notifier.job_due();
+        self.database.notifier.jobs_changed([key.id]);
+        Outcome::NotStarted
+    }
+
+    /// Claims a job. While its row is locked, tries again a few times.
+    async fn claim(
+        &self,
+        id: JobId,
+        generation: i32,
+        guard: &InFlightGuard,
+    ) -> Result<Claimed, DatabaseError> {
+        let claim = Uuid::now_v7();
+        let key = ClaimKey { id, claim };
+        let mut waits = BUSY_WAITS.into_iter();
+        loop {
+            let until = Instant::now() + self.options.claim.lease;
+            let claimed = self.database.claim(Delivered { key, generation }).await?;
+            match &claimed {
+                Claimed::Begin(_) => {
+                    guard.set_claim(key, until);
+                    return Ok(claimed);
+                }
+                Claimed::Busy => match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Ok(claimed),
+                },
+                Claimed::Stale(_) | Claimed::NotYet(_) | Claimed::Unclaimable => {
+                    return Ok(claimed);
+                }
             }
         }
     }
+
+    async fn end_unclaimable(&self, id: JobId) -> Outcome {
+        let max_attempts = self.options.claim.max_attempts;
+        let ended = self
+            .database
+            .pool
+            .run(move |connection| claims::end_unclaimable(connection, max_attempts, Some(&[id])))
+            .await;
+        let status = match ended {
+            Ok(ended) => ended.first().map(|(_, status)| *status),
+            Err(error) => return unknown(id, &error),
+        };
+        self.database.notifier.jobs_changed([id]);
+        match status {
+            Some(JobStatus::Revoked) => Outcome::Revoked,
+            Some(_) => {
+                log::error!("job.id":% = id; "the job failed: all its attempts are used up");
+                Outcome::Failed
+            }
+            // another session has ended it or locked it
+            None => Outcome::Leased(BUSY_RELEASE_DELAY),
+        }
+    }
+}
+
+/// The outcome if the state of the job could not be read or written.
+fn unknown(id: JobId, error: &DatabaseError) -> Outcome {
+    match error {
+        DatabaseError::Unavailable(error) => {
+            log::warn!("job.id":% = id, error; "could not claim the job; its message stays in the queue");
+        }
+        DatabaseError::Query(error) => {
+            log::error!("job.id":% = id, error:%; "could not claim the job; its message stays in the queue");
+        }
+    }
+    Outcome::Unknown
 }

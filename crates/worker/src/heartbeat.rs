@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::{BatchOutcome, Subscription};
-use shared_model::database::{DatabaseError, Pool};
-use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Renewed};
+use shared_model::database::DatabaseError;
+use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Renewal};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use crate::database::Database;
 use crate::in_flight::{InFlight, StopReason};
 use crate::telemetry;
 
@@ -23,7 +24,7 @@ const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
 pub async fn keep(
     in_flight: InFlight,
     subscription: Arc<dyn Subscription>,
-    pool: Pool,
+    database: Database,
     visibility: Duration,
 ) {
     let extending = async {
@@ -38,7 +39,7 @@ pub async fn keep(
         let mut ticks = every(CLAIM_INTERVAL.min(visibility / 6));
         loop {
             ticks.tick().await;
-            renew_claims(&in_flight, &pool, visibility).await;
+            renew_claims(&in_flight, &database, visibility).await;
         }
     };
     let stopping = async {
@@ -87,21 +88,19 @@ async fn extend_visibility(
     extended
 }
 
-async fn renew_claims(in_flight: &InFlight, pool: &Pool, lease: Duration) {
+async fn renew_claims(in_flight: &InFlight, database: &Database, lease: Duration) {
     let (entries, renewals): (Vec<_>, Vec<ClaimRenewal>) = in_flight.renewals().into_iter().unzip();
     if renewals.is_empty() {
         return;
     }
     let until = Instant::now() + lease;
     let keys: Vec<ClaimKey> = renewals.iter().map(|renewal| renewal.key).collect();
-    let renewed: Result<Vec<Renewed>, DatabaseError> = pool
+    let renewed: Result<_, DatabaseError> = database
+        .pool
         .run(move |connection| claims::renew(connection, &renewals, lease))
         .await;
-    let renewed: HashMap<ClaimKey, Renewed> = match renewed {
-        Ok(renewed) => renewed
-            .into_iter()
-            .map(|renewed| (renewed.key, renewed))
-            .collect(),
+    let renewed: HashMap<ClaimKey, Renewal> = match renewed {
+        Ok(renewed) => renewed.into_iter().collect(),
         Err(error) => {
             log::warn!(error:%; "could not renew claims; trying again before their leases end");
             return;
@@ -109,13 +108,16 @@ async fn renew_claims(in_flight: &InFlight, pool: &Pool, lease: Duration) {
     };
     for (entry, key) in entries.iter().zip(keys) {
         match renewed.get(&key) {
-            Some(Renewed {
-                cancel_requested: true,
-                ..
-            }) => entry.stop(StopReason::Cancelled),
-            Some(_) => entry.set_claimed_until(until),
-            // The attempt has just ended, or another worker has claimed the job.
-            None => entry.stop(StopReason::Lost),
+            Some(Renewal::Renewed { has_progress }) => {
+                entry.set_claimed_until(until);
+                if *has_progress {
+                    database.notifier.jobs_changed([key.id]);
+                }
+            }
+            Some(Renewal::CancelRequested) => entry.stop(StopReason::Cancelled),
+            // another session has locked the row; the next round tries again
+            Some(Renewal::Busy) => {}
+            Some(Renewal::Lost) | None => entry.stop(StopReason::Lost),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use job_queue::Receipt;
-use shared_model::job_store::claims::ClaimRenewal;
+use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
 use tokio::time::Instant;
 
 mod entry;
@@ -50,9 +50,20 @@ struct Inner {
 }
 
 impl InFlight {
-    /// Adds a delivery, which the queue hides until `hidden_until`.
-    pub fn add(&self, receipt: Receipt, hidden_until: Instant) -> InFlightGuard {
-        let entry = Arc::new(InFlightEntry::new(receipt, hidden_until));
+    /// Adds a message, which the queue hides until `hidden_until`.
+    pub fn add_message(&self, receipt: Receipt, hidden_until: Instant) -> InFlightGuard {
+        self.add(InFlightEntry::new(Some((receipt, hidden_until))))
+    }
+
+    /// Adds a claim that the queue delivered, which lasts until `until`.
+    pub fn add_claim(&self, key: ClaimKey, until: Instant) -> InFlightGuard {
+        let guard = self.add(InFlightEntry::new(None));
+        guard.set_claim(key, until);
+        guard
+    }
+
+    fn add(&self, entry: InFlightEntry) -> InFlightGuard {
+        let entry = Arc::new(entry);
         let id = self.inner.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.inner.entries).insert(id, Arc::clone(&entry));
         InFlightGuard::new(id, entry, self.clone())
@@ -77,19 +88,19 @@ impl InFlight {
         for entry in self
             .entries()
             .iter()
-            .filter(|entry| entry.ours_until() <= soon)
+            .filter(|entry| entry.ours_until().is_some_and(|until| until <= soon))
         {
             entry.stop(StopReason::Lost);
         }
     }
 
-    /// Returns every delivery with its receipt.
+    /// Returns every message with its receipt.
     pub(crate) fn receipts(&self) -> Vec<(Arc<InFlightEntry>, Receipt)> {
         self.entries()
             .into_iter()
-            .map(|entry| {
-                let receipt = entry.receipt().clone();
-                (entry, receipt)
+            .filter_map(|entry| {
+                let receipt = entry.receipt()?.clone();
+                Some((entry, receipt))
             })
             .collect()
     }

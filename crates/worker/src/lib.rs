@@ -3,12 +3,14 @@
 //! # Layout, in the order a job travels
 //! - [`config`]: the settings of the process
 //! - [`process`]: startup, signals and shutdown
+//! - [`database`]: the statements that many jobs share
 //! - [`consumer`]: polls the queue for as many deliveries as there are free slots
 //! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and the task that keeps them hidden from other workers
 //! - [`handler`]: one delivery, from the claim on its job to its outcome
-//! - [`isolation`]: which attempts may run at the same time
+//! - [`isolation`]: runs a job that seems to crash its workers in a process of its own
 //! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
 //! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
+//! - [`mod@evidence`]: what the worker knows about the queue, by which lost messages are found
 //! - [`dead_letters`]: ends the jobs whose messages SQS moved to the dead-letter queue
 //! - [`operations`]: what an operator can do about failed jobs
 //! - [`health`], [`telemetry`]: the state of the worker, and its metrics
@@ -20,7 +22,9 @@
 pub mod admin;
 pub mod config;
 pub mod consumer;
+pub mod database;
 pub mod dead_letters;
+pub mod evidence;
 pub mod handler;
 pub mod health;
 pub mod heartbeat;

@@ -6,28 +6,29 @@ use std::time::Duration;
 
 use anyhow::Context;
 use job_queue::Subscription;
+use metrics_exporter_prometheus::PrometheusHandle;
 use shared_model::backoff::Backoff;
-use shared_model::database::Pool;
 use shared_model::process;
 use shared_model::shutdown::Shutdown;
 use shared_model::startup::{Migrations, prepare_database};
 use tokio::runtime::Runtime;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{self, AdminData};
 use crate::config::Config;
 use crate::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
+use crate::database::Database;
 use crate::dead_letters;
-use crate::handler::{AbandonedRenders, Handler};
+use crate::handler::{Handler, HandlerOptions};
 use crate::health::Health;
-use crate::isolation::IsolationGate;
+use crate::isolation;
 use crate::render::{self, Render};
 use crate::telemetry;
 
-/// The database ends a statement that takes longer than this. Every statement of the worker is short; the longest reads
-/// one chunk of todos.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much longer than `RECEIVE_WAIT` a poll may take before it is considered dead.
 const POLL_GRACE: Duration = Duration::from_secs(15);
+/// How often the metrics are tidied up.
+const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the worker as a process, with a runtime of its own, until SIGTERM or SIGINT. Returns the exit code: see
 /// [`shared_model::process`].
@@ -39,6 +40,9 @@ pub fn run_process(config: Config) -> ExitCode {
 pub fn run_process_with(config: Config, render: Render) -> ExitCode {
     process::run(&config.problems(), &config.log.clone(), || {
         let runtime = Runtime::new().context("can't start the async runtime")?;
+        if let Some(key) = isolation::requested_attempt()? {
+            return runtime.block_on(isolation::run(key, &config, render));
+        }
         let ended = runtime.block_on(async {
             let shutdown = Shutdown::on_signals().context("can't listen for signals")?;
             run(config, render, shutdown).await
@@ -57,11 +61,12 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
 pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
     let metrics = telemetry::install()?;
-    let pool = Pool::new(&config.database, "taskoverflow-worker", STATEMENT_TIMEOUT);
+    tokio::spawn(tidy_metrics(metrics.clone()));
+    let database = Database::new(&config.database, config.claim_options());
     let health = Health::new(config.receive_wait + POLL_GRACE);
     let data = AdminData {
         health: health.clone(),
-        pool: pool.clone(),
+        pool: database.pool.clone(),
         metrics,
     };
     let (admin, admin_addr) = admin::bind(config.admin_addr, data)
@@ -70,10 +75,10 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     let admin_handle = admin.handle();
     tokio::spawn(admin);
 
-    let preparation = prepare_database(&pool, &config.database, Migrations::Await);
+    let preparation = prepare_database(&database.pool, &config.database, Migrations::Await);
     let prepared = shutdown.drain.run_until_cancelled(preparation).await;
     let ended = match prepared.transpose()? {
-        Some(()) => work(&config, render, pool, shutdown, health).await,
+        Some(()) => work(&config, render, database, shutdown, health).await,
         None => Ended::Drained,
     };
     admin_handle.stop(false).await;
@@ -88,13 +93,14 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
 async fn work(
     config: &Config,
     render: Render,
-    pool: Pool,
+    database: Database,
     shutdown: Shutdown,
     health: Health,
 ) -> Ended {
+    let (pool, notifier) = (&database.pool, &database.notifier);
     let subscription = config
         .queue
-        .connect_subscription(&pool, config.subscription_options())
+        .connect_subscription(pool, notifier, config.subscription_options())
         .await;
     tokio::spawn(warn_of_incompatibilities(
         Arc::clone(&subscription),
@@ -102,13 +108,29 @@ async fn work(
     ));
     let dead_letters = tokio::spawn(dead_letters::consume(
         Arc::clone(&subscription),
-        pool.clone(),
+        database.clone(),
         shutdown.drain.clone(),
     ));
     let hurry = shutdown.hurry.clone();
-    let ended = consumer(config, render, subscription, pool, shutdown, health)
-        .run()
-        .await;
+    let consumer = consumer(
+        config,
+        render,
+        subscription,
+        database.clone(),
+        shutdown,
+        health,
+    );
+    let report = consumer.evidence().report(
+        pool.clone(),
+        config.queue.queue_url.to_string(),
+        config.queue.is_serial(),
+    );
+    let report = AbortOnDropHandle::new(tokio::spawn(report));
+    let ended = tokio::select! {
+        ended = consumer.run() => ended,
+        () = notifier.run(pool) => Ended::Drained,
+    };
+    drop(report);
     tokio::select! {
         _ = dead_letters => {}
         () = hurry.cancelled() => {}
@@ -120,30 +142,34 @@ fn consumer(
     config: &Config,
     render: Render,
     subscription: Arc<dyn Subscription>,
-    pool: Pool,
+    database: Database,
     shutdown: Shutdown,
     health: Health,
 ) -> Consumer {
-    let handler = Handler {
-        pool: pool.clone(),
+    let handler = HandlerOptions {
         calendar_host: config.calendar_host.as_str().into(),
-        lease: config.visibility_timeout,
+        claim: config.claim_options(),
         job_timeout: config.job_timeout,
-        max_attempts: i32::try_from(config.max_attempts.get()).unwrap_or(i32::MAX),
         render_delay: config.render_delay,
         render,
-        isolation: IsolationGate::default(),
-        drain: shutdown.drain.clone(),
-        abandoned: AbandonedRenders::default(),
     };
     let options = ConsumerOptions {
         concurrency: config.worker_concurrency.get(),
         visibility: config.visibility_timeout,
         drain_timeout: config.drain_timeout,
         stop_grace: STOP_GRACE,
-        max_abandoned: config.spare_connections(),
+        max_abandoned: config.max_abandoned(),
     };
-    Consumer::new(subscription, pool, handler, options, shutdown, health)
+    let handler = Handler::new(database, handler);
+    Consumer::new(subscription, handler, options, shutdown, health)
+}
+
+/// Limits the memory of the metrics, forever: without this, a histogram that nobody reads keeps every value.
+async fn tidy_metrics(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(METRICS_INTERVAL).await;
+        metrics.run_upkeep();
+    }
 }
 
 /// Logs the attributes of the queue that do not suit this worker.

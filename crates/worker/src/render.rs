@@ -1,5 +1,6 @@
 //! Reads todos and writes them as a calendar, in one snapshot of the database and in bounded memory.
 
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 use calendar::CalendarWriter;
@@ -12,7 +13,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, ErrorCode, JobError};
 use shared_model::results::NewResult;
 use shared_model::schema::todos;
-use shared_model::todo::{Todo, TodoFilter};
+use shared_model::todo::{SelectedTodos, Todo, TodoFilter};
 
 use crate::in_flight::RenderControl;
 
@@ -20,6 +21,8 @@ use crate::in_flight::RenderControl;
 pub const MAX_CALENDAR_BYTES: usize = 64 * 1024 * 1024;
 /// How many todos are in memory at the same time.
 const CHUNK_ROWS: u16 = 1000;
+/// Higher levels take several times as long and save about a tenth of the bytes.
+const GZIP_LEVEL: Compression = Compression::fast();
 /// How many bytes are compressed and hashed at a time.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -62,53 +65,92 @@ impl RenderError {
     }
 }
 
+/// Where a render reads its todos.
+pub enum Source<'a> {
+    /// All of them have been read, perhaps for several calendars.
+    Memory(&'a SelectedTodos),
+    /// They are read chunk by chunk, in one snapshot of the database.
+    Database(&'a mut PgConnection),
+}
+
+impl fmt::Debug for Source<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory(_) => "Memory",
+            Self::Database(_) => "Database",
+        })
+    }
+}
+
 /// Renders a calendar: [`render`], or a function that fails on purpose, for tests of failures.
 pub type Render =
-    fn(&mut PgConnection, &CalendarRequest, &str, &RenderControl) -> Result<NewResult, RenderError>;
+    fn(Source<'_>, &CalendarRequest, &str, &RenderControl) -> Result<NewResult, RenderError>;
 
 /// Renders the requested calendar. Blocks. Checks `control` between chunks of todos.
 ///
 /// # Errors
 /// Returns an error if the todos can't be read, the calendar gets too large, or the render is stopped.
 pub fn render(
-    connection: &mut PgConnection,
+    source: Source<'_>,
     request: &CalendarRequest,
     host: &str,
     control: &RenderControl,
 ) -> Result<NewResult, RenderError> {
-    connection
-        .build_transaction()
-        .read_only()
-        .repeatable_read()
-        .run(|connection| {
-            let selection = request.filter.selection(connection)?;
-            control
-                .progress()
-                .set_total(i32::try_from(selection.count).unwrap_or(i32::MAX));
-
-            let out = BufWriter::with_capacity(BUFFER_BYTES, Output::new());
-            let mut calendar =
-                CalendarWriter::begin(out, &request.options, host).map_err(too_large)?;
-            write_todos(connection, &request.filter, control, &mut calendar)?;
-            let (out, counts) = calendar.finish().map_err(too_large)?;
-            let out = out
-                .into_inner()
-                .map_err(|error| too_large(error.into_error()))?;
-            let (content, sha256, byte_length) = out.finish().map_err(too_large)?;
-            Ok(NewResult {
-                gzip_sha256: Sha256::digest(&content).to_vec(),
-                content,
-                sha256,
-                byte_length,
-                event_count: i32::try_from(counts.events).unwrap_or(i32::MAX),
-                skipped_count: i32::try_from(counts.skipped).unwrap_or(i32::MAX),
-                todos_fingerprint: selection.fingerprint,
-            })
-        })
+    let out = BufWriter::with_capacity(BUFFER_BYTES, Output::new());
+    let mut calendar = CalendarWriter::begin(out, &request.options, host).map_err(too_large)?;
+    let fingerprint = match source {
+        Source::Memory(selected) => {
+            write_selected(selected, control, &mut calendar)?;
+            selected.fingerprint.clone()
+        }
+        Source::Database(connection) => connection
+            .build_transaction()
+            .read_only()
+            .repeatable_read()
+            .run(|connection| {
+                let selection = request.filter.selection(connection)?;
+                let total = i32::try_from(selection.count).unwrap_or(i32::MAX);
+                control.progress().set_total(total);
+                write_chunks(connection, &request.filter, control, &mut calendar)?;
+                Ok::<_, RenderError>(selection.fingerprint)
+            })?,
+    };
+    let (out, counts) = calendar.finish().map_err(too_large)?;
+    let out = out
+        .into_inner()
+        .map_err(|error| too_large(error.into_error()))?;
+    let (content, sha256, byte_length) = out.finish().map_err(too_large)?;
+    Ok(NewResult {
+        gzip_sha256: Sha256::digest(&content).to_vec(),
+        content,
+        sha256,
+        byte_length,
+        event_count: i32::try_from(counts.events).unwrap_or(i32::MAX),
+        skipped_count: i32::try_from(counts.skipped).unwrap_or(i32::MAX),
+        todos_fingerprint: fingerprint,
+    })
 }
 
-/// Writes the selected todos in the order of their ids, chunk by chunk.
-fn write_todos(
+/// Writes todos that have been read.
+fn write_selected(
+    selected: &SelectedTodos,
+    control: &RenderControl,
+    calendar: &mut CalendarWriter<impl Write>,
+) -> Result<(), RenderError> {
+    if control.is_stopped() {
+        return Err(RenderError::Stopped);
+    }
+    let total = i32::try_from(selected.todos.len()).unwrap_or(i32::MAX);
+    control.progress().set_total(total);
+    for todo in &selected.todos {
+        calendar.push(todo).map_err(too_large)?;
+    }
+    control.progress().set_done(total);
+    Ok(())
+}
+
+/// Reads the selected todos and writes them in the order of their ids, chunk by chunk.
+fn write_chunks(
     connection: &mut PgConnection,
     filter: &TodoFilter,
     control: &RenderControl,
@@ -156,7 +198,7 @@ struct Output {
 impl Output {
     fn new() -> Self {
         Self {
-            gzip: GzEncoder::new(Vec::new(), Compression::default()),
+            gzip: GzEncoder::new(Vec::new(), GZIP_LEVEL),
             sha256: Sha256::new(),
             length: 0,
         }

@@ -3,114 +3,115 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{BatchOutcome, MAX_BATCH, Settlement, Subscription};
+use job_queue::{BatchOutcome, Deletion, MAX_BATCH, Release, Settlement, Subscription};
 use shared_model::backoff::Backoff;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use shared_model::batch_lane::{Lane, LaneLimits, RunBatch};
+use shared_model::database::DatabaseError;
 
 use crate::in_flight::InFlight;
 use crate::telemetry;
 
-/// How long a settlement waits for others to share its batch: a batch costs as much as a single call.
-const LINGER: Duration = Duration::from_millis(20);
 /// The maximum number of times that a settlement is sent. If the last call fails too, the queue delivers the message
 /// again, and a worker finds that its job has ended.
 const MAX_CALLS: u32 = 4;
 
-/// Accepts settlements and sends them in the background. Clones share one background task.
+const LIMITS: LaneLimits = LaneLimits {
+    parallel: 8,
+    // a batch costs as much as a single call
+    linger: Duration::from_millis(20),
+    ..LaneLimits::items(MAX_BATCH)
+};
+
+/// Settles deliveries. Clones share batches.
 #[derive(Debug, Clone)]
-pub struct Settler(mpsc::UnboundedSender<Settlement>);
+pub struct Settler {
+    deletions: Lane<Deletion, BatchOutcome>,
+    releases: Lane<Release, BatchOutcome>,
+    /// Settling takes no longer than this. The message then becomes visible again.
+    time_limit: Duration,
+}
 
 impl Settler {
-    /// Starts the background task. It ends once every clone is dropped and every settlement has been sent.
+    /// Creates a settler for a queue that hides deliveries for `visibility`.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
     pub fn start(
         subscription: Arc<dyn Subscription>,
         in_flight: InFlight,
-    ) -> (Self, JoinHandle<()>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (
-            Self(sender),
-            tokio::spawn(settle_all(subscription, in_flight, receiver)),
-        )
+        visibility: Duration,
+    ) -> Self {
+        let deletions = Deletions(Arc::clone(&subscription));
+        let releases = Releases {
+            subscription,
+            in_flight,
+        };
+        Self {
+            deletions: Lane::start(LIMITS, deletions),
+            releases: Lane::start(LIMITS, releases),
+            time_limit: visibility / 2,
+        }
     }
 
-    /// Accepts a settlement. Never waits.
-    pub fn settle(&self, settlement: Settlement) {
-        // Sending can't fail, because the receiver lives as long as any sender.
-        let _ = self.0.send(settlement);
-    }
-}
-
-async fn settle_all(
-    subscription: Arc<dyn Subscription>,
-    in_flight: InFlight,
-    mut receiver: mpsc::UnboundedReceiver<Settlement>,
-) {
-    let mut batch = Vec::with_capacity(MAX_BATCH);
-    while receiver.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        if batch.len() < MAX_BATCH {
-            let fill = async {
-                while batch.len() < MAX_BATCH {
-                    let missing = MAX_BATCH - batch.len();
-                    if receiver.recv_many(&mut batch, missing).await == 0 {
-                        break;
-                    }
+    /// Waits until the queue has confirmed the settlement, or until that is hopeless.
+    pub async fn settle(&self, settlement: Settlement) {
+        let settled = async {
+            match settlement {
+                Settlement::Delete(deletion) => {
+                    call_again(&self.deletions, deletion, "delete").await
                 }
-            };
-            let _ = tokio::time::timeout(LINGER, fill).await;
+                Settlement::Release(release) => {
+                    call_again(&self.releases, release, "release").await
+                }
+            }
+        };
+        let settled = tokio::time::timeout(self.time_limit, settled).await;
+        if !settled.unwrap_or(false) {
+            metrics::counter!(telemetry::SETTLEMENTS_FAILED).increment(1);
+            log::warn!("could not delete or release a message; the queue will deliver it again");
         }
-        let batch = std::mem::take(&mut batch);
-        settle_batch(subscription.as_ref(), &in_flight, batch).await;
     }
 }
 
-async fn settle_batch(
-    subscription: &dyn Subscription,
-    in_flight: &InFlight,
-    batch: Vec<Settlement>,
-) {
-    let (mut deletions, mut releases) = (Vec::new(), Vec::new());
-    for settlement in batch {
-        match settlement {
-            Settlement::Delete(deletion) => deletions.push(deletion),
-            Settlement::Release(release) => releases.push(release),
-        }
-    }
+/// Returns `false` if the queue carried out none of the calls.
+async fn call_again<I: Clone + Send + Sync + 'static>(
+    lane: &Lane<I, BatchOutcome>,
+    item: I,
+    verb: &str,
+) -> bool {
     for call in 1..=MAX_CALLS {
-        let outcomes = subscription.delete(&deletions).await;
-        deletions = failed(deletions, outcomes, "delete");
-        if !releases.is_empty() {
-            let _lock = in_flight.extension_lock().await;
-            let outcomes = subscription.release(&releases).await;
-            releases = failed(releases, outcomes, "release");
-        }
-        if deletions.is_empty() && releases.is_empty() {
-            return;
+        match lane.call(item.clone()).await {
+            Ok(BatchOutcome::Done) => return true,
+            Ok(BatchOutcome::Lost) => {
+                log::debug!("could not {verb} a delivery: it no longer belongs to this worker");
+                return true;
+            }
+            Ok(BatchOutcome::Failed(error)) => log::warn!(error; "could not {verb} a delivery"),
+            Err(error) => log::debug!(error:%; "could not {verb} a delivery"),
         }
         if call < MAX_CALLS {
             tokio::time::sleep(Backoff::CALL.after(call)).await;
         }
     }
-    let unsettled = deletions.len() + releases.len();
-    metrics::counter!(telemetry::SETTLEMENTS_FAILED).increment(unsettled as u64);
-    log::warn!("queue.settlements" = unsettled; "could not delete or release some messages; the queue will deliver them again");
+    false
 }
 
-/// Returns the settlements that are worth another attempt.
-fn failed<T>(settlements: Vec<T>, outcomes: Vec<BatchOutcome>, verb: &str) -> Vec<T> {
-    settlements
-        .into_iter()
-        .zip(outcomes)
-        .filter_map(|(settlement, outcome)| match outcome {
-            BatchOutcome::Done => None,
-            BatchOutcome::Lost => {
-                log::debug!("could not {verb} a delivery: it no longer belongs to this worker");
-                None
-            }
-            BatchOutcome::Failed(error) => {
-                log::warn!(error; "could not {verb} a delivery");
-                Some(settlement)
-            }
-        })
-        .collect()
+struct Deletions(Arc<dyn Subscription>);
+
+impl RunBatch<Deletion, BatchOutcome> for Deletions {
+    async fn run(&self, items: Arc<Vec<Deletion>>) -> Result<Vec<BatchOutcome>, DatabaseError> {
+        Ok(self.0.delete(&items).await)
+    }
+}
+
+struct Releases {
+    subscription: Arc<dyn Subscription>,
+    in_flight: InFlight,
+}
+
+impl RunBatch<Release, BatchOutcome> for Releases {
+    async fn run(&self, items: Arc<Vec<Release>>) -> Result<Vec<BatchOutcome>, DatabaseError> {
+        let _lock = self.in_flight.extension_lock().await;
+        Ok(self.subscription.release(&items).await)
+    }
 }

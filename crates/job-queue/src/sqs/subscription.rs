@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures_util::future::join_all;
 use shared_model::message::JobMessage;
 use sqs_client::batch::{self, Outcomes};
 use sqs_client::config::ATTEMPT_TIMEOUT;
@@ -19,7 +20,7 @@ use super::queue::Queue;
 use crate::error::QueueError;
 use crate::group_id::GroupId;
 use crate::subscription::{
-    BatchOutcome, Deletion, Delivery, Receipt, Release, Subscription, SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Received, Release, Subscription, SubscriptionOptions,
 };
 
 /// How long a message of the dead-letter queue stays hidden if it is not settled, because its body cannot be read.
@@ -29,7 +30,7 @@ const DEAD_LETTER_VISIBILITY: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub struct SqsSubscription {
     queue: Queue,
-    /// The maximum number of deliveries per receive.
+    /// The maximum number of messages per call.
     receive_max: usize,
     options: SubscriptionOptions,
 }
@@ -57,21 +58,36 @@ impl SqsSubscription {
         }
     }
 
+    /// Receives at most `max` messages, and at most as many as one call returns.
+    async fn poll(&self, max: usize, wait: Duration) -> Result<Vec<Message>, QueueError> {
+        let call = self
+            .queue
+            .client
+            .receive_message()
+            .queue_url(self.queue.url().await?)
+            .max_number_of_messages(i32::try_from(max.clamp(1, self.receive_max)).unwrap_or(1))
+            .visibility_timeout(whole_seconds(self.options.visibility))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
+        poll(call, wait)
+            .await
+            .map_err(|error| self.queue.explain(&error))
+    }
+
     /// Hides each message for its duration, counted from now. Returns one outcome per receipt, in the same order.
     async fn hide(&self, receipts: Vec<(&Receipt, Duration)>) -> Vec<BatchOutcome> {
         // if a call hangs, there must be time for another one before the visibility timeout ends
         let timeout = ATTEMPT_TIMEOUT.min(self.options.visibility / 5);
-        let mut outcomes = Vec::with_capacity(receipts.len());
-        for batch in receipts.chunks(MAX_BATCH) {
+        let calls = receipts.chunks(MAX_BATCH).map(async |batch| {
             let call = async |url: &str| {
                 let entries = batch
                     .iter()
                     .map(|(receipt, duration)| (receipt.as_str(), *duration));
                 batch::change_visibility(&self.queue.client, url, entries, Some(timeout)).await
             };
-            outcomes.extend(self.settle(batch.len(), call).await);
-        }
-        outcomes
+            self.settle(batch.len(), call).await
+        });
+        join_all(calls).await.concat()
     }
 
     /// Makes one batch call with the queue's URL. Returns one outcome for each of its `count` entries.
@@ -100,23 +116,29 @@ impl Subscription for SqsSubscription {
         &self,
         max: usize,
         stop: &CancellationToken,
-    ) -> Result<Vec<Delivery>, QueueError> {
+    ) -> Result<Vec<Received>, QueueError> {
         // An open poll is never abandoned: the messages that it returns would stay hidden for the whole visibility timeout.
         if stop.is_cancelled() {
             return Ok(Vec::new());
         }
-        let call = self
-            .queue
-            .client
-            .receive_message()
-            .queue_url(self.queue.url().await?)
-            .max_number_of_messages(i32::try_from(max.clamp(1, self.receive_max)).unwrap_or(1))
-            .visibility_timeout(whole_seconds(self.options.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
-        let messages = poll(call, self.options.wait).await;
-        let messages = messages.map_err(|error| self.queue.explain(&error))?;
-        Ok(messages.into_iter().map(delivery).collect())
+        let mut messages = self.poll(max, self.options.wait).await?;
+        // If a poll is full, more messages are waiting, and as many polls as fit are made at the same time.
+        if messages.len() == self.receive_max {
+            let more = (max - messages.len()) / self.receive_max;
+            let polls = (0..more).map(|_| self.poll(self.receive_max, Duration::ZERO));
+            for polled in join_all(polls).await {
+                match polled {
+                    Ok(polled) => messages.extend(polled),
+                    // the messages of the other polls must not be lost; the next poll fails as well
+                    Err(error) => log::debug!(error:%; "a poll failed"),
+                }
+            }
+        }
+        let is_fifo = self.queue.address.is_fifo();
+        Ok(messages
+            .into_iter()
+            .map(|message| Received::Message(delivery(message, is_fifo)))
+            .collect())
     }
 
     async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
@@ -126,15 +148,14 @@ impl Subscription for SqsSubscription {
     }
 
     async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
-        let mut outcomes = Vec::with_capacity(deletions.len());
-        for batch in deletions.chunks(MAX_BATCH) {
+        let calls = deletions.chunks(MAX_BATCH).map(async |batch| {
             let call = async |url: &str| {
                 let handles = batch.iter().map(|deletion| deletion.receipt.as_str());
                 batch::delete(&self.queue.client, url, handles).await
             };
-            outcomes.extend(self.settle(batch.len(), call).await);
-        }
-        outcomes
+            self.settle(batch.len(), call).await
+        });
+        join_all(calls).await.concat()
     }
 
     async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
@@ -166,7 +187,7 @@ impl Subscription for SqsSubscription {
     }
 }
 
-fn delivery(message: Message) -> Delivery {
+fn delivery(message: Message, is_fifo: bool) -> Delivery {
     let attribute = |name| {
         message
             .attributes
@@ -178,7 +199,9 @@ fn delivery(message: Message) -> Delivery {
         receive_count: attribute(MessageSystemAttributeName::ApproximateReceiveCount)
             .and_then(|count| count.parse().ok())
             .unwrap_or(1),
-        group: attribute(MessageSystemAttributeName::MessageGroupId).cloned(),
+        group: attribute(MessageSystemAttributeName::MessageGroupId)
+            .filter(|_| is_fifo)
+            .cloned(),
         message_id: message.message_id.unwrap_or_default(),
         receipt: Receipt::new(message.receipt_handle.unwrap_or_default()),
     }

@@ -51,7 +51,7 @@ pub struct DatabaseConfig {
         env,
         value_name = "COUNT",
         default_value = "16",
-        help = "Maximum connections; a worker needs WORKER_CONCURRENCY + 2"
+        help = "Maximum connections of the process, in addition to one that listens for notifications"
     )]
     pub database_pool: NonZeroU32,
 }

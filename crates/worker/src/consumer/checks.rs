@@ -55,7 +55,7 @@ impl Consumer {
 
     /// Returns whether the database answers, or `None` if the worker is shutting down.
     async fn ping(&self) -> Option<Result<(), DatabaseError>> {
-        let answer = self.handler.pool.ping();
+        let answer = self.handler.database.pool.ping();
         self.shutdown.drain.run_until_cancelled(answer).await
     }
 

@@ -43,21 +43,23 @@ impl Consumer {
             () = self.shutdown.hurry.cancelled() => log::warn!("second signal; releasing the jobs that still run"),
         }
         self.in_flight.stop_all(StopReason::Shutdown);
-        if tokio::time::timeout(self.options.stop_grace, self.tasks.wait())
-            .await
-            .is_err()
-        {
-            log::error!("some jobs did not stop in time; their leases will expire");
-        }
-        drop(self.heartbeat);
-        drop(self.settler);
+        // each handler now records the end of its attempt, and then waits for the queue
+        let patient = self.options.stop_grace + self.options.visibility / 2;
         let hurried = async {
             self.shutdown.hurry.cancelled().await;
-            tokio::time::sleep(SETTLE_GRACE).await;
+            tokio::time::sleep(self.options.stop_grace + SETTLE_GRACE).await;
         };
         tokio::select! {
-            _ = self.settling => {}
-            () = hurried => log::warn!("the queue did not answer the last deletes and releases in time"),
+            () = self.tasks.wait() => {}
+            () = tokio::time::sleep(patient) => log::error!("some jobs did not stop in time; their leases will expire"),
+            () = hurried => log::warn!("some jobs were not stopped or settled in time; their leases will expire"),
         }
+        drop(self.heartbeat);
+        // the last notifications of this process
+        self.handler
+            .database
+            .notifier
+            .flush(&self.handler.database.pool)
+            .await;
     }
 }

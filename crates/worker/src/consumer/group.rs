@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use job_queue::Delivery;
+use job_queue::Received;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Consumer;
@@ -13,9 +13,9 @@ use crate::telemetry;
 /// A delivery with its guard and its slot.
 #[derive(Debug)]
 pub(super) struct Taken {
-    pub(super) delivery: Delivery,
+    pub(super) received: Received,
     pub(super) guard: InFlightGuard,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) slot: OwnedSemaphorePermit,
 }
 
 /// Puts the deliveries of each ordered group together, and every other delivery into a group of its own.
@@ -23,16 +23,16 @@ pub(super) fn in_order(deliveries: Vec<Taken>) -> Vec<VecDeque<Taken>> {
     let mut groups: Vec<VecDeque<Taken>> = Vec::new();
     let mut index_of: HashMap<String, usize> = HashMap::new();
     for taken in deliveries {
-        let known = taken
-            .delivery
-            .group
-            .as_ref()
-            .and_then(|group| index_of.get(group));
+        let group = match &taken.received {
+            Received::Message(delivery) => delivery.group.clone(),
+            Received::Claim { .. } => None,
+        };
+        let known = group.as_ref().and_then(|group| index_of.get(group));
         if let Some(group) = known.and_then(|index| groups.get_mut(*index)) {
             group.push_back(taken);
         } else {
-            if let Some(group) = &taken.delivery.group {
-                index_of.insert(group.clone(), groups.len());
+            if let Some(group) = group {
+                index_of.insert(group, groups.len());
             }
             groups.push(VecDeque::from([taken]));
         }
@@ -48,15 +48,21 @@ impl Consumer {
         self.tasks.spawn(async move {
             let mut may_begin = true;
             while let Some(Taken {
-                delivery,
+                received,
                 guard,
-                permit,
+                slot,
             }) = group.pop_front()
             {
-                let outcome = if may_begin && !drain.is_cancelled() {
-                    handler.handle(&delivery, &guard).await
-                } else {
-                    Outcome::NotStarted
+                may_begin &= !drain.is_cancelled();
+                let (outcome, delivery) = match received {
+                    Received::Message(delivery) if may_begin => {
+                        (handler.handle(&delivery, &guard).await, Some(delivery))
+                    }
+                    Received::Message(delivery) => (Outcome::NotStarted, Some(delivery)),
+                    Received::Claim { claim, .. } if may_begin => {
+                        (handler.handle_claimed(*claim, &guard).await, None)
+                    }
+                    Received::Claim { claim, .. } => (handler.decline(claim.key).await, None),
                 };
                 may_begin &= outcome.lets_the_next_begin();
                 if outcome == Outcome::Unknown {
@@ -65,10 +71,11 @@ impl Consumer {
                 metrics::counter!(telemetry::DELIVERIES, "outcome" => outcome.name()).increment(1);
                 // The heartbeat must not extend the delivery once the queue is asked to delete or release it.
                 drop(guard);
-                if let Some(settlement) = outcome.settlement(delivery) {
-                    settler.settle(settlement);
+                let settlement = delivery.and_then(|delivery| outcome.settlement(delivery));
+                if let Some(settlement) = settlement {
+                    settler.settle(settlement).await;
                 }
-                drop(permit);
+                drop(slot);
             }
         });
     }

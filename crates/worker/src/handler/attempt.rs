@@ -7,20 +7,38 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use shared_model::backoff::Backoff;
+use shared_model::database::DatabaseError;
 use shared_model::job::{ErrorCode, JobError};
 use shared_model::job_store::claims::{Claim, ClaimKey};
 use shared_model::results::NewResult;
+use shared_model::todo::SelectedTodos;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Handler;
+use super::abandoned::RenderWatch;
+use crate::database::SharedTodos;
 use crate::in_flight::{InFlightGuard, StopReason};
+use crate::isolation;
 use crate::outcome::Outcome;
-use crate::render::RenderError;
+use crate::render::{RenderError, Source};
 use crate::telemetry;
 
+/// What a render needs, apart from the claim.
+enum Prepared {
+    /// The job runs in a process of its own.
+    Alone,
+    /// Its todos have been read.
+    Memory(Arc<SelectedTodos>),
+    /// It reads its todos on a connection of its own.
+    Database(OwnedSemaphorePermit),
+}
+
 /// How the render of an attempt ended.
-enum Rendered {
-    Calendar(Box<NewResult>),
+pub(crate) enum Rendered {
+    Calendar(Arc<NewResult>),
+    /// A process of its own has rendered the calendar and stored it.
+    Stored,
     Failed(RenderError),
     Panicked(String),
     TimedOut,
@@ -29,35 +47,37 @@ enum Rendered {
 
 impl Handler {
     pub(super) async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
-        let key = claim.key;
+        let (key, attempt) = (claim.key, claim.attempt);
+        self.database.notifier.jobs_changed([key.id]);
         let began = Instant::now();
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
         match rendered {
             Rendered::Calendar(result) => self.complete(key, result, guard).await,
+            Rendered::Stored => self.stored(key),
             Rendered::Failed(error) => {
-                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt, error:%; "the attempt failed");
+                log::warn!("job.id":% = key.id, "job.attempt" = attempt, error:%; "the attempt failed");
                 if error.is_transient() {
-                    self.retry_or_fail(key, error.to_job_error()).await
+                    self.retry_or_fail(key, attempt, error.to_job_error()).await
                 } else {
                     self.fail(key, error.to_job_error()).await
                 }
             }
             Rendered::Panicked(message) => {
-                log::error!("job.id":% = key.id, "job.attempt" = key.attempt, error = message; "the attempt panicked");
+                log::error!("job.id":% = key.id, "job.attempt" = attempt, error = message; "the attempt panicked");
                 let error = JobError::new(ErrorCode::Panic, "the calendar could not be rendered");
-                self.retry_or_fail(key, error).await
+                self.retry_or_fail(key, attempt, error).await
             }
             Rendered::TimedOut => {
-                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "the attempt exceeded JOB_TIMEOUT");
-                let seconds = self.job_timeout.as_secs();
+                log::warn!("job.id":% = key.id, "job.attempt" = attempt; "the attempt exceeded JOB_TIMEOUT");
+                let seconds = self.options.job_timeout.as_secs();
                 let detail = format!("the attempt took longer than {seconds} s");
                 let error = JobError::new(ErrorCode::Timeout, detail);
-                self.retry_or_fail(key, error).await
+                self.retry_or_fail(key, attempt, error).await
             }
             Rendered::Stopped(StopReason::Cancelled) => self.revoke(key).await,
             Rendered::Stopped(StopReason::Lost) => {
-                log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "the attempt was stopped: its claim or delivery could not be renewed");
+                log::warn!("job.id":% = key.id, "job.attempt" = attempt; "the attempt was stopped: its claim or delivery could not be renewed");
                 metrics::counter!(telemetry::CLAIMS_LOST).increment(1);
                 Outcome::Lost
             }
@@ -68,41 +88,121 @@ impl Handler {
         }
     }
 
-    async fn retry_or_fail(&self, key: ClaimKey, error: JobError) -> Outcome {
-        if key.attempt >= self.max_attempts {
-            return self.fail(key, error.after_last_attempt(key.attempt)).await;
+    async fn retry_or_fail(&self, key: ClaimKey, attempt: i32, error: JobError) -> Outcome {
+        if attempt >= self.options.claim.max_attempts {
+            return self.fail(key, error.after_last_attempt(attempt)).await;
         }
-        let delay = Backoff::JOB.after(u32::try_from(key.attempt).unwrap_or(u32::MAX));
+        let delay = Backoff::JOB.after(u32::try_from(attempt).unwrap_or(u32::MAX));
         self.retry(key, error, delay).await
     }
 
+    /// Renders the calendar within `JOB_TIMEOUT`. Waiting for a connection for a large calendar does not count.
     async fn run_render(&self, claim: Claim, guard: &InFlightGuard) -> Rendered {
-        let control = guard.render_control();
-        let host = Arc::clone(&self.calendar_host);
-        let render = self.render;
+        let prepared = tokio::select! {
+            biased;
+            reason = guard.stopped() => return Rendered::Stopped(reason),
+            prepared = self.prepare(&claim) => prepared,
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Rendered::Failed(error.into()),
+        };
         let (render_watch, _attempt_watch) = self.abandoned.watch();
         let rendering = async {
-            tokio::time::sleep(self.render_delay).await;
-            self.pool
-                .run_long(move |connection| {
-                    let _watch = render_watch;
-                    render(connection, &claim.request, &host, &control)
-                })
-                .await
+            tokio::time::sleep(self.options.render_delay).await;
+            match prepared {
+                Prepared::Alone => isolation::attempt(claim.key).await,
+                Prepared::Memory(todos) => {
+                    self.render_from_memory(claim, todos, guard, render_watch)
+                        .await
+                }
+                Prepared::Database(slot) => {
+                    self.render_from_database(claim, slot, guard, render_watch)
+                        .await
+                }
+            }
         };
         tokio::select! {
             biased;
             reason = guard.stopped() => Rendered::Stopped(reason),
-            rendered = AssertUnwindSafe(rendering).catch_unwind() => match rendered {
-                Ok(Ok(result)) => Rendered::Calendar(Box::new(result)),
-                Ok(Err(error)) => Rendered::Failed(error),
-                Err(panic) => Rendered::Panicked(panic_message(panic.as_ref())),
-            },
-            () = tokio::time::sleep(self.job_timeout) => {
+            rendered = AssertUnwindSafe(rendering).catch_unwind() => rendered.unwrap_or_else(|panic| {
+                Rendered::Panicked(panic_message(panic.as_ref()))
+            }),
+            () = tokio::time::sleep(self.options.job_timeout) => {
                 // The render runs on another thread, where it checks this token.
                 guard.stop_token().cancel();
                 Rendered::TimedOut
             }
+        }
+    }
+
+    /// Reads the todos of a small calendar, or waits for a connection for a large one.
+    async fn prepare(&self, claim: &Claim) -> Result<Prepared, DatabaseError> {
+        if claim.is_suspect {
+            log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
+            return Ok(Prepared::Alone);
+        }
+        match self.database.todos(&claim.request.filter).await? {
+            SharedTodos::Few(todos) => Ok(Prepared::Memory(todos)),
+            SharedTodos::Many => {
+                let slot = Arc::clone(&self.database.large_slots).acquire_owned().await;
+                let slot = slot.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+                Ok(Prepared::Database(slot))
+            }
+        }
+    }
+
+    async fn render_from_memory(
+        &self,
+        claim: Claim,
+        todos: Arc<SelectedTodos>,
+        guard: &InFlightGuard,
+        watch: RenderWatch,
+    ) -> Rendered {
+        // the permit belongs to the attempt: a render that does not end must not keep the core from others
+        let _core = self.cores.acquire().await;
+        let control = guard.render_control();
+        let host = Arc::clone(&self.options.calendar_host);
+        let render = self.options.render;
+        let task = tokio::task::spawn_blocking(move || {
+            let _watch = watch;
+            render(Source::Memory(&todos), &claim.request, &host, &control)
+        });
+        match task.await {
+            Ok(rendered) => rendered.into(),
+            Err(error) if error.is_panic() => {
+                Rendered::Panicked(panic_message(error.into_panic().as_ref()))
+            }
+            Err(_) => Rendered::Stopped(StopReason::Shutdown),
+        }
+    }
+
+    async fn render_from_database(
+        &self,
+        claim: Claim,
+        slot: OwnedSemaphorePermit,
+        guard: &InFlightGuard,
+        watch: RenderWatch,
+    ) -> Rendered {
+        let control = guard.render_control();
+        let host = Arc::clone(&self.options.calendar_host);
+        let render = self.options.render;
+        let rendered = self.database.large.run_long(move |connection| {
+            let _watch = watch;
+            // the slot is free when the connection is, even if the attempt has ended before
+            let _slot = slot;
+            let source = Source::Database(connection);
+            render(source, &claim.request, &host, &control)
+        });
+        rendered.await.into()
+    }
+}
+
+impl From<Result<NewResult, RenderError>> for Rendered {
+    fn from(rendered: Result<NewResult, RenderError>) -> Self {
+        match rendered {
+            Ok(result) => Self::Calendar(Arc::new(result)),
+            Err(error) => Self::Failed(error),
         }
     }
 }

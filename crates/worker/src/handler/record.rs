@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared_model::backoff::Backoff;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
-use shared_model::job_store::claims::{self, ClaimKey};
+use shared_model::job_store::claims::{self, ClaimKey, Completion, Written};
 use shared_model::results::NewResult;
 
 use super::Handler;
@@ -16,56 +15,55 @@ use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::telemetry;
 
-/// How many times the worker tries to store a finished calendar. The other writes are tried once, because no calendar
-/// is lost if they fail.
-const MAX_COMPLETE_CALLS: u32 = 3;
+/// How long a worker waits before it writes again to a row that another session has locked. The wait doubles up to the
+/// second.
+const FIRST_BUSY_WAIT: Duration = Duration::from_millis(5);
+const LAST_BUSY_WAIT: Duration = Duration::from_secs(1);
 
 impl Handler {
-    /// Stores the calendar and ends the job in SUCCESS.
+    /// Stores the calendar and ends the job in SUCCESS. While the job's row is locked, tries again, until the claim runs
+    /// out.
     pub(super) async fn complete(
         &self,
         key: ClaimKey,
-        result: Box<NewResult>,
+        result: Arc<NewResult>,
         guard: &InFlightGuard,
     ) -> Outcome {
-        let result = Arc::new(result);
-        for call in 1..=MAX_COMPLETE_CALLS {
+        let mut wait = FIRST_BUSY_WAIT;
+        loop {
             let result = Arc::clone(&result);
-            let completed = self
-                .pool
-                .run(move |connection| claims::complete(connection, key, &result))
-                .await;
-            match completed {
-                Ok(true) => {
-                    log::info!("job.id":% = key.id, "job.attempt" = key.attempt; "the calendar is stored");
-                    return Outcome::Succeeded;
-                }
-                Ok(false) if call == 1 => return lost(key),
-                // An earlier call may have succeeded without its answer arriving. The message is delivered again, and
-                // the next attempt to claim the job shows whether it has ended.
-                Ok(false) => return Outcome::Lost,
-                Err(DatabaseError::Unavailable(error))
-                    if call < MAX_COMPLETE_CALLS && !guard.stop_token().is_cancelled() =>
-                {
-                    log::warn!("job.id":% = key.id, error; "could not store the calendar; trying again");
-                    tokio::time::sleep(Backoff::CALL.after(call)).await;
-                }
+            match self.database.complete(Completion { key, result }).await {
+                Ok(Written::Done) => return self.stored(key),
+                Ok(Written::Lost) => return lost(key),
+                Ok(Written::Busy) => {}
                 Err(error) => return unknown(key, &error),
             }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = LAST_BUSY_WAIT.min(wait * 2),
+                _ = guard.stopped() => return Outcome::Lost,
+            }
         }
-        Outcome::Unknown
+    }
+
+    /// The calendar is stored.
+    pub(super) fn stored(&self, key: ClaimKey) -> Outcome {
+        log::debug!("job.id":% = key.id; "the calendar is stored");
+        self.database.notifier.jobs_changed([key.id]);
+        Outcome::Succeeded
     }
 
     /// Ends the job in FAILURE.
     pub(super) async fn fail(&self, key: ClaimKey, error: JobError) -> Outcome {
         let detail = error.detail.clone();
-        match self
+        let ended = self
+            .database
             .pool
             .run(move |connection| claims::fail(connection, key, &error))
-            .await
-        {
+            .await;
+        self.database.notifier.jobs_changed([key.id]);
+        match ended {
             Ok(true) => {
-                log::error!("job.id":% = key.id, "job.attempt" = key.attempt, error = detail; "the job failed");
+                log::error!("job.id":% = key.id, error = detail; "the job failed");
                 Outcome::Failed
             }
             Ok(false) => lost(key),
@@ -75,13 +73,20 @@ impl Handler {
 
     /// Leaves the job for another attempt after `delay`, or ends it in REVOKED if it has been cancelled.
     pub(super) async fn retry(&self, key: ClaimKey, error: JobError, delay: Duration) -> Outcome {
-        match self
+        let ended = self
+            .database
             .pool
             .run(move |connection| claims::retry(connection, key, &error, delay))
-            .await
-        {
+            .await;
+        self.database.notifier.jobs_changed([key.id]);
+        match ended {
             Ok(Some(JobStatus::Revoked)) => Outcome::Revoked,
-            Ok(Some(_)) => Outcome::Retry(delay),
+            Ok(Some(_)) => {
+                if delay.is_zero() {
+                    self.database.notifier.job_due();
+                }
+                Outcome::Retry(delay)
+            }
             Ok(None) => lost(key),
             Err(error) => unknown(key, &error),
         }
@@ -89,13 +94,15 @@ impl Handler {
 
     /// Ends the job in REVOKED.
     pub(super) async fn revoke(&self, key: ClaimKey) -> Outcome {
-        match self
+        let ended = self
+            .database
             .pool
             .run(move |connection| claims::revoke(connection, key))
-            .await
-        {
+            .await;
+        self.database.notifier.jobs_changed([key.id]);
+        match ended {
             Ok(true) => {
-                log::info!("job.id":% = key.id, "job.attempt" = key.attempt; "the job was cancelled");
+                log::info!("job.id":% = key.id; "the job was cancelled");
                 Outcome::Revoked
             }
             Ok(false) => lost(key),
@@ -105,13 +112,13 @@ impl Handler {
 }
 
 fn lost(key: ClaimKey) -> Outcome {
-    log::warn!("job.id":% = key.id, "job.attempt" = key.attempt; "a late write was refused: the attempt had lost its claim");
+    log::warn!("job.id":% = key.id; "a late write was refused: the attempt had lost its claim");
     metrics::counter!(telemetry::LATE_WRITES_REFUSED).increment(1);
     Outcome::Lost
 }
 
 /// If the write failed, the lease of the claim expires and the job is claimed again.
 fn unknown(key: ClaimKey, error: &DatabaseError) -> Outcome {
-    log::warn!("job.id":% = key.id, "job.attempt" = key.attempt, error:%; "could not record how the attempt ended");
+    log::warn!("job.id":% = key.id, error:%; "could not record how the attempt ended");
     Outcome::Unknown
 }

@@ -13,19 +13,22 @@ use super::{StopReason, lock};
 /// One delivery in flight. Its handler, its render and the heartbeat share it.
 #[derive(Debug)]
 pub(crate) struct InFlightEntry {
-    receipt: Receipt,
+    /// `None` if the queue delivered a claim, which has no message.
+    receipt: Option<Receipt>,
     claim: OnceLock<ClaimKey>,
     progress: Progress,
     stop: CancellationToken,
     stop_reason: OnceLock<StopReason>,
-    /// Until when the queue hides the message from other workers.
-    hidden_until: Mutex<Instant>,
+    /// Until when the queue hides the message from other workers, if there is one.
+    hidden_until: Mutex<Option<Instant>>,
     /// Until when the claim is valid, once there is one.
     claimed_until: Mutex<Option<Instant>>,
 }
 
 impl InFlightEntry {
-    pub(super) fn new(receipt: Receipt, hidden_until: Instant) -> Self {
+    /// Takes the receipt of a message, and until when the queue hides it.
+    pub(super) fn new(message: Option<(Receipt, Instant)>) -> Self {
+        let (receipt, hidden_until) = message.unzip();
         Self {
             receipt,
             claim: OnceLock::new(),
@@ -37,8 +40,8 @@ impl InFlightEntry {
         }
     }
 
-    pub(super) fn receipt(&self) -> &Receipt {
-        &self.receipt
+    pub(super) fn receipt(&self) -> Option<&Receipt> {
+        self.receipt.as_ref()
     }
 
     pub(super) fn progress(&self) -> &Progress {
@@ -60,7 +63,7 @@ impl InFlightEntry {
     }
 
     pub(crate) fn set_hidden_until(&self, until: Instant) {
-        *lock(&self.hidden_until) = until;
+        *lock(&self.hidden_until) = Some(until);
     }
 
     pub(crate) fn set_claimed_until(&self, until: Instant) {
@@ -68,11 +71,10 @@ impl InFlightEntry {
     }
 
     /// Returns when the delivery or the claim ends, whichever is earlier.
-    pub(super) fn ours_until(&self) -> Instant {
+    pub(super) fn ours_until(&self) -> Option<Instant> {
         let hidden_until = *lock(&self.hidden_until);
-        lock(&self.claimed_until).map_or(hidden_until, |claimed_until| {
-            claimed_until.min(hidden_until)
-        })
+        let claimed_until = *lock(&self.claimed_until);
+        hidden_until.into_iter().chain(claimed_until).min()
     }
 
     /// Stops the handler. If it is stopped more than once, the first reason counts.
