@@ -71,7 +71,7 @@ CREATE INDEX calendar_jobs_status ON calendar_jobs (status, id) WHERE status <> 
 -- jobs that wait for their next attempt; usually few
 CREATE INDEX calendar_jobs_retry ON calendar_jobs (retry_at) WHERE status = 'RETRY';
 
--- jobs whose message a relay has to send; usually empty, and always empty with the queue `postgres:`
+-- jobs whose message a relay has to send: usually few
 CREATE INDEX calendar_jobs_outbox ON calendar_jobs (send_after) WHERE send_after IS NOT NULL;
 
 CREATE UNIQUE INDEX calendar_jobs_idempotency_key ON calendar_jobs (idempotency_key)

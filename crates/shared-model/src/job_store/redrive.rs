@@ -29,7 +29,7 @@ pub fn redrive(
         "UPDATE calendar_jobs
          SET status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
              cancel_requested = false, progress_done = 0, progress_total = NULL,
-             send_after = now(), sent_at = NULL, started_at = NULL, finished_at = NULL, expires_at = now() + expiry
+             send_after = now(), sends = sends + 1, sent_at = NULL, started_at = NULL, finished_at = NULL, expires_at = now() + expiry
          WHERE status = 'FAILURE' AND status <> 'SUCCESS' AND expires_at > now() AND ($1 IS NULL OR id = ANY ($1))
          RETURNING id",
     )

@@ -59,7 +59,7 @@ pub fn complete(
              SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
              AS finished (id, claim, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, fingerprint)),
          claimed AS MATERIALIZED (
-             SELECT job.id FROM calendar_jobs AS job
+             SELECT job.id, job.claim FROM calendar_jobs AS job
              JOIN finished ON job.id = finished.id AND job.claim = finished.claim
              WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
          done AS (
@@ -67,18 +67,19 @@ pub fn complete(
              SET status = 'SUCCESS', error = NULL, {END},
                  progress_done = finished.event_count + finished.skipped_count,
                  progress_total = finished.event_count + finished.skipped_count
-             FROM finished WHERE job.id = finished.id AND job.id IN (SELECT id FROM claimed)
-             RETURNING job.id, job.expires_at),
+             FROM finished JOIN claimed USING (id, claim) WHERE job.id = finished.id
+             RETURNING job.id, job.claim, job.expires_at),
          stored AS (
              INSERT INTO calendar_results
                  (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, todos_fingerprint,
                   expires_at)
-             SELECT id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, fingerprint, expires_at
-             FROM finished JOIN done USING (id))
+             SELECT DISTINCT ON (id) id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, fingerprint,
+                 expires_at
+             FROM finished JOIN done USING (id, claim))
          SELECT finished.id, finished.claim,
                 done.id IS NOT NULL OR coalesce(job.claim = finished.claim AND job.status = 'SUCCESS', false) AS is_done,
                 coalesce(job.claim = finished.claim AND job.status = 'STARTED', false) AS was_claimed
-         FROM finished LEFT JOIN done USING (id) LEFT JOIN calendar_jobs AS job ON job.id = finished.id"
+         FROM finished LEFT JOIN done USING (id, claim) LEFT JOIN calendar_jobs AS job ON job.id = finished.id"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(completions, |one| one.key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(completions, |one| one.key.claim))

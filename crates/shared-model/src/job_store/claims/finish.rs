@@ -65,25 +65,28 @@ pub fn revoke(connection: &mut PgConnection, key: ClaimKey) -> Result<bool, Data
 }
 
 /// Gives up claims on jobs whose attempt has not begun, so that other workers can claim them immediately. The attempts do
-/// not count. Jobs that other sessions have locked are left; their leases run out.
+/// not count. A job that a client has cancelled meanwhile becomes REVOKED instead. Jobs that other sessions have locked are
+/// left; their leases run out.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn unclaim(connection: &mut PgConnection, keys: &[ClaimKey]) -> Result<(), DatabaseError> {
-    diesel::sql_query(
+    let column = |value: fn(&ClaimKey) -> Uuid| keys.iter().map(value).collect::<Vec<_>>();
+    diesel::sql_query(format!(
         "WITH mine AS MATERIALIZED (
-             SELECT job.id FROM calendar_jobs AS job
+             SELECT job.id, job.cancel_requested FROM calendar_jobs AS job
              JOIN unnest($1, $2) AS mine (id, claim) ON job.id = mine.id AND job.claim = mine.claim
-             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED)
+             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+         revoked AS (
+             UPDATE calendar_jobs AS job SET status = 'REVOKED', claim = NULL, {END}
+             FROM mine WHERE job.id = mine.id AND mine.cancel_requested)
          UPDATE calendar_jobs AS job
          SET status = 'RETRY', version = version + 1, attempt = attempt - 1, claim = NULL, lease_until = NULL,
              retry_at = now()
-         FROM mine WHERE job.id = mine.id",
-    )
-    .bind::<Array<diesel::sql_types::Uuid>, _>(keys.iter().map(|key| key.id.0).collect::<Vec<_>>())
-    .bind::<Array<diesel::sql_types::Uuid>, _>(
-        keys.iter().map(|key| key.claim).collect::<Vec<Uuid>>(),
-    )
+         FROM mine WHERE job.id = mine.id AND NOT mine.cancel_requested"
+    ))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(|key| key.id.0))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(|key| key.claim))
     .execute(connection)?;
     Ok(())
 }

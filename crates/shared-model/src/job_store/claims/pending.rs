@@ -87,12 +87,11 @@ pub fn find_claimed(
     limit: i64,
 ) -> Result<Vec<Claim>, DatabaseError> {
     let rows: Vec<ClaimRow> = diesel::sql_query(format!(
-        "SELECT {CLAIM_ROW}, attempt > $3 AS is_suspect FROM calendar_jobs AS job
+        "SELECT {CLAIM_ROW}, false AS is_suspect FROM calendar_jobs AS job
          WHERE status = 'STARTED' AND claim = $1 AND lease_until > now() LIMIT $2"
     ))
     .bind::<diesel::sql_types::Uuid, _>(claim)
     .bind::<BigInt, _>(limit)
-    .bind::<Integer, _>(MAX_SHARED_CRASHES)
     .load(connection)?;
     Ok(rows.into_iter().map(Claim::from).collect())
 }

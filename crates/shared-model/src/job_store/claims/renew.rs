@@ -63,20 +63,20 @@ pub fn renew(
     let query = diesel::sql_query(
         "WITH mine AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4) AS mine (id, claim, done, total)),
          claimed AS MATERIALIZED (
-             SELECT job.id FROM calendar_jobs AS job JOIN mine ON job.id = mine.id AND job.claim = mine.claim
+             SELECT job.id, job.claim FROM calendar_jobs AS job JOIN mine ON job.id = mine.id AND job.claim = mine.claim
              WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
          renewed AS (
              UPDATE calendar_jobs AS job
              SET lease_until = now() + make_interval(secs => $5),
                  version = version + ((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total))::int,
                  progress_done = mine.done, progress_total = mine.total
-             FROM mine WHERE job.id = mine.id AND job.id IN (SELECT id FROM claimed)
-             RETURNING job.id, job.cancel_requested)
+             FROM mine JOIN claimed USING (id, claim) WHERE job.id = mine.id
+             RETURNING job.id, job.claim, job.cancel_requested)
          SELECT mine.id, mine.claim, renewed.cancel_requested,
                 coalesce((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total), false)
                     AS has_progress,
                 coalesce(job.claim = mine.claim AND job.status = 'STARTED', false) AS was_claimed
-         FROM mine LEFT JOIN renewed USING (id) LEFT JOIN calendar_jobs AS job ON job.id = mine.id",
+         FROM mine LEFT JOIN renewed USING (id, claim) LEFT JOIN calendar_jobs AS job ON job.id = mine.id",
     )
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.claim))
