@@ -16,7 +16,6 @@ use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::group::Taken;
-use crate::evidence::Evidence;
 use crate::handler::Handler;
 use crate::health::Health;
 use crate::heartbeat;
@@ -63,7 +62,6 @@ pub struct Consumer {
     slots: Arc<Semaphore>,
     in_flight: InFlight,
     settler: Settler,
-    evidence: Evidence,
     heartbeat: AbortOnDropHandle<()>,
     tasks: TaskTracker,
     shutdown: Shutdown,
@@ -116,17 +114,11 @@ impl Consumer {
             slots: Arc::new(Semaphore::new(options.concurrency)),
             in_flight,
             settler,
-            evidence: Evidence::default(),
             heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat)),
             tasks: TaskTracker::new(),
             shutdown,
             health,
         }
-    }
-
-    /// Returns what the consumer observes about the queue.
-    pub fn evidence(&self) -> Evidence {
-        self.evidence.clone()
     }
 
     /// Runs until the shutdown, and then until nothing is in flight.
@@ -179,7 +171,7 @@ impl Consumer {
             }
         };
         self.health.poll_ended();
-        self.evidence.polled(began, &received);
+        self.handler.evidence.polled(began, received.is_empty());
         let result = if received.is_empty() {
             "empty"
         } else {

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use job_queue::Received;
 use shared_model::database::Pool;
 use shared_model::job_store::evidence::{self, Observation};
 use tokio::time::Instant;
@@ -27,22 +26,23 @@ struct Observed {
 }
 
 impl Evidence {
-    /// Records a poll that began at `began` and what it returned.
-    pub fn polled(&self, began: Instant, received: &[Received]) {
+    /// Records a poll that began at `began`, and whether it returned nothing.
+    pub fn polled(&self, began: Instant, is_empty: bool) {
         let mut observed = self.lock();
-        if received.is_empty() {
-            let quiet_since = *observed.quiet_since.get_or_insert(began);
-            if quiet_since.elapsed() >= INTERVAL {
-                observed.empty_until = Some(Instant::now());
-            }
+        if !is_empty {
+            observed.quiet_since = None;
             return;
         }
-        observed.quiet_since = None;
-        let newest = received.iter().filter_map(|received| match received {
-            Received::Message(delivery) => Some(delivery.message.as_ref().ok()?.enqueued_at),
-            Received::Claim { .. } => None,
-        });
-        observed.newest_delivered = observed.newest_delivered.max(newest.max());
+        let quiet_since = *observed.quiet_since.get_or_insert(began);
+        if quiet_since.elapsed() >= INTERVAL {
+            observed.empty_until = Some(Instant::now());
+        }
+    }
+
+    /// Records that the message of a job arrived that was accepted at `created_at`.
+    pub fn delivered(&self, created_at: DateTime<Utc>) {
+        let mut observed = self.lock();
+        observed.newest_delivered = observed.newest_delivered.max(Some(created_at));
     }
 
     /// Reports what was observed about the queue `queue_url`, forever.
@@ -88,11 +88,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn polls_that_stay_empty_for_a_second_show_an_empty_queue() {
         let evidence = Evidence::default();
-        evidence.polled(Instant::now(), &[]);
+        evidence.polled(Instant::now(), true);
         assert_eq!(evidence.take(false), None);
         let began = Instant::now();
         tokio::time::advance(Duration::from_secs(20)).await;
-        evidence.polled(began, &[]);
+        evidence.polled(began, true);
         tokio::time::advance(Duration::from_millis(300)).await;
         let observation = evidence.take(true).unwrap();
         assert_eq!(observation.empty_since, Some(Duration::from_millis(1300)));

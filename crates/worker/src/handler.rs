@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::database::Database;
+use crate::evidence::Evidence;
 use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::render::Render;
@@ -57,6 +58,7 @@ pub struct HandlerOptions {
 #[derive(Debug, Clone)]
 pub struct Handler {
     pub(crate) database: Database,
+    pub(crate) evidence: Evidence,
     pub(crate) abandoned: AbandonedRenders,
     options: HandlerOptions,
     /// One permit for each core: calendars in memory are rendered without waiting for anything.
@@ -69,10 +71,16 @@ impl Handler {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
+            evidence: Evidence::default(),
             abandoned: AbandonedRenders::default(),
             options,
             cores: Arc::new(Semaphore::new(cores)),
         }
+    }
+
+    /// Returns what the handler and its consumer observe about the queue.
+    pub fn evidence(&self) -> Evidence {
+        self.evidence.clone()
     }
 
     /// Runs the job that the delivery refers to, unless there is nothing to do or another worker runs it.
@@ -86,7 +94,10 @@ impl Handler {
         };
         let id = message.job_id;
         match self.claim(id, message.generation, guard).await {
-            Ok(Claimed::Begin(claim)) => self.attempt(*claim, guard).await,
+            Ok(Claimed::Begin(claim)) => {
+                self.evidence.delivered(claim.created_at);
+                self.attempt(*claim, guard).await
+            }
             Ok(Claimed::Stale(reason)) => {
                 log::debug!("job.id":% = id; "the message is stale: {reason}");
                 Outcome::Stale

@@ -112,20 +112,15 @@ async fn work(
         shutdown.drain.clone(),
     ));
     let hurry = shutdown.hurry.clone();
-    let consumer = consumer(
-        config,
-        render,
-        subscription,
-        database.clone(),
-        shutdown,
-        health,
-    );
-    let report = consumer.evidence().report(
+    let handler = handler(config, render, database.clone());
+    let report = handler.evidence().report(
         pool.clone(),
         config.queue.queue_url.to_string(),
         config.queue.is_serial(),
     );
     let report = AbortOnDropHandle::new(tokio::spawn(report));
+    let options = consumer_options(config);
+    let consumer = Consumer::new(subscription, handler, options, shutdown, health);
     let ended = tokio::select! {
         ended = consumer.run() => ended,
         () = notifier.run(pool) => Ended::Drained,
@@ -138,30 +133,25 @@ async fn work(
     ended
 }
 
-fn consumer(
-    config: &Config,
-    render: Render,
-    subscription: Arc<dyn Subscription>,
-    database: Database,
-    shutdown: Shutdown,
-    health: Health,
-) -> Consumer {
-    let handler = HandlerOptions {
+fn handler(config: &Config, render: Render, database: Database) -> Handler {
+    let options = HandlerOptions {
         calendar_host: config.calendar_host.as_str().into(),
         claim: config.claim_options(),
         job_timeout: config.job_timeout,
         render_delay: config.render_delay,
         render,
     };
-    let options = ConsumerOptions {
+    Handler::new(database, options)
+}
+
+fn consumer_options(config: &Config) -> ConsumerOptions {
+    ConsumerOptions {
         concurrency: config.worker_concurrency.get(),
         visibility: config.visibility_timeout,
         drain_timeout: config.drain_timeout,
         stop_grace: STOP_GRACE,
         max_abandoned: config.max_abandoned(),
-    };
-    let handler = Handler::new(database, handler);
-    Consumer::new(subscription, handler, options, shutdown, health)
+    }
 }
 
 /// Limits the memory of the metrics, forever: without this, a histogram that nobody reads keeps every value.

@@ -15,7 +15,7 @@ use crate::database::{DatabaseError, prepared};
 /// What one worker has observed since its last report.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Observation {
-    /// When the newest message that it received was handed to the queue.
+    /// When the newest job was accepted whose message it received.
     pub newest_delivered: Option<DateTime<Utc>>,
     /// How long ago the latest second began in which it polled the queue and received nothing.
     pub empty_since: Option<Duration>,

@@ -21,7 +21,7 @@ pub const BATCH: i64 = 500;
 const TOMBSTONE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
 
 /// Returns messages to the outbox that the queue `queue_url` has lost. A message is lost if its job waits for it, and has
-/// waited for `after` when a message that was sent later arrived, or when the queue was empty: see
+/// waited for `after` when the message of a job arrived that was accepted later, or when the queue was empty: see
 /// [`evidence`](super::evidence). The time doubles with each send, up to eight times, because a queue does not keep the
 /// order exactly. Returns the number of jobs.
 ///
