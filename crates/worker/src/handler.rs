@@ -36,8 +36,10 @@ const BUSY_WAITS: [Duration; 3] = [
     Duration::from_millis(10),
     Duration::from_millis(20),
 ];
-/// How long a message stays hidden whose job's row is locked.
+/// How long a message stays hidden whose job's row is locked, the first time.
 const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
+/// How many times that time doubles.
+const BUSY_DOUBLINGS: u32 = 5;
 
 /// How a handler works.
 #[derive(Debug, Clone)]
@@ -103,8 +105,8 @@ impl Handler {
                 Outcome::Stale
             }
             Ok(Claimed::NotYet(remaining)) => Outcome::Leased(remaining),
-            Ok(Claimed::Busy) => Outcome::Leased(BUSY_RELEASE_DELAY),
-            Ok(Claimed::Unclaimable) => self.end_unclaimable(id).await,
+            Ok(Claimed::Busy) => Outcome::Leased(busy_delay(delivery)),
+            Ok(Claimed::Unclaimable) => self.end_unclaimable(id, delivery).await,
             Err(error) => unknown(id, &error),
         }
     }
@@ -157,7 +159,7 @@ impl Handler {
         }
     }
 
-    async fn end_unclaimable(&self, id: JobId) -> Outcome {
+    async fn end_unclaimable(&self, id: JobId, delivery: &Delivery) -> Outcome {
         let max_attempts = self.options.claim.max_attempts;
         let ended = self
             .database
@@ -176,9 +178,16 @@ impl Handler {
                 Outcome::Failed
             }
             // another session has ended it or locked it
-            None => Outcome::Leased(BUSY_RELEASE_DELAY),
+            None => Outcome::Leased(busy_delay(delivery)),
         }
     }
+}
+
+/// Returns how long a message stays hidden whose job's row is locked. The time grows with each receive, because SQS moves
+/// a message to the dead-letter queue after too many.
+fn busy_delay(delivery: &Delivery) -> Duration {
+    let doublings = delivery.receive_count.saturating_sub(1);
+    BUSY_RELEASE_DELAY * 2_u32.pow(doublings.min(BUSY_DOUBLINGS))
 }
 
 /// The outcome if the state of the job could not be read or written.
