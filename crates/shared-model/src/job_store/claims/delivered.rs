@@ -51,8 +51,8 @@ pub fn claim_delivered(
         "WITH wanted AS MATERIALIZED (
              SELECT * FROM unnest($1, $2, $3) AS wanted (id, claim, generation)),
          free AS MATERIALIZED (
-             SELECT job.id, wanted.claim, (job.claim IS DISTINCT FROM wanted.claim) AS is_new,
-                    job.status = 'STARTED' AND job.claim <> wanted.claim AND job.attempt >= $6 AS is_suspect
+             SELECT job.id, wanted.claim, (job.claim IS DISTINCT FROM wanted.claim)::integer AS added,
+                    job.status = 'STARTED' AND job.attempt - (job.claim = wanted.claim)::integer >= $6 AS is_suspect
              FROM calendar_jobs AS job JOIN wanted ON job.id = wanted.id AND job.generation = wanted.generation
              WHERE (job.attempt < $5 AND NOT job.cancel_requested
                     AND (job.status = 'PENDING' OR (job.status = 'RETRY' AND job.retry_at <= now())
@@ -61,16 +61,17 @@ pub fn claim_delivered(
              ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
          claimed AS (
              UPDATE calendar_jobs AS job
-             SET {CLAIM}, claim = free.claim, attempt = attempt + free.is_new::integer,
+             SET {CLAIM}, claim = free.claim, attempt = attempt + free.added,
                  lease_until = now() + make_interval(secs => $4)
              FROM free WHERE job.id = free.id
              RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, free.is_suspect)
-         SELECT wanted.id, wanted.claim, claimed.attempt, claimed.request, claimed.created_at, claimed.is_suspect,
+         SELECT wanted.id, wanted.claim, claimed.claim AS claimed_with, claimed.attempt, claimed.request,
+                claimed.created_at, claimed.is_suspect,
                 job.status AS status_before, job.generation AS generation_before, job.attempt AS attempt_before,
                 job.cancel_requested AS cancel_requested_before,
                 extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8 AS seconds_before
          FROM wanted
-         LEFT JOIN claimed ON claimed.id = wanted.id AND claimed.claim = wanted.claim
+         LEFT JOIN claimed ON claimed.id = wanted.id
          LEFT JOIN calendar_jobs AS job ON job.id = wanted.id"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(delivered, |one| one.key.id.0))
@@ -90,7 +91,7 @@ pub fn claim_delivered(
     Ok(delivered
         .iter()
         .map(|one| match rows.remove(&one.key) {
-            Some(row) => answer(one, row, options.max_attempts),
+            Some(row) => answer(one, row, options),
             None => Claimed::Busy,
         })
         .collect())
@@ -107,6 +108,8 @@ struct Row {
     id: Uuid,
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     claim: Uuid,
+    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+    claimed_with: Option<Uuid>,
     #[diesel(sql_type = Nullable<Integer>)]
     attempt: Option<i32>,
     #[diesel(sql_type = Nullable<Jsonb>)]
@@ -127,7 +130,14 @@ struct Row {
     seconds_before: Option<f64>,
 }
 
-fn answer(delivered: &Delivered, row: Row, max_attempts: i32) -> Claimed {
+fn answer(delivered: &Delivered, row: Row, options: ClaimOptions) -> Claimed {
+    if row
+        .claimed_with
+        .is_some_and(|claim| claim != delivered.key.claim)
+    {
+        // another copy of the message in this batch
+        return Claimed::NotYet(options.lease);
+    }
     if let (Some(attempt), Some(request), Some(created_at)) =
         (row.attempt, row.request, row.created_at)
     {
@@ -153,7 +163,7 @@ fn answer(delivered: &Delivered, row: Row, max_attempts: i32) -> Claimed {
     if remaining > 0.0 {
         return Claimed::NotYet(Duration::from_secs_f64(remaining));
     }
-    let is_exhausted = row.attempt_before >= Some(max_attempts);
+    let is_exhausted = row.attempt_before >= Some(options.max_attempts);
     if is_exhausted || row.cancel_requested_before == Some(true) {
         return Claimed::Unclaimable;
     }
