@@ -2,24 +2,30 @@
 
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-use diesel::{PgConnection, RunQueryDsl};
-use shared_model::job::{ErrorCode, JobError, JobStatus};
-use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Claimed, Isolation};
+use diesel::PgConnection;
+use shared_model::job::{ErrorCode, JobId, JobStatus};
+use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Claimed, Renewal, Written};
 use shared_model::job_store::requests::{self, Cancelled};
 use shared_model::results;
 
 use crate::support::{
-    LEASE, MAX_ATTEMPTS, a_result, accept, claim, connect, database, end_lease, find, try_claim,
-    url_of,
+    LEASE, MAX_ATTEMPTS, accept, an_error, claim, claim_delivered, complete, completion, database,
+    delivered, end_lease, find, try_claim,
 };
-
-fn an_error() -> JobError {
-    JobError::new(ErrorCode::Database, "the todos could not be read")
-}
 
 fn retry(connection: &mut PgConnection, key: ClaimKey) -> Option<JobStatus> {
     claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap()
+}
+
+fn renew(connection: &mut PgConnection, key: ClaimKey, done: i32, total: Option<i32>) -> Renewal {
+    let renewal = ClaimRenewal { key, done, total };
+    let renewed = claims::renew(connection, &[renewal], LEASE).unwrap();
+    assert!(renewed.len() == 1 && renewed[0].0 == key);
+    renewed[0].1
+}
+
+fn end_unclaimable(connection: &mut PgConnection, id: JobId) -> Vec<(JobId, JobStatus)> {
+    claims::end_unclaimable(connection, MAX_ATTEMPTS, Some(&[id])).unwrap()
 }
 
 #[test]
@@ -33,6 +39,11 @@ fn a_job_goes_from_pending_through_started_to_success() {
     );
 
     let claim = claim(connection, id);
+    assert_eq!((claim.attempt, claim.generation), (1, 1));
+    assert_eq!(
+        (&claim.request, claim.created_at),
+        (&job.request, job.created_at)
+    );
     let job = find(connection, id);
     assert_eq!(
         (job.status, job.attempt, job.version),
@@ -40,7 +51,7 @@ fn a_job_goes_from_pending_through_started_to_success() {
     );
     assert!(job.started_at.is_some() && job.finished_at.is_none());
 
-    assert!(claims::complete(connection, claim.key, &a_result()).unwrap());
+    assert_eq!(complete(connection, claim.key), Written::Done);
     let job = find(connection, id);
     assert_eq!((job.status, job.version), (JobStatus::Success, 3));
     assert_eq!((job.progress_done, job.progress_total), (4, Some(4)));
@@ -64,9 +75,9 @@ fn a_second_message_for_a_job_changes_nothing() {
     let id = accept(connection);
     let claim = claim(connection, id);
     assert!(
-        matches!(try_claim(connection, id), Claimed::Leased(rest) if rest > LEASE / 2 && rest <= LEASE)
+        matches!(try_claim(connection, id), Claimed::NotYet(rest) if rest > LEASE / 2 && rest <= LEASE)
     );
-    claims::complete(connection, claim.key, &a_result()).unwrap();
+    complete(connection, claim.key);
     assert!(matches!(try_claim(connection, id), Claimed::Stale(_)));
     assert_eq!(find(connection, id).attempt, 1);
 }
@@ -76,20 +87,16 @@ fn a_message_of_another_generation_is_stale() {
     let connection = &mut database();
     let id = accept(connection);
     for generation in [0, 2] {
-        let claimed = claims::claim(
-            connection,
-            id,
-            generation,
-            LEASE,
-            MAX_ATTEMPTS,
-            Isolation::Shared,
-        )
-        .unwrap();
-        assert!(matches!(claimed, Claimed::Stale(_)));
+        let mut message = delivered(id);
+        message.generation = generation;
+        assert!(matches!(
+            claim_delivered(connection, message),
+            Claimed::Stale(_)
+        ));
     }
     assert_eq!(find(connection, id).status, JobStatus::Pending);
     assert!(matches!(
-        try_claim(connection, shared_model::job::JobId::new()),
+        try_claim(connection, JobId::new()),
         Claimed::Stale(_)
     ));
 }
@@ -100,33 +107,47 @@ fn a_worker_that_lost_its_claim_can_no_longer_write() {
     let id = accept(connection);
     let zombie = claim(connection, id).key;
     end_lease(connection, id);
-    let heir = claim(connection, id).key;
+    let heir = claim(connection, id);
     assert_eq!(heir.attempt, 2);
+    let before = find(connection, id);
 
-    assert!(!claims::complete(connection, zombie, &a_result()).unwrap());
+    assert_eq!(complete(connection, zombie), Written::Lost);
     assert!(!claims::fail(connection, zombie, &an_error()).unwrap());
     assert!(!claims::revoke(connection, zombie).unwrap());
     assert_eq!(retry(connection, zombie), None);
-    let beat = ClaimRenewal {
-        key: zombie,
-        done: 9,
-        total: Some(9),
-    };
-    assert!(
-        claims::renew(connection, &[beat], LEASE)
-            .unwrap()
-            .is_empty()
-    );
+    assert_eq!(renew(connection, zombie, 9, Some(9)), Renewal::Lost);
+    claims::unclaim(connection, &[zombie]).unwrap();
 
-    let job = find(connection, id);
-    assert_eq!((job.status, job.progress_done), (JobStatus::Started, 0));
+    assert_eq!(find(connection, id), before);
     assert!(results::summary(connection, id).unwrap().is_none());
-    assert!(claims::complete(connection, heir, &a_result()).unwrap());
-    assert!(!claims::complete(connection, zombie, &a_result()).unwrap());
-    assert!(
-        !claims::complete(connection, heir, &a_result()).unwrap(),
-        "completing twice has one effect"
-    );
+    assert_eq!(complete(connection, heir.key), Written::Done);
+    assert_eq!(complete(connection, zombie), Written::Lost);
+}
+
+#[test]
+fn a_repeated_completion_is_done_and_has_no_further_effect() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    assert_eq!(complete(connection, key), Written::Done);
+    let job = find(connection, id);
+    assert_eq!(complete(connection, key), Written::Done);
+    assert_eq!(find(connection, id), job);
+}
+
+#[test]
+fn a_job_that_ended_takes_no_write_of_its_last_claim() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    complete(connection, key);
+    let before = find(connection, id);
+    assert!(!claims::fail(connection, key, &an_error()).unwrap());
+    assert!(!claims::revoke(connection, key).unwrap());
+    assert_eq!(retry(connection, key), None);
+    assert_eq!(renew(connection, key, 9, Some(9)), Renewal::Lost);
+    claims::unclaim(connection, &[key]).unwrap();
+    assert_eq!(find(connection, id), before);
 }
 
 #[test]
@@ -134,12 +155,14 @@ fn a_retried_job_fails_after_its_last_attempt_with_the_last_error() {
     let connection = &mut database();
     let id = accept(connection);
     for attempt in 1..=MAX_ATTEMPTS {
-        let key = claim(connection, id).key;
-        assert_eq!(key.attempt, attempt);
-        assert_eq!(retry(connection, key), Some(JobStatus::Retry));
+        let claim = claim(connection, id);
+        assert_eq!(claim.attempt, attempt);
+        assert!(!claim.is_suspect, "its worker lives");
+        assert_eq!(retry(connection, claim.key), Some(JobStatus::Retry));
         assert_eq!(find(connection, id).error, Some(an_error()));
     }
-    assert_eq!(try_claim(connection, id), Claimed::Exhausted);
+    assert_eq!(try_claim(connection, id), Claimed::Unclaimable);
+    assert_eq!(end_unclaimable(connection, id), [(id, JobStatus::Failure)]);
     let job = find(connection, id);
     assert_eq!(
         (job.status, job.attempt),
@@ -150,23 +173,21 @@ fn a_retried_job_fails_after_its_last_attempt_with_the_last_error() {
         (error.code, error.cause),
         (ErrorCode::AttemptsExhausted, Some(ErrorCode::Database))
     );
+    assert_eq!(end_unclaimable(connection, id), []);
 }
 
 #[test]
-fn a_job_that_kills_its_worker_each_time_fails_at_the_last_attempt() {
+fn a_job_that_kills_its_worker_each_time_is_a_suspect_and_fails_at_the_last_attempt() {
     let connection = &mut database();
     let id = accept(connection);
-    for _ in 0..2 {
-        claim(connection, id);
+    // if the worker crashed a third time, the jobs beside this one would suffer too
+    for is_suspect in [false, false, true] {
+        assert_eq!(claim(connection, id).is_suspect, is_suspect);
+        assert_eq!(end_unclaimable(connection, id), [], "it is leased");
         end_lease(connection, id);
     }
-    // if the worker crashed a third time, the jobs beside this one would suffer too
-    assert_eq!(try_claim(connection, id), Claimed::NeedsIsolation);
-    assert_eq!(find(connection, id).attempt, 2);
-    let alone = claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Isolated).unwrap();
-    assert!(matches!(alone, Claimed::Begin(claim) if claim.key.attempt == MAX_ATTEMPTS));
-    end_lease(connection, id);
-    assert_eq!(try_claim(connection, id), Claimed::Exhausted);
+    assert_eq!(try_claim(connection, id), Claimed::Unclaimable);
+    assert_eq!(end_unclaimable(connection, id), [(id, JobStatus::Failure)]);
     let error = find(connection, id).error.unwrap();
     assert_eq!(
         (error.code, error.cause),
@@ -180,24 +201,20 @@ fn renewing_extends_the_claim_and_changes_the_version_only_with_progress() {
     let id = accept(connection);
     let key = claim(connection, id).key;
     end_lease(connection, id);
-    let beat = ClaimRenewal {
-        key,
-        done: 0,
-        total: None,
-    };
-    let renewed = claims::renew(connection, &[beat], LEASE).unwrap();
-    assert_eq!(renewed.len(), 1);
-    assert!(!renewed[0].cancel_requested);
-    assert!(matches!(try_claim(connection, id), Claimed::Leased(_)));
+    assert_eq!(
+        renew(connection, key, 0, None),
+        Renewal::Renewed {
+            has_progress: false
+        }
+    );
+    assert!(matches!(try_claim(connection, id), Claimed::NotYet(_)));
     let version = find(connection, id).version;
     assert_eq!(version, 2, "nothing that a client sees has changed");
 
-    let beat = ClaimRenewal {
-        key,
-        done: 500,
-        total: Some(1000),
-    };
-    claims::renew(connection, &[beat, beat], LEASE).unwrap();
+    assert_eq!(
+        renew(connection, key, 500, Some(1000)),
+        Renewal::Renewed { has_progress: true }
+    );
     let job = find(connection, id);
     assert_eq!(
         (job.progress_done, job.progress_total, job.version),
@@ -225,27 +242,15 @@ fn a_waiting_job_is_revoked_immediately_and_a_running_job_is_asked_to_stop() {
         requests::cancel(connection, running).unwrap(),
         Some(Cancelled::Requested(_))
     ));
-    let renewed = claims::renew(
-        connection,
-        &[ClaimRenewal {
-            key,
-            done: 0,
-            total: None,
-        }],
-        LEASE,
-    )
-    .unwrap();
-    assert!(renewed[0].cancel_requested);
+    assert_eq!(renew(connection, key, 0, None), Renewal::CancelRequested);
     assert!(claims::revoke(connection, key).unwrap());
     assert_eq!(find(connection, running).status, JobStatus::Revoked);
-    assert!(
-        !claims::complete(connection, key, &a_result()).unwrap(),
+    assert_eq!(
+        complete(connection, key),
+        Written::Lost,
         "REVOKED is for good"
     );
-    assert_eq!(
-        requests::cancel(connection, shared_model::job::JobId::new()).unwrap(),
-        None
-    );
+    assert_eq!(requests::cancel(connection, JobId::new()).unwrap(), None);
 }
 
 #[test]
@@ -254,7 +259,7 @@ fn a_job_that_completes_before_its_worker_sees_the_cancellation_succeeds() {
     let id = accept(connection);
     let key = claim(connection, id).key;
     requests::cancel(connection, id).unwrap();
-    assert!(claims::complete(connection, key, &a_result()).unwrap());
+    assert_eq!(complete(connection, key), Written::Done);
     assert!(matches!(
         requests::cancel(connection, id).unwrap(),
         Some(Cancelled::TooLate(_))
@@ -269,7 +274,11 @@ fn a_cancelled_job_whose_worker_dies_or_fails_is_revoked_and_not_attempted_again
     claim(connection, died);
     requests::cancel(connection, died).unwrap();
     end_lease(connection, died);
-    assert_eq!(try_claim(connection, died), Claimed::Revoked);
+    assert_eq!(try_claim(connection, died), Claimed::Unclaimable);
+    assert_eq!(
+        end_unclaimable(connection, died),
+        [(died, JobStatus::Revoked)]
+    );
 
     let failed = accept(connection);
     let key = claim(connection, failed).key;
@@ -282,56 +291,49 @@ fn a_cancelled_job_whose_worker_dies_or_fails_is_revoked_and_not_attempted_again
 }
 
 #[test]
-fn the_list_pages_through_jobs_newest_first_and_by_status() {
+fn a_claim_that_is_given_up_before_its_attempt_begins_costs_no_attempt() {
     let connection = &mut database();
-    let mut ids: Vec<_> = (0..7).map(|_| accept(connection)).collect();
-    ids.reverse();
-    claim(connection, ids[2]);
-    let mut seen = Vec::new();
-    let mut after = None;
-    loop {
-        let page = requests::list(connection, None, after, 3).unwrap();
-        let Some(last) = page.last() else { break };
-        after = Some(requests::JobPosition {
-            created_at: last.created_at,
-            id: last.id,
-        });
-        seen.extend(page.iter().map(|job| job.id));
-    }
-    assert_eq!(seen, ids);
-    let started = requests::list(connection, Some(JobStatus::Started), None, 10).unwrap();
-    assert_eq!(
-        started.iter().map(|job| job.id).collect::<Vec<_>>(),
-        [ids[2]]
-    );
-}
-
-/// Waits until a connection to this database waits for a row.
-fn wait_until_blocked(connection: &mut PgConnection) {
-    let blocked = "DO $$ BEGIN
-        WHILE NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock') LOOP
-            PERFORM pg_sleep(0.005), pg_stat_clear_snapshot();
-        END LOOP;
-    END $$";
-    diesel::sql_query(blocked).execute(connection).unwrap();
+    let id = accept(connection);
+    let given_up = claim(connection, id).key;
+    claims::unclaim(connection, &[given_up]).unwrap();
+    let job = find(connection, id);
+    assert_eq!((job.status, job.attempt), (JobStatus::Retry, 0));
+    assert_eq!(claim(connection, id).attempt, 1);
+    assert_eq!(complete(connection, given_up), Written::Lost);
 }
 
 #[test]
-fn a_lease_that_ends_between_the_statements_of_a_claim_costs_no_attempt() {
+fn of_two_claims_on_one_job_in_a_batch_only_the_valid_one_counts() {
     let connection = &mut database();
-    let url = url_of(connection);
     let id = accept(connection);
-    claim(connection, id);
-    let holder = &mut connect(&url);
-    holder.batch_execute("BEGIN").unwrap();
-    let lock = format!("SELECT 1 FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
-    holder.batch_execute(&lock).unwrap();
-    // the job is leased when the first statement runs, and no longer when the second one runs
-    let claiming = std::thread::spawn(move || try_claim(&mut connect(&url), id));
-    wait_until_blocked(connection);
-    end_lease(holder, id);
-    holder.batch_execute("COMMIT").unwrap();
-    assert_eq!(claiming.join().unwrap(), Claimed::Leased(Duration::ZERO));
-    assert_eq!(find(connection, id).status, JobStatus::Started);
-    assert_eq!(claim(connection, id).key.attempt, 2);
+    let zombie = claim(connection, id).key;
+    end_lease(connection, id);
+    let heir = claim(connection, id).key;
+    let renewals = [zombie, heir].map(|key| ClaimRenewal {
+        key,
+        done: if key == heir { 7 } else { 99 },
+        total: None,
+    });
+    let renewed = claims::renew(connection, &renewals, LEASE).unwrap();
+    assert!(renewed.contains(&(zombie, Renewal::Lost)));
+    assert!(renewed.contains(&(heir, Renewal::Renewed { has_progress: true })));
+    assert_eq!(find(connection, id).progress_done, 7);
+    let batch = [zombie, heir].map(completion);
+    assert_eq!(
+        claims::complete(connection, &batch).unwrap(),
+        [Written::Lost, Written::Done]
+    );
+}
+
+#[test]
+fn a_completion_that_is_in_a_batch_twice_is_done_once() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    let batch = [key, key].map(completion);
+    assert_eq!(
+        claims::complete(connection, &batch).unwrap(),
+        [Written::Done, Written::Done]
+    );
+    assert_eq!(find(connection, id).version, 3);
 }

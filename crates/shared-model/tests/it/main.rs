@@ -1,13 +1,21 @@
 //! Tests of the stores against a real PostgreSQL.
 
 #[cfg(test)]
+mod claiming;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod locked_rows;
+#[cfg(test)]
+mod lost_messages;
 #[cfg(test)]
 mod migrations;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
 mod recovery;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

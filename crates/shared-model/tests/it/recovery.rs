@@ -1,107 +1,56 @@
-//! Lost messages, overdue jobs, expiry, redriven jobs and idempotency keys.
+//! Overdue jobs, expired rows, redriven jobs and dead letters.
 
 use std::time::Duration;
 
-use diesel::{PgConnection, RunQueryDsl};
-use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claimed, Isolation};
+use diesel::RunQueryDsl;
+use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
+use shared_model::job_store::claims::{self, Claimed};
+use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::redrive::{self, GivenUp};
-use shared_model::job_store::requests::{self, Accepted};
-use shared_model::job_store::{outbox, sweeps};
+use shared_model::job_store::{requests, sweeps};
 use shared_model::results;
-use shared_model::todo::TodoFilter;
 
 use crate::support::{
-    EXPIRY_SECONDS, LEASE, MAX_ATTEMPTS, a_result, accept, claim, database, end_lease, find,
-    try_claim,
+    accept, accept_many, an_error, begun, claim, claim_delivered, complete, connect_to_same,
+    database, delivered, end_lease, find, pass, try_claim,
 };
 
-const AFTER: Duration = Duration::from_mins(15);
-
-/// Moves the times of every job back, as if this interval had passed.
-fn pass(connection: &mut PgConnection, interval: &str) {
-    let sql = format!(
-        "UPDATE calendar_jobs SET published_at = published_at - interval '{interval}',
-             not_before = not_before - interval '{interval}', lease_until = lease_until - interval '{interval}',
-             created_at = created_at - interval '{interval}', expires_at = expires_at - interval '{interval}'"
-    );
-    diesel::sql_query(sql).execute(connection).unwrap();
-    let sql =
-        format!("UPDATE calendar_results SET expires_at = expires_at - interval '{interval}'");
-    diesel::sql_query(sql).execute(connection).unwrap();
-}
-
-fn publish_all(connection: &mut PgConnection) -> usize {
-    let taken = outbox::lease_unpublished(connection, 100).unwrap();
-    let ids: Vec<_> = taken.iter().map(|message| message.job_id).collect();
-    outbox::mark_published(connection, &ids).unwrap();
-    ids.len()
-}
-
 #[test]
-fn a_job_whose_message_was_lost_is_published_again_in_a_new_generation() {
+fn jobs_that_no_worker_completes_fail_when_they_expire_and_are_named() {
     let connection = &mut database();
-    let id = accept(connection);
-    assert_eq!(publish_all(connection), 1);
-    assert_eq!(
-        sweeps::republish_lost(connection, AFTER).unwrap(),
-        0,
-        "it may still be on its way"
-    );
-    pass(connection, "15 min");
-    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 1);
-    let again = outbox::lease_unpublished(connection, 1).unwrap();
-    assert_eq!((again[0].job_id, again[0].generation), (id, 2));
-    assert!(
-        matches!(try_claim(connection, id), Claimed::Stale(_)),
-        "the first message is stale"
-    );
-    outbox::mark_published(connection, &[id]).unwrap();
-    pass(connection, "15 min");
-    assert_eq!(
-        sweeps::republish_lost(connection, AFTER).unwrap(),
-        0,
-        "the second wait is twice as long"
-    );
-    pass(connection, "15 min");
-    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 1);
-}
-
-#[test]
-fn a_claimed_waiting_or_unpublished_job_is_not_mistaken_for_lost() {
-    let connection = &mut database();
-    let held = accept(connection);
-    publish_all(connection);
-    pass(connection, "1 hour");
-    claim(connection, held);
-    let unsent = accept(connection);
-    assert_eq!(sweeps::republish_lost(connection, AFTER).unwrap(), 0);
-    assert_eq!(find(connection, unsent).status, JobStatus::Pending);
-    pass(connection, "1 hour");
-    assert_eq!(
-        sweeps::republish_lost(connection, AFTER).unwrap(),
-        1,
-        "its worker is long gone"
-    );
-    assert_eq!(find(connection, held).status, JobStatus::Retry);
-}
-
-#[test]
-fn a_job_that_no_worker_claims_fails_when_it_expires() {
-    let connection = &mut database();
-    let (waiting, running) = (accept(connection), accept(connection));
+    let (waiting, retried, running) = (accept(connection), accept(connection), accept(connection));
     pass(connection, "2 hours");
     claim(connection, running);
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
-    let job = find(connection, waiting);
-    assert_eq!(
-        (job.status, job.error.unwrap().code),
-        (JobStatus::Failure, ErrorCode::ExpiredInQueue)
-    );
-    assert!(!job.expired, "a failed job is kept for another JOB_EXPIRY");
+    let key = claim(connection, retried).key;
+    claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
+    let later = accept(connection);
+    let mut failed = sweeps::fail_overdue(connection).unwrap();
+    failed.sort();
+    assert_eq!(failed, [waiting, retried]);
+    for id in failed {
+        let job = find(connection, id);
+        assert_eq!(
+            (job.status, job.error.unwrap().code),
+            (JobStatus::Failure, ErrorCode::ExpiredInQueue)
+        );
+        assert!(!job.expired, "a failed job is kept for another JOB_EXPIRY");
+    }
     assert_eq!(find(connection, running).status, JobStatus::Started);
+    assert_eq!(find(connection, later).status, JobStatus::Pending);
     end_lease(connection, running);
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [running]);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), []);
+}
+
+#[test]
+fn a_worker_that_completes_an_overdue_job_too_late_changes_nothing() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    pass(connection, "2 hours");
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [id]);
+    assert_eq!(complete(connection, key), claims::Written::Lost);
+    assert_eq!(results::summary(connection, id).unwrap(), None);
 }
 
 #[test]
@@ -109,7 +58,7 @@ fn an_expired_job_loses_its_result_first_and_its_row_later() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
-    claims::complete(connection, key, &a_result()).unwrap();
+    complete(connection, key);
     assert_eq!(sweeps::delete_expired_results(connection).unwrap(), 0);
     pass(connection, "61 min");
     assert!(find(connection, id).expired);
@@ -122,19 +71,39 @@ fn an_expired_job_loses_its_result_first_and_its_row_later() {
 }
 
 #[test]
+fn deleting_a_job_deletes_a_result_that_is_still_there() {
+    let connection = &mut database();
+    let id = accept(connection);
+    let key = claim(connection, id).key;
+    complete(connection, key);
+    pass(connection, "9 days");
+    assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 1);
+    assert_eq!(results::summary(connection, id).unwrap(), None);
+}
+
+#[test]
+fn a_job_that_has_not_ended_is_never_deleted() {
+    let connection = &mut database();
+    let id = accept(connection);
+    pass(connection, "300 days");
+    assert_eq!(sweeps::delete_expired_jobs(connection).unwrap(), 0);
+    assert_eq!(find(connection, id).status, JobStatus::Pending);
+}
+
+#[test]
 fn a_sweep_is_skipped_while_another_process_runs_one() {
     let connection = &mut database();
-    accept(connection);
+    let id = accept(connection);
     pass(connection, "2 hours");
-    let other = &mut crate::support::connect_to_same(connection);
+    let other = &mut connect_to_same(connection);
     diesel::sql_query("SELECT pg_advisory_lock(x'7461736b6f77'::bigint)")
         .execute(other)
         .unwrap();
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 0);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), []);
     diesel::sql_query("SELECT pg_advisory_unlock(x'7461736b6f77'::bigint)")
         .execute(other)
         .unwrap();
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), 1);
+    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [id]);
 }
 
 #[test]
@@ -143,12 +112,8 @@ fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
     let (id, other) = (accept(connection), accept(connection));
     for id in [id, other] {
         let key = claim(connection, id).key;
-        claims::fail(
-            connection,
-            key,
-            &JobError::new(ErrorCode::ResultTooLarge, "too large"),
-        )
-        .unwrap();
+        let error = JobError::new(ErrorCode::ResultTooLarge, "too large");
+        assert!(claims::fail(connection, key, &error).unwrap());
     }
     assert_eq!(redrive::list_failed(connection).unwrap().len(), 2);
     assert_eq!(redrive::redrive(connection, Some(&[id])).unwrap(), [id]);
@@ -157,78 +122,75 @@ fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
         (job.status, job.attempt, job.error),
         (JobStatus::Pending, 0, None)
     );
+    let sent = outbox::take(connection, 10).unwrap();
+    assert_eq!(
+        (sent[0].message.job_id, sent[0].message.generation),
+        (id, 2)
+    );
     assert!(matches!(try_claim(connection, id), Claimed::Stale(_)));
-    let again = claims::claim(connection, id, 2, LEASE, MAX_ATTEMPTS, Isolation::Shared).unwrap();
-    assert!(matches!(again, Claimed::Begin(_)));
+    let mut message = delivered(id);
+    message.generation = 2;
+    let again = begun(claim_delivered(connection, message));
+    assert_eq!((again.attempt, again.generation), (1, 2));
     assert_eq!(redrive::redrive(connection, None).unwrap(), [other]);
     assert_eq!(redrive::redrive(connection, None).unwrap(), []);
 }
 
 #[test]
-fn a_dead_lettered_job_fails_unless_a_worker_runs_it() {
+fn a_relay_that_is_late_cannot_mark_the_message_of_a_redriven_job_as_sent() {
     let connection = &mut database();
-    let (waiting, running, ended) = (accept(connection), accept(connection), accept(connection));
-    claim(connection, running);
-    requests::cancel(connection, ended).unwrap();
-    assert_eq!(
-        redrive::give_up(connection, waiting, 1).unwrap(),
-        GivenUp::Failed
-    );
-    assert_eq!(
-        redrive::give_up(connection, running, 1).unwrap(),
-        GivenUp::Running
-    );
-    assert_eq!(
-        redrive::give_up(connection, running, 7).unwrap(),
-        GivenUp::Stale
-    );
-    assert_eq!(
-        redrive::give_up(connection, ended, 1).unwrap(),
-        GivenUp::Stale
-    );
-    assert_eq!(
-        redrive::give_up(connection, JobId::new(), 1).unwrap(),
-        GivenUp::Stale
-    );
-    let error = find(connection, waiting).error.unwrap();
-    assert_eq!(error.code, ErrorCode::DeadLettered);
+    let id = accept(connection);
+    let late: Vec<SendKey> = outbox::take(connection, 1)
+        .unwrap()
+        .iter()
+        .map(SendKey::from)
+        .collect();
+    let key = claim(connection, id).key;
+    claims::fail(connection, key, &an_error()).unwrap();
+    redrive::redrive(connection, None).unwrap();
+    outbox::mark_sent(connection, &late).unwrap();
+    let taken = outbox::take(connection, 1).unwrap();
+    assert_eq!(taken[0].message.generation, 2);
 }
 
 #[test]
-fn one_idempotency_key_creates_one_job_however_many_requests_carry_it() {
+fn a_dead_letter_fails_a_job_that_was_never_claimed() {
     let connection = &mut database();
-    let url = crate::support::url_of(connection);
-    let made: Vec<Accepted> = std::thread::scope(|scope| {
-        let ask = || {
-            let connection = &mut crate::support::connect(&url);
-            let request = CalendarRequest::default();
-            requests::insert_once(connection, JobId::new(), "k", &request, EXPIRY_SECONDS).unwrap()
-        };
-        let asking: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
-        asking
-            .into_iter()
-            .map(|asking| asking.join().unwrap())
-            .collect()
-    });
-    let new: Vec<_> = made
-        .iter()
-        .filter(|made| matches!(made, Accepted::New(_)))
-        .collect();
-    assert_eq!(new.len(), 1);
-    let Accepted::New(job) = new[0] else {
-        unreachable!()
-    };
-    assert!(made.iter().all(|made| matches!(made, Accepted::New(other) | Accepted::Replayed(other) if other.id == job.id)));
+    let id = accept(connection);
+    let give_up = redrive::give_up(connection, id, 1).unwrap();
+    assert_eq!(give_up, GivenUp::Failed);
+    let error = find(connection, id).error.unwrap();
+    assert_eq!(error.code, ErrorCode::DeadLettered);
+    let again = redrive::give_up(connection, id, 1).unwrap();
+    assert_eq!(again, GivenUp::Stale);
+}
 
-    let filter = TodoFilter {
-        completed: Some(true),
-        window: None,
-    };
-    let other = CalendarRequest {
-        filter,
-        ..CalendarRequest::default()
-    };
-    let reused =
-        requests::insert_once(connection, JobId::new(), "k", &other, EXPIRY_SECONDS).unwrap();
-    assert_eq!(reused, Accepted::KeyReused);
+#[test]
+fn a_dead_letter_never_fails_a_live_job() {
+    let connection = &mut database();
+    let (running, abandoned, retried) =
+        (accept(connection), accept(connection), accept(connection));
+    claim(connection, running);
+    claim(connection, abandoned);
+    end_lease(connection, abandoned);
+    let key = claim(connection, retried).key;
+    claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
+    for id in [running, abandoned, retried] {
+        let before = find(connection, id);
+        let given_up = redrive::give_up(connection, id, 1).unwrap();
+        assert_eq!(given_up, GivenUp::Claimed);
+        assert_eq!(find(connection, id), before);
+    }
+}
+
+#[test]
+fn a_dead_letter_of_a_job_that_ended_is_gone_or_was_redriven_is_stale() {
+    let connection = &mut database();
+    let jobs = accept_many(connection, 2);
+    requests::cancel(connection, jobs[0]).unwrap();
+    for (id, generation) in [(jobs[0], 1), (jobs[1], 7), (JobId::new(), 1)] {
+        let given_up = redrive::give_up(connection, id, generation).unwrap();
+        assert_eq!(given_up, GivenUp::Stale);
+    }
+    assert_eq!(find(connection, jobs[1]).status, JobStatus::Pending);
 }

@@ -1,14 +1,19 @@
-//! Gives each test a database of its own.
+//! Gives each test a database of its own, and short names for what most tests do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
-use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::job_store::claims::{self, Claim, Claimed, Isolation};
-use shared_model::job_store::requests;
+use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
+use shared_model::job_store::claims::{
+    self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
+};
+use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::migrations;
 use shared_model::results::NewResult;
+use uuid::Uuid;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
@@ -16,38 +21,116 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const MAX_ATTEMPTS: i32 = 3;
+pub(crate) const OPTIONS: ClaimOptions = ClaimOptions {
+    lease: LEASE,
+    max_attempts: MAX_ATTEMPTS,
+};
 pub(crate) const EXPIRY_SECONDS: u32 = 3600;
+/// Less than the id of every job.
+pub(crate) const FIRST: JobId = JobId(Uuid::nil());
+
+pub(crate) fn database_url() -> String {
+    DATABASES.create()
+}
+
+pub(crate) fn connect(url: &str) -> PgConnection {
+    PgConnection::establish(url).unwrap()
+}
 
 pub(crate) fn database() -> PgConnection {
-    PgConnection::establish(&DATABASES.create()).unwrap()
+    connect(&database_url())
+}
+
+/// A second session in the database of a connection.
+pub(crate) fn connect_to_same(connection: &mut PgConnection) -> PgConnection {
+    connect(&url_of(connection))
+}
+
+/// The URL of the database of a connection.
+pub(crate) fn url_of(connection: &mut PgConnection) -> String {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        name: String,
+    }
+    let row: Row = diesel::sql_query("SELECT current_database()::text AS name")
+        .get_result(connection)
+        .unwrap();
+    local_services::testing::shared_cluster().url_of(&row.name)
+}
+
+pub(crate) fn new_job(sender: Sender) -> NewJob {
+    NewJob {
+        id: JobId::new(),
+        request: CalendarRequest::default(),
+        expiry_seconds: EXPIRY_SECONDS,
+        sender,
+    }
+}
+
+/// Accepts `count` jobs whose messages any relay sends, and returns them in the order of their ids.
+pub(crate) fn accept_many(connection: &mut PgConnection, count: usize) -> Vec<JobId> {
+    let jobs: Vec<_> = (0..count).map(|_| new_job(Sender::AnyRelay)).collect();
+    requests::insert(connection, &jobs).unwrap();
+    jobs.iter().map(|job| job.id).collect()
 }
 
 pub(crate) fn accept(connection: &mut PgConnection) -> JobId {
-    let id = JobId::new();
-    requests::insert(connection, id, &CalendarRequest::default(), EXPIRY_SECONDS).unwrap();
-    id
+    accept_many(connection, 1)[0]
 }
 
 pub(crate) fn find(connection: &mut PgConnection, id: JobId) -> Job {
     requests::find(connection, id).unwrap().unwrap()
 }
 
-pub(crate) fn try_claim(connection: &mut PgConnection, id: JobId) -> Claimed {
-    claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Shared).unwrap()
+/// The token of a new claim.
+pub(crate) fn new_token() -> Uuid {
+    Uuid::now_v7()
 }
 
-pub(crate) fn claim(connection: &mut PgConnection, id: JobId) -> Claim {
-    match try_claim(connection, id) {
-        Claimed::Begin(claim) => claim,
+/// A delivery of the first message of a job, with a new claim.
+pub(crate) fn delivered(id: JobId) -> Delivered {
+    Delivered {
+        key: ClaimKey {
+            id,
+            claim: new_token(),
+        },
+        generation: 1,
+    }
+}
+
+pub(crate) fn claim_delivered(connection: &mut PgConnection, one: Delivered) -> Claimed {
+    let mut claimed = claims::claim_delivered(connection, OPTIONS, &[one]).unwrap();
+    assert_eq!(claimed.len(), 1);
+    claimed.remove(0)
+}
+
+pub(crate) fn try_claim(connection: &mut PgConnection, id: JobId) -> Claimed {
+    claim_delivered(connection, delivered(id))
+}
+
+pub(crate) fn begun(claimed: Claimed) -> Claim {
+    match claimed {
+        Claimed::Begin(claim) => *claim,
         other => panic!("not claimed: {other:?}"),
     }
 }
 
-/// Lets the lease run out.
-pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
-    let sql =
-        format!("UPDATE calendar_jobs SET lease_until = now() - interval '1 s' WHERE id = '{id}'");
-    assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
+pub(crate) fn claim(connection: &mut PgConnection, id: JobId) -> Claim {
+    begun(try_claim(connection, id))
+}
+
+pub(crate) fn completion(key: ClaimKey) -> Completion {
+    Completion {
+        key,
+        result: Arc::new(a_result()),
+    }
+}
+
+pub(crate) fn complete(connection: &mut PgConnection, key: ClaimKey) -> Written {
+    let written = claims::complete(connection, &[completion(key)]).unwrap();
+    assert_eq!(written.len(), 1);
+    written[0]
 }
 
 pub(crate) fn a_result() -> NewResult {
@@ -62,24 +145,37 @@ pub(crate) fn a_result() -> NewResult {
     }
 }
 
-#[derive(diesel::QueryableByName)]
-struct Name {
-    #[diesel(sql_type = diesel::sql_types::Text)]
-    name: String,
+pub(crate) fn an_error() -> JobError {
+    JobError::new(ErrorCode::Database, "the todos could not be read")
 }
 
-/// The URL of the database behind a connection.
-pub(crate) fn url_of(connection: &mut PgConnection) -> String {
-    let name: Name = diesel::sql_query("SELECT current_database()::text AS name")
-        .get_result(connection)
-        .unwrap();
-    local_services::testing::shared_cluster().url_of(&name.name)
+/// Lets the lease run out.
+pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
+    let sql =
+        format!("UPDATE calendar_jobs SET lease_until = now() - interval '1 s' WHERE id = '{id}'");
+    assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
 }
 
-pub(crate) fn connect(url: &str) -> PgConnection {
-    PgConnection::establish(url).unwrap()
+/// Moves all times of jobs and results back, as if this interval had passed. The evidence about queues stays.
+pub(crate) fn pass(connection: &mut PgConnection, interval: &str) {
+    let columns =
+        "created_at started_at finished_at expires_at lease_until retry_at send_after sent_at";
+    let earlier: Vec<_> = columns
+        .split(' ')
+        .map(|column| format!("{column} = {column} - interval '{interval}'"))
+        .collect();
+    let sql = format!(
+        "UPDATE calendar_jobs SET {};
+         UPDATE calendar_results SET expires_at = expires_at - interval '{interval}'",
+        earlier.join(", ")
+    );
+    connection.batch_execute(&sql).unwrap();
 }
 
-pub(crate) fn connect_to_same(connection: &mut PgConnection) -> PgConnection {
-    connect(&url_of(connection))
+/// A session that keeps the row of a job locked until it is dropped.
+pub(crate) fn lock_row(connection: &mut PgConnection, id: JobId) -> PgConnection {
+    let mut other = connect_to_same(connection);
+    let sql = format!("BEGIN; SELECT FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
+    other.batch_execute(&sql).unwrap();
+    other
 }
