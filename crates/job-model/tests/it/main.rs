@@ -1,0 +1,8 @@
+//! What the model shows.
+
+#[cfg(test)]
+mod backlog;
+#[cfg(test)]
+mod flaws;
+#[cfg(test)]
+mod life;
