@@ -38,9 +38,13 @@ deployment *PARTS:
 ci:
     .ci/run
 
-# Run the benchmarks
+# Run the benchmark of the calendar writer
 bench *ARGS:
     cargo bench --profile dist -p calendar --bench calendar "$@"
+
+# Measure the whole service: `just measure pipeline --queue postgres: --jobs 20000 --peer celery`
+measure *ARGS:
+    cargo run --release --locked -p bench -- "$@"
 
 # Build the launcher, the API and the worker with optimizations
 release:

@@ -1,0 +1,259 @@
+//! The same service in Python, as users of Flask and Celery build it (bench/peers/celery), under the same load: Redis is
+//! the broker, and the todos and the results are in the same PostgreSQL server, with the same durable settings.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Double, Integer};
+use local_services::postgres::Cluster;
+use serde::Serialize;
+use tempfile::TempDir;
+
+use crate::load::{Load, Posted, Until, per_second};
+use crate::options::PipelineOptions;
+use crate::progress;
+use crate::system::{Process, connect_to, free_address};
+
+const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/peers/celery");
+const DATABASE: &str = "peer";
+const REDIS: &str = "/usr/bin/redis-server";
+/// How long nothing may be completed before the run counts as stuck.
+const PATIENCE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the peer achieved.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PeerResults {
+    /// Many clients post while no worker runs.
+    pub accept: Posted,
+    /// A few clients post while no worker runs.
+    pub accept_few: Posted,
+    /// Jobs per second while the worker completes the backlog.
+    pub drain_rate: f64,
+    /// A few clients post while the worker completes jobs.
+    pub posting: Posted,
+    /// Jobs completed in the same time, per second.
+    pub posting_completed_rate: f64,
+}
+
+/// Installs, starts and measures the peer.
+///
+/// # Errors
+/// Returns an error if a part is missing or does not start, or if a request is refused.
+pub async fn run(cluster: &Cluster, options: &PipelineOptions) -> anyhow::Result<PeerResults> {
+    let environment = options.system.out.join("celery");
+    let python = tokio::task::spawn_blocking(move || install(&environment)).await??;
+    let mut peer = Peer::start(cluster, options, python).await?;
+    let many = options.system.clients;
+    let few = options.few_clients;
+    let accept = peer.post(many, "many", options).await?;
+    let accept_few = peer.post(few, "few", options).await?;
+    peer.start_worker()?;
+    peer.wait_until_completed(accept.jobs + accept_few.jobs)
+        .await?;
+    let drain_rate = peer.rate()?;
+    let before = peer.completed()?;
+    let posting = peer.post(few, "posting", options).await?;
+    let after = peer.completed()?;
+    Ok(PeerResults {
+        accept,
+        accept_few,
+        drain_rate,
+        posting,
+        posting_completed_rate: per_second(after - before, posting.seconds),
+    })
+}
+
+/// Creates the Python environment unless it exists, and returns the folder of its programs.
+fn install(environment: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(environment)?;
+    let programs = environment.canonicalize()?.join("bin");
+    if !programs.join("celery").exists() {
+        eprintln!("installing Celery in {}", environment.display());
+        let python = Path::new("python3");
+        succeed(Command::new(python).args(["-m", "venv"]).arg(environment))?;
+        let requirements = format!("{SOURCE}/requirements.txt");
+        let mut install = Command::new(programs.join("pip"));
+        succeed(install.args(["install", "--quiet", "--requirement", &requirements]))?;
+    }
+    ensure!(
+        Path::new(REDIS).exists(),
+        "{REDIS} is missing: install the Debian package redis-server"
+    );
+    Ok(programs)
+}
+
+fn succeed(command: &mut Command) -> anyhow::Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("can't run {command:?}"))?;
+    ensure!(status.success(), "{command:?} failed: {status}");
+    Ok(())
+}
+
+struct Peer {
+    // Declared before what they use, so that they stop before it.
+    worker: Option<Process>,
+    api: Process,
+    _redis: Process,
+    _redis_folder: TempDir,
+    programs: PathBuf,
+    settings: Vec<(String, String)>,
+    database: PgConnection,
+}
+
+impl Peer {
+    async fn start(
+        cluster: &Cluster,
+        options: &PipelineOptions,
+        programs: PathBuf,
+    ) -> anyhow::Result<Self> {
+        let database = create_database(cluster, options.system.todos)?;
+        let folder = tempfile::Builder::new().prefix("bench-redis-").tempdir()?;
+        let redis_address = free_address()?;
+        let port = redis_address.port().to_string();
+        let dir = folder.path().display().to_string();
+        let arguments = [
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            &port,
+            "--dir",
+            &dir,
+            "--loglevel",
+            "warning",
+        ];
+        let redis = Process::start(Path::new(REDIS), &arguments, &[], redis_address)?;
+        redis.wait_until_listening().await?;
+        let settings = vec![
+            ("DATABASE_URL".to_owned(), cluster.url_of(DATABASE)),
+            ("REDIS_URL".to_owned(), format!("redis://{redis_address}/0")),
+        ];
+        let address = free_address()?;
+        let bind = address.to_string();
+        let gunicorn = programs.join("gunicorn");
+        let arguments = [
+            "--chdir",
+            SOURCE,
+            "--bind",
+            &bind,
+            "--workers",
+            "2",
+            "--threads",
+            "4",
+            "--log-level",
+            "warning",
+            "service:app",
+        ];
+        let api = Process::start(&gunicorn, &arguments, &settings, address)?;
+        api.wait_until_ready("/livez").await?;
+        Ok(Self {
+            worker: None,
+            api,
+            _redis: redis,
+            _redis_folder: folder,
+            programs,
+            settings,
+            database,
+        })
+    }
+
+    fn start_worker(&mut self) -> anyhow::Result<()> {
+        let celery = self.programs.join("celery");
+        let arguments = [
+            "--app",
+            "service.celery",
+            "--workdir",
+            SOURCE,
+            "worker",
+            "--loglevel",
+            "WARNING",
+        ];
+        let address = self.api.address;
+        self.worker = Some(Process::start(
+            &celery,
+            &arguments,
+            &self.settings,
+            address,
+        )?);
+        Ok(())
+    }
+
+    async fn post(
+        &self,
+        clients: std::num::NonZeroU32,
+        name: &'static str,
+        options: &PipelineOptions,
+    ) -> anyhow::Result<Posted> {
+        let until = Until::Time(Instant::now() + options.posting);
+        let load = Load::new(vec![self.api.address], clients, name, until);
+        load.post(&progress::bar(format!("Celery: {clients} clients post"), 0))
+            .await
+    }
+
+    /// Returns how many jobs are completed. Celery creates its table with the first result.
+    fn completed(&mut self) -> anyhow::Result<u64> {
+        let count = diesel::select(diesel::dsl::sql::<BigInt>(
+            "(SELECT count(*) FROM celery_taskmeta WHERE status = 'SUCCESS')",
+        ))
+        .get_result::<i64>(&mut self.database);
+        Ok(u64::try_from(count.unwrap_or(0))?)
+    }
+
+    async fn wait_until_completed(&mut self, jobs: u64) -> anyhow::Result<()> {
+        let bar = progress::bar("Celery: the worker completes", jobs);
+        let mut latest = (0, Instant::now());
+        while latest.0 < jobs {
+            tokio::time::sleep(PAUSE).await;
+            let count = self.completed()?;
+            if count > latest.0 {
+                latest = (count, Instant::now());
+            }
+            bar.set_position(count);
+            ensure!(
+                latest.1.elapsed() < PATIENCE,
+                "Celery completes no more jobs"
+            );
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Returns jobs per second, from the first completion to the last.
+    fn rate(&mut self) -> QueryResult<f64> {
+        diesel::select(diesel::dsl::sql::<Double>(
+            "(SELECT (count(*) / extract(epoch FROM max(date_done) - min(date_done)))::float8
+              FROM celery_taskmeta WHERE status = 'SUCCESS')",
+        ))
+        .get_result(&mut self.database)
+    }
+}
+
+fn create_database(cluster: &Cluster, todos: u32) -> anyhow::Result<PgConnection> {
+    cluster.execute("postgres", &format!("CREATE DATABASE {DATABASE}"))?;
+    let mut database = connect_to(&cluster.url_of(DATABASE))?;
+    diesel::sql_query(
+        "CREATE TABLE todos (
+             id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+             title varchar(80) NOT NULL,
+             description varchar(120),
+             completed boolean NOT NULL DEFAULT false,
+             deadline_at timestamp,
+             created_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'utc'),
+             updated_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'utc'))",
+    )
+    .execute(&mut database)?;
+    diesel::sql_query(
+        "INSERT INTO todos (title, description, deadline_at)
+         SELECT 'Todo ' || n, 'What has to be done for todo ' || n,
+                timestamp '2026-01-01' + n * interval '1 hour'
+         FROM generate_series(1, $1) AS n",
+    )
+    .bind::<Integer, _>(i32::try_from(todos)?)
+    .execute(&mut database)?;
+    diesel::sql_query("VACUUM ANALYZE").execute(&mut database)?;
+    Ok(database)
+}

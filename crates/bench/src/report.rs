@@ -1,0 +1,284 @@
+//! The tables of a run.
+
+use std::io::{self, Write};
+
+use crate::measure::{Counted, Statement};
+use crate::options::{PipelineOptions, SustainedOptions};
+use crate::pipeline::Results;
+use crate::sustained::{Minute, Results as Sustained};
+
+/// How many statements are shown.
+const STATEMENTS: usize = 10;
+
+/// A line of the table of counts: its name, and the value for a phase.
+type Line = (&'static str, fn(&Counted) -> f64);
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one run are far below 2^52"
+)]
+const LINES: [Line; 13] = [
+    ("database statements", |c| c.database.statements as f64),
+    ("writing commits (each waits for a flush)", |c| {
+        c.database.writing_commits as f64
+    }),
+    ("flushes of the WAL", |c| c.database.wal_flushes as f64),
+    ("notifications", |c| c.database.notifications as f64),
+    ("row versions, without TOAST", |c| {
+        c.database.row_versions as f64
+    }),
+    ("TOAST rows", |c| c.database.toast_rows as f64),
+    ("WAL without the result, KB", |c| {
+        (c.database.wal_bytes - c.database.result_bytes) as f64 / 1000.0
+    }),
+    ("SQS calls", |c| c.queue_calls.values().sum::<u64>() as f64),
+    ("CPU of the API, ms", |c| c.cpu.api * 1000.0),
+    ("CPU of the worker, ms", |c| c.cpu.worker * 1000.0),
+    ("CPU of PostgreSQL, ms", |c| c.cpu.postgres * 1000.0),
+    ("CPU of the SQS stub, ms", |c| c.cpu.queue_stub * 1000.0),
+    ("CPU of the clients, ms", |c| c.cpu.clients * 1000.0),
+];
+
+/// Writes the tables of `pipeline`.
+///
+/// # Errors
+/// Returns an error if `out` can't be written.
+pub fn write_pipeline(
+    out: &mut impl Write,
+    options: &PipelineOptions,
+    results: &Results,
+) -> io::Result<()> {
+    let system = &options.system;
+    writeln!(
+        out,
+        "queue {}, {} todos, {} API, {} worker; fsync=on, synchronous_commit=on\n",
+        queue(options.system.queue, options.system.sqs_endpoint.is_some()),
+        system.todos,
+        system.apis,
+        system.workers
+    )?;
+    counts(out, results)?;
+    rates(out, options, results)?;
+    for (phase, counted) in [
+        ("accept", &results.accept.counted),
+        ("drain", &results.drain.counted),
+    ] {
+        statements(out, phase, &counted.statements)?;
+    }
+    Ok(())
+}
+
+fn queue(queue: crate::options::QueueKind, is_other_endpoint: bool) -> String {
+    let endpoint = match queue {
+        crate::options::QueueKind::Postgres => "",
+        _ if is_other_endpoint => " (another endpoint)",
+        _ => " (stub)",
+    };
+    format!("{}{endpoint}", queue.name())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of one run are far below 2^52"
+)]
+fn counts(out: &mut impl Write, results: &Results) -> io::Result<()> {
+    let (accept, drain) = (&results.accept, &results.drain);
+    writeln!(
+        out,
+        "{:<44}{:>10}{:>10}{:>10}",
+        "for each job", "accept", "complete", "sum"
+    )?;
+    for (name, value) in LINES {
+        let accepted = value(&accept.counted) / accept.posted.jobs as f64;
+        let completed = value(&drain.counted) / drain.jobs as f64;
+        let sum = accepted + completed;
+        writeln!(
+            out,
+            "{name:<44}{accepted:>10.3}{completed:>10.3}{sum:>10.3}"
+        )?;
+    }
+    let mut calls = accept.counted.queue_calls.clone();
+    for (action, count) in &drain.counted.queue_calls {
+        *calls.entry(action.clone()).or_default() += count;
+    }
+    for (action, count) in &calls {
+        writeln!(out, "  {action}: {count} calls in both phases")?;
+    }
+    Ok(())
+}
+
+fn rates(out: &mut impl Write, options: &PipelineOptions, results: &Results) -> io::Result<()> {
+    let (many, few) = (options.system.clients, options.few_clients);
+    let peer = results.peer.as_ref();
+    writeln!(
+        out,
+        "\n{:<44}{:>10}{}",
+        "per second",
+        "",
+        if peer.is_some() {
+            "    Celery     ratio"
+        } else {
+            ""
+        }
+    )?;
+    let lines = [
+        (
+            format!("accepted, {many} clients"),
+            results.accept.posted.rate,
+            peer.map(|p| p.accept.rate),
+        ),
+        (
+            format!("accepted, {few} clients"),
+            results.accept_few.rate,
+            peer.map(|p| p.accept_few.rate),
+        ),
+        (
+            "completed, no other load".to_owned(),
+            results.drain.rate,
+            peer.map(|p| p.drain_rate),
+        ),
+        (
+            format!("accepted, {few} clients, workers running"),
+            results.posting.posted.rate,
+            peer.map(|p| p.posting.rate),
+        ),
+        (
+            "  completed meanwhile".to_owned(),
+            results.posting.completed_rate,
+            peer.map(|p| p.posting_completed_rate),
+        ),
+        ("GET status".to_owned(), results.reads.status, None),
+        ("GET /health".to_owned(), results.reads.health, None),
+    ];
+    for (name, ours, theirs) in lines {
+        write!(out, "{name:<44}{ours:>10.0}")?;
+        if let Some(theirs) = theirs {
+            write!(out, "{theirs:>10.0}{:>9.1}x", ours / theirs)?;
+        }
+        writeln!(out)?;
+    }
+    let idle = results.idle;
+    writeln!(
+        out,
+        "\none job at a time on an idle system: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms\n\
+         memory: API {:.0} MB, worker {:.0} MB (peak {:.0} MB)",
+        idle.p50,
+        idle.p99,
+        idle.max,
+        results.memory.api,
+        results.memory.worker,
+        results.memory.worker_peak
+    )
+}
+
+fn statements(out: &mut impl Write, phase: &str, statements: &[Statement]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nmost frequent statements of the phase {phase}\n{:>9}{:>11}{:>10}{:>10}",
+        "calls", "rows", "mean ms", "max ms"
+    )?;
+    for statement in statements.iter().take(STATEMENTS) {
+        statement_line(out, statement)?;
+    }
+    Ok(())
+}
+
+fn statement_line(out: &mut impl Write, statement: &Statement) -> io::Result<()> {
+    #[expect(clippy::cast_precision_loss, reason = "a mean is not that exact")]
+    let mean = statement.total_ms / statement.calls.max(1) as f64;
+    let text: String = statement.query.chars().take(110).collect();
+    writeln!(
+        out,
+        "{:>9}{:>11}{mean:>10.3}{:>10.1}  {text}",
+        statement.calls, statement.rows, statement.max_ms
+    )
+}
+
+/// Writes the tables of `sustained`.
+///
+/// # Errors
+/// Returns an error if `out` can't be written.
+pub fn write_sustained(
+    out: &mut impl Write,
+    options: &SustainedOptions,
+    results: &Sustained,
+) -> io::Result<()> {
+    let system = &options.system;
+    write!(
+        out,
+        "queue {}, {} todos, {} API, {} worker, {} stored jobs; ",
+        queue(system.queue, system.sqs_endpoint.is_some()),
+        system.todos,
+        system.apis,
+        system.workers,
+        options.stored_jobs
+    )?;
+    if let Some(maximum) = results.maximum {
+        write!(out, "maximum {maximum:.0}/s; ")?;
+    }
+    writeln!(
+        out,
+        "constant rate {:.0}/s; POST p50 {:.1} ms, p99 {:.1} ms\n",
+        results.rate, results.posted.response.p50, results.posted.response.p99
+    )?;
+    writeln!(
+        out,
+        "{:>6}{:>8}{:>9}{:>9}{:>12}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "minute",
+        "jobs/s",
+        "p50 ms",
+        "p99 ms",
+        "dead jobs",
+        "dead results",
+        "jobs MB",
+        "index MB",
+        "API MB",
+        "worker MB",
+        "list ms"
+    )?;
+    for (number, minute) in results.minutes.iter().enumerate() {
+        minute_line(out, number + 1, minute)?;
+    }
+    let mut slowest = results.counted.statements.clone();
+    slowest.sort_by(|one, other| other.max_ms.total_cmp(&one.max_ms));
+    writeln!(
+        out,
+        "\nslowest statements\n{:>9}{:>11}{:>10}{:>10}",
+        "calls", "rows", "mean ms", "max ms"
+    )?;
+    for statement in slowest.iter().take(STATEMENTS) {
+        statement_line(out, statement)?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a table is not that exact")]
+fn minute_line(out: &mut impl Write, number: usize, minute: &Minute) -> io::Result<()> {
+    let dead = |name: &str| {
+        let table = minute.tables.iter().find(|table| table.name == name);
+        table.map_or(0, |table| table.dead_rows)
+    };
+    let jobs = minute
+        .tables
+        .iter()
+        .find(|table| table.name == "calendar_jobs");
+    let indexes: i64 = minute.indexes.iter().map(|index| index.bytes).sum();
+    let listing = minute
+        .listings
+        .iter()
+        .map(|listing| listing.ms)
+        .fold(0.0, f64::max);
+    writeln!(
+        out,
+        "{number:>6}{:>8.0}{:>9.1}{:>9.1}{:>12}{:>12}{:>10.0}{:>10.1}{:>10.1}{:>10.1}{listing:>10.1}",
+        minute.rate,
+        minute.p50_ms,
+        minute.p99_ms,
+        dead("calendar_jobs"),
+        dead("calendar_results"),
+        jobs.map_or(0.0, |table| table.bytes as f64 / 1e6),
+        indexes as f64 / 1e6,
+        minute.memory.api,
+        minute.memory.worker
+    )
+}

@@ -1,0 +1,141 @@
+//! What is measured: PostgreSQL with durable settings, the queue, the APIs and the workers.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use local_services::postgres::Cluster;
+use tempfile::TempDir;
+
+mod database;
+mod process;
+mod queue;
+
+pub use database::{POSTGRES, connect, connect_to};
+pub use process::{Process, free_address};
+pub use queue::Queue;
+
+use crate::http::Connection;
+use crate::options::{Setting, SystemOptions};
+
+/// A running system. Dropping it stops everything.
+#[derive(Debug)]
+pub struct System {
+    // Processes are declared before what they use, so that they stop before it.
+    /// The workers.
+    pub workers: Vec<Process>,
+    /// The APIs.
+    pub apis: Vec<Process>,
+    executable: PathBuf,
+    settings: Vec<(String, String)>,
+    options: SystemOptions,
+    /// The queue, unless the table of jobs is the queue.
+    pub queue: Option<Queue>,
+    /// The database server.
+    pub cluster: Cluster,
+    _data: TempDir,
+}
+
+impl System {
+    /// Starts PostgreSQL, the queue and the APIs, stores the todos, and waits until the APIs are ready. No worker runs
+    /// yet.
+    ///
+    /// # Errors
+    /// Returns an error if anything does not start.
+    pub async fn start(executable: &Path, options: &SystemOptions) -> anyhow::Result<Self> {
+        let data = tempfile::Builder::new().prefix("bench-").tempdir()?;
+        let folder = data.path().to_owned();
+        let start = move || Cluster::start(&folder, &POSTGRES);
+        let cluster = tokio::task::spawn_blocking(start).await??;
+        let mut settings = vec![
+            ("DATABASE_URL".to_owned(), cluster.url()),
+            ("RUST_LOG".to_owned(), "warn".to_owned()),
+        ];
+        let queue = Queue::start(executable, options).await?;
+        settings.extend(match &queue {
+            Some(queue) => queue.settings(),
+            None => vec![("QUEUE_URL".to_owned(), "postgres:".to_owned())],
+        });
+        let mut system = Self {
+            workers: Vec::new(),
+            apis: Vec::new(),
+            executable: executable.to_owned(),
+            settings,
+            options: options.clone(),
+            queue,
+            cluster,
+            _data: data,
+        };
+        for _ in 0..options.apis.get() {
+            let api = system.process("api", "BIND_ADDR", &options.api).await?;
+            system.apis.push(api);
+        }
+        database::prepare(&system.cluster, options.todos)?;
+        Ok(system)
+    }
+
+    /// Returns where the APIs listen.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.apis.iter().map(|api| api.address).collect()
+    }
+
+    /// Starts the workers and waits until they are ready.
+    ///
+    /// # Errors
+    /// Returns an error if they do not start.
+    pub async fn start_workers(&mut self) -> anyhow::Result<()> {
+        for _ in 0..self.options.workers.get() {
+            let settings = &self.options.worker;
+            let worker = self.process("worker", "ADMIN_ADDR", settings).await?;
+            self.workers.push(worker);
+        }
+        Ok(())
+    }
+
+    /// Stops the workers and the APIs, and waits until they have ended. PostgreSQL keeps running.
+    ///
+    /// # Errors
+    /// Returns an error if one of them cannot be stopped.
+    pub async fn stop_processes(&mut self) -> anyhow::Result<()> {
+        for process in self.workers.drain(..).chain(self.apis.drain(..)) {
+            process.stop().await?;
+        }
+        Ok(())
+    }
+
+    async fn process(
+        &self,
+        subcommand: &str,
+        address_variable: &str,
+        own: &[Setting],
+    ) -> anyhow::Result<Process> {
+        let mut settings = self.settings.clone();
+        settings.extend(
+            own.iter()
+                .map(|Setting(name, value)| (name.clone(), value.clone())),
+        );
+        let address = process::free_address()?;
+        settings.push((address_variable.to_owned(), address.to_string()));
+        let process = Process::start(&self.executable, &[subcommand], &settings, address)?;
+        process.wait_until_ready("/readyz").await?;
+        Ok(process)
+    }
+
+    /// Returns how many jobs the workers have completed since they started.
+    ///
+    /// # Errors
+    /// Returns an error if a worker does not return its metrics.
+    pub async fn completed(&self) -> anyhow::Result<u64> {
+        const SUCCEEDED: &str = "worker_deliveries_total{outcome=\"succeeded\"} ";
+        let mut completed = 0;
+        for worker in &self.workers {
+            let mut connection = Connection::open(worker.address).await?;
+            let metrics = connection.get("/metrics").await?;
+            let metrics = String::from_utf8_lossy(metrics.body).into_owned();
+            let value = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix(SUCCEEDED));
+            completed += value.map_or(Ok(0), str::parse)?;
+        }
+        Ok(completed)
+    }
+}

@@ -1,0 +1,107 @@
+//! The command `pipeline`.
+
+use std::path::Path;
+
+use bench::cli::{Cli, Command};
+use bench::pipeline::{self, Results};
+use bench::{plot, report};
+use clap::Parser;
+use tokio::sync::OnceCell;
+
+/// Posted by many clients, by a few, and one after the other.
+const JOBS: u64 = 60 + 30 + 5;
+
+async fn run(queue: &str) -> Results {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let arguments = [
+        "bench",
+        "pipeline",
+        "--queue",
+        queue,
+        "--jobs",
+        "60",
+        "--clients",
+        "8",
+        "--few-clients",
+        "2",
+        "--idle-jobs",
+        "5",
+        "--todos",
+        "3",
+        "--posting",
+        "300ms",
+        "--reads",
+        "100ms",
+        "--settle",
+        "0s",
+        "--worker",
+        "RECEIVE_WAIT=1s",
+        "--out",
+        out,
+    ];
+    let Command::Pipeline(options) = Cli::try_parse_from(arguments).unwrap().command else {
+        unreachable!("the command is pipeline");
+    };
+    let executable = Path::new(env!("CARGO_BIN_EXE_bench"));
+    pipeline::run(executable, &options).await.unwrap()
+}
+
+/// The run over `postgres:`, which two tests look at.
+async fn postgres_run() -> &'static Results {
+    static RUN: OnceCell<Results> = OnceCell::const_new();
+    RUN.get_or_init(|| run("postgres:")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_counts_what_each_phase_costs() {
+    let results = postgres_run().await;
+    assert_eq!(results.accept.posted.jobs, 60);
+    assert_eq!(results.drain.jobs, 90);
+    for counted in [&results.accept.counted, &results.drain.counted] {
+        assert!(counted.database.statements > 0);
+        assert!(counted.database.writing_commits > 0);
+        assert!(counted.database.wal_bytes > counted.database.result_bytes);
+        assert!(!counted.statements.is_empty());
+        assert!(counted.queue_calls.is_empty());
+    }
+    assert_eq!(results.accept.counted.database.result_bytes, 0);
+    assert!(results.drain.counted.database.result_bytes > 0);
+    assert!(results.drain.rate > 0.0);
+    assert!(results.reads.status > 0.0 && results.reads.health > 0.0);
+    assert!(results.memory.worker > 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_of_a_run_is_in_the_timeline_the_table_and_the_plot() {
+    let results = postgres_run().await;
+    let jobs = i64::try_from(JOBS + results.posting.posted.jobs).unwrap();
+    let seconds = &results.timeline.seconds;
+    assert_eq!(
+        seconds.iter().map(|second| second.accepted).sum::<i64>(),
+        jobs
+    );
+    assert_eq!(
+        seconds.iter().map(|second| second.completed).sum::<i64>(),
+        jobs
+    );
+    let mut table = Vec::new();
+    report::write_pipeline(&mut table, &results.options, results).unwrap();
+    let table = String::from_utf8(table).unwrap();
+    assert!(table.contains("database statements"), "{table}");
+    let svg = plot::svg(&results.timeline);
+    assert!(svg.contains("<polyline"), "{svg}");
+    assert!(svg.contains("post and complete"), "{svg}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stub_carries_and_counts_the_messages_of_standard_and_fifo_queues() {
+    let (standard, fifo) = tokio::join!(run("sqs"), run("sqs-fifo"));
+    for results in [standard, fifo] {
+        let sent = &results.accept.counted.queue_calls;
+        let done = &results.drain.counted.queue_calls;
+        assert!(sent["SendMessageBatch"] >= 6, "{sent:?}");
+        assert!(done["ReceiveMessage"] >= 9, "{done:?}");
+        assert!(done["DeleteMessageBatch"] >= 9, "{done:?}");
+    }
+}
