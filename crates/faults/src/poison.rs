@@ -6,11 +6,13 @@ use std::time::Duration;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use nix::sys::resource::{Resource, setrlimit};
+use shared_model::database::DatabaseError;
 use shared_model::job::CalendarRequest;
 use shared_model::results::NewResult;
 use shared_model::schema::todos;
+use shared_model::todo::Todo;
 use worker::in_flight::RenderControl;
-use worker::render::RenderError;
+use worker::render::{RenderError, Source};
 
 /// What a poisoned todo does to the render of every calendar that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,20 @@ impl Poison {
         Self::Loop,
     ];
 
+    /// Returns the poison of the poisoned todo with the latest deadline, if any.
+    fn of(todos: &[Todo]) -> Option<Self> {
+        let poison = |todo: &Todo| {
+            Self::ALL
+                .into_iter()
+                .find(|poison| poison.title() == todo.title)
+        };
+        let poisoned = todos
+            .iter()
+            .filter_map(|todo| Some((todo.deadline_at, poison(todo)?)));
+        let last = poisoned.max_by_key(|(deadline, _)| *deadline);
+        last.map(|(_, poison)| poison)
+    }
+
     /// Returns the title of a todo with this poison.
     pub fn title(self) -> &'static str {
         match self {
@@ -63,6 +79,24 @@ impl Poison {
 /// # Panics
 /// Panics if the poison is [`Poison::Panic`].
 pub fn render(
+    source: Source<'_>,
+    request: &CalendarRequest,
+    host: &str,
+    control: &RenderControl,
+) -> Result<NewResult, RenderError> {
+    match source {
+        Source::Memory(selected) if Poison::of(&selected.todos).is_none() => {
+            worker::render::render(Source::Memory(selected), request, host, control)
+        }
+        Source::Memory(_) => {
+            let mut connection = connect()?;
+            render_once_harmless(&mut connection, request, host, control)
+        }
+        Source::Database(connection) => render_once_harmless(connection, request, host, control),
+    }
+}
+
+fn render_once_harmless(
     connection: &mut PgConnection,
     request: &CalendarRequest,
     host: &str,
@@ -81,7 +115,8 @@ pub fn render(
             },
         }
     }
-    worker::render::render(connection, request, host, control)
+    let source = Source::Database(connection);
+    worker::render::render(source, request, host, control)
 }
 
 fn find(
@@ -89,19 +124,24 @@ fn find(
     request: &CalendarRequest,
 ) -> Result<Option<Poison>, RenderError> {
     let titles = Poison::ALL.map(Poison::title);
-    let title: Option<String> = request
+    let poisoned: Vec<Todo> = request
         .filter
         .query()
         .filter(todos::title.eq_any(titles))
-        .order(todos::deadline_at.desc())
-        .select(todos::title)
-        .first(connection)
-        .optional()?;
-    Ok(title.and_then(|title| {
-        Poison::ALL
-            .into_iter()
-            .find(|poison| poison.title() == title)
-    }))
+        .select(Todo::as_select())
+        .load(connection)?;
+    Ok(Poison::of(&poisoned))
+}
+
+/// Connects to the database of this process, for a render that has to see when its todo is renamed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a render gets no settings, and a fault run passes the database in this variable"
+)]
+fn connect() -> Result<PgConnection, RenderError> {
+    let unavailable = |error: String| RenderError::Database(DatabaseError::Unavailable(error));
+    let url = std::env::var("DATABASE_URL").map_err(|error| unavailable(error.to_string()))?;
+    PgConnection::establish(&url).map_err(|error| unavailable(error.to_string()))
 }
 
 #[expect(

@@ -161,7 +161,10 @@ impl Fleet {
             Supervised::start(system.clone(), role, settings.collect())
         };
         let api = || start(Role::Api, &[("REPUBLISH_AFTER", "8s")]);
-        let worker = || start(Role::Worker, &[("JOB_TIMEOUT", "2s")]);
+        let worker = || {
+            let busy = [("JOB_TIMEOUT", "2s"), ("WORKER_CONCURRENCY", "32")];
+            start(Role::Worker, &busy)
+        };
         Self {
             apis: (0..options.apis.get()).map(|_| api()).collect(),
             workers: (0..options.workers.get()).map(|_| worker()).collect(),

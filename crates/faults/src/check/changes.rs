@@ -56,14 +56,18 @@ fn check_progress(
     }
 }
 
-/// G4: the version grows, and a job that has ended changes only if it is redriven.
+/// G4: the version grows, a job that has ended changes only if it is redriven, and messages become stale by nothing else.
 fn check_step(before: &JobChange, after: &JobChange, verdict: &mut Verdict) {
     let redriven = before.status == JobStatus::Failure
         && after.status == JobStatus::Pending
         && after.generation > before.generation;
+    // A worker gives back an attempt that it has not begun.
+    let unbegun = before.status == JobStatus::Started
+        && after.status == JobStatus::Retry
+        && after.attempt == before.attempt - 1;
     let went_back = after.version <= before.version
-        || after.generation < before.generation
-        || (after.attempt < before.attempt && !redriven)
+        || (after.generation != before.generation && !redriven)
+        || (after.attempt < before.attempt && !redriven && !unbegun)
         || (before.status.is_terminal() && !redriven)
         || !(redriven || may_follow(before.status, after.status));
     if went_back {
@@ -77,10 +81,10 @@ fn check_step(before: &JobChange, after: &JobChange, verdict: &mut Verdict) {
 
 fn may_follow(before: JobStatus, after: JobStatus) -> bool {
     match before {
-        // The sweeper may end a job that never started, or give it a new generation.
+        // The sweeper may end a job that never started.
         JobStatus::Pending => matches!(
             after,
-            JobStatus::Pending | JobStatus::Started | JobStatus::Revoked | JobStatus::Failure
+            JobStatus::Started | JobStatus::Revoked | JobStatus::Failure
         ),
         JobStatus::Started => after != JobStatus::Pending,
         JobStatus::Retry => after != JobStatus::Pending && after != JobStatus::Success,
@@ -117,6 +121,13 @@ mod tests {
         let done = change(JobStatus::Success, 3, 1);
         assert_eq!(regressions(&done, &change(JobStatus::Pending, 4, 2)), 1);
         assert_eq!(regressions(&done, &change(JobStatus::Success, 4, 1)), 1);
+    }
+
+    #[test]
+    fn only_an_operator_may_give_a_job_a_new_generation() {
+        let started = change(JobStatus::Started, 2, 1);
+        assert_eq!(regressions(&started, &change(JobStatus::Retry, 3, 2)), 1);
+        assert_eq!(regressions(&started, &change(JobStatus::Retry, 3, 1)), 0);
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! The checks themselves: each finds the violation that it exists for.
+//! The checks themselves: each finds the violation that it exists for. And the database of the soak.
 
 use faults::check::{Verdict, check};
+use faults::cluster::{DurableCluster, Storage};
+use faults::database::Database;
 use faults::queue::QueueKind;
 use faults::system::{RECOVERY, System};
 use shared_model::job::JobId;
@@ -109,4 +111,17 @@ async fn an_unexpected_message_in_the_dead_letter_queue_is_found() {
         .unwrap();
     let verdict = verdict(&system).await;
     assert_eq!(verdict.violations[0].guarantee, "G8");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_of_a_soak_writes_every_commit_to_the_disk() {
+    let start = || DurableCluster::start(Storage::Disk).unwrap();
+    let cluster = tokio::task::spawn_blocking(start).await.unwrap();
+    let database = Database::new(cluster.url()).unwrap();
+    let on = "SELECT count(*) FROM pg_settings
+              WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'on'";
+    assert_eq!(database.number(on).await.unwrap(), 3);
+    tokio::task::spawn_blocking(move || drop(cluster))
+        .await
+        .unwrap();
 }

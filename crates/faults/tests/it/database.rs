@@ -103,7 +103,7 @@ async fn f17_a_database_restart_only_delays_jobs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f17_an_exhausted_pool_causes_503_responses_and_recovers() {
     let system = system(QueueKind::Postgres).await;
-    let (api, client) = system.start_api(&[("DATABASE_POOL", "2")]).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     client.submit().await.unwrap();
     let url = system
@@ -187,6 +187,46 @@ async fn f17_a_database_that_stalls_past_the_lease_costs_an_attempt_but_no_worke
         assert!([2, 3].contains(&job.attempt), "{job:?}");
     }
     finish(&system, [api, worker]).await;
+}
+
+/// Stalls the database for ten seconds while many clients request calendars.
+async fn survives_a_stall_under_load(kind: QueueKind) {
+    let system = system(kind).await;
+    system.database.add_todos(20).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let (other_api, other_client) = system.start_api(&[]).await.unwrap();
+    let workers = [
+        system.start_worker(&[]).await.unwrap(),
+        system.start_worker(&[]).await.unwrap(),
+    ];
+    let stop = CancellationToken::new();
+    let submitting: Vec<_> = [client, other_client]
+        .iter()
+        .cycle()
+        .take(16)
+        .map(|client| keep_submitting(client.clone(), stop.clone()))
+        .collect();
+    wait_until_accepted(&system, 100).await;
+    let processes: Vec<_> = [api, other_api].into_iter().chain(workers).collect();
+    for process in &processes {
+        process.database.stall();
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for process in &processes {
+        process.heal();
+    }
+    wait_until_accepted(&system, 100).await;
+    stop.cancel();
+    for client in submitting {
+        client.await.unwrap();
+    }
+    finish(&system, processes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f36_a_database_that_stalls_for_ten_seconds_under_full_load_loses_and_doubles_nothing() {
+    survives_a_stall_under_load(QueueKind::Postgres).await;
+    survives_a_stall_under_load(QueueKind::Sqs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

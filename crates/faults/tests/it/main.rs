@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod backlog;
+#[cfg(test)]
 mod batches;
 #[cfg(test)]
 mod cancelling;
@@ -16,6 +18,8 @@ mod database;
 mod dying;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod locks;
 #[cfg(test)]
 mod order;
 #[cfg(test)]

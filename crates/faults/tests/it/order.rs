@@ -12,11 +12,8 @@ use shared_model::job::{ErrorCode, JobId, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
 use crate::support::{
-    VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, system, system_with,
+    NO_RELAY, VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, system, system_with,
 };
-
-/// Makes the API's relay send nothing to SQS, so that the test can choose the groups.
-const NO_RELAY: (&str, &str) = ("QUEUE_URL", "postgres:");
 
 /// Requests a calendar and sends its message to a group. Returns the job and SQS's id of the message.
 async fn submit_to_group(

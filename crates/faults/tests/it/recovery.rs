@@ -205,7 +205,26 @@ async fn f28_a_deleted_message_is_published_again() {
     queue.delete_one().await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
-    let generation = format!("SELECT generation FROM calendar_jobs WHERE id = '{id}'");
-    assert!(system.database.number(generation).await.unwrap() >= 2);
+    let sends = format!("SELECT sends FROM calendar_jobs WHERE id = '{id}' AND generation = 1");
+    assert!(system.database.number(sends).await.unwrap() >= 2);
+    finish(&system, [api, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f28_jobs_end_although_the_queue_loses_one_message_in_a_hundred() {
+    let system = system(QueueKind::Sqs).await;
+    let (api, client) = system
+        .start_api(&[("REPUBLISH_AFTER", "2s")])
+        .await
+        .unwrap();
+    let lose = Rule::on(action::SEND, Fault::LoseOneIn(100));
+    api.sqs().unwrap().add(lose);
+    let ids = client.submit_concurrently(400).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+    for id in ids {
+        assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    let sent_again = "SELECT count(*) FROM calendar_jobs WHERE sends > 1 AND generation = 1";
+    assert!(system.database.number(sent_again).await.unwrap() >= 4);
     finish(&system, [api, worker]).await;
 }

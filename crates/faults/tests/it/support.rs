@@ -25,6 +25,8 @@ pub(crate) const VISIBILITY_12S: (&str, &str) = ("VISIBILITY_TIMEOUT", "12s");
 pub(crate) const VISIBILITY_6S: (&str, &str) = ("VISIBILITY_TIMEOUT", "6s");
 /// Longer than a quarter of `VISIBILITY_12S`, so that the deliveries of running jobs are extended.
 pub(crate) const RENDER_DELAY_4S: (&str, &str) = ("RENDER_DELAY", "4s");
+/// Makes an API send nothing to SQS, so that the test can send the messages.
+pub(crate) const NO_RELAY: (&str, &str) = ("QUEUE_URL", "postgres:");
 /// A test expects its system to recover within this time: the limit of G5, and 15 seconds more for a busy machine. The
 /// default visibility timeout of SQS is longer.
 pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(RECOVERY.as_secs() + 15);
