@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, RunQueryDsl};
+use diesel::{Connection, QueryResult, RunQueryDsl};
 
 use super::error::DatabaseError;
 
-/// A connection that was used within this time is not checked before it is used again: a check costs as much as most
-/// statements do.
+/// A connection that was used within this time is not checked with a query before it is used again: a query costs as much
+/// as most statements do.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a statement waits for a row that another session has locked.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,6 +54,18 @@ impl Session {
         }
         result
     }
+
+    /// Fails if the server has closed the connection, for example because it was restarted. Reads only what has arrived,
+    /// without waiting.
+    fn note_closing(&mut self) -> QueryResult<()> {
+        // the first read finds the server's last words, the second the end
+        for _ in 0..2 {
+            self.connection
+                .notifications_iter()
+                .try_for_each(|notification| notification.map(drop))?;
+        }
+        Ok(())
+    }
 }
 
 impl r2d2::ManageConnection for SessionManager {
@@ -80,7 +92,7 @@ impl r2d2::ManageConnection for SessionManager {
 
     fn is_valid(&self, session: &mut Session) -> Result<(), DatabaseError> {
         if session.used_at.elapsed() < TRUSTED_FOR {
-            return Ok(());
+            return Ok(session.note_closing()?);
         }
         Ok(session.connection.ping()?)
     }
