@@ -9,6 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 
+use crate::connections::{MIN_POOL, RESERVED};
 use crate::public_url::PublicUrl;
 
 /// The clients of the original use this port.
@@ -53,7 +54,7 @@ pub struct Config {
     /// How long a job may wait, and how long it is kept after its end. Rounded up to whole seconds
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = positive_duration)]
     pub job_expiry: Duration,
-    /// How long a published job may stay unclaimed before it is published again. Doubles each time
+    /// How long a job waits for its message before the message may count as lost, and is sent again. Doubles each time
     #[arg(long, env, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub republish_after: Duration,
     /// How often to look for lost messages, overdue jobs and expired rows
@@ -77,7 +78,13 @@ pub struct Config {
 impl Config {
     /// Returns the problems of settings that were parsed without an error. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
-        self.queue.problems()
+        let mut problems = self.queue.problems();
+        if self.database.database_pool.get() < MIN_POOL {
+            problems.push(format!(
+                "DATABASE_POOL must be at least {MIN_POOL}: the API keeps {RESERVED} connections for its background tasks"
+            ));
+        }
+        problems
     }
 
     /// Returns [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
@@ -133,6 +140,11 @@ mod tests {
     fn contradictory_settings_are_reported() {
         let problems = parse(&["--queue-group", "all"]).problems();
         assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
+        let problems = parse(&["--database-pool", "7"]).problems();
+        assert!(
+            problems[0].contains("DATABASE_POOL must be at least 8"),
+            "{problems:?}"
+        );
         assert!(parse(&[]).problems().is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! - [`routes`]: the endpoints of the API
 //! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
+//! - [`connections`], [`lanes`]: the pools of connections, and the statements that many requests share
 //! - [`store`]: todos and feeds; jobs are in [`shared_model::job_store`]
 //! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
 //!   sweeper that handles lost messages, overdue jobs and expired rows
@@ -19,7 +20,9 @@
 
 pub mod background;
 pub mod config;
+pub mod connections;
 pub mod feed_token;
+pub mod lanes;
 pub mod observe;
 pub mod page;
 pub mod public_url;

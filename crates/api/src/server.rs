@@ -8,18 +8,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use job_queue::Publisher;
-use shared_model::database::Pool;
+use job_queue::{Publisher, QueueUrl};
+use shared_model::notifier::Notifier;
 use shared_model::process;
 use shared_model::shutdown::Shutdown;
 use shared_model::startup::Migrations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::dispatch::Dispatch;
+use crate::background::relay::{PARALLEL_SENDS, RelayInbox};
 use crate::background::sweeper::Sweeper;
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::readiness::QueueState;
-use crate::state::{Api, STATEMENT_TIMEOUT};
+use crate::state::Api;
 use crate::telemetry;
 use tasks::Tasks;
 
@@ -41,10 +44,9 @@ pub fn run_process(config: Config) -> ExitCode {
 /// Returns an error if the address is in use, or if the database can't be prepared: see
 /// [`prepare_database`](shared_model::startup::prepare_database).
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
-    let pool = Pool::new(&config.database, "taskoverflow-api", STATEMENT_TIMEOUT);
-    let server = Server::bind(&config, pool.clone())?;
+    let server = Server::bind(&config)?;
     log::info!("http.address":% = server.address(); "listening");
-    let publisher = config.queue.connect_publisher(&pool);
+    let publisher = config.queue.connect_publisher();
     tokio::select! {
         outcome = server.run(publisher, shutdown.drain) => outcome,
         () = shutdown.hurry.cancelled() => {
@@ -67,13 +69,24 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error if the address is in use or does not belong to this machine.
-    pub fn bind(config: &Config, pool: Pool) -> anyhow::Result<Self> {
+    pub fn bind(config: &Config) -> anyhow::Result<Self> {
         let listener = http::listen(config.bind_addr)
             .with_context(|| format!("BIND_ADDR: can't listen on {}", config.bind_addr))?;
         let (queue, queue_state) = watch::channel(QueueState::Unknown);
         let metrics = telemetry::install()?;
+        let connections = Connections::new(&config.database);
+        let notifier = Notifier::default();
+        let queue_url = match &config.queue.queue_url {
+            QueueUrl::Postgres => None,
+            QueueUrl::Sqs(address) => Some(address.to_string()),
+        };
+        let (dispatch, inbox) = if queue_url.is_some() {
+            let (inbox, reader) = RelayInbox::new();
+            (Dispatch::Relay(inbox), Some(reader))
+        } else {
+            (Dispatch::Notify(notifier.clone()), None)
+        };
         let tasks = Tasks {
-            api: Arc::new(Api::new(config, pool.clone(), queue_state, metrics)),
             database: config.database.clone(),
             migrations: if config.migrate {
                 Migrations::Run
@@ -81,12 +94,27 @@ impl Server {
                 Migrations::Await
             },
             sweeper: Sweeper {
-                pool: pool.clone(),
+                pool: connections.upkeep.clone(),
+                notifier: notifier.clone(),
                 interval: config.sweep_interval,
+                queue_url,
                 republish_after: config.republish_after,
             },
-            pool,
+            inbox,
+            parallel_sends: if config.queue.keeps_order() {
+                1
+            } else {
+                PARALLEL_SENDS
+            },
             queue,
+            api: Arc::new(Api::new(
+                config,
+                connections,
+                dispatch,
+                notifier,
+                queue_state,
+                metrics,
+            )),
         };
         Ok(Self {
             address: listener.local_addr()?,
@@ -101,14 +129,14 @@ impl Server {
     }
 
     /// Serves requests until `shutdown`, then finishes the open ones within a time limit. Jobs are accepted even before
-    /// `publisher` is ready, and while the queue is down.
+    /// `publisher` is ready, and while the queue is down. There is no publisher if the queue is the table of jobs.
     ///
     /// # Errors
     /// Returns an error, and stops, if the database can't be prepared: see
     /// [`prepare_database`](shared_model::startup::prepare_database).
     pub async fn run(
         self,
-        publisher: impl Future<Output = Arc<dyn Publisher>>,
+        publisher: impl Future<Output = Option<Arc<dyn Publisher>>>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let api = Arc::clone(&self.tasks.api);

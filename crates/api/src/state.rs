@@ -1,42 +1,45 @@
 //! The state that all requests share, and their only access to the database.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use diesel::PgConnection;
 use metrics_exporter_prometheus::PrometheusHandle;
-use shared_model::database::{DatabaseError, Pool};
-use shared_model::job::{Job, JobId};
-use tokio::sync::{Notify, watch};
+use shared_model::database::DatabaseError;
+use shared_model::job::{CalendarRequest, Job, JobId};
+use shared_model::notifier::Notifier;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::background::dispatch::Dispatch;
 use crate::background::job_watch::JobWatch;
 use crate::config::Config;
+use crate::connections::Connections;
+use crate::lanes::Lanes;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
-
-/// The time limit for one SQL statement, which the database enforces. Normal statements need far less, and clients usually
-/// wait longer than this.
-pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The state that all requests share.
 #[derive(Debug)]
 pub struct Api {
-    pool: Pool,
-    started: OnceLock<()>,
+    /// The connections to the database.
+    pub connections: Connections,
+    started: OnceLock<Lanes>,
     /// Determines the base URL of links in responses.
     pub origin: Origin,
     /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
     pub job_expiry_seconds: u32,
-    /// Wakes the relay when a job is accepted.
-    pub job_accepted: Arc<Notify>,
+    /// Announces new jobs to the workers.
+    pub dispatch: Dispatch,
+    /// Reports the changes of jobs to all API processes.
+    pub notifier: Notifier,
     /// Notifies waiting requests when their jobs change.
     pub job_watch: JobWatch,
     /// Cancelled when the process begins to stop, which ends all waits.
     pub stopping: CancellationToken,
     /// The result of the relay's last call to the queue.
-    pub queue: watch::Receiver<QueueState>,
+    queue: watch::Receiver<QueueState>,
     /// Renders the metrics.
     pub metrics: PrometheusHandle,
 }
@@ -56,16 +59,19 @@ impl Api {
     /// Returns the state of a process that has not connected to its database yet.
     pub fn new(
         config: &Config,
-        pool: Pool,
+        connections: Connections,
+        dispatch: Dispatch,
+        notifier: Notifier,
         queue: watch::Receiver<QueueState>,
         metrics: PrometheusHandle,
     ) -> Self {
         Self {
-            pool,
+            connections,
             started: OnceLock::new(),
             origin: Origin::new(config.public_url.clone(), config.trust_proxy),
             job_expiry_seconds: config.job_expiry_seconds(),
-            job_accepted: Arc::new(Notify::new()),
+            dispatch,
+            notifier,
             job_watch: JobWatch::default(),
             stopping: CancellationToken::new(),
             queue,
@@ -74,8 +80,21 @@ impl Api {
     }
 
     /// Lets queries run from now on, because the database schema is up to date.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
     pub fn start(&self) {
-        self.started.get_or_init(|| ());
+        self.started
+            .get_or_init(|| Lanes::start(&self.connections, self.dispatch.clone()));
+    }
+
+    /// Returns whether queries may run.
+    pub fn has_started(&self) -> bool {
+        self.started.get().is_some()
+    }
+
+    fn lanes(&self) -> Result<&Lanes, QueryError> {
+        self.started.get().ok_or(QueryError::Starting)
     }
 
     /// Runs `queries` on a thread that may block.
@@ -88,10 +107,26 @@ impl Api {
         F: FnOnce(&mut PgConnection) -> Result<T, DatabaseError> + Send + 'static,
         T: Send + 'static,
     {
-        if self.started.get().is_none() {
-            return Err(QueryError::Starting);
-        }
-        Ok(self.pool.run(queries).await?)
+        self.lanes()?;
+        Ok(self.connections.requests.run(queries).await?)
+    }
+
+    /// Returns the job with this id, or `None`. Reads it together with other requests' jobs.
+    ///
+    /// # Errors
+    /// Returns `Starting` before [`start`](Self::start), and `Database` if the database does not answer in time.
+    pub async fn find_job(&self, id: JobId) -> Result<Option<Job>, QueryError> {
+        Ok(self.lanes()?.find(id).await?)
+    }
+
+    /// Stores a new job, together with other requests' jobs, and returns its id. The job is durable then.
+    ///
+    /// # Errors
+    /// Returns `Starting` before [`start`](Self::start), and `Database` if the database refuses the job or does not answer
+    /// in time. In the last case the job may be stored all the same.
+    pub async fn accept_job(&self, request: CalendarRequest) -> Result<JobId, QueryError> {
+        let accepted = self.lanes()?.accept(request, self.job_expiry_seconds);
+        Ok(accepted.await?)
     }
 
     /// Waits until a job has ended and returns it, in version `from` or later. Returns `None` if it has not ended within
@@ -105,19 +140,25 @@ impl Api {
     /// Checks whether the process can serve requests.
     pub async fn readiness(&self) -> Readiness {
         let migrations = match self.started.get() {
-            Some(()) => MigrationState::Done,
+            Some(_) => MigrationState::Done,
             None => MigrationState::Pending,
         };
-        let database = match self.pool.ping().await {
+        let database = match self.connections.probes.ping().await {
             Ok(()) => DatabaseState::Reachable,
             Err(DatabaseError::Unavailable(_) | DatabaseError::Query(_)) => {
                 DatabaseState::Unreachable
             }
         };
+        let queue = match (&self.dispatch, database) {
+            (Dispatch::Relay(_), _) => *self.queue.borrow(),
+            // the queue is in the database
+            (Dispatch::Notify(_), DatabaseState::Reachable) => QueueState::Reachable,
+            (Dispatch::Notify(_), DatabaseState::Unreachable) => QueueState::Unreachable,
+        };
         Readiness {
             database,
             migrations,
-            queue: *self.queue.borrow(),
+            queue,
         }
     }
 }

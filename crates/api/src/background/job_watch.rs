@@ -78,7 +78,7 @@ impl JobWatch {
             .entry(id)
             .or_insert_with(|| watch::Sender::new(None))
             .subscribe();
-        self.mark(id);
+        self.mark([id]);
         Watching { states, from }
     }
 
@@ -92,17 +92,27 @@ impl JobWatch {
     }
 
     fn on_notification(&self, payload: &str) {
-        match payload.parse::<Uuid>() {
-            Ok(id) if lock(&self.watched).contains_key(&JobId(id)) => self.mark(JobId(id)),
-            Ok(_) => {}
-            // the listener has reconnected, and may have missed any change
+        let ids = payload.split(' ').map(str::parse::<Uuid>);
+        match ids.collect::<Result<Vec<Uuid>, _>>() {
+            Ok(ids) => {
+                let mut ids: Vec<JobId> = ids.into_iter().map(JobId).collect();
+                {
+                    let watched = lock(&self.watched);
+                    ids.retain(|id| watched.contains_key(id));
+                }
+                self.mark(ids);
+            }
+            // any job may have changed: the payload is empty, also after the listener has reconnected
             Err(_) => self.mark_all(),
         }
     }
 
-    fn mark(&self, id: JobId) {
-        lock(&self.changed).insert(id);
-        self.wake.notify_one();
+    fn mark(&self, ids: impl IntoIterator<Item = JobId>) {
+        let mut changed = lock(&self.changed);
+        changed.extend(ids);
+        if !changed.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     fn mark_all(&self) {
@@ -111,8 +121,7 @@ impl JobWatch {
             watched.retain(|_, sender| sender.receiver_count() > 0);
             watched.keys().copied().collect()
         };
-        lock(&self.changed).extend(ids);
-        self.wake.notify_one();
+        self.mark(ids);
     }
 
     async fn read_changes(&self, pool: &Pool) {
@@ -162,4 +171,26 @@ impl JobWatch {
 /// A panic while the lock was held can't leave these collections in an invalid state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notification_names_the_jobs_to_read_or_none_for_all() {
+        let watch = JobWatch::default();
+        let ids = [(); 3].map(|()| JobId::new());
+        let _watching = ids.map(|id| watch.watch(id, 1));
+        let changed = |payload: &str| {
+            lock(&watch.changed).clear();
+            watch.on_notification(payload);
+            std::mem::take(&mut *lock(&watch.changed))
+        };
+        let stranger = JobId::new();
+        let two = format!("{} {stranger} {}", ids[0], ids[2]);
+        assert_eq!(changed(&two), HashSet::from([ids[0], ids[2]]));
+        assert_eq!(changed(&stranger.to_string()), HashSet::new());
+        assert_eq!(changed(""), HashSet::from(ids));
+    }
 }

@@ -1,201 +1,172 @@
-//! The relay publishes accepted jobs from the outbox to the queue, at least once.
+//! The relay sends a message to the queue for each accepted job, at least once. Only a queue outside the database has one.
 //!
-//! It leases a batch of jobs, sends their messages, and marks the jobs that the queue confirmed. The lease lets several
-//! relays run at the same time. A relay that dies between sending and marking causes a second message, which is harmless.
+//! This process holds a lease on each message that it sends. The lease lets several relays run at the same time. A relay
+//! that dies between sending and recording it causes a second message, which is harmless.
+//!
+//! # Layout, in the order a message travels
+//! - `inbox`: receives the messages of new jobs from requests of the same process
+//! - `table`: takes all other messages from the table
+//! - `sources`: takes turns between the two
+//! - `sending`: sends one batch
+//! - `settlements`: records what was sent, and returns the rest to the table
+
+mod inbox;
+mod sending;
+mod settlements;
+mod sources;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{MAX_BATCH, Published, Publisher, QueueError};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use job_queue::{Publisher, QueueError};
 use shared_model::backoff::Backoff;
-use shared_model::database::{DatabaseError, Pool};
-use shared_model::job::JobId;
-use shared_model::job_store::outbox;
-use shared_model::message::JobMessage;
-use tokio::sync::{Notify, watch};
+use shared_model::database::Pool;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::readiness::QueueState;
-use crate::telemetry::{OUTBOX_FAILURES, OUTBOX_PUBLISHED};
+pub use inbox::{InboxReader, InboxSlots, RelayInbox};
+use sending::Batches;
+use settlements::Settlements;
+use sources::Sources;
 
-/// How often an idle relay checks the outbox without being woken. It finds jobs of a process that died after accepting
-/// them, and jobs that a sweep returned to the outbox.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The time limit for sending a batch. It is shorter than the lease, so that no other relay sends the batch meanwhile.
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many calls to the queue run at the same time.
+pub const PARALLEL_SENDS: usize = 12;
+/// How long a batch that is not full waits for more messages while other calls are running. Each call is billed.
+const LINGER: Duration = Duration::from_millis(10);
+/// How long the relay continues to send after the shutdown has begun.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// Publishes the jobs in the outbox.
+/// Sends messages.
+#[derive(Debug)]
 pub struct Relay {
     /// The database.
     pub pool: Pool,
     /// The queue's publisher.
     pub publisher: Arc<dyn Publisher>,
-    /// Notified when a job is accepted.
-    pub wake: Arc<Notify>,
+    /// The messages of new jobs.
+    pub inbox: InboxReader,
+    /// How many calls run at the same time: [`PARALLEL_SENDS`], or 1 if the queue has to keep the order of all jobs.
+    pub parallel: usize,
     /// Receives the result of each call to the queue.
     pub queue: watch::Sender<QueueState>,
 }
 
-impl std::fmt::Debug for Relay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay")
-            .field("pool", &self.pool)
-            .finish_non_exhaustive()
-    }
-}
-
-/// The outcome of one step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// There was nothing to send, or other relays have leased it.
-    Idle,
-    /// All jobs of the batch were sent. Holds their number.
-    Sent(usize),
-    /// The queue rejected some jobs. They are back in the outbox.
-    Partly {
-        /// Jobs sent.
-        sent: usize,
-        /// Jobs not sent.
-        failed: usize,
-    },
-}
-
-/// A step failed. Jobs that it leased and did not mark as published are sent again.
-#[derive(Debug, thiserror::Error)]
-pub enum RelayError {
-    /// The outbox could not be read or updated.
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The batch could not be sent.
-    #[error(transparent)]
-    Queue(#[from] QueueError),
-}
-
 impl Relay {
-    /// Publishes jobs until `shutdown`. A batch that has begun is finished first.
+    /// Sends messages until `shutdown`. Then sends what can be sent within a few seconds, and returns the rest to the
+    /// table, for other relays.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut failures = 0;
-        while !shutdown.is_cancelled() {
-            match self.publish_once().await {
-                Ok(Step::Sent(MAX_BATCH)) => failures = recovered(failures),
-                // a batch that is not full has emptied the outbox
-                Ok(Step::Idle | Step::Sent(_)) => {
-                    failures = recovered(failures);
-                    wait(&shutdown, CHECK_INTERVAL, self.wake.notified()).await;
-                }
-                Ok(Step::Partly { .. }) => {
-                    failures += 1;
-                    pause(&shutdown, failures).await;
-                }
-                Err(error) => {
-                    failures += 1;
-                    let level = if failures == 1 {
-                        log::Level::Warn
-                    } else {
-                        log::Level::Debug
-                    };
-                    log::log!(level, error:%; "could not publish jobs; trying again");
-                    pause(&shutdown, failures).await;
-                }
-            }
+        let (sender, table) = mpsc::channel(2 * table::TABLE_BATCH);
+        let settlements = Settlements::default();
+        let hurry = CancellationToken::new();
+        let batches = Batches {
+            publisher: self.publisher.as_ref(),
+            settlements: &settlements,
+            queue: &self.queue,
+            hurry: &hurry,
+        };
+        let sources = Sources::new(self.inbox.messages, table);
+        let sending = send_until_drained(&batches, sources, self.parallel, &shutdown);
+        let has_more = &self.inbox.table_has_more;
+        let taking = table::take_messages(&self.pool, has_more, sender, &shutdown);
+        tokio::select! {
+            _ = async { tokio::join!(sending, taking) } => {}
+            () = settlements.run(&self.pool) => {}
         }
+        settlements.finish(&self.pool).await;
     }
+}
 
-    /// Sends one batch, if there is anything to send.
-    ///
-    /// # Errors
-    /// Returns an error if the database or the queue fails.
-    pub async fn publish_once(&self) -> Result<Step, RelayError> {
-        let batch = self.lease().await?;
-        if batch.is_empty() {
-            return Ok(Step::Idle);
-        }
-        match self.publish(&batch).await {
-            Ok(published) => {
-                self.queue.send_replace(QueueState::Reachable);
-                Ok(self.settle(published).await?)
+/// Whether the queue answers.
+#[derive(Debug, Default)]
+struct Health {
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+impl Health {
+    fn note(&mut self, outcome: Result<(), QueueError>) {
+        match outcome {
+            Ok(()) if self.failures == 0 => {}
+            Ok(()) => {
+                log::info!("jobs can be published again");
+                *self = Self::default();
+            }
+            // another call that ran at the same time
+            Err(error) if self.paused_until.is_some() => {
+                log::debug!(error:%; "could not publish jobs");
             }
             Err(error) => {
-                self.queue.send_replace(QueueState::Unreachable);
-                metrics::counter!(OUTBOX_FAILURES).increment(batch.len() as u64);
-                self.release(batch.iter().map(|message| message.job_id).collect())
-                    .await?;
-                Err(error.into())
+                self.failures += 1;
+                let level = if self.failures == 1 {
+                    log::Level::Warn
+                } else {
+                    log::Level::Debug
+                };
+                log::log!(level, error:%; "could not publish jobs; trying again");
+                self.paused_until = Some(Instant::now() + Backoff::CALL.after(self.failures));
             }
         }
     }
 
-    async fn lease(&self) -> Result<Vec<JobMessage>, DatabaseError> {
-        let limit = i64::try_from(MAX_BATCH).unwrap_or(i64::MAX);
-        self.pool
-            .run(move |connection| outbox::lease_unpublished(connection, limit))
-            .await
-    }
-
-    async fn publish(&self, batch: &[JobMessage]) -> Result<Published, QueueError> {
-        tokio::time::timeout(PUBLISH_TIMEOUT, self.publisher.publish(batch))
-            .await
-            .unwrap_or_else(|_elapsed| {
-                let seconds = PUBLISH_TIMEOUT.as_secs();
-                Err(QueueError::Unavailable(format!(
-                    "no response within {seconds} s"
-                )))
-            })
-    }
-
-    async fn settle(&self, published: Published) -> Result<Step, DatabaseError> {
-        let Published { sent, failed } = published;
-        let (sent_count, failed_count) = (sent.len(), failed.len());
-        if sent_count > 0 {
-            self.pool
-                .run(move |connection| outbox::mark_published(connection, &sent))
-                .await?;
-            metrics::counter!(OUTBOX_PUBLISHED).increment(sent_count as u64);
-        }
-        if failed_count == 0 {
-            return Ok(Step::Sent(sent_count));
-        }
-        metrics::counter!(OUTBOX_FAILURES).increment(failed_count as u64);
-        for (id, reason) in &failed {
-            log::warn!("job.id":% = id, error = reason; "the queue rejected a job; trying again");
-        }
-        self.release(failed.into_iter().map(|(id, _)| id).collect())
-            .await?;
-        Ok(Step::Partly {
-            sent: sent_count,
-            failed: failed_count,
-        })
-    }
-
-    async fn release(&self, ids: Vec<JobId>) -> Result<(), DatabaseError> {
-        self.pool
-            .run(move |connection| outbox::release_unpublished(connection, &ids))
-            .await
+    /// How many calls may run at the same time. A queue that has failed is tried with one.
+    fn limit(&self, parallel: usize) -> usize {
+        if self.failures == 0 { parallel } else { 1 }
     }
 }
 
-/// Logs the recovery if there were failures. Returns the new number of failures, 0.
-fn recovered(failures: u32) -> u32 {
-    if failures > 0 {
-        log::info!("jobs can be published again");
+/// Sends batches until `shutdown`, and then until the sources are empty, the time is over or the queue fails. What is left
+/// is noted as unsent.
+async fn send_until_drained(
+    batches: &Batches<'_>,
+    mut sources: Sources,
+    parallel: usize,
+    shutdown: &CancellationToken,
+) {
+    let mut running = FuturesUnordered::new();
+    let mut health = Health::default();
+    let mut deadline: Option<Instant> = None;
+    let mut are_sources_empty = false;
+    while !(are_sources_empty && running.is_empty()) {
+        let may_send = !are_sources_empty
+            && running.len() < health.limit(parallel)
+            && health.paused_until.is_none();
+        let linger = if running.is_empty() || deadline.is_some() {
+            Duration::ZERO
+        } else {
+            LINGER
+        };
+        tokio::select! {
+            biased;
+            Some(outcome) = running.next() => health.note(outcome),
+            () = shutdown.cancelled(), if deadline.is_none() => {
+                sources.close();
+                deadline = Some(Instant::now() + DRAIN_TIME);
+            }
+            () = reached(deadline) => break,
+            () = reached(health.paused_until) => health.paused_until = None,
+            batch = sources.next(linger), if may_send => match batch {
+                Some(batch) => running.push(batches.send(batch)),
+                None => are_sources_empty = true,
+            }
+        }
+        if deadline.is_some() && health.failures > 0 {
+            break;
+        }
     }
-    0
+    batches.hurry.cancel();
+    while running.next().await.is_some() {}
+    batches.settlements.unsent(sources.rest());
 }
 
-/// Waits for the queue or the database to recover. Newly accepted jobs do not shorten the wait.
-async fn pause(shutdown: &CancellationToken, failures: u32) {
-    wait(
-        shutdown,
-        Backoff::CALL.after(failures),
-        std::future::pending(),
-    )
-    .await;
-}
-
-async fn wait(shutdown: &CancellationToken, time: Duration, wake: impl Future<Output = ()>) {
-    tokio::select! {
-        () = shutdown.cancelled() => {}
-        () = tokio::time::sleep(time) => {}
-        () = wake => {}
+/// Waits until `time`; forever if it is `None`.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

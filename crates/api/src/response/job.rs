@@ -20,12 +20,12 @@ pub struct AcceptedJob {
 }
 
 impl AcceptedJob {
-    /// Returns the view of `job`, with its URL from `links`.
-    pub fn new(job: &Job, links: &Links) -> Self {
+    /// Returns the view of the job `id`, with its URL from `links`.
+    pub fn new(id: JobId, status: JobStatus, links: &Links) -> Self {
         Self {
-            task_id: job.id,
-            task_url: links.job_status(job.id),
-            task_status: job.status,
+            task_id: id,
+            task_url: links.job_status(id),
+            task_status: status,
         }
     }
 }

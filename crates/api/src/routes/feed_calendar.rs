@@ -61,12 +61,13 @@ pub(super) async fn calendar(
 
 async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
     let (token, expiry_seconds) = (token.clone(), api.job_expiry_seconds);
+    let sender = api.dispatch.table_sender();
     let state = api
-        .query(move |connection| feeds::refresh(connection, &token, expiry_seconds))
+        .query(move |connection| feeds::refresh(connection, &token, expiry_seconds, sender))
         .await?
         .ok_or(ApiError::FeedNotFound)?;
     if state.is_new {
-        api.job_accepted.notify_one();
+        api.dispatch.job_in_table();
     }
     Ok(state)
 }

@@ -3,11 +3,10 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::requests::{self, JobPosition};
+use shared_model::job_store::requests;
 
 use crate::request::openapi::Page;
 use crate::request::query::Query;
-use crate::response::cursor;
 use crate::response::job::JobView;
 use crate::response::links::Links;
 use crate::response::list_page::ListPage;
@@ -49,18 +48,13 @@ pub(super) async fn list(
         "status",
         "PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED",
     )?;
-    let after = query.after(|cursor| {
-        let (created_at, id) = cursor::decode(cursor)?;
-        Some(JobPosition {
-            created_at,
-            id: JobId(id),
-        })
-    })?;
+    // ids are ordered by time, so the id of a page's last job is the cursor of the next page
+    let before = query.after(|cursor| Some(JobId(cursor.parse().ok()?)))?;
     let limit = query.limit()?.unwrap_or(DEFAULT_PAGE);
     let jobs = api
-        .query(move |connection| requests::list(connection, status, after, i64::from(limit) + 1))
+        .query(move |connection| requests::list(connection, status, before, i64::from(limit) + 1))
         .await?;
-    let page = ListPage::new(jobs, limit, |last| cursor::encode(last.created_at, last.id));
+    let page = ListPage::new(jobs, limit, |last| last.id.to_string());
     let links = Links::new(&api.origin, &request);
     let filters = [("status", status.map(|status| status.to_string()))];
     Ok(page.respond(&links, "/todos/ical", filters, |job| {

@@ -3,11 +3,10 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::requests;
 use shared_model::results::{self, ResultSummary};
 
 use super::calendar_download::CalendarDownload;
-use super::jobs::existing;
+use super::jobs::find;
 use super::path::JobPath;
 use crate::request::openapi;
 use crate::response::download::Coding;
@@ -62,20 +61,15 @@ pub(super) async fn result(
 }
 
 async fn find_result(api: &Api, id: JobId) -> Result<ResultSummary, ApiError> {
-    let (job, result) = api
-        .query(move |connection| {
-            let job = requests::find(connection, id)?;
-            let result = match &job {
-                Some(job) if job.status == JobStatus::Success => results::summary(connection, id)?,
-                _ => None,
-            };
-            Ok((job, result))
-        })
-        .await?;
-    let job = existing(job)?;
+    let job = find(api, id).await?;
     match job.status {
-        // only the expiry of its job deletes a result, and that may have happened just now
-        JobStatus::Success => result.ok_or(ApiError::JobExpired),
+        JobStatus::Success => {
+            let result = api
+                .query(move |connection| results::summary(connection, id))
+                .await?;
+            // only the expiry of its job deletes a result, and that may have happened just now
+            result.ok_or(ApiError::JobExpired)
+        }
         JobStatus::Pending | JobStatus::Started | JobStatus::Retry => {
             Err(ApiError::JobNotFinished(job.status))
         }

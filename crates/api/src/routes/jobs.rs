@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, EntityTag, LOCATION, RETRY_AFTER};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use shared_model::job::{Job, JobId};
-use shared_model::job_store::requests::{self, Accepted, Cancelled};
+use shared_model::job::{CalendarRequest, Job, JobId, JobStatus};
+use shared_model::job_store::requests::{self, Accepted, Cancelled, NewJob};
 
 use super::path::JobPath;
 use crate::request::headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
@@ -21,6 +21,9 @@ use crate::response::openapi::problems::{
 use crate::response::openapi::schemas::NotModified;
 use crate::response::problem::{ApiError, POLL_AFTER_SECONDS};
 use crate::state::Api;
+
+/// The version of a new job.
+const FIRST_VERSION: i64 = 1;
 
 #[utoipa::path(
     post,
@@ -68,30 +71,21 @@ pub(super) async fn create(
     let wanted = calendar::read(&query, body.members()?)?;
     let key = headers::idempotency_key(&request)?;
     let wait = headers::preferred_wait(&request);
-    let expiry_seconds = api.job_expiry_seconds;
-    let accepted = api
-        .query(move |connection| {
-            let id = JobId::new();
-            Ok(match key {
-                Some(key) => requests::insert_once(connection, id, &key, &wanted, expiry_seconds)?,
-                None => Accepted::New(requests::insert(connection, id, &wanted, expiry_seconds)?),
-            })
-        })
-        .await?;
-    let (job, is_replayed) = match accepted {
-        Accepted::New(job) => (job, false),
-        Accepted::Replayed(job) => (job, true),
-        Accepted::KeyReused => return Err(ApiError::KeyReused),
+    let accepted = match key {
+        Some(key) => accept_once(&api, key, wanted).await?,
+        None => CreatedJob::New(api.accept_job(wanted).await?),
     };
-    api.job_accepted.notify_one();
-
     let links = Links::new(&api.origin, &request);
     let mut response = HttpResponse::Accepted();
-    if is_replayed {
-        response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
-    }
+    let (id, status, version) = match accepted {
+        CreatedJob::New(id) => (id, JobStatus::Pending, FIRST_VERSION),
+        CreatedJob::Replayed(job) => {
+            response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
+            (job.id, job.status, job.version)
+        }
+    };
     if let Some(wait) = wait
-        && let Some(job) = api.wait_until_ended(job.id, job.version, wait).await
+        && let Some(job) = api.wait_until_ended(id, version, wait).await
     {
         return Ok(response
             .status(StatusCode::OK)
@@ -99,11 +93,46 @@ pub(super) async fn create(
             .insert_header((PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())))
             .json(JobView::new(&job, &links)));
     }
-    let accepted = AcceptedJob::new(&job, &links);
+    let accepted = AcceptedJob::new(id, status, &links);
     Ok(response
         .insert_header((LOCATION, accepted.task_url.as_str()))
         .insert_header((RETRY_AFTER, POLL_AFTER_SECONDS))
         .json(accepted))
+}
+
+/// The job that a request gets.
+enum CreatedJob {
+    /// A job that was created for it.
+    New(JobId),
+    /// The job of an earlier request with the same key.
+    Replayed(Job),
+}
+
+/// Creates the job of a request with an idempotency key. Such a request has a statement of its own, because it may have
+/// to wait for another one with the same key.
+async fn accept_once(
+    api: &Api,
+    key: String,
+    wanted: CalendarRequest,
+) -> Result<CreatedJob, ApiError> {
+    let announcement = api.dispatch.prepare(1);
+    let job = NewJob {
+        id: JobId::new(),
+        request: wanted,
+        expiry_seconds: api.job_expiry_seconds,
+        sender: announcement.sender(),
+    };
+    let accepted = api
+        .query(move |connection| requests::insert_once(connection, &key, &job))
+        .await?;
+    match accepted {
+        Accepted::New(job) => {
+            announcement.stored([job.id], job.created_at);
+            Ok(CreatedJob::New(job.id))
+        }
+        Accepted::Replayed(job) => Ok(CreatedJob::Replayed(job)),
+        Accepted::KeyReused => Err(ApiError::KeyReused),
+    }
 }
 
 #[utoipa::path(
@@ -176,8 +205,12 @@ pub(super) async fn cancel(
 ) -> Result<HttpResponse, ApiError> {
     let cancelled = api
         .query(move |connection| requests::cancel(connection, id))
-        .await?;
-    let (status, job) = match cancelled.ok_or(ApiError::JobNotFound)? {
+        .await?
+        .ok_or(ApiError::JobNotFound)?;
+    if let Cancelled::Revoked(_) | Cancelled::Requested(_) = cancelled {
+        api.notifier.jobs_changed([id]);
+    }
+    let (status, job) = match cancelled {
         Cancelled::Already(job) | Cancelled::TooLate(job) if job.expired => {
             return Err(ApiError::JobExpired);
         }
@@ -201,18 +234,7 @@ fn ask_again_until_ended(response: &mut HttpResponseBuilder, job: &Job) {
 /// # Errors
 /// Returns an error if the job does not exist or has expired, or if the query fails.
 pub(super) async fn find(api: &Api, id: JobId) -> Result<Job, ApiError> {
-    let job = api
-        .query(move |connection| requests::find(connection, id))
-        .await?;
-    existing(job)
-}
-
-/// Checks that a job was found and has not expired.
-///
-/// # Errors
-/// Returns an error if it was not found or has expired.
-pub(super) fn existing(job: Option<Job>) -> Result<Job, ApiError> {
-    let job = job.ok_or(ApiError::JobNotFound)?;
+    let job = api.find_job(id).await?.ok_or(ApiError::JobNotFound)?;
     if job.expired {
         return Err(ApiError::JobExpired);
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_queue::Publisher;
-use shared_model::database::{DatabaseConfig, Pool};
+use shared_model::database::DatabaseConfig;
 use shared_model::job_store::outbox::{self, Backlog};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::background::relay::Relay;
+use crate::background::relay::{InboxReader, Relay};
 use crate::background::sweeper::Sweeper;
 use crate::readiness::QueueState;
 use crate::state::Api;
@@ -23,10 +23,12 @@ const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Tasks {
     pub(super) api: Arc<Api>,
-    pub(super) pool: Pool,
     pub(super) database: DatabaseConfig,
     pub(super) migrations: Migrations,
     pub(super) sweeper: Sweeper,
+    /// The messages of new jobs, unless the queue is the table of jobs.
+    pub(super) inbox: Option<InboxReader>,
+    pub(super) parallel_sends: usize,
     pub(super) queue: watch::Sender<QueueState>,
 }
 
@@ -37,24 +39,30 @@ impl Tasks {
     /// Returns an error if the database can't be prepared: see [`prepare_database`].
     pub(super) async fn run(
         self,
-        publisher: impl Future<Output = Arc<dyn Publisher>>,
+        publisher: impl Future<Output = Option<Arc<dyn Publisher>>>,
         http_ended: &CancellationToken,
     ) -> Result<(), StartupError> {
-        let (api, pool) = (Arc::clone(&self.api), self.pool.clone());
+        let api = Arc::clone(&self.api);
+        let pool = &api.connections.lanes;
         tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
             () = measure(&api) => Ok(()),
-            () = api.job_watch.run(&pool) => Ok(()),
+            () = api.job_watch.run(pool) => Ok(()),
+            () = api.notifier.run(pool) => Ok(()),
         }
     }
 
     /// Prepares the database, then publishes jobs and sweeps.
     async fn publish(
         self,
-        publisher: impl Future<Output = Arc<dyn Publisher>>,
+        publisher: impl Future<Output = Option<Arc<dyn Publisher>>>,
         http_ended: &CancellationToken,
     ) -> Result<(), StartupError> {
-        let preparation = prepare_database(&self.pool, &self.database, self.migrations);
+        let preparation = prepare_database(
+            &self.api.connections.requests,
+            &self.database,
+            self.migrations,
+        );
         let Some(prepared) = http_ended.run_until_cancelled(preparation).await else {
             return Ok(());
         };
@@ -64,14 +72,24 @@ impl Tasks {
         let Some(publisher) = http_ended.run_until_cancelled(publisher).await else {
             return Ok(());
         };
-        let relay = Relay {
-            pool: self.pool,
-            publisher,
-            wake: Arc::clone(&self.api.job_accepted),
-            queue: self.queue,
+        let pool = self.api.connections.lanes.clone();
+        let relaying = async {
+            match publisher.zip(self.inbox) {
+                Some((publisher, inbox)) => {
+                    let relay = Relay {
+                        pool,
+                        publisher,
+                        inbox,
+                        parallel: self.parallel_sends,
+                        queue: self.queue,
+                    };
+                    relay.run(http_ended.clone()).await;
+                }
+                None => http_ended.cancelled().await,
+            }
         };
         tokio::select! {
-            () = relay.run(http_ended.clone()) => {}
+            () = relaying => {}
             () = self.sweeper.run() => {}
         }
         Ok(())
@@ -83,7 +101,9 @@ async fn measure(api: &Api) {
     loop {
         api.metrics.run_upkeep();
         // while the database is unavailable, the gauges keep their values, and other metrics show the problem
-        if let Ok(backlog) = api.query(outbox::backlog).await {
+        if api.has_started()
+            && let Ok(backlog) = api.connections.upkeep.run(outbox::backlog).await
+        {
             let Backlog {
                 jobs,
                 oldest_age_seconds,

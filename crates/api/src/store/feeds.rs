@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId, JobStatus};
-use shared_model::job_store::requests;
+use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::results::{self, ResultSummary};
 use shared_model::schema::{calendar_feeds, calendar_jobs};
 use uuid::Uuid;
@@ -100,7 +100,7 @@ struct Row {
 
 /// Returns the calendars of a feed, and creates a job if the todos have changed since its newest calendar. Returns
 /// `None` if there is no such feed or the token is wrong. The job has `expiry_seconds` to finish, and its calendar is
-/// kept for the same time.
+/// kept for the same time. `sender` sends its message.
 ///
 /// # Errors
 /// Returns an error if a statement fails.
@@ -108,6 +108,7 @@ pub fn refresh(
     connection: &mut PgConnection,
     token: &FeedToken,
     expiry_seconds: u32,
+    sender: Sender,
 ) -> Result<Option<FeedState>, DatabaseError> {
     connection.transaction(|connection| {
         let row = calendar_feeds::table
@@ -142,7 +143,13 @@ pub fn refresh(
             && !failed_recently
             && is_outdated(connection, &row.request, &state)?
         {
-            let job = requests::insert(connection, JobId::new(), &row.request, expiry_seconds)?;
+            let job = NewJob {
+                id: JobId::new(),
+                request: row.request,
+                expiry_seconds,
+                sender,
+            };
+            requests::insert(connection, std::slice::from_ref(&job))?;
             state.pending = Some(job.id);
             state.is_new = true;
         }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared_model::job::JobId;
+use shared_model::job_store::claims::{self, ClaimRenewal, Renewal};
 use uuid::Uuid;
 
 use crate::support::{ApiResponse, Service, send};
@@ -255,19 +256,16 @@ async fn cancelling_a_running_job_asks_its_worker_to_stop() {
     assert_eq!(response.status, 202);
     assert_eq!(response.json()["task_status"], "STARTED");
     assert_eq!(response.header("retry-after"), Some("1"));
-    let renewal = shared_model::job_store::claims::ClaimRenewal {
+    let renewal = ClaimRenewal {
         key: claim.key,
         done: 0,
         total: None,
     };
     let renew = move |connection: &mut _| {
-        shared_model::job_store::claims::renew(
-            connection,
-            &[renewal],
-            std::time::Duration::from_mins(1),
-        )
+        claims::renew(connection, &[renewal], std::time::Duration::from_mins(1))
     };
-    assert!(service.pool.run(renew).await.unwrap()[0].cancel_requested);
+    let renewed = service.pool.run(renew).await.unwrap();
+    assert_eq!(renewed, [(claim.key, Renewal::CancelRequested)]);
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ mod health;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod openapi;

@@ -2,23 +2,33 @@
 
 use std::sync::Arc;
 
-use api::background::relay::{Relay, RelayError, Step};
+use api::background::relay::{PARALLEL_SENDS, Relay, RelayInbox};
 use api::readiness::QueueState;
 use job_queue::Publisher;
 use local_services::testing::{TIMEOUT, eventually};
-use shared_model::database::Pool;
+use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox;
-use tokio::sync::{Notify, watch};
+use shared_model::job_store::requests::Sender;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::jobs::{accept, accept_many};
+use crate::support::jobs::{accept_many, store};
 use crate::support::publisher::{Behaviour, TestPublisher};
 use crate::support::{Service, config, database, execute, pool};
 
 struct Bench {
     pool: Pool,
     publisher: Arc<TestPublisher>,
+}
+
+/// A relay that runs until it is stopped.
+struct Running {
+    inbox: RelayInbox,
+    queue: watch::Receiver<QueueState>,
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl Bench {
@@ -29,26 +39,59 @@ impl Bench {
         }
     }
 
-    fn relay(&self) -> Relay {
-        Relay {
+    fn start(&self, parallel: usize) -> Running {
+        let (inbox, reader) = RelayInbox::new();
+        let (sender, queue) = watch::channel(QueueState::Unknown);
+        let relay = Relay {
             pool: self.pool.clone(),
             publisher: Arc::clone(&self.publisher) as Arc<dyn Publisher>,
-            wake: Arc::new(Notify::new()),
-            queue: watch::Sender::new(QueueState::Unknown),
+            inbox: reader,
+            parallel,
+            queue: sender,
+        };
+        let shutdown = CancellationToken::new();
+        Running {
+            inbox,
+            queue,
+            task: tokio::spawn(relay.run(shutdown.clone())),
+            shutdown,
         }
     }
 
-    async fn unpublished(&self) -> i64 {
+    /// Returns how many messages are recorded as not sent yet.
+    async fn unsent(&self) -> i64 {
         self.pool.run(outbox::backlog).await.unwrap().jobs
+    }
+
+    /// Returns the jobs whose messages no relay holds.
+    async fn free(&self) -> Vec<JobId> {
+        let taken = self.pool.run(|connection| outbox::take(connection, 1000));
+        let taken: Result<_, DatabaseError> = taken.await;
+        let ids = taken.unwrap().into_iter();
+        ids.map(|outbound| outbound.message.job_id).collect()
+    }
+
+    async fn has_arrived(&self, count: usize) {
+        eventually("the messages have arrived", async || {
+            self.publisher.arrived().len() >= count
+        })
+        .await;
     }
 
     /// Makes every lease expire.
     async fn end_leases(&self) {
-        execute(
-            &self.pool,
-            "UPDATE calendar_jobs SET publish_lease_until = '-infinity'",
-        )
-        .await;
+        let sql = "UPDATE calendar_jobs SET send_after = now() WHERE send_after IS NOT NULL";
+        execute(&self.pool, sql).await;
+    }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.shutdown.cancel();
+        tokio::time::timeout(TIMEOUT, self.task)
+            .await
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -58,133 +101,164 @@ fn sorted(mut ids: Vec<JobId>) -> Vec<JobId> {
 }
 
 #[tokio::test]
-async fn jobs_are_published_once_in_order_in_batches_of_ten() {
+async fn the_jobs_in_the_table_are_sent_once_in_order_in_batches_of_ten() {
     let bench = Bench::new();
-    let relay = bench.relay();
-    assert_eq!(relay.publish_once().await.unwrap(), Step::Idle);
-    let ids = accept_many(&bench.pool, 23).await;
-    for step in [Step::Sent(10), Step::Sent(10), Step::Sent(3), Step::Idle] {
-        assert_eq!(relay.publish_once().await.unwrap(), step);
-    }
+    let ids = accept_many(&bench.pool, 123).await;
+    let relay = bench.start(1);
+    bench.has_arrived(123).await;
     assert_eq!(bench.publisher.arrived(), ids);
-    assert_eq!(bench.unpublished().await, 0);
-}
-
-#[tokio::test]
-async fn jobs_stay_in_the_outbox_while_the_queue_is_down_and_are_published_afterwards() {
-    let bench = Bench::new();
-    let relay = bench.relay();
-    let ids = accept_many(&bench.pool, 3).await;
-    bench.publisher.then([Behaviour::Fail, Behaviour::Fail]);
-    for _ in 0..2 {
-        assert!(matches!(
-            relay.publish_once().await,
-            Err(RelayError::Queue(_))
-        ));
-        assert_eq!(*relay.queue.borrow(), QueueState::Unreachable);
-        assert_eq!(bench.unpublished().await, 3);
-    }
-    // the failed attempt has released its lease, so the next one does not wait
-    assert_eq!(relay.publish_once().await.unwrap(), Step::Sent(3));
-    assert_eq!(*relay.queue.borrow(), QueueState::Reachable);
-    assert_eq!(bench.publisher.arrived(), ids);
-}
-
-#[tokio::test]
-async fn only_the_rejected_jobs_of_a_batch_are_published_again() {
-    let bench = Bench::new();
-    let relay = bench.relay();
-    let ids = accept_many(&bench.pool, 5).await;
-    bench.publisher.then([Behaviour::RejectFirst(2)]);
-    assert_eq!(
-        relay.publish_once().await.unwrap(),
-        Step::Partly { sent: 3, failed: 2 }
-    );
-    assert_eq!(bench.publisher.arrived(), ids[2..]);
-    assert_eq!(relay.publish_once().await.unwrap(), Step::Sent(2));
-    assert_eq!(sorted(bench.publisher.arrived()), ids);
-}
-
-#[tokio::test]
-async fn a_relay_that_dies_before_marking_a_job_causes_a_second_message_and_no_loss() {
-    let bench = Bench::new();
-    let id = accept(&bench.pool).await;
-    bench.publisher.then([Behaviour::AcceptAndHang]);
-    let relay = bench.relay();
-    let dying = tokio::spawn(async move { relay.publish_once().await });
-    bench.publisher.called().await;
-    dying.abort();
-    assert!(dying.await.unwrap_err().is_cancelled());
-
-    let other = bench.relay();
-    assert_eq!(
-        other.publish_once().await.unwrap(),
-        Step::Idle,
-        "the dead relay still has the lease"
-    );
-    bench.end_leases().await;
-    assert_eq!(other.publish_once().await.unwrap(), Step::Sent(1));
-    assert_eq!(bench.publisher.arrived(), [id, id]);
-    assert_eq!(other.publish_once().await.unwrap(), Step::Idle);
-}
-
-#[tokio::test]
-async fn concurrent_relays_publish_each_job_once() {
-    let bench = Bench::new();
-    let ids = accept_many(&bench.pool, 200).await;
-    let shutdown = CancellationToken::new();
-    let relays = [(); 3].map(|()| tokio::spawn(bench.relay().run(shutdown.clone())));
-    eventually("all jobs are published", async || {
-        bench.unpublished().await == 0
+    assert_eq!(bench.publisher.largest_batch(), 10);
+    eventually("they are recorded as sent", async || {
+        bench.unsent().await == 0
     })
     .await;
-    shutdown.cancel();
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived().len(), 123);
+}
+
+#[tokio::test]
+async fn a_job_that_this_process_accepted_is_sent_from_memory() {
+    let bench = Bench::new();
+    let relay = bench.start(PARALLEL_SENDS);
+    let slots = relay.inbox.reserve(1).unwrap();
+    let id = JobId::new();
+    let accepted_at = store(&bench.pool, &[id], Sender::ThisProcess).await;
+    assert_eq!(bench.free().await, [], "this process holds its lease");
+    slots.fill([id], accepted_at);
+    bench.has_arrived(1).await;
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived(), [id]);
+    assert_eq!(bench.unsent().await, 0);
+}
+
+#[tokio::test]
+async fn jobs_stay_in_the_outbox_while_the_queue_is_down_and_are_sent_afterwards() {
+    let bench = Bench::new();
+    let ids = accept_many(&bench.pool, 3).await;
+    bench.publisher.then([Behaviour::Fail, Behaviour::Fail]);
+    let mut relay = bench.start(1);
+    let is = |state: QueueState| move |current: &QueueState| *current == state;
+    relay
+        .queue
+        .wait_for(is(QueueState::Unreachable))
+        .await
+        .unwrap();
+    assert_eq!(bench.unsent().await, 3);
+    relay
+        .queue
+        .wait_for(is(QueueState::Reachable))
+        .await
+        .unwrap();
+    bench.has_arrived(3).await;
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived(), ids);
+}
+
+#[tokio::test]
+async fn a_message_that_the_queue_refuses_again_and_again_delays_no_other() {
+    let bench = Bench::new();
+    let mut ids = accept_many(&bench.pool, 25).await;
+    let refused = ids.remove(0);
+    bench.publisher.refuse(refused);
+    let relay = bench.start(1);
+    eventually("it is refused again", async || {
+        bench.publisher.refusals() >= 2
+    })
+    .await;
+    ids.extend(accept_many(&bench.pool, 25).await);
+    bench.has_arrived(49).await;
+    assert_eq!(*relay.queue.borrow(), QueueState::Reachable);
+    relay.stop().await;
+    assert_eq!(sorted(bench.publisher.arrived()), ids);
+    assert_eq!(bench.free().await, [refused]);
+}
+
+#[tokio::test]
+async fn a_relay_that_dies_before_recording_a_message_causes_a_second_one_and_no_loss() {
+    let bench = Bench::new();
+    let ids = accept_many(&bench.pool, 1).await;
+    bench.publisher.then([Behaviour::AcceptAndHang]);
+    let dying = bench.start(PARALLEL_SENDS);
+    bench.publisher.called().await;
+    dying.task.abort();
+    assert!(dying.task.await.unwrap_err().is_cancelled());
+    assert_eq!(bench.free().await, [], "the dead relay still has the lease");
+
+    bench.end_leases().await;
+    let other = bench.start(PARALLEL_SENDS);
+    bench.has_arrived(2).await;
+    other.stop().await;
+    assert_eq!(bench.publisher.arrived(), [ids[0], ids[0]]);
+    assert_eq!(bench.unsent().await, 0);
+}
+
+#[tokio::test]
+async fn concurrent_relays_send_each_job_once() {
+    let bench = Bench::new();
+    let ids = accept_many(&bench.pool, 500).await;
+    let relays = [(); 3].map(|()| bench.start(PARALLEL_SENDS));
+    bench.has_arrived(500).await;
     for relay in relays {
-        relay.await.unwrap();
+        relay.stop().await;
     }
     assert_eq!(sorted(bench.publisher.arrived()), ids);
+    assert_eq!(bench.unsent().await, 0);
 }
 
 #[tokio::test]
-async fn a_cancelled_job_is_not_published() {
+async fn a_cancelled_job_is_not_sent() {
     let bench = Bench::new();
-    let id = accept(&bench.pool).await;
+    let ids = accept_many(&bench.pool, 2).await;
+    let cancelled = ids[0];
     bench
         .pool
-        .run(move |connection| shared_model::job_store::requests::cancel(connection, id))
+        .run(move |connection| shared_model::job_store::requests::cancel(connection, cancelled))
         .await
         .unwrap();
-    assert_eq!(bench.relay().publish_once().await.unwrap(), Step::Idle);
+    let relay = bench.start(1);
+    bench.has_arrived(1).await;
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived(), ids[1..]);
 }
 
 #[tokio::test]
-async fn a_relay_finishes_its_batch_before_it_stops() {
+async fn a_relay_that_stops_sends_what_it_has_in_memory() {
     let bench = Bench::new();
-    let shutdown = CancellationToken::new();
-    let relay = bench.relay();
-    let wake = Arc::clone(&relay.wake);
-    let running = tokio::spawn(relay.run(shutdown.clone()));
-    let id = accept(&bench.pool).await;
-    wake.notify_one();
-    bench.publisher.called().await;
-    shutdown.cancel();
-    tokio::time::timeout(TIMEOUT, running)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(bench.publisher.arrived(), [id]);
-    assert_eq!(bench.unpublished().await, 0);
+    let ids: Vec<JobId> = (0..200).map(|_| JobId::new()).collect();
+    let relay = bench.start(2);
+    let slots = relay.inbox.reserve(ids.len()).unwrap();
+    let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
+    slots.fill(ids.clone(), accepted_at);
+    relay.stop().await;
+    assert_eq!(sorted(bench.publisher.arrived()), ids);
+    assert_eq!(bench.unsent().await, 0);
 }
 
 #[tokio::test]
-async fn jobs_are_accepted_while_the_queue_is_down_and_published_afterwards() {
+async fn a_relay_that_stops_while_the_queue_is_down_leaves_its_messages_to_the_others() {
+    let bench = Bench::new();
+    let mut ids: Vec<JobId> = (0..200).map(|_| JobId::new()).collect();
+    bench.publisher.then([Behaviour::Fail; 50]);
+    let relay = bench.start(2);
+    let slots = relay.inbox.reserve(ids.len()).unwrap();
+    let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
+    slots.fill(ids.clone(), accepted_at);
+    ids.extend(accept_many(&bench.pool, 50).await);
+    bench.publisher.called().await;
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived(), []);
+    assert_eq!(bench.free().await, sorted(ids), "no lease has to run out");
+}
+
+#[tokio::test]
+async fn jobs_are_accepted_while_the_queue_is_down_and_sent_afterwards() {
     let service = Service::start().await;
-    service.publisher.then([(); 4].map(|()| Behaviour::Fail));
+    service.publisher.then([Behaviour::Fail; 4]);
     let mut ids = Vec::new();
     for _ in 0..5 {
         ids.push(service.new_job().await);
     }
-    eventually("the jobs are published", async || {
+    eventually("the jobs are sent", async || {
         service.publisher.arrived().len() == 5
     })
     .await;
@@ -204,16 +278,12 @@ async fn a_queue_that_never_responds_delays_neither_requests_nor_shutdown() {
 }
 
 #[tokio::test]
-async fn a_relay_publishes_the_jobs_of_an_api_that_died() {
+async fn a_relay_sends_the_jobs_of_an_api_that_died() {
     let bench = Bench::new();
-    let id = accept(&bench.pool).await;
-    let shutdown = CancellationToken::new();
     // nothing wakes the relay
-    let running = tokio::spawn(bench.relay().run(shutdown.clone()));
-    tokio::time::timeout(TIMEOUT, bench.publisher.called())
-        .await
-        .unwrap();
-    assert_eq!(bench.publisher.arrived(), [id]);
-    shutdown.cancel();
-    running.await.unwrap();
+    let relay = bench.start(PARALLEL_SENDS);
+    let ids = accept_many(&bench.pool, 1).await;
+    bench.has_arrived(1).await;
+    relay.stop().await;
+    assert_eq!(bench.publisher.arrived(), ids);
 }

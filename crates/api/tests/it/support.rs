@@ -32,16 +32,22 @@ pub(crate) fn database() -> String {
     DATABASES.create()
 }
 
-/// Returns the settings of a server on a free port, with `flags` added.
+/// Returns the settings of a server on a free port, with `flags` added. Its queue is an SQS queue, unless the flags say
+/// otherwise.
 pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
     let common = [
         "taskoverflow-api",
         "--bind-addr=127.0.0.1:0",
-        "--queue-url=postgres:",
         "--database-url",
         database_url,
     ];
-    Cli::try_parse_from(common.iter().chain(flags))
+    let has_queue = flags.iter().any(|flag| flag.starts_with("--queue-url"));
+    let queue: &[&str] = if has_queue {
+        &[]
+    } else {
+        &["--queue-url=sqs://test"]
+    };
+    Cli::try_parse_from(common.iter().chain(queue).chain(flags))
         .unwrap()
         .config
 }
@@ -114,14 +120,14 @@ impl Service {
 
     /// Starts a server, which may not be ready yet.
     pub(crate) fn launch(config: &Config) -> Self {
-        let server = Server::bind(config, pool(config)).unwrap();
+        let server = Server::bind(config).unwrap();
         let url = format!("http://{}", server.address());
         let publisher = Arc::new(TestPublisher::default());
         let shutdown = CancellationToken::new();
         let thread = {
             let (publisher, shutdown) = (Arc::clone(&publisher), shutdown.clone());
             std::thread::spawn(move || {
-                let publisher = async { publisher as Arc<dyn Publisher> };
+                let publisher = async { Some(publisher as Arc<dyn Publisher>) };
                 actix_web::rt::System::new().block_on(server.run(publisher, shutdown))
             })
         };

@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, JobError, JobId};
-use shared_model::job_store::claims::{self, Claim, ClaimRenewal, Claimed, Isolation};
-use shared_model::job_store::requests;
+use shared_model::job_store::claims::{
+    self, Claim, ClaimKey, ClaimOptions, ClaimRenewal, Claimed, Completion, Delivered, Renewal,
+    Written,
+};
+use shared_model::job_store::requests::{self, NewJob, Sender};
+use shared_model::notifier::Notifier;
 use shared_model::results::NewResult;
 use uuid::Uuid;
 
@@ -19,23 +25,27 @@ use super::{Service, execute};
 const LEASE: Duration = Duration::from_mins(1);
 const MAX_ATTEMPTS: i32 = 5;
 
-/// Stores a job, like the API.
-pub(crate) async fn accept(pool: &Pool) -> JobId {
-    let id = JobId::new();
-    let insert = move |connection: &mut _| {
-        requests::insert(connection, id, &CalendarRequest::default(), 3600)
-    };
-    pool.run(insert).await.unwrap();
-    id
+/// Stores `count` jobs, whose messages any relay may send.
+pub(crate) async fn accept_many(pool: &Pool, count: usize) -> Vec<JobId> {
+    let ids: Vec<JobId> = (0..count).map(|_| JobId::new()).collect();
+    store(pool, &ids, Sender::AnyRelay).await;
+    ids
 }
 
-/// Stores `count` jobs.
-pub(crate) async fn accept_many(pool: &Pool, count: usize) -> Vec<JobId> {
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        ids.push(accept(pool).await);
-    }
-    ids
+/// Stores jobs. Returns the time of their acceptance.
+pub(crate) async fn store(pool: &Pool, ids: &[JobId], sender: Sender) -> DateTime<Utc> {
+    let jobs: Vec<NewJob> = ids
+        .iter()
+        .map(|id| NewJob {
+            id: *id,
+            request: CalendarRequest::default(),
+            expiry_seconds: 3600,
+            sender,
+        })
+        .collect();
+    pool.run(move |connection| requests::insert(connection, &jobs))
+        .await
+        .unwrap()
 }
 
 impl Service {
@@ -54,13 +64,37 @@ impl Service {
     }
 
     pub(crate) async fn claim(&self, id: JobId) -> Claim {
-        let claim = move |connection: &mut _| {
-            claims::claim(connection, id, 1, LEASE, MAX_ATTEMPTS, Isolation::Shared)
+        let claim = self.claim_silently(id).await;
+        self.notify(id).await;
+        claim
+    }
+
+    /// Claims a job without telling the API.
+    pub(crate) async fn claim_silently(&self, id: JobId) -> Claim {
+        let delivered = Delivered {
+            key: ClaimKey {
+                id,
+                claim: Uuid::now_v7(),
+            },
+            generation: 1,
         };
-        match self.pool.run(claim).await.unwrap() {
-            Claimed::Begin(claim) => claim,
+        let options = ClaimOptions {
+            lease: LEASE,
+            max_attempts: MAX_ATTEMPTS,
+        };
+        let claim =
+            move |connection: &mut _| claims::claim_delivered(connection, options, &[delivered]);
+        match self.pool.run(claim).await.unwrap().pop() {
+            Some(Claimed::Begin(claim)) => *claim,
             other => panic!("not claimed: {other:?}"),
         }
+    }
+
+    /// Tells the API that a job has changed.
+    pub(crate) async fn notify(&self, id: JobId) {
+        let notifier = Notifier::default();
+        notifier.jobs_changed([id]);
+        notifier.flush(&self.pool).await;
     }
 
     pub(crate) async fn progress(&self, claim: &Claim, done: i32, total: i32) {
@@ -73,7 +107,9 @@ impl Service {
             .pool
             .run(move |connection| claims::renew(connection, &[renewal], LEASE))
             .await;
-        assert_eq!(renewed.unwrap().len(), 1);
+        let renewal = Renewal::Renewed { has_progress: true };
+        assert_eq!(renewed.unwrap(), [(claim.key, renewal)]);
+        self.notify(claim.key.id).await;
     }
 
     /// Fails a job, permanently with `for_good`, otherwise with another attempt to follow.
@@ -88,6 +124,7 @@ impl Service {
             }
         };
         self.pool.run::<_, DatabaseError, _>(fail).await.unwrap();
+        self.notify(id).await;
     }
 
     /// Completes a job with `calendar` as its result.
@@ -105,9 +142,13 @@ impl Service {
         };
         let completed = self
             .pool
-            .run(move |connection| claims::complete(connection, key, &result))
+            .run(move |connection| {
+                let result = Arc::new(result);
+                claims::complete(connection, &[Completion { key, result }])
+            })
             .await;
-        assert!(completed.unwrap());
+        assert_eq!(completed.unwrap(), [Written::Done]);
+        self.notify(id).await;
     }
 
     /// Makes a job expire.

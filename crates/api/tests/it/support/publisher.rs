@@ -1,20 +1,20 @@
 //! A publisher whose behaviour a test controls.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use job_queue::{Published, Publisher, QueueError};
 use shared_model::job::JobId;
-use shared_model::message::JobMessage;
+use shared_model::job_store::outbox::SendKey;
+use shared_model::message::OutboundMessage;
 use tokio::sync::Semaphore;
 
 /// The behaviour of one call.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     /// The call fails, and no message arrives.
     Fail,
-    /// The queue rejects this many messages at the start of the batch and accepts the others.
-    RejectFirst(usize),
     /// The queue accepts all messages, but never responds.
     AcceptAndHang,
 }
@@ -23,7 +23,10 @@ pub(crate) enum Behaviour {
 #[derive(Debug)]
 pub(crate) struct TestPublisher {
     next: Mutex<VecDeque<Behaviour>>,
-    arrived: Mutex<Vec<JobMessage>>,
+    arrived: Mutex<Vec<OutboundMessage>>,
+    refused: Mutex<HashSet<JobId>>,
+    refusals: AtomicUsize,
+    largest_batch: AtomicUsize,
     calls: Semaphore,
 }
 
@@ -32,6 +35,9 @@ impl Default for TestPublisher {
         Self {
             next: Mutex::default(),
             arrived: Mutex::default(),
+            refused: Mutex::default(),
+            refusals: AtomicUsize::new(0),
+            largest_batch: AtomicUsize::new(0),
             calls: Semaphore::new(0),
         }
     }
@@ -46,7 +52,25 @@ impl TestPublisher {
     /// Returns the jobs whose messages have arrived, in order of arrival.
     pub(crate) fn arrived(&self) -> Vec<JobId> {
         let arrived = self.arrived.lock().unwrap();
-        arrived.iter().map(|message| message.job_id).collect()
+        arrived
+            .iter()
+            .map(|outbound| outbound.message.job_id)
+            .collect()
+    }
+
+    /// Lets the queue refuse the message of this job in every call.
+    pub(crate) fn refuse(&self, id: JobId) {
+        self.refused.lock().unwrap().insert(id);
+    }
+
+    /// Returns how often a message was refused because of [`refuse`](Self::refuse).
+    pub(crate) fn refusals(&self) -> usize {
+        self.refusals.load(Ordering::SeqCst)
+    }
+
+    /// Returns the number of messages in the largest call.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.largest_batch.load(Ordering::SeqCst)
     }
 
     /// Waits for the next call. Each call ends one wait.
@@ -57,26 +81,30 @@ impl TestPublisher {
 
 #[async_trait::async_trait]
 impl Publisher for TestPublisher {
-    async fn publish(&self, messages: &[JobMessage]) -> Result<Published, QueueError> {
+    async fn publish(&self, messages: &[OutboundMessage]) -> Result<Published, QueueError> {
         let behaviour = self.next.lock().unwrap().pop_front();
-        let rejected = match behaviour {
-            None | Some(Behaviour::AcceptAndHang) => 0,
-            Some(Behaviour::RejectFirst(count)) => count,
-            Some(Behaviour::Fail) => messages.len(),
+        self.largest_batch
+            .fetch_max(messages.len(), Ordering::SeqCst);
+        let (rejected, accepted): (Vec<_>, Vec<_>) = {
+            let refused = self.refused.lock().unwrap();
+            let is_rejected = |outbound: &OutboundMessage| {
+                behaviour == Some(Behaviour::Fail) || refused.contains(&outbound.message.job_id)
+            };
+            messages.iter().cloned().partition(is_rejected)
         };
-        let (rejected, accepted) = messages.split_at(rejected);
-        self.arrived.lock().unwrap().extend_from_slice(accepted);
+        self.refusals.fetch_add(rejected.len(), Ordering::SeqCst);
+        self.arrived.lock().unwrap().extend_from_slice(&accepted);
         self.calls.add_permits(1);
 
         let why = "the test wants this failure".to_owned();
         match behaviour {
             Some(Behaviour::Fail) => Err(QueueError::Unavailable(why)),
             Some(Behaviour::AcceptAndHang) => std::future::pending().await,
-            None | Some(Behaviour::RejectFirst(_)) => Ok(Published {
-                sent: accepted.iter().map(|message| message.job_id).collect(),
+            None => Ok(Published {
+                sent: accepted.iter().map(SendKey::from).collect(),
                 failed: rejected
                     .iter()
-                    .map(|message| (message.job_id, why.clone()))
+                    .map(|message| (SendKey::from(message), why.clone()))
                     .collect(),
             }),
         }

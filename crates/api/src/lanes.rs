@@ -1,0 +1,91 @@
+//! Statements that many requests share: see [`shared_model::batch_lane`].
+//!
+//! # Layout
+//! - `accept`: stores new jobs
+//! - `read`: reads the state of jobs
+
+mod accept;
+mod read;
+
+use std::time::Duration;
+
+use shared_model::batch_lane::{Lane, LaneLimits};
+use shared_model::database::DatabaseError;
+use shared_model::job::{CalendarRequest, Job, JobId};
+
+use crate::background::dispatch::Dispatch;
+use crate::connections::Connections;
+use accept::{Accept, WantedJob};
+use read::Read;
+
+/// The most jobs that one statement stores.
+const ACCEPT_BATCH: usize = 256;
+/// The most jobs that one statement reads.
+const READ_BATCH: usize = 256;
+/// How long a request waits for its lane: as long as one statement may take.
+const WAIT: Duration = Duration::from_secs(15);
+
+/// The lanes of the process.
+#[derive(Debug)]
+pub struct Lanes {
+    accept: Lane<WantedJob, ()>,
+    read: Lane<JobId, Option<Job>>,
+}
+
+impl Lanes {
+    /// Starts the lanes, as tasks of the current runtime. `dispatch` learns of each job that is stored.
+    ///
+    /// # Panics
+    /// Panics outside of a tokio runtime.
+    pub fn start(connections: &Connections, dispatch: Dispatch) -> Self {
+        let pool = &connections.lanes;
+        let accept = Accept {
+            pool: pool.clone(),
+            dispatch,
+        };
+        Self {
+            accept: Lane::start(LaneLimits::items(ACCEPT_BATCH), accept),
+            read: Lane::start(LaneLimits::items(READ_BATCH), Read { pool: pool.clone() }),
+        }
+    }
+
+    /// Stores a new job and returns its id. The job is durable then.
+    ///
+    /// # Errors
+    /// Returns an error if the database refuses the job, or does not answer in time. In the second case the job may be
+    /// stored all the same.
+    pub async fn accept(
+        &self,
+        request: CalendarRequest,
+        expiry_seconds: u32,
+    ) -> Result<JobId, DatabaseError> {
+        let id = JobId::new();
+        let job = WantedJob {
+            id,
+            request,
+            expiry_seconds,
+        };
+        within_limit(self.accept.call(job)).await?;
+        Ok(id)
+    }
+
+    /// Returns the job with this id, or `None`.
+    ///
+    /// # Errors
+    /// Returns an error if the database does not answer in time.
+    pub async fn find(&self, id: JobId) -> Result<Option<Job>, DatabaseError> {
+        within_limit(self.read.call(id)).await
+    }
+}
+
+async fn within_limit<T>(
+    call: impl Future<Output = Result<T, DatabaseError>>,
+) -> Result<T, DatabaseError> {
+    tokio::time::timeout(WAIT, call)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            Err(DatabaseError::Unavailable(
+                "it did not answer in time".to_owned(),
+            ))
+        })
+}
