@@ -118,13 +118,13 @@ impl Delivery {
     }
 }
 
-/// Identifies a delivery to its queue. Only the backend that created a receipt can interpret it.
+/// Identifies a delivery to its queue. Only the subscription that created a receipt can interpret it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(String);
 
 impl Receipt {
-    /// Creates the receipt that a backend has received.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// Creates the receipt that a subscription has received.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 

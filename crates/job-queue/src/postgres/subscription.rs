@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claim, ClaimOptions};
+use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions};
 use shared_model::listener::{self, JOB_DUE};
 use shared_model::notifier::Notifier;
 use tokio::sync::{Mutex, Notify};
@@ -41,8 +41,8 @@ pub struct PostgresSubscription {
 struct Look {
     scan: Scan,
     next_look_for_due: Instant,
-    /// A claim whose statement may have taken effect although its answer was lost.
-    unanswered: Option<Uuid>,
+    /// A claim that jobs may have although the answer to its statement was lost, and until when they have it at least.
+    unanswered: Option<(Uuid, Instant)>,
 }
 
 /// What one look for jobs found.
@@ -82,11 +82,8 @@ impl PostgresSubscription {
         // Claims last at least for the lease, counted from before the statement.
         let until = Instant::now() + self.options.visibility;
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
-        if let Some(claim) = look.unanswered {
-            let claimed = self
-                .pool
-                .run(move |connection| claims::find_claimed(connection, claim, limit))
-                .await?;
+        if let Some((claim, until)) = look.unanswered {
+            let claimed = self.find_claimed(claim, max).await?;
             look.unanswered = None;
             if !claimed.is_empty() {
                 return Ok(received(claimed, until));
@@ -95,7 +92,7 @@ impl PostgresSubscription {
         let is_time_for_due = look.next_look_for_due <= Instant::now();
         let (after, is_full_search) = look.scan.start();
         let claim = Uuid::now_v7();
-        look.unanswered = Some(claim);
+        look.unanswered = Some((claim, until));
         let options = ClaimOptions {
             lease: self.options.visibility,
             max_attempts: self.options.max_attempts,
@@ -136,6 +133,20 @@ impl PostgresSubscription {
             .jobs_changed(found.ended.into_iter().map(|(id, _)| id));
         Ok(received(found.claims, until))
     }
+
+    /// Returns at most `max` jobs that an earlier call has claimed, and gives up the others.
+    async fn find_claimed(&self, claim: Uuid, max: usize) -> Result<Vec<Claim>, DatabaseError> {
+        let found = self.pool.run(move |connection| {
+            let mut claimed = claims::find_claimed(connection, claim)?;
+            let excess = claimed.split_off(max.min(claimed.len()));
+            if !excess.is_empty() {
+                let keys: Vec<ClaimKey> = excess.iter().map(|claim| claim.key).collect();
+                claims::unclaim(connection, &keys)?;
+            }
+            Ok(claimed)
+        });
+        found.await
+    }
 }
 
 fn received(claims: Vec<Claim>, until: Instant) -> Vec<Received> {
@@ -156,18 +167,19 @@ impl Subscription for PostgresSubscription {
         stop: &CancellationToken,
     ) -> Result<Vec<Received>, QueueError> {
         let deadline = Instant::now() + self.options.wait;
-        loop {
+        while !stop.is_cancelled() {
             let received = self.look(max).await?;
             let now = Instant::now();
-            if !received.is_empty() || now >= deadline || stop.is_cancelled() {
+            if !received.is_empty() || now >= deadline {
                 return Ok(received);
             }
             tokio::select! {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(LOOK_INTERVAL.min(deadline - now)) => {}
-                () = stop.cancelled() => return Ok(Vec::new()),
+                () = stop.cancelled() => {}
             }
         }
+        Ok(Vec::new())
     }
 
     // This queue delivers claims, and never a message with a receipt.

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod postgres;
+#[cfg(test)]
 mod sqs;
 #[cfg(test)]
 mod support;

@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use clap::Parser;
 use diesel::{Connection, PgConnection};
-use job_queue::postgres::{PostgresPublisher, PostgresSubscription};
+use job_queue::postgres::PostgresSubscription;
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
-use job_queue::{Delivery, GroupId, Publisher, QueueUrl, Subscription, SubscriptionOptions};
+use job_queue::{
+    BatchOutcome, Delivery, GroupId, Publisher, QueueUrl, Received, Subscription,
+    SubscriptionOptions,
+};
 use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
-use shared_model::job::{CalendarRequest, JobId};
-use shared_model::job_store::requests;
-use shared_model::message::{JobMessage, MESSAGE_VERSION};
+use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
+use shared_model::job_store::claims::{self, Claim, ClaimRenewal, Renewal};
+use shared_model::job_store::requests::{self, NewJob, Sender};
+use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use shared_model::migrations;
+use shared_model::notifier::Notifier;
 use tokio_util::sync::CancellationToken;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
@@ -32,23 +37,25 @@ pub(crate) enum Kind {
 
 /// A queue that no other test uses.
 pub(crate) struct Queue {
+    pub(crate) database_url: String,
     pub(crate) pool: Pool,
-    pub(crate) publisher: Arc<dyn Publisher>,
     pub(crate) subscription: Arc<dyn Subscription>,
     pub(crate) url: QueueUrl,
     group: Option<GroupId>,
 }
 
-/// Longer than any test takes, so that no message is delivered again unless it is released.
-const LONG: SubscriptionOptions = SubscriptionOptions {
+/// Longer than any test takes, so that nothing is delivered again unless it is released.
+pub(crate) const LONG: SubscriptionOptions = SubscriptionOptions {
     visibility: Duration::from_secs(30),
     wait: Duration::from_secs(20),
+    max_attempts: 5,
 };
 /// Short enough for a test to wait until it ends.
 pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(4);
 const BRIEF: SubscriptionOptions = SubscriptionOptions {
     visibility: BRIEF_VISIBILITY,
     wait: Duration::from_secs(8),
+    max_attempts: 5,
 };
 
 #[derive(Debug, Parser)]
@@ -63,8 +70,8 @@ impl Queue {
     }
 
     pub(crate) fn grouped(kind: Kind, group: Option<&str>) -> Self {
-        let database = DATABASES.create();
-        let cli = Cli::parse_from(["test", "--database-url", &database]);
+        let database_url = DATABASES.create();
+        let cli = Cli::parse_from(["test", "--database-url", &database_url]);
         let pool = Pool::new(&cli.database, "job-queue-test", Duration::from_secs(10));
         let group: Option<GroupId> = group.map(|name| name.parse().unwrap());
         let url = match kind {
@@ -72,18 +79,10 @@ impl Queue {
             Kind::Standard => create_queue(""),
             Kind::Fifo => create_queue(".fifo"),
         };
-        let publisher: Arc<dyn Publisher> = match &url {
-            QueueUrl::Postgres => Arc::new(PostgresPublisher::new(pool.clone())),
-            QueueUrl::Sqs(address) => Arc::new(SqsPublisher::new(
-                &aws_config(),
-                address.clone(),
-                group.clone(),
-            )),
-        };
         Self {
             subscription: subscription(&pool, &url, group.as_ref(), LONG),
+            database_url,
             pool,
-            publisher,
             url,
             group,
         }
@@ -99,58 +98,170 @@ impl Queue {
         subscription(&self.pool, &self.url, self.group.as_ref(), BRIEF)
     }
 
-    /// Stores jobs without publishing them, and returns their messages.
-    pub(crate) async fn jobs(&self, count: usize) -> Vec<JobMessage> {
-        let stored = self.pool.run::<_, DatabaseError, _>(move |connection| {
-            (0..count)
-                .map(|_| {
-                    requests::insert(connection, JobId::new(), &CalendarRequest::default(), 3600)
-                })
-                .collect::<Result<Vec<_>, _>>()
-        });
-        let message = |job: shared_model::job::Job| JobMessage {
-            v: MESSAGE_VERSION,
-            job_id: job.id,
-            generation: 1,
-            enqueued_at: job.created_at,
+    /// Returns the sending half of an SQS queue.
+    pub(crate) fn publisher(&self) -> SqsPublisher {
+        let QueueUrl::Sqs(address) = &self.url else {
+            panic!("nothing is sent to postgres:")
         };
-        stored.await.unwrap().into_iter().map(message).collect()
+        SqsPublisher::new(&aws_config(), address.clone(), self.group.clone())
     }
 
-    /// Stores and publishes jobs, and returns their ids.
+    /// Stores jobs and returns their messages. On `postgres:`, they are in the queue then; on SQS they are not sent yet.
+    pub(crate) async fn jobs(&self, count: usize) -> Vec<OutboundMessage> {
+        let sender = match &self.url {
+            QueueUrl::Postgres => Sender::Nobody,
+            QueueUrl::Sqs(_) => Sender::AnyRelay,
+        };
+        let jobs: Vec<NewJob> = std::iter::repeat_with(|| NewJob {
+            id: JobId::new(),
+            request: CalendarRequest::default(),
+            expiry_seconds: 3600,
+            sender,
+        })
+        .take(count)
+        .collect();
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
+        let accepted = self
+            .pool
+            .run(move |connection| requests::insert(connection, &jobs));
+        let enqueued_at = accepted.await.unwrap();
+        let message = |job_id| JobMessage {
+            v: MESSAGE_VERSION,
+            job_id,
+            generation: 1,
+            enqueued_at,
+        };
+        let outbound = |id| OutboundMessage {
+            message: message(id),
+            sends: 1,
+        };
+        ids.into_iter().map(outbound).collect()
+    }
+
+    /// Stores jobs, publishes them as the API does, and returns their ids.
     pub(crate) async fn publish(&self, count: usize) -> Vec<JobId> {
         let messages = self.jobs(count).await;
-        for batch in messages.chunks(job_queue::MAX_BATCH) {
-            let published = self.publisher.publish(batch).await.unwrap();
-            assert_eq!(published.failed, []);
-            assert_eq!(published.sent.len(), batch.len());
+        match &self.url {
+            QueueUrl::Postgres => {
+                let notifier = Notifier::default();
+                notifier.job_due();
+                notifier.flush(&self.pool).await;
+            }
+            QueueUrl::Sqs(_) => {
+                for batch in messages.chunks(job_queue::MAX_BATCH) {
+                    let published = self.publisher().publish(batch).await.unwrap();
+                    assert_eq!(published.failed, []);
+                    assert_eq!(published.sent.len(), batch.len());
+                }
+            }
         }
-        messages.iter().map(|message| message.job_id).collect()
+        messages
+            .iter()
+            .map(|outbound| outbound.message.job_id)
+            .collect()
     }
 
     /// Receives once, waiting as long as the subscription does.
-    pub(crate) async fn receive(&self, max: usize) -> Vec<Delivery> {
+    pub(crate) async fn receive(&self, max: usize) -> Vec<Received> {
         receive(self.subscription.as_ref(), max).await
     }
 
-    /// Receives until there are `count` deliveries, or until a receive returns none.
-    pub(crate) async fn receive_all(&self, count: usize) -> Vec<Delivery> {
+    /// Receives until `count` jobs have arrived, or until a receive returns none.
+    pub(crate) async fn receive_all(&self, count: usize) -> Vec<Received> {
         receive_all(self.subscription.as_ref(), count).await
     }
 
-    /// Ends jobs in the database, as a worker does before it deletes their messages.
-    pub(crate) async fn end_jobs(&self, ids: &[JobId]) {
-        let ids = ids.to_vec();
-        let ended = self.pool.run::<_, DatabaseError, _>(move |connection| {
-            ids.iter()
-                .try_for_each(|id| requests::cancel(connection, *id).map(drop))
+    pub(crate) async fn find(&self, id: JobId) -> Job {
+        let job = self
+            .pool
+            .run(move |connection| requests::find(connection, id));
+        job.await.unwrap().unwrap()
+    }
+
+    /// Keeps jobs from other workers for another `BRIEF_VISIBILITY`, as the worker's heartbeat does. Returns whether that
+    /// succeeded for all of them.
+    pub(crate) async fn extend(&self, holder: &dyn Subscription, received: &[Received]) -> bool {
+        let mut receipts = Vec::new();
+        let mut renewals = Vec::new();
+        for one in received {
+            match one {
+                Received::Message(delivery) => receipts.push(delivery.receipt.clone()),
+                Received::Claim { claim, .. } => renewals.push(ClaimRenewal {
+                    key: claim.key,
+                    done: 0,
+                    total: None,
+                }),
+            }
+        }
+        let extended = holder.extend(&receipts).await;
+        let renewed = self
+            .pool
+            .run(move |connection| claims::renew(connection, &renewals, BRIEF_VISIBILITY));
+        extended
+            .iter()
+            .all(|outcome| *outcome == BatchOutcome::Done)
+            && renewed
+                .await
+                .unwrap()
+                .iter()
+                .all(|(_, renewal)| matches!(renewal, Renewal::Renewed { .. }))
+    }
+
+    /// Returns a job to the queue, to be delivered again after `delay`.
+    pub(crate) async fn release(&self, received: Received, delay: Duration) {
+        match received {
+            Received::Message(delivery) => {
+                let outcomes = self.subscription.release(&[delivery.release(delay)]).await;
+                assert_eq!(outcomes, [BatchOutcome::Done]);
+            }
+            Received::Claim { claim, .. } => {
+                let error = JobError::new(ErrorCode::Timeout, "test");
+                let retried = self
+                    .pool
+                    .run(move |connection| claims::retry(connection, claim.key, &error, delay));
+                assert!(retried.await.unwrap().is_some());
+            }
+        }
+    }
+
+    /// Ends jobs in the database, and then deletes their messages.
+    pub(crate) async fn finish(&self, received: Vec<Received>) {
+        let mut deletions = Vec::new();
+        for one in received {
+            let id = job_of(&one);
+            match one {
+                Received::Message(delivery) => {
+                    let cancelled = self
+                        .pool
+                        .run(move |connection| requests::cancel(connection, id));
+                    cancelled.await.unwrap();
+                    deletions.push(delivery.delete());
+                }
+                Received::Claim { claim, .. } => {
+                    let ended = self
+                        .pool
+                        .run(move |connection| claims::revoke(connection, claim.key));
+                    assert!(ended.await.unwrap());
+                }
+            }
+        }
+        let outcomes = self.subscription.delete(&deletions).await;
+        assert_eq!(outcomes, vec![BatchOutcome::Done; deletions.len()]);
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        let sql = sql.to_owned();
+        let executed = self.pool.run::<_, DatabaseError, _>(move |connection| {
+            Ok(diesel::connection::SimpleConnection::batch_execute(
+                connection, &sql,
+            )?)
         });
-        ended.await.unwrap();
+        executed.await.unwrap();
     }
 }
 
 /// Like [`Queue::receive`], with any of its subscriptions.
-pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Delivery> {
+pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Received> {
     subscription
         .receive(max, &CancellationToken::new())
         .await
@@ -158,29 +269,62 @@ pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<
 }
 
 /// Like [`Queue::receive_all`], with any of its subscriptions.
-pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -> Vec<Delivery> {
-    let mut deliveries = Vec::new();
-    while deliveries.len() < count {
+pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -> Vec<Received> {
+    let mut received = Vec::new();
+    while received.len() < count {
         let more = receive(subscription, job_queue::MAX_BATCH).await;
         if more.is_empty() {
             break;
         }
-        deliveries.extend(more);
+        received.extend(more);
     }
-    deliveries
+    received
 }
 
-/// Returns the ids of the jobs of deliveries.
-pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<JobId> {
-    deliveries
-        .iter()
-        .map(|delivery| delivery.message.as_ref().unwrap().job_id)
-        .collect()
+pub(crate) fn job_of(received: &Received) -> JobId {
+    match received {
+        Received::Message(delivery) => delivery.message.as_ref().unwrap().job_id,
+        Received::Claim { claim, .. } => claim.key.id,
+    }
+}
+
+pub(crate) fn generation_of(received: &Received) -> i32 {
+    match received {
+        Received::Message(delivery) => delivery.message.as_ref().unwrap().generation,
+        Received::Claim { claim, .. } => claim.generation,
+    }
+}
+
+/// Returns how many times the job has been delivered, including this time.
+pub(crate) fn delivery_number(received: &Received) -> u32 {
+    match received {
+        Received::Message(delivery) => delivery.receive_count,
+        Received::Claim { claim, .. } => u32::try_from(claim.attempt).unwrap(),
+    }
+}
+
+pub(crate) fn message(received: Received) -> Delivery {
+    match received {
+        Received::Message(delivery) => delivery,
+        Received::Claim { claim, .. } => panic!("not a message: {claim:?}"),
+    }
+}
+
+pub(crate) fn claim(received: Received) -> Claim {
+    match received {
+        Received::Claim { claim, .. } => *claim,
+        Received::Message(delivery) => panic!("not a claim: {delivery:?}"),
+    }
+}
+
+/// Returns the ids of the received jobs.
+pub(crate) fn ids(received: &[Received]) -> Vec<JobId> {
+    received.iter().map(job_of).collect()
 }
 
 /// Like [`ids`], where the order does not matter.
-pub(crate) fn id_set(deliveries: &[Delivery]) -> BTreeSet<JobId> {
-    ids(deliveries).into_iter().collect()
+pub(crate) fn id_set(received: &[Received]) -> BTreeSet<JobId> {
+    ids(received).into_iter().collect()
 }
 
 fn subscription(
@@ -190,7 +334,11 @@ fn subscription(
     options: SubscriptionOptions,
 ) -> Arc<dyn Subscription> {
     match url {
-        QueueUrl::Postgres => Arc::new(PostgresSubscription::new(pool.clone(), options)),
+        QueueUrl::Postgres => Arc::new(PostgresSubscription::new(
+            pool.clone(),
+            Notifier::default(),
+            options,
+        )),
         QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(
             &aws_config(),
             address.clone(),

@@ -77,21 +77,19 @@ pub fn claim_due(
     Ok(rows.into_iter().map(Claim::from).collect())
 }
 
-/// Returns at most `limit` running jobs with this claim: those that a call claimed whose answer was lost.
+/// Returns the running jobs with this claim: those that a call claimed whose answer was lost.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn find_claimed(
     connection: &mut PgConnection,
     claim: Uuid,
-    limit: i64,
 ) -> Result<Vec<Claim>, DatabaseError> {
     let rows: Vec<ClaimRow> = diesel::sql_query(format!(
         "SELECT {CLAIM_ROW}, false AS is_suspect FROM calendar_jobs AS job
-         WHERE status = 'STARTED' AND claim = $1 AND lease_until > now() LIMIT $2"
+         WHERE status = 'STARTED' AND claim = $1 AND lease_until > now()"
     ))
     .bind::<diesel::sql_types::Uuid, _>(claim)
-    .bind::<BigInt, _>(limit)
     .load(connection)?;
     Ok(rows.into_iter().map(Claim::from).collect())
 }
