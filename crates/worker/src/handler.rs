@@ -41,6 +41,10 @@ const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
 /// How many times that time doubles.
 const BUSY_DOUBLINGS: u32 = 5;
 
+/// How many attempts have a process of their own at the same time. After a worker has died twice, all the jobs that it ran
+/// are suspects, most of them wrongly.
+const MAX_PROCESSES: usize = 4;
+
 /// How a handler works.
 #[derive(Debug, Clone)]
 pub struct HandlerOptions {
@@ -65,6 +69,8 @@ pub struct Handler {
     options: HandlerOptions,
     /// One permit for each core: calendars in memory are rendered without waiting for anything.
     cores: Arc<Semaphore>,
+    /// One permit for each attempt in a process of its own.
+    processes: Arc<Semaphore>,
 }
 
 impl Handler {
@@ -77,6 +83,7 @@ impl Handler {
             abandoned: AbandonedRenders::default(),
             options,
             cores: Arc::new(Semaphore::new(cores)),
+            processes: Arc::new(Semaphore::new(MAX_PROCESSES)),
         }
     }
 

@@ -64,7 +64,7 @@ async fn extend_visibility(
     subscription: &dyn Subscription,
     visibility: Duration,
 ) -> bool {
-    let _lock = in_flight.extension_lock().await;
+    let _lock = in_flight.begin_extending().await;
     let (entries, receipts): (Vec<_>, Vec<_>) = in_flight.receipts().into_iter().unzip();
     if receipts.is_empty() {
         return true;

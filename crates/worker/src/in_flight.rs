@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use job_queue::Receipt;
 use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
 mod entry;
@@ -45,8 +46,8 @@ pub struct InFlight {
 struct Inner {
     next: AtomicU64,
     entries: Mutex<HashMap<u64, Arc<InFlightEntry>>>,
-    /// See [`InFlight::extension_lock`].
-    extension: tokio::sync::Mutex<()>,
+    /// Locked for writing by extensions, and for reading by releases.
+    extending: RwLock<()>,
 }
 
 impl InFlight {
@@ -69,10 +70,16 @@ impl InFlight {
         InFlightGuard::new(id, entry, self.clone())
     }
 
-    /// Excludes extensions while deliveries are released, and releases while deliveries are extended: an extension that
-    /// reaches the queue after a release would hide the message again.
-    pub async fn extension_lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.inner.extension.lock().await
+    /// Waits until no delivery is being released, and keeps others from being released until the guard is dropped: an
+    /// extension that reached the queue after a release would hide the message again.
+    pub(crate) async fn begin_extending(&self) -> RwLockWriteGuard<'_, ()> {
+        self.inner.extending.write().await
+    }
+
+    /// Waits until no delivery is being extended, and keeps others from being extended until the guard is dropped. Many
+    /// callers can release at the same time.
+    pub(crate) async fn begin_releasing(&self) -> RwLockReadGuard<'_, ()> {
+        self.inner.extending.read().await
     }
 
     /// Stops every handler.

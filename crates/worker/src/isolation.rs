@@ -2,12 +2,14 @@
 //!
 //! The process is this program again, with the same arguments and environment, and with the claim in one more variable. It
 //! renders the calendar and stores it under the claim. The worker renews the claim meanwhile, and kills the process if the
-//! attempt is stopped or takes too long.
+//! attempt is stopped or takes too long. If the worker itself dies, the process notices that its standard input ends, and
+//! ends too.
 
 use std::env;
-use std::io;
-use std::process::{ExitCode, Stdio};
+use std::io::{self, Read};
+use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use shared_model::database::DatabaseError;
@@ -16,6 +18,7 @@ use shared_model::job_store::claims::{ClaimKey, Completion, Written};
 use shared_model::job_store::requests;
 use shared_model::results::NewResult;
 use tokio::process::Command;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -32,38 +35,44 @@ const STORED: u8 = 0;
 const LOST: u8 = 40;
 const DATABASE_FAILED: u8 = 41;
 const TOO_LARGE: u8 = 42;
+/// The exit code of a Rust program that panics.
+const PANICKED: u8 = 101;
+
+/// How long the process waits before it writes again to a row that another session has locked.
+const BUSY_WAIT: Duration = Duration::from_millis(50);
 
 /// Runs an attempt in a process of its own and waits for it. Dropping the future kills the process.
 pub(crate) async fn attempt(key: ClaimKey) -> Rendered {
-    let status = async {
-        Command::new(env::current_exe()?)
-            .args(env::args_os().skip(1))
-            .env(VARIABLE, format!("{} {}", key.id, key.claim))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .status()
-            .await
-    };
-    let status: io::Result<_> = status.await;
-    let code = match &status {
-        Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()),
-        Err(_) => None,
-    };
-    match (code, status) {
-        (Some(STORED), _) => Rendered::Stored,
-        (Some(LOST), _) => Rendered::Stopped(StopReason::Lost),
-        (Some(TOO_LARGE), _) => Rendered::Failed(RenderError::TooLarge),
-        (Some(DATABASE_FAILED), _) => Rendered::Failed(
-            DatabaseError::Unavailable("the isolated attempt lost it".to_owned()).into(),
-        ),
-        (_, Ok(status)) => {
-            Rendered::Panicked(format!("the process of the attempt ended: {status}"))
+    let status = match wait_for_process(key).await {
+        Ok(status) => status,
+        Err(error) => {
+            return Rendered::Crashed(format!("can't start a process for the attempt: {error}"));
         }
-        (_, Err(error)) => {
-            Rendered::Panicked(format!("can't start a process for the attempt: {error}"))
+    };
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(STORED) => Rendered::Stored,
+        Some(LOST) => Rendered::Stopped(StopReason::Lost),
+        Some(TOO_LARGE) => Rendered::Failed(RenderError::TooLarge),
+        Some(DATABASE_FAILED) => {
+            let error = "the process of the attempt could not use it; its log has the reason";
+            Rendered::Failed(DatabaseError::Unavailable(error.to_owned()).into())
         }
+        Some(PANICKED) => Rendered::Panicked("in a process of its own".to_owned()),
+        _ => Rendered::Crashed(format!("the process of the attempt ended: {status}")),
     }
+}
+
+async fn wait_for_process(key: ClaimKey) -> io::Result<ExitStatus> {
+    let mut process = Command::new(env::current_exe()?)
+        .args(env::args_os().skip(1))
+        .env(VARIABLE, format!("{} {}", key.id, key.claim))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    // `wait` would close it
+    let _stdin = process.stdin.take();
+    process.wait().await
 }
 
 /// Returns the claim whose attempt this process has to run, if it was started for one.
@@ -86,12 +95,13 @@ pub(crate) fn requested_attempt() -> anyhow::Result<Option<ClaimKey>> {
 /// Runs the attempt of a claim. Returns the exit code that tells the worker how it ended.
 ///
 /// # Errors
-/// Never fails; the signature is that of a process.
+/// Returns an error if no thread can be started.
 pub(crate) async fn run(
     key: ClaimKey,
     config: &Config,
     render: Render,
 ) -> anyhow::Result<ExitCode> {
+    end_with_the_worker()?;
     let database = Database::new(&config.database, config.claim_options());
     let host = config.calendar_host.clone();
     let rendered = database.large.run_long(move |connection| {
@@ -99,27 +109,50 @@ pub(crate) async fn run(
             return Ok(None);
         };
         // nobody stops this render, except by killing the process
-        let guard = InFlight::default().add_claim(key, tokio::time::Instant::now());
+        let guard = InFlight::default().add_claim(key, Instant::now());
         let control = guard.render_control();
         render(Source::Database(connection), &job.request, &host, &control).map(Some)
     });
     let code = match rendered.await {
-        Ok(Some(result)) => store(&database, key, result).await,
+        Ok(Some(result)) => store(&database, key, Arc::new(result)).await,
         Ok(None) => LOST,
         Err(RenderError::TooLarge) => TOO_LARGE,
-        Err(RenderError::Database(_) | RenderError::Stopped) => DATABASE_FAILED,
+        Err(error @ (RenderError::Database(_) | RenderError::Stopped)) => {
+            log::warn!("job.id":% = key.id, error:%; "the attempt failed");
+            DATABASE_FAILED
+        }
     };
     Ok(ExitCode::from(code))
 }
 
-async fn store(database: &Database, key: ClaimKey, result: NewResult) -> u8 {
-    let completion = Completion {
-        key,
-        result: Arc::new(result),
+/// Ends this process when its standard input ends, which the worker holds open.
+fn end_with_the_worker() -> io::Result<()> {
+    let wait = || {
+        let _ = io::stdin().read(&mut [0]);
+        #[expect(
+            clippy::exit,
+            reason = "the worker is gone, and a render can't be stopped"
+        )]
+        std::process::exit(i32::from(LOST));
     };
-    match database.complete(completion).await {
-        Ok(Written::Done) => STORED,
-        Ok(Written::Lost) => LOST,
-        Ok(Written::Busy) | Err(_) => DATABASE_FAILED,
+    std::thread::Builder::new()
+        .name("worker-watch".to_owned())
+        .spawn(wait)
+        .map(drop)
+}
+
+/// Stores the result. While the job's row is locked, tries again, until the worker ends this process.
+async fn store(database: &Database, key: ClaimKey, result: Arc<NewResult>) -> u8 {
+    loop {
+        let result = Arc::clone(&result);
+        match database.complete(Completion { key, result }).await {
+            Ok(Written::Done) => return STORED,
+            Ok(Written::Lost) => return LOST,
+            Ok(Written::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+            Err(error) => {
+                log::warn!("job.id":% = key.id, error:%; "could not store the calendar");
+                return DATABASE_FAILED;
+            }
+        }
     }
 }

@@ -41,7 +41,9 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
     process::run(&config.problems(), &config.log.clone(), || {
         let runtime = Runtime::new().context("can't start the async runtime")?;
         if let Some(key) = isolation::requested_attempt()? {
-            return runtime.block_on(isolation::run(key, &config, render));
+            let ended = runtime.block_on(isolation::run(key, &config, render));
+            runtime.shutdown_background();
+            return ended;
         }
         let ended = runtime.block_on(async {
             let shutdown = Shutdown::on_signals().context("can't listen for signals")?;

@@ -111,7 +111,7 @@ struct Releases {
 
 impl RunBatch<Release, BatchOutcome> for Releases {
     async fn run(&self, items: Arc<Vec<Release>>) -> Result<Vec<BatchOutcome>, DatabaseError> {
-        let _lock = self.in_flight.extension_lock().await;
+        let _lock = self.in_flight.begin_releasing().await;
         Ok(self.subscription.release(&items).await)
     }
 }

@@ -107,6 +107,11 @@ impl From<ClaimRow> for Claim {
 const CLAIM: &str = "status = 'STARTED', version = version + 1, retry_at = NULL, send_after = NULL, \
                      started_at = coalesce(started_at, now()), progress_done = 0";
 
+/// Whether the last attempt at a job in RETRY crashed in a process of its own, or panicked. A job that was given up before
+/// its attempt began may have no error; it may be a suspect all the same.
+const HAS_CRASHED: &str =
+    "coalesce(job.error ->> 'code', 'worker_stopped') IN ('panic', 'worker_stopped')";
+
 /// The columns of [`ClaimRow`], of the table `job`.
 const CLAIM_ROW: &str =
     "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at";

@@ -12,7 +12,7 @@ use shared_model::job::{ErrorCode, JobError};
 use shared_model::job_store::claims::{Claim, ClaimKey};
 use shared_model::results::NewResult;
 use shared_model::todo::SelectedTodos;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::Handler;
@@ -27,7 +27,7 @@ use crate::telemetry;
 /// What a render needs, apart from the claim.
 enum Prepared {
     /// The job runs in a process of its own.
-    Alone,
+    Alone(OwnedSemaphorePermit),
     /// Its todos have been read.
     Memory(Arc<SelectedTodos>),
     /// It reads its todos on a connection of its own.
@@ -41,6 +41,8 @@ pub(crate) enum Rendered {
     Stored,
     Failed(RenderError),
     Panicked(String),
+    /// The process of the attempt crashed.
+    Crashed(String),
     TimedOut,
     Stopped(StopReason),
 }
@@ -66,6 +68,11 @@ impl Handler {
             Rendered::Panicked(message) => {
                 log::error!("job.id":% = key.id, "job.attempt" = attempt, error = message; "the attempt panicked");
                 let error = JobError::new(ErrorCode::Panic, "the calendar could not be rendered");
+                self.retry_or_fail(key, attempt, error).await
+            }
+            Rendered::Crashed(message) => {
+                log::error!("job.id":% = key.id, "job.attempt" = attempt, error = message; "the attempt crashed");
+                let error = JobError::new(ErrorCode::WorkerStopped, "the renderer crashed");
                 self.retry_or_fail(key, attempt, error).await
             }
             Rendered::TimedOut => {
@@ -96,7 +103,7 @@ impl Handler {
         self.retry(key, error, delay).await
     }
 
-    /// Renders the calendar within `JOB_TIMEOUT`. Waiting for a connection for a large calendar does not count.
+    /// Renders the calendar within `JOB_TIMEOUT`. Waiting until it may begin does not count.
     async fn run_render(&self, claim: Claim, guard: &InFlightGuard) -> Rendered {
         let prepared = tokio::select! {
             biased;
@@ -111,7 +118,7 @@ impl Handler {
         let rendering = async {
             tokio::time::sleep(self.options.render_delay).await;
             match prepared {
-                Prepared::Alone => isolation::attempt(claim.key).await,
+                Prepared::Alone(_slot) => isolation::attempt(claim.key).await,
                 Prepared::Memory(todos) => {
                     self.render_from_memory(claim, todos, guard, render_watch)
                         .await
@@ -136,19 +143,17 @@ impl Handler {
         }
     }
 
-    /// Reads the todos of a small calendar, or waits for a connection for a large one.
+    /// Reads the todos of a small calendar, or waits until a large or isolated one may begin.
     async fn prepare(&self, claim: &Claim) -> Result<Prepared, DatabaseError> {
         if claim.is_suspect {
             log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
-            return Ok(Prepared::Alone);
+            return Ok(Prepared::Alone(acquire(&self.processes).await?));
         }
         match self.database.todos(&claim.request.filter).await? {
             SharedTodos::Few(todos) => Ok(Prepared::Memory(todos)),
-            SharedTodos::Many => {
-                let slot = Arc::clone(&self.database.large_slots).acquire_owned().await;
-                let slot = slot.map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
-                Ok(Prepared::Database(slot))
-            }
+            SharedTodos::Many => Ok(Prepared::Database(
+                acquire(&self.database.large_slots).await?,
+            )),
         }
     }
 
@@ -205,6 +210,11 @@ impl From<Result<NewResult, RenderError>> for Rendered {
             Err(error) => Self::Failed(error),
         }
     }
+}
+
+async fn acquire(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DatabaseError> {
+    let slot = Arc::clone(slots).acquire_owned().await;
+    slot.map_err(|error| DatabaseError::Unavailable(error.to_string()))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

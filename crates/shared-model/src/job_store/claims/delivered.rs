@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::{CLAIM, Claim, ClaimKey, ClaimOptions, MAX_SHARED_CRASHES};
+use super::{CLAIM, Claim, ClaimKey, ClaimOptions, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, JobId, JobStatus};
 
@@ -52,7 +52,8 @@ pub fn claim_delivered(
              SELECT * FROM unnest($1, $2, $3) AS wanted (id, claim, generation)),
          free AS MATERIALIZED (
              SELECT job.id, wanted.claim, (job.claim IS DISTINCT FROM wanted.claim)::integer AS added,
-                    job.status = 'STARTED' AND job.attempt - (job.claim = wanted.claim)::integer >= $6 AS is_suspect
+                    job.attempt - (job.claim IS NOT DISTINCT FROM wanted.claim)::integer >= $6
+                        AND (job.status = 'STARTED' OR (job.status = 'RETRY' AND {HAS_CRASHED})) AS is_suspect
              FROM calendar_jobs AS job JOIN wanted ON job.id = wanted.id AND job.generation = wanted.generation
              WHERE (job.attempt < $5 AND NOT job.cancel_requested
                     AND (job.status = 'PENDING' OR (job.status = 'RETRY' AND job.retry_at <= now())

@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Double, Integer, Jsonb, Nullable, Text};
 use uuid::Uuid;
 
 use super::finish::end_in;
-use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, MAX_SHARED_CRASHES};
+use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{ErrorCode, JobError, JobId, JobStatus};
 
@@ -55,7 +55,7 @@ pub fn claim_due(
 ) -> Result<Vec<Claim>, DatabaseError> {
     let query = diesel::sql_query(format!(
         "WITH retried AS MATERIALIZED (
-             SELECT id, false AS is_suspect FROM calendar_jobs
+             SELECT id, attempt >= $3 AND {HAS_CRASHED} AS is_suspect FROM calendar_jobs AS job
              WHERE status = 'RETRY' AND retry_at <= now() AND attempt < $1
              ORDER BY retry_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
          abandoned AS MATERIALIZED (
