@@ -39,14 +39,15 @@ pub struct Config {
         help_heading = "Worker"
     )]
     pub admin_addr: SocketAddr,
-    /// How many jobs are in flight at the same time. Most of them wait for the database, which works on many at once.
-    /// Only half of DATABASE_POOL can be large calendars
+    /// How many jobs are in flight at the same time.
     #[arg(
         long,
         env,
         value_name = "COUNT",
         default_value = "100",
-        help_heading = "Worker"
+        help_heading = "Worker",
+        help = "How many jobs are in flight at the same time. Most of them wait for the database, which works on many at \
+        once. Large calendars need a connection each, and at most half of DATABASE_POOL is for them"
     )]
     pub worker_concurrency: NonZeroUsize,
     /// The host name in the UIDs of calendar entries, which makes them globally unique. After a change, calendar

@@ -79,6 +79,10 @@ async fn wait_for_process(key: ClaimKey) -> io::Result<ExitStatus> {
 ///
 /// # Errors
 /// Returns an error if the variable does not hold a claim.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not a setting: the worker passes it to itself"
+)]
 pub(crate) fn requested_attempt() -> anyhow::Result<Option<ClaimKey>> {
     let Ok(value) = env::var(VARIABLE) else {
         return Ok(None);

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use shared_model::backoff::Backoff;
-use shared_model::database::DatabaseError;
 use shared_model::job::{ErrorCode, JobError};
 use shared_model::job_store::claims::{Claim, ClaimKey};
 use shared_model::results::NewResult;
@@ -103,7 +102,8 @@ impl Handler {
         self.retry(key, error, delay).await
     }
 
-    /// Renders the calendar within `JOB_TIMEOUT`. Waiting until it may begin does not count.
+    /// Renders the calendar within `JOB_TIMEOUT`. Reading the todos of a small calendar may take as long again, and waiting
+    /// until a large one may begin does not count.
     async fn run_render(&self, claim: Claim, guard: &InFlightGuard) -> Rendered {
         let prepared = tokio::select! {
             biased;
@@ -112,7 +112,7 @@ impl Handler {
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(error) => return Rendered::Failed(error.into()),
+            Err(rendered) => return rendered,
         };
         let (render_watch, _attempt_watch) = self.abandoned.watch();
         let rendering = async {
@@ -144,7 +144,7 @@ impl Handler {
     }
 
     /// Reads the todos of a small calendar, or waits until a large or isolated one may begin.
-    async fn prepare(&self, claim: &Claim) -> Result<Prepared, DatabaseError> {
+    async fn prepare(&self, claim: &Claim) -> Result<Prepared, Rendered> {
         if claim.is_suspect {
             log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
             return Ok(Prepared::Alone(acquire(&self.processes).await?));
@@ -212,9 +212,10 @@ impl From<Result<NewResult, RenderError>> for Rendered {
     }
 }
 
-async fn acquire(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, DatabaseError> {
+async fn acquire(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Rendered> {
     let slot = Arc::clone(slots).acquire_owned().await;
-    slot.map_err(|error| DatabaseError::Unavailable(error.to_string()))
+    // nobody closes the semaphore while the process runs
+    slot.or(Err(Rendered::Stopped(StopReason::Shutdown)))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

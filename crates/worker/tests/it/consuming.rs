@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use local_services::sqs::LocalSqs;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
-use serde_json::json;
 use shared_model::job::{CalendarRequest, ErrorCode, JobStatus};
 
-use crate::support::{BRIEF, Database, Sqs, Worker, body_of};
+use crate::support::{BRIEF, Database, Sqs, Worker};
 
 const FOREVER: (&str, &str) = ("RENDER_DELAY", "9m");
 
@@ -26,11 +24,7 @@ async fn a_message_that_is_delivered_many_times_has_one_effect() {
     let mut worker = sqs.start_worker(&database, &[("VISIBILITY_TIMEOUT", "6s")]);
     let job = database.wait_until_ended(id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Success, 1));
-    eventually("every copy is deleted", async || {
-        let visible = sqs.count("ApproximateNumberOfMessages");
-        visible + sqs.count("ApproximateNumberOfMessagesNotVisible") == 0
-    })
-    .await;
+    eventually("every copy is deleted", async || sqs.count() == 0).await;
     assert_eq!(database.find(id).await.version, job.version);
     worker.signal(Signal::SIGTERM);
     assert!(worker.wait().success());
@@ -51,12 +45,9 @@ async fn an_unreadable_message_ends_in_the_dead_letter_queue_and_harms_no_job() 
         database.wait_until_ended(id).await.status,
         JobStatus::Success
     );
-    let dead_letters = sqs.dead_letters_url();
     eventually("all three are in the dead-letter queue", async || {
-        let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
-        let count = |name: &str| attributes[name].parse::<u32>().unwrap();
-        // The worker receives them from there too, and leaves them.
-        count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible") == 3
+        // the worker receives them from there too, and leaves them
+        sqs.count_dead_letters() == 3
     })
     .await;
 }
@@ -66,10 +57,7 @@ async fn the_job_of_a_dead_letter_fails_and_can_be_redriven() {
     let database = Database::new();
     let sqs = Sqs::new("", 10);
     let id = database.accept(CalendarRequest::default()).await;
-    let dead_letters = sqs.dead_letters_url();
-    let message =
-        json!({ "QueueUrl": dead_letters, "MessageBody": body_of(&database.find(id).await) });
-    LocalSqs::shared().call("SendMessage", &message).unwrap();
+    sqs.send_dead_letter(&database.find(id).await);
     let mut worker = sqs.start_worker(&database, &[]);
     let job = database.wait_until_ended(id).await;
     assert_eq!(
@@ -78,8 +66,7 @@ async fn the_job_of_a_dead_letter_fails_and_can_be_redriven() {
     );
     worker.signal(Signal::SIGTERM);
     assert!(worker.wait().success());
-    let attributes = LocalSqs::shared().queue_attributes(&dead_letters).unwrap();
-    assert_eq!(attributes["ApproximateNumberOfMessages"], "0");
+    assert_eq!(sqs.count_dead_letters(), 0);
 
     let listed = Worker::operate(&database, &["dead-letters"]);
     assert!(
@@ -96,6 +83,52 @@ async fn the_job_of_a_dead_letter_fails_and_can_be_redriven() {
         JobStatus::Success
     );
     assert_eq!(Worker::operate(&database, &["redrive", "--all"]), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_of_a_job_that_a_worker_has_claimed_does_not_fail_it() {
+    let database = Database::new();
+    let sqs = Sqs::new("", 10);
+    let running = database.accept(CalendarRequest::default()).await;
+    let waiting = database.accept(CalendarRequest::default()).await;
+    database
+        .execute(&format!(
+            "UPDATE calendar_jobs SET status = 'RETRY', attempt = 1, retry_at = now() + interval '1 hour'
+             WHERE id = '{waiting}'"
+        ))
+        .await;
+    sqs.send_job(&database.find(running).await);
+    let _worker = sqs.start_worker(&database, &[FOREVER]);
+    database
+        .wait_for(running, |job| job.status == JobStatus::Started)
+        .await;
+    // copies of their messages that were received too often while the jobs ran
+    for id in [running, waiting] {
+        sqs.send_dead_letter(&database.find(id).await);
+    }
+    eventually("both dead letters are deleted", async || {
+        sqs.count_dead_letters() == 0
+    })
+    .await;
+    assert_eq!(database.find(running).await.status, JobStatus::Started);
+    assert_eq!(database.find(waiting).await.status, JobStatus::Retry);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_one_tenant_on_a_standard_queue_run_at_the_same_time() {
+    let database = Database::new();
+    let sqs = Sqs::new("", 10);
+    let ids = database.accept_many(3).await;
+    for id in &ids {
+        sqs.send_in_group(&database.find(*id).await, "tenant");
+    }
+    let _worker = sqs.start_worker(&database, &[("QUEUE_GROUP", "tenant"), FOREVER]);
+    for id in ids {
+        // none of them ends
+        database
+            .wait_for(id, |job| job.status == JobStatus::Started)
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,11 +158,7 @@ async fn a_killed_worker_is_replaced_soon_after_its_visibility_timeout() {
         if let Some(sqs) = &queue {
             let job = database.find(id).await;
             if sqs.is_fifo {
-                let message = json!({
-                    "QueueUrl": sqs.url, "MessageBody": body_of(&job),
-                    "MessageGroupId": "group", "MessageDeduplicationId": "dedup",
-                });
-                LocalSqs::shared().call("SendMessage", &message).unwrap();
+                sqs.send_in_group(&job, "group");
             } else {
                 sqs.send_job(&job);
             }

@@ -3,10 +3,17 @@
 #[cfg(test)]
 mod consuming;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod isolation;
+#[cfg(test)]
+mod locked_rows;
+#[cfg(test)]
 mod paused_clock;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
 mod rendering;
+#[cfg(test)]
+mod sharing;
 #[cfg(test)]
 mod support;

@@ -1,4 +1,4 @@
-//! How long the consumer takes to stop and to cancel, on tokio's paused clock.
+//! How long the consumer takes to stop and to cancel, and how long it waits for its queue, on tokio's paused clock.
 //!
 //! That clock stands still while a query runs and jumps ahead while the worker only waits. So these tests measure only
 //! the time that the worker itself spends waiting, which does not depend on the speed of the machine.
@@ -8,144 +8,96 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use job_queue::postgres::PostgresSubscription;
-use job_queue::{
-    BatchOutcome, Deletion, Delivery, QueueError, Receipt, Release, Subscription,
-    SubscriptionOptions,
-};
+use job_queue::{BatchOutcome, Deletion, QueueError, Receipt, Received, Release, Subscription};
+use local_services::testing::eventually;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
 use shared_model::job_store::requests;
 use shared_model::shutdown::Shutdown;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use worker::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
-use worker::handler::{AbandonedRenders, Handler};
-use worker::health::Health;
-use worker::isolation::IsolationGate;
-use worker::render;
 
-use crate::support::Database;
+use crate::support::{Database, Running, Setup, StubQueue, VISIBILITY};
 
-const VISIBILITY: Duration = Duration::from_secs(30);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A consumer that runs one job, which would take nine minutes.
-struct Running {
-    database: Database,
-    id: JobId,
-    shutdown: Shutdown,
-    consumer: JoinHandle<Ended>,
-}
-
-impl Running {
-    async fn start(queue: impl FnOnce(PostgresSubscription) -> Arc<dyn Subscription>) -> Self {
-        let database = Database::new();
-        let id = database.accept(CalendarRequest::default()).await;
-        let shutdown = Shutdown::default();
-        let handler = Handler {
-            pool: database.pool.clone(),
-            calendar_host: "taskoverflow".into(),
-            lease: VISIBILITY,
-            job_timeout: Duration::from_mins(10),
-            max_attempts: 5,
-            render_delay: Duration::from_mins(9),
-            render: render::render,
-            isolation: IsolationGate::default(),
-            drain: shutdown.drain.clone(),
-            abandoned: AbandonedRenders::default(),
-        };
-        let options = ConsumerOptions {
-            concurrency: 2,
-            visibility: VISIBILITY,
-            drain_timeout: DRAIN_TIMEOUT,
-            stop_grace: STOP_GRACE,
-            max_abandoned: 1,
-        };
-        let consumer = Consumer::new(
-            queue(subscription(&database)),
-            database.pool.clone(),
-            handler,
-            options,
-            shutdown.clone(),
-            Health::new(VISIBILITY),
-        );
-        let consumer = tokio::spawn(consumer.run());
-        database
-            .wait_for(id, |job| job.status == JobStatus::Started)
-            .await;
-        Self {
-            database,
-            id,
-            shutdown,
-            consumer,
-        }
-    }
-
-    /// Waits until the consumer has ended, and returns how long that took.
-    async fn stopped(&mut self) -> Duration {
-        let began = Instant::now();
-        assert_eq!((&mut self.consumer).await.unwrap(), Ended::Drained);
-        began.elapsed()
-    }
-
-    async fn status(&self) -> JobStatus {
-        self.database.find(self.id).await.status
+/// A job that would take nine minutes.
+fn endless() -> Setup {
+    Setup {
+        render_delay: Duration::from_mins(9),
+        drain_timeout: DRAIN_TIMEOUT,
+        ..Setup::default()
     }
 }
 
-fn subscription(database: &Database) -> PostgresSubscription {
-    let options = SubscriptionOptions {
-        visibility: VISIBILITY,
-        wait: Duration::from_secs(1),
-    };
-    PostgresSubscription::new(database.pool.clone(), options)
+/// Starts a consumer of the queue `postgres:`, and waits until it runs an endless job.
+async fn start_endless(database: &Database) -> (JobId, Running) {
+    let id = database.accept(CalendarRequest::default()).await;
+    let running = Running::start(database, Arc::new(database.subscription()), endless());
+    wait_until_started(database, id).await;
+    (id, running)
+}
+
+async fn wait_until_started(database: &Database, id: JobId) {
+    database
+        .wait_for(id, |job| job.status == JobStatus::Started)
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_releases_running_jobs_within_two_seconds() {
-    let mut running = Running::start(|queue| Arc::new(queue)).await;
+    let database = Database::new();
+    let (id, mut running) = start_endless(&database).await;
     running.shutdown.drain.cancel();
     tokio::time::sleep(DRAIN_TIMEOUT / 2).await;
-    assert_eq!(running.status().await, JobStatus::Started);
+    assert_eq!(database.find(id).await.status, JobStatus::Started);
 
     running.shutdown.hurry.cancel();
     let took = running.stopped().await;
     assert!(took < Duration::from_secs(2), "it took {took:?}");
 
-    let job = running.database.find(running.id).await;
+    let job = database.find(id).await;
     assert_eq!(job.status, JobStatus::Retry);
     assert_eq!(job.error.unwrap().code, ErrorCode::WorkerStopped);
-    let other = subscription(&running.database);
-    let delivered = other.receive(1, &CancellationToken::new()).await.unwrap();
-    assert_eq!(delivered[0].message.as_ref().unwrap().job_id, running.id);
+    let other = database.subscription();
+    let received = other.receive(1, &CancellationToken::new()).await.unwrap();
+    let [Received::Claim { claim, .. }] = received.as_slice() else {
+        panic!("{received:?}")
+    };
+    assert_eq!((claim.key.id, claim.attempt), (id, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_signal_does_not_wait_for_a_queue_that_hangs() {
-    let mut running = Running::start(|queue| Arc::new(HangingQueue(queue))).await;
+    let database = Database::new();
+    let id = database.accept(CalendarRequest::default()).await;
+    let queue = StubQueue::new();
+    queue.deliver(&database.find(id).await);
+    let mut running = Running::start(&database, queue, endless());
+    wait_until_started(&database, id).await;
     running.shutdown.drain.cancel();
     running.shutdown.hurry.cancel();
     let took = running.stopped().await;
     assert!(took < Duration::from_secs(2), "it took {took:?}");
-    assert_eq!(running.status().await, JobStatus::Retry);
+    assert_eq!(database.find(id).await.status, JobStatus::Retry);
 }
 
 #[tokio::test(start_paused = true)]
 async fn jobs_that_exceed_the_drain_timeout_are_released() {
-    let mut running = Running::start(|queue| Arc::new(queue)).await;
+    let database = Database::new();
+    let (id, mut running) = start_endless(&database).await;
     running.shutdown.drain.cancel();
     let took = running.stopped().await;
     assert!(
         (DRAIN_TIMEOUT..DRAIN_TIMEOUT + Duration::from_secs(2)).contains(&took),
         "it took {took:?}"
     );
-    assert_eq!(running.status().await, JobStatus::Retry);
+    assert_eq!(database.find(id).await.status, JobStatus::Retry);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_running_job_is_cancelled_within_about_a_second() {
-    let running = Running::start(|queue| Arc::new(queue)).await;
-    let (database, id) = (&running.database, running.id);
+    let database = Database::new();
+    let (id, _running) = start_endless(&database).await;
     database
         .pool
         .run(move |connection| requests::cancel(connection, id))
@@ -158,40 +110,169 @@ async fn a_running_job_is_cancelled_within_about_a_second() {
     assert!(took < Duration::from_millis(1500), "it took {took:?}");
 }
 
-/// A queue that never answers a delete or a release.
+/// Starts a consumer with one slot, and waits until it has completed the first of two jobs and asks the queue to delete its
+/// message. Returns the second job.
+async fn start_and_delete_the_first_of_two(
+    database: &Database,
+    queue: &Arc<StubQueue>,
+) -> (JobId, Running) {
+    let ids = database.accept_many(2).await;
+    for id in &ids {
+        queue.deliver(&database.find(*id).await);
+    }
+    let setup = Setup {
+        concurrency: 1,
+        ..Setup::default()
+    };
+    let running = Running::start(database, Arc::<StubQueue>::clone(queue), setup);
+    eventually("the first message is being deleted", async || {
+        queue.waiting().0 == 1
+    })
+    .await;
+    let job = database.find(ids[0]).await;
+    assert_eq!(job.status, JobStatus::Success);
+    (ids[1], running)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delivery_keeps_its_slot_until_the_queue_has_confirmed_the_delete() {
+    let database = Database::new();
+    let queue = StubQueue::new();
+    let (second, _running) = start_and_delete_the_first_of_two(&database, &queue).await;
+    tokio::time::sleep(VISIBILITY / 3).await;
+    assert_eq!(database.find(second).await.status, JobStatus::Pending);
+    queue.answer();
+    assert_eq!(
+        database.wait_until_ended(second).await.status,
+        JobStatus::Success
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_never_confirms_a_delete_keeps_a_slot_for_half_the_visibility_timeout() {
+    let database = Database::new();
+    let queue = StubQueue::new();
+    let (second, _running) = start_and_delete_the_first_of_two(&database, &queue).await;
+    let asked = Instant::now();
+    assert_eq!(
+        database.wait_until_ended(second).await.status,
+        JobStatus::Success
+    );
+    let took = asked.elapsed();
+    assert!(
+        took < VISIBILITY / 2 + Duration::from_secs(2),
+        "it took {took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_deletes_wait_for_the_queue_at_the_same_time() {
+    let database = Database::new();
+    let queue = StubQueue::new();
+    let ids = database.accept_many(40).await;
+    for id in &ids {
+        queue.deliver(&database.find(*id).await);
+    }
+    let setup = Setup {
+        concurrency: 40,
+        ..Setup::default()
+    };
+    let _running = Running::start(&database, Arc::<StubQueue>::clone(&queue), setup);
+    eventually("two deletes wait", async || queue.waiting().0 >= 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_releases_wait_for_the_queue_at_the_same_time() {
+    let database = Database::new();
+    let queue = StubQueue::new();
+    let ids = database.accept_many(40).await;
+    database
+        .execute(
+            "UPDATE calendar_jobs SET status = 'STARTED', attempt = 1, claim = gen_random_uuid(),
+                 lease_until = now() + interval '1 hour'",
+        )
+        .await;
+    for id in &ids {
+        queue.deliver(&database.find(*id).await);
+    }
+    let setup = Setup {
+        concurrency: 40,
+        ..Setup::default()
+    };
+    let _running = Running::start(&database, Arc::<StubQueue>::clone(&queue), setup);
+    eventually("two releases wait", async || queue.waiting().1 >= 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_were_received_but_not_begun_at_shutdown_get_their_attempt_back() {
+    let database = Database::new();
+    let ids = database.accept_many(3).await;
+    let shutdown = Shutdown::default();
+    let queue = ShutdownDuringReceive {
+        queue: database.subscription(),
+        shutdown: shutdown.clone(),
+    };
+    let setup = Setup {
+        concurrency: 10,
+        ..Setup::default()
+    };
+    let mut running = Running::start_with(&database, Arc::new(queue), setup, shutdown);
+    running.stopped().await;
+    for id in &ids {
+        let job = database.find(*id).await;
+        assert_eq!((job.status, job.attempt), (JobStatus::Retry, 0));
+    }
+    let other = database.subscription();
+    let received = other.receive(10, &CancellationToken::new()).await.unwrap();
+    assert_eq!(
+        received.len(),
+        3,
+        "other workers can claim them immediately"
+    );
+    for one in received {
+        let Received::Claim { claim, .. } = one else {
+            panic!("{one:?}")
+        };
+        assert_eq!((claim.attempt, claim.is_suspect), (1, false));
+    }
+}
+
+/// A queue whose worker is asked to stop while it receives.
 #[derive(Debug)]
-struct HangingQueue(PostgresSubscription);
+struct ShutdownDuringReceive {
+    queue: PostgresSubscription,
+    shutdown: Shutdown,
+}
 
 #[async_trait]
-impl Subscription for HangingQueue {
+impl Subscription for ShutdownDuringReceive {
     async fn receive(
         &self,
         max: usize,
         stop: &CancellationToken,
-    ) -> Result<Vec<Delivery>, QueueError> {
-        self.0.receive(max, stop).await
+    ) -> Result<Vec<Received>, QueueError> {
+        let received = self.queue.receive(max, stop).await;
+        self.shutdown.drain.cancel();
+        received
     }
 
     async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
-        self.0.extend(receipts).await
+        self.queue.extend(receipts).await
     }
 
     async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
-        if deletions.is_empty() {
-            return Vec::new();
-        }
-        std::future::pending().await
+        self.queue.delete(deletions).await
     }
 
-    async fn release(&self, _: &[Release]) -> Vec<BatchOutcome> {
-        std::future::pending().await
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        self.queue.release(releases).await
     }
 
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
-        self.0.dead_letters().await
+        self.queue.dead_letters().await
     }
 
     async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError> {
-        self.0.warnings(max_attempts).await
+        self.queue.warnings(max_attempts).await
     }
 }

@@ -148,12 +148,25 @@ fn settings_that_contradict_each_other_are_refused() {
         ("DATABASE_URL", "postgres://x/y"),
         ("QUEUE_URL", "postgres:"),
         ("QUEUE_GROUP", "all"),
-        ("DATABASE_POOL", "5"),
+        ("DATABASE_POOL", "3"),
         ("RECEIVE_WAIT", "21s"),
     ]);
     for name in ["QUEUE_GROUP", "DATABASE_POOL", "RECEIVE_WAIT"] {
         assert!(message.contains(name), "{name} is not named in {message}");
     }
+}
+
+#[test]
+fn polls_that_do_not_wait_are_refused() {
+    let message = refused(&[
+        ("DATABASE_URL", "postgres://x/y"),
+        ("QUEUE_URL", "sqs://ical"),
+        ("RECEIVE_WAIT", "0s"),
+    ]);
+    assert!(
+        message.contains("RECEIVE_WAIT must be at least 1s"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

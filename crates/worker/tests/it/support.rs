@@ -1,9 +1,13 @@
-//! Databases, jobs, queues and worker processes for the tests.
+//! Databases, jobs, queues and workers for the tests.
 
+mod consumer;
 mod database;
+mod queue;
 mod sqs;
 mod worker;
 
-pub(crate) use database::Database;
-pub(crate) use sqs::{Sqs, body_of};
+pub(crate) use consumer::{Running, Setup, VISIBILITY};
+pub(crate) use database::{CLAIM, Database};
+pub(crate) use queue::StubQueue;
+pub(crate) use sqs::Sqs;
 pub(crate) use worker::{BRIEF, Worker};

@@ -10,7 +10,8 @@ use flate2::read::GzDecoder;
 use local_services::testing::{TestDatabases, eventually};
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::job_store::requests;
+use shared_model::job_store::claims::ClaimOptions;
+use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::{migrations, results};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
@@ -27,14 +28,37 @@ struct Cli {
 pub(crate) struct Database {
     pub(crate) url: String,
     pub(crate) pool: Pool,
+    pub(crate) config: DatabaseConfig,
 }
+
+/// A lease that no test outlasts.
+pub(crate) const CLAIM: ClaimOptions = ClaimOptions {
+    lease: Duration::from_secs(30),
+    max_attempts: 5,
+};
 
 impl Database {
     pub(crate) fn new() -> Self {
         let url = DATABASES.create();
         let cli = Cli::parse_from(["test", "--database-url", &url]);
         let pool = Pool::new(&cli.database, "worker-test", Duration::from_secs(20));
-        Self { url, pool }
+        Self {
+            url,
+            pool,
+            config: cli.database,
+        }
+    }
+
+    /// Returns the connections of a worker in this process.
+    pub(crate) fn of_worker(&self) -> worker::database::Database {
+        worker::database::Database::new(&self.config, CLAIM)
+    }
+
+    /// Opens a session of its own, and begins a transaction in it.
+    pub(crate) fn begin(&self, sql: &str) -> OpenTransaction {
+        let mut connection = PgConnection::establish(&self.url).unwrap();
+        connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
+        OpenTransaction(connection)
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
@@ -59,20 +83,67 @@ impl Database {
     }
 
     /// Makes every render wait until the returned lock is dropped.
-    pub(crate) fn lock_todos(&self) -> TodosLock {
-        let mut connection = PgConnection::establish(&self.url).unwrap();
-        connection
-            .batch_execute("BEGIN; LOCK TABLE todos IN ACCESS EXCLUSIVE MODE")
-            .unwrap();
-        TodosLock(connection)
+    pub(crate) fn lock_todos(&self) -> OpenTransaction {
+        self.begin("LOCK TABLE todos IN ACCESS EXCLUSIVE MODE")
+    }
+
+    /// Locks the row of a job until the returned lock is dropped.
+    pub(crate) fn lock_job(&self, id: JobId) -> OpenTransaction {
+        self.begin(&format!(
+            "SELECT FROM calendar_jobs WHERE id = '{id}' FOR UPDATE"
+        ))
+    }
+
+    /// Makes the statement that stores a result wait, if the result has at least this many bytes, until the returned lock
+    /// is dropped.
+    pub(crate) async fn block_results(&self, min_bytes: i64) -> OpenTransaction {
+        let lock = self.begin("SELECT pg_advisory_xact_lock(1)");
+        self.execute(
+            "CREATE FUNCTION block() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END $$",
+        )
+        .await;
+        self.execute(&format!(
+            "CREATE TRIGGER block BEFORE INSERT ON calendar_results FOR EACH ROW
+             WHEN (new.byte_length >= {min_bytes}) EXECUTE FUNCTION block()"
+        ))
+        .await;
+        lock
+    }
+
+    /// Waits until a statement waits for the lock of [`Self::block_results`].
+    pub(crate) async fn wait_until_a_result_is_blocked(&self) {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            waits: bool,
+        }
+        eventually("a result is blocked", async || {
+            let row: Result<Row, DatabaseError> = self
+                .pool
+                .run(|connection| {
+                    Ok(diesel::sql_query(
+                        "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                             WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()) AS waits",
+                    )
+                    .get_result(connection)?)
+                })
+                .await;
+            row.unwrap().waits
+        })
+        .await;
     }
 
     pub(crate) async fn accept(&self, request: CalendarRequest) -> JobId {
         let id = JobId::new();
+        let job = NewJob {
+            id,
+            request,
+            expiry_seconds: 3600,
+            sender: Sender::Nobody,
+        };
         self.pool
-            .run::<_, DatabaseError, _>(move |connection| {
-                requests::insert(connection, id, &request, 3600)
-            })
+            .run(move |connection| requests::insert(connection, &[job]))
             .await
             .unwrap();
         id
@@ -125,5 +196,5 @@ impl Database {
     }
 }
 
-/// A lock on the todos, held by an open transaction. Dropping it closes the connection, which ends the transaction.
-pub(crate) struct TodosLock(#[expect(dead_code, reason = "holds the lock")] PgConnection);
+/// Locks, held by an open transaction. Dropping it closes the connection, which ends the transaction.
+pub(crate) struct OpenTransaction(#[expect(dead_code, reason = "holds the locks")] PgConnection);

@@ -44,7 +44,34 @@ impl Sqs {
         LocalSqs::shared().call("SendMessage", &message).unwrap();
     }
 
-    pub(crate) fn dead_letters_url(&self) -> String {
+    /// Sends a job's message with a message group.
+    pub(crate) fn send_in_group(&self, job: &Job, group: &str) {
+        let mut message = json!({
+            "QueueUrl": self.url, "MessageBody": body_of(job), "MessageGroupId": group,
+        });
+        if self.is_fifo {
+            message["MessageDeduplicationId"] = json!(job.id.to_string());
+        }
+        LocalSqs::shared().call("SendMessage", &message).unwrap();
+    }
+
+    /// Puts a job's message into the dead-letter queue.
+    pub(crate) fn send_dead_letter(&self, job: &Job) {
+        let message = json!({ "QueueUrl": self.dead_letters_url(), "MessageBody": body_of(job) });
+        LocalSqs::shared().call("SendMessage", &message).unwrap();
+    }
+
+    /// Returns how many messages are in the dead-letter queue.
+    pub(crate) fn count_dead_letters(&self) -> u32 {
+        count(&self.dead_letters_url())
+    }
+
+    /// Returns how many messages are in the queue, hidden or not.
+    pub(crate) fn count(&self) -> u32 {
+        count(&self.url)
+    }
+
+    fn dead_letters_url(&self) -> String {
         let (base, name) = self.url.rsplit_once('/').unwrap();
         format!("{base}/{name}-dead-letters")
     }
@@ -52,15 +79,16 @@ impl Sqs {
     pub(crate) fn send_job(&self, job: &Job) {
         self.send(&body_of(job));
     }
+}
 
-    pub(crate) fn count(&self, attribute: &str) -> u32 {
-        let attributes = LocalSqs::shared().queue_attributes(&self.url).unwrap();
-        attributes[attribute].parse().unwrap()
-    }
+fn count(url: &str) -> u32 {
+    let attributes = LocalSqs::shared().queue_attributes(url).unwrap();
+    let number = |name: &str| attributes[name].parse::<u32>().unwrap();
+    number("ApproximateNumberOfMessages") + number("ApproximateNumberOfMessagesNotVisible")
 }
 
 /// The body of the message that refers to a job.
-pub(crate) fn body_of(job: &Job) -> String {
+fn body_of(job: &Job) -> String {
     let message = JobMessage {
         v: MESSAGE_VERSION,
         job_id: job.id,

@@ -1,0 +1,120 @@
+//! A queue in memory, which answers when the test lets it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use job_queue::{
+    BatchOutcome, Deletion, Delivery, QueueError, Receipt, Received, Release, Subscription,
+};
+use shared_model::job::Job;
+use shared_model::message::{JobMessage, MESSAGE_VERSION};
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+/// A queue whose deletes and releases wait until [`StubQueue::answer`] is called.
+#[derive(Debug)]
+pub(crate) struct StubQueue {
+    messages: Mutex<VecDeque<Delivery>>,
+    arrived: Notify,
+    answers: Semaphore,
+    deletes: AtomicUsize,
+    releases: AtomicUsize,
+}
+
+impl StubQueue {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            messages: Mutex::default(),
+            arrived: Notify::new(),
+            answers: Semaphore::new(0),
+            deletes: AtomicUsize::new(0),
+            releases: AtomicUsize::new(0),
+        })
+    }
+
+    /// Delivers a job's message next.
+    pub(crate) fn deliver(&self, job: &Job) {
+        let message = JobMessage {
+            v: MESSAGE_VERSION,
+            job_id: job.id,
+            generation: 1,
+            enqueued_at: job.created_at,
+        };
+        let delivery = Delivery {
+            message: Ok(message),
+            message_id: job.id.to_string(),
+            receive_count: 1,
+            group: None,
+            receipt: Receipt::new(job.id.to_string()),
+        };
+        self.messages.lock().unwrap().push_back(delivery);
+        self.arrived.notify_one();
+    }
+
+    /// Answers the calls that wait, and all later ones.
+    pub(crate) fn answer(&self) {
+        self.answers.add_permits(1000);
+    }
+
+    /// Returns how many deletes and how many releases wait for an answer.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (
+            self.deletes.load(Ordering::SeqCst),
+            self.releases.load(Ordering::SeqCst),
+        )
+    }
+
+    async fn answered(&self, waiting: &AtomicUsize, count: usize) -> Vec<BatchOutcome> {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        drop(self.answers.acquire().await.unwrap());
+        waiting.fetch_sub(1, Ordering::SeqCst);
+        vec![BatchOutcome::Done; count]
+    }
+}
+
+#[async_trait]
+impl Subscription for StubQueue {
+    async fn receive(
+        &self,
+        max: usize,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Received>, QueueError> {
+        for _ in 0..2 {
+            let mut messages = std::mem::take(&mut *self.messages.lock().unwrap());
+            let later = messages.split_off(max.min(messages.len()));
+            self.messages.lock().unwrap().extend(later);
+            if !messages.is_empty() {
+                return Ok(messages.into_iter().map(Received::Message).collect());
+            }
+            tokio::select! {
+                () = self.arrived.notified() => {}
+                () = stop.cancelled() => return Ok(Vec::new()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
+        vec![BatchOutcome::Done; receipts.len()]
+    }
+
+    async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        self.answered(&self.deletes, deletions.len()).await
+    }
+
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        self.answered(&self.releases, releases.len()).await
+    }
+
+    async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
+        Ok(None)
+    }
+
+    async fn warnings(&self, _max_attempts: u32) -> Result<Vec<String>, QueueError> {
+        Ok(Vec::new())
+    }
+}
