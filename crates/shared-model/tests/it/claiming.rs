@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, RunQueryDsl};
-use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claim, ClaimKey, Claimed, Written};
+use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
+use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions, Claimed, Written};
 use shared_model::job_store::{outbox, requests};
 
 use crate::support::{
@@ -145,17 +145,14 @@ fn a_claim_of_pending_jobs_whose_answer_was_lost_is_found_by_its_token() {
     accept_many(connection, 3);
     let token = new_token();
     let mut lost = claims::claim_pending(connection, OPTIONS, token, FIRST, 2).unwrap();
-    let mut found = claims::find_claimed(connection, token, 10).unwrap();
+    let mut found = claims::find_claimed(connection, token).unwrap();
     lost.sort_by_key(|claim| claim.key.id);
     found.sort_by_key(|claim| claim.key.id);
     assert_eq!(found, lost);
     complete(connection, found[0].key);
-    assert_eq!(
-        claims::find_claimed(connection, token, 10).unwrap(),
-        found[1..]
-    );
+    assert_eq!(claims::find_claimed(connection, token).unwrap(), found[1..]);
     let other = new_token();
-    assert_eq!(claims::find_claimed(connection, other, 10).unwrap(), []);
+    assert_eq!(claims::find_claimed(connection, other).unwrap(), []);
 }
 
 #[test]
@@ -232,6 +229,38 @@ fn a_job_that_crashed_two_workers_is_a_suspect_and_one_that_failed_twice_is_not(
         ended,
         [(crashed, JobStatus::Failure), (failed, JobStatus::Failure)]
     );
+}
+
+#[test]
+fn a_suspect_stays_one_after_its_attempt_has_crashed_or_was_given_up() {
+    let options = ClaimOptions {
+        max_attempts: 5,
+        ..OPTIONS
+    };
+    for ends_with_error in [true, false] {
+        let connection = &mut database();
+        let (id, other) = (accept(connection), accept(connection));
+        for _ in 0..2 {
+            for id in [id, other] {
+                claim(connection, id);
+                end_lease(connection, id);
+            }
+        }
+        for claim in claims::claim_due(connection, options, new_token(), 10).unwrap() {
+            assert!(claim.is_suspect);
+            if ends_with_error {
+                let crashed = JobError::new(ErrorCode::WorkerStopped, "crashed");
+                claims::retry(connection, claim.key, &crashed, Duration::ZERO).unwrap();
+            } else {
+                claims::unclaim(connection, &[claim.key]).unwrap();
+            }
+        }
+        let mut answers = claims::claim_delivered(connection, options, &[delivered(id)]).unwrap();
+        assert!(begun(answers.remove(0)).is_suspect);
+        let due = claims::claim_due(connection, options, new_token(), 10).unwrap();
+        assert_eq!(ids(&due), set_of(&[other]));
+        assert!(due[0].is_suspect);
+    }
 }
 
 #[test]

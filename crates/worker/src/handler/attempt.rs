@@ -149,11 +149,14 @@ impl Handler {
             log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
             return Ok(Prepared::Alone(acquire(&self.processes).await?));
         }
-        match self.database.todos(&claim.request.filter).await? {
-            SharedTodos::Few(todos) => Ok(Prepared::Memory(todos)),
-            SharedTodos::Many => Ok(Prepared::Database(
+        let reading = self.database.todos(&claim.request.filter);
+        match tokio::time::timeout(self.options.job_timeout, reading).await {
+            Ok(Ok(SharedTodos::Few(todos))) => Ok(Prepared::Memory(todos)),
+            Ok(Ok(SharedTodos::Many)) => Ok(Prepared::Database(
                 acquire(&self.database.large_slots).await?,
             )),
+            Ok(Err(error)) => Err(Rendered::Failed(error.into())),
+            Err(_) => Err(Rendered::TimedOut),
         }
     }
 
