@@ -13,6 +13,8 @@ mod migrations;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod random_sequences;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod requests;
