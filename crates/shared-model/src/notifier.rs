@@ -18,7 +18,7 @@ use crate::job::JobId;
 use crate::listener::{JOB_CHANGED, JOB_DUE};
 
 /// The time between two rounds of notifications. The first after a quiet time is sent immediately.
-const INTERVAL: Duration = Duration::from_millis(10);
+const INTERVAL: Duration = Duration::from_millis(4);
 /// How many ids fit into one payload, which PostgreSQL limits to 8,000 bytes.
 const IDS_PER_PAYLOAD: usize = 200;
 /// With more changed jobs than this, listeners are asked to look at all their jobs instead.

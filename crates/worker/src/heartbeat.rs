@@ -1,7 +1,8 @@
 //! Keeps deliveries and claims of this worker valid while it works on them.
 //!
-//! Three loops run at the same time: one extends visibility timeouts, one renews claims, and one stops the attempts
-//! whose delivery or claim could not be renewed. They are separate so that a call that hangs delays none of the others.
+//! Four loops run at the same time: one extends visibility timeouts, one renews claims, one stops the attempts whose
+//! delivery or claim could not be renewed, and one announces the jobs that are running. They are separate so that a call
+//! that hangs delays none of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::telemetry;
 /// The longest interval between two renewals of a claim. A client who cancels a running job waits up to this long, and
 /// the progress that clients see is up to this old.
 const CLAIM_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the jobs that have begun are announced to other processes. Most jobs end sooner, and are announced only then.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Keeps everything in flight valid. Runs until it is dropped.
 pub async fn keep(
@@ -49,7 +53,17 @@ pub async fn keep(
             in_flight.stop_overdue(visibility / 10);
         }
     };
-    tokio::join!(extending, renewing, stopping);
+    let announcing = async {
+        let mut ticks = every(ANNOUNCE_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let running = in_flight.newly_running();
+            if !running.is_empty() {
+                database.notifier.jobs_changed(running);
+            }
+        }
+    };
+    tokio::join!(extending, renewing, stopping, announcing);
 }
 
 fn every(period: Duration) -> Interval {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use job_queue::Receipt;
+use shared_model::job::JobId;
 use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
@@ -120,6 +121,15 @@ impl InFlight {
                 let renewal = entry.renewal()?;
                 Some((entry, renewal))
             })
+            .collect()
+    }
+
+    /// Returns the jobs that are running now and were not running at the last call.
+    pub(crate) fn newly_running(&self) -> Vec<JobId> {
+        let entries = self.entries();
+        entries
+            .iter()
+            .filter_map(|entry| entry.announce())
             .collect()
     }
 

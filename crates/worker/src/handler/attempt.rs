@@ -49,7 +49,6 @@ pub(crate) enum Rendered {
 impl Handler {
     pub(super) async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
         let (key, attempt) = (claim.key, claim.attempt);
-        self.database.notifier.jobs_changed([key.id]);
         let began = Instant::now();
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());

@@ -1,9 +1,10 @@
 //! What is known about one delivery in flight.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use job_queue::Receipt;
+use shared_model::job::JobId;
 use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,8 @@ pub(crate) struct InFlightEntry {
     /// `None` if the queue delivered a claim, which has no message.
     receipt: Option<Receipt>,
     claim: OnceLock<ClaimKey>,
+    /// Whether other processes have been notified that the job is running.
+    is_announced: AtomicBool,
     progress: Progress,
     stop: CancellationToken,
     stop_reason: OnceLock<StopReason>,
@@ -32,6 +35,7 @@ impl InFlightEntry {
         Self {
             receipt,
             claim: OnceLock::new(),
+            is_announced: AtomicBool::new(false),
             progress: Progress::new(),
             stop: CancellationToken::new(),
             stop_reason: OnceLock::new(),
@@ -60,6 +64,13 @@ impl InFlightEntry {
             done: self.progress.done.load(Ordering::Relaxed),
             total: self.progress.total(),
         })
+    }
+
+    /// Returns the job if it has been claimed and this has not been called before.
+    pub(super) fn announce(&self) -> Option<JobId> {
+        let key = self.claim.get()?;
+        let is_announced = self.is_announced.swap(true, Ordering::Relaxed);
+        (!is_announced).then_some(key.id)
     }
 
     pub(crate) fn set_hidden_until(&self, until: Instant) {
