@@ -193,9 +193,9 @@ impl Injector {
                 drop(locked);
             }
             Kind::SnapshotHeld => {
-                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+                let begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ";
                 let look = "SELECT count(*) FROM todos";
-                self.snapshot = Session::open(&self.system.database, [begin, look])
+                self.snapshot = Session::open(&self.system.database, [begin_snapshot, look])
                     .await
                     .ok();
             }
