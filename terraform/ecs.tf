@@ -1,6 +1,6 @@
 locals {
-  # A worker needs a connection for each of its ten jobs and two for its own statements. The API needs its pool and one
-  # connection that listens for notifications.
+  # Half of a worker's connections are for large calendars, the others for the statements that its jobs share. The API
+  # needs its pool and one connection that listens for notifications.
   worker_connections = 12
   api_pool           = 8
   api_connections    = local.api_pool + 1
