@@ -115,7 +115,7 @@ impl World {
         let (token, key) = self.claim_of(held);
         let is_held = |row: &Row| row.is_held_by(token) && !row.lease_lapsed;
         let expected = self.count(is_held);
-        let found = claims::find_claimed(&mut self.connection, key.claim, 10).unwrap();
+        let found = claims::find_claimed(&mut self.connection, key.claim).unwrap();
         prop_assert_eq!(found.len(), expected);
         for claim in found {
             let row = self.rows[self.job(claim.key.id)];
