@@ -27,7 +27,6 @@ mod attempt;
 mod record;
 
 pub use abandoned::AbandonedRenders;
-pub(crate) use attempt::Rendered;
 
 /// How long a worker waits for a row that another session has locked before it tries again, the first times. After that,
 /// its message goes back to the queue.

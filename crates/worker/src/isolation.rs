@@ -23,9 +23,9 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::database::Database;
-use crate::handler::Rendered;
 use crate::in_flight::{InFlight, StopReason};
 use crate::render::{Render, RenderError, Source};
+use crate::rendered::Rendered;
 
 /// The variable that holds the claim: the job's id and the claim's, with a space in between.
 const VARIABLE: &str = "TASKOVERFLOW_ISOLATED_CLAIM";

@@ -9,6 +9,7 @@
 //! - [`handler`]: one delivery, from the claim on its job to its outcome
 //! - [`isolation`]: runs a job that seems to crash its workers in a process of its own
 //! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
+//! - `rendered`: how that ended
 //! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
 //! - [`mod@evidence`]: what the worker knows about the queue, by which lost messages are found
 //! - [`dead_letters`]: ends the jobs whose messages SQS moved to the dead-letter queue
@@ -34,6 +35,7 @@ pub mod operations;
 pub mod outcome;
 pub mod process;
 pub mod render;
+mod rendered;
 pub mod settler;
 pub mod telemetry;
 

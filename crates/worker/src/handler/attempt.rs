@@ -21,6 +21,7 @@ use crate::in_flight::{InFlightGuard, StopReason};
 use crate::isolation;
 use crate::outcome::Outcome;
 use crate::render::{RenderError, Source};
+use crate::rendered::Rendered;
 use crate::telemetry;
 
 /// What a render needs, apart from the claim.
@@ -31,19 +32,6 @@ enum Prepared {
     Memory(Arc<SelectedTodos>),
     /// It reads its todos on a connection of its own.
     Database(OwnedSemaphorePermit),
-}
-
-/// How the render of an attempt ended.
-pub(crate) enum Rendered {
-    Calendar(Arc<NewResult>),
-    /// A process of its own has rendered the calendar and stored it.
-    Stored,
-    Failed(RenderError),
-    Panicked(String),
-    /// The process of the attempt crashed.
-    Crashed(String),
-    TimedOut,
-    Stopped(StopReason),
 }
 
 impl Handler {
@@ -202,15 +190,6 @@ impl Handler {
             render(source, &claim.request, &host, &control)
         });
         rendered.await.into()
-    }
-}
-
-impl From<Result<NewResult, RenderError>> for Rendered {
-    fn from(rendered: Result<NewResult, RenderError>) -> Self {
-        match rendered {
-            Ok(result) => Self::Calendar(Arc::new(result)),
-            Err(error) => Self::Failed(error),
-        }
     }
 }
 

@@ -1,0 +1,35 @@
+//! How the render of an attempt ended, in this process or in one of its own.
+
+use std::sync::Arc;
+
+use shared_model::results::NewResult;
+
+use crate::in_flight::StopReason;
+use crate::render::RenderError;
+
+/// How the render of an attempt ended.
+pub(crate) enum Rendered {
+    /// The calendar has to be stored.
+    Calendar(Arc<NewResult>),
+    /// A process of its own has rendered the calendar and stored it.
+    Stored,
+    /// It failed.
+    Failed(RenderError),
+    /// It panicked, with this message.
+    Panicked(String),
+    /// The process of the attempt crashed.
+    Crashed(String),
+    /// It took longer than `JOB_TIMEOUT`.
+    TimedOut,
+    /// The attempt was stopped.
+    Stopped(StopReason),
+}
+
+impl From<Result<NewResult, RenderError>> for Rendered {
+    fn from(rendered: Result<NewResult, RenderError>) -> Self {
+        match rendered {
+            Ok(result) => Self::Calendar(Arc::new(result)),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
