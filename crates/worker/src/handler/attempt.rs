@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use shared_model::backoff::Backoff;
 use shared_model::job::{ErrorCode, JobError};
 use shared_model::job_store::claims::{Claim, ClaimKey};
-use shared_model::results::NewResult;
 use shared_model::todo::SelectedTodos;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -20,7 +19,7 @@ use crate::database::SharedTodos;
 use crate::in_flight::{InFlightGuard, StopReason};
 use crate::isolation;
 use crate::outcome::Outcome;
-use crate::render::{RenderError, Source};
+use crate::render::Source;
 use crate::rendered::Rendered;
 use crate::telemetry;
 
