@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Fleet;
 use crate::cluster::DurableCluster;
 use crate::database::Session;
+use crate::postgres_proxy::PostgresProxy;
 use crate::process::Process;
 use crate::queue::Queue;
 use crate::sqs_proxy::{Entries, EntryError, Fault, Refusal, Rule};
@@ -155,63 +156,73 @@ impl Injector {
                 worker.signal(Signal::SIGCONT)?;
             }
             Kind::ConnectionsClosed => self.any().await?.database.disconnect(),
-            Kind::DatabaseUnreachable => {
-                let process = self.any().await?;
-                process.database.cut();
-                tokio::time::sleep(duration).await;
-                process.database.heal();
-            }
-            Kind::DatabaseStalled => {
-                let process = self.any().await?;
-                process.database.stall();
-                tokio::time::sleep(duration).await;
-                process.database.heal();
-            }
+            Kind::DatabaseUnreachable => self.with_proxy(PostgresProxy::cut, duration).await?,
+            Kind::DatabaseStalled => self.with_proxy(PostgresProxy::stall, duration).await?,
             Kind::DatabaseSlow => {
-                let process = self.any().await?;
-                process.database.slow_down(Duration::from_millis(10));
-                tokio::time::sleep(duration).await;
-                process.database.heal();
+                let slow_down = |proxy: &PostgresProxy| proxy.slow_down(Duration::from_millis(10));
+                self.with_proxy(slow_down, duration).await?;
             }
-            Kind::BackendsTerminated => {
-                let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                                 WHERE application_name LIKE 'taskoverflow%'";
-                // The server may still be starting after a crash.
-                let _ = self.system.database.execute(terminate).await;
-            }
+            Kind::BackendsTerminated => self.terminate_backends().await,
             Kind::DatabaseCrashed => {
                 let cluster = &mut self.cluster;
                 tokio::task::block_in_place(|| cluster.crash())?;
             }
-            Kind::RowsLocked => {
-                let lock =
-                    "SELECT FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY')
-                            ORDER BY random() LIMIT 3 FOR UPDATE SKIP LOCKED";
-                // The server may still be starting after a crash.
-                let locked = Session::open(&self.system.database, ["BEGIN", lock]).await;
-                tokio::time::sleep(duration * 2).await;
-                drop(locked);
-            }
-            Kind::SnapshotHeld => {
-                let begin_snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ";
-                let look = "SELECT count(*) FROM todos";
-                self.snapshot = Session::open(&self.system.database, [begin_snapshot, look])
-                    .await
-                    .ok();
-            }
+            Kind::RowsLocked => self.lock_rows(duration * 2).await,
+            Kind::SnapshotHeld => self.hold_snapshot().await,
             Kind::QueuePurged => self.system.queue.sqs()?.purge().await?,
-            Kind::Sqs => {
-                let fault = self.sqs_fault();
-                name = fault.kind();
-                let process = self.any().await?;
-                let sqs = process.sqs()?;
-                sqs.add(Rule::on_every_call(fault).with_probability(0.5));
-                tokio::time::sleep(duration).await;
-                sqs.heal();
-            }
+            Kind::Sqs => name = self.disturb_sqs(duration).await?,
         }
         self.system.history.record_fault(name, began);
         Ok(())
+    }
+
+    /// Injects a fault between a random process and the database for a while.
+    async fn with_proxy(
+        &mut self,
+        inject: impl FnOnce(&PostgresProxy),
+        duration: Duration,
+    ) -> anyhow::Result<()> {
+        let process = self.any().await?;
+        inject(&process.database);
+        tokio::time::sleep(duration).await;
+        process.database.heal();
+        Ok(())
+    }
+
+    async fn terminate_backends(&mut self) {
+        let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE application_name LIKE 'taskoverflow%'";
+        // The server may still be starting after a crash.
+        let _ = self.system.database.execute(terminate).await;
+    }
+
+    /// Locks the rows of a few open jobs for a while.
+    async fn lock_rows(&mut self, duration: Duration) {
+        let lock = "SELECT FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY')
+                    ORDER BY random() LIMIT 3 FOR UPDATE SKIP LOCKED";
+        // The server may still be starting after a crash.
+        let locked = Session::open(&self.system.database, ["BEGIN", lock]).await;
+        tokio::time::sleep(duration).await;
+        drop(locked);
+    }
+
+    /// Holds a snapshot, instead of the one that it held before.
+    async fn hold_snapshot(&mut self) {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+        let look = "SELECT count(*) FROM todos";
+        let session = Session::open(&self.system.database, [begin, look]).await;
+        self.snapshot = session.ok();
+    }
+
+    /// Injects a random fault into every other call of a process to SQS for a while. Returns the fault's name.
+    async fn disturb_sqs(&mut self, duration: Duration) -> anyhow::Result<&'static str> {
+        let fault = self.sqs_fault();
+        let process = self.any().await?;
+        let sqs = process.sqs()?;
+        sqs.add(Rule::on_every_call(fault).with_probability(0.5));
+        tokio::time::sleep(duration).await;
+        sqs.heal();
+        Ok(fault.kind())
     }
 
     fn sqs_fault(&mut self) -> Fault {
