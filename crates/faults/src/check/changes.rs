@@ -40,10 +40,11 @@ fn check_progress(
         // The next attempt begins after a pause that grows; the others have ended.
         JobStatus::Retry | JobStatus::Success | JobStatus::Failure | JobStatus::Revoked => return,
     };
-    let still = faults.standstill(standing, before.at, after.at);
+    faults.note(standing, before.at, after.at);
     if standing == Standing::Waiting {
         return;
     }
+    let still = faults.standstill(before.at, after.at);
     let total = Duration::try_from_secs_f64(after.at - before.at).unwrap_or_default();
     verdict.longest_standstill = verdict.longest_standstill.max(total);
     verdict.longest_recovery = verdict.longest_recovery.max(still);

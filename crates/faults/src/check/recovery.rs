@@ -5,16 +5,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::history::InjectedFault;
 
-/// What happened after the faults of one kind. A standstill counts for the last fault that was not over before it.
+/// What happened after the faults of one kind. The times include the effects of faults that came later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// How many times the fault was injected.
     pub times: usize,
     /// The median over these times: how long after the fault the last interrupted job continued.
     pub median: Duration,
-    /// The longest time that a running job made no progress after the fault.
+    /// The longest time that passed after the fault until a job continued that was running at its end.
     pub longest: Duration,
-    /// The longest time that a job waited for its first attempt after the fault.
+    /// The longest time that passed after the fault until a job began that was waiting for its first attempt at its end.
     pub longest_wait: Duration,
 }
 
@@ -22,8 +22,10 @@ pub struct Recovery {
 pub(super) struct Faults {
     /// In the order in which they began.
     faults: Vec<Span>,
-    /// For each fault, the one that ended last among it and all before it.
-    last_healed: Vec<usize>,
+    /// For each fault, when the last of it and of all before it ended.
+    last_healed: Vec<f64>,
+    /// The end of each fault and its index in `faults`, in the order in which they ended.
+    by_end: Vec<(f64, usize)>,
 }
 
 /// A fault. The times are in seconds since 1970.
@@ -55,40 +57,46 @@ impl Faults {
             })
             .collect();
         faults.sort_by(|one, other| one.began.total_cmp(&other.began));
-        let healed = |index: usize| faults.get(index).map_or(0.0, |fault| fault.healed);
-        let mut last = 0;
-        let last_healed = (0..faults.len()).map(|index| {
-            if healed(index) >= healed(last) {
-                last = index;
-            }
+        let mut last = f64::NEG_INFINITY;
+        let last_healed = faults.iter().map(|fault| {
+            last = last.max(fault.healed);
             last
         });
         let last_healed = last_healed.collect();
+        let ends = faults.iter().enumerate();
+        let mut by_end: Vec<_> = ends.map(|(index, fault)| (fault.healed, index)).collect();
+        by_end.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         Self {
             faults,
             last_healed,
+            by_end,
         }
     }
 
-    /// Returns the time that a job stood still, counted from the end of the last fault in that time, and notes it for
-    /// that fault.
-    pub(super) fn standstill(&mut self, standing: Standing, from: f64, until: f64) -> Duration {
+    /// Returns the time that a job stood still, counted from the end of the last fault in that time.
+    pub(super) fn standstill(&self, from: f64, until: f64) -> Duration {
         let begun = self.faults.partition_point(|fault| fault.began <= until);
-        let last = begun
-            .checked_sub(1)
-            .and_then(|last| self.last_healed.get(last));
-        let fault = last.and_then(|last| self.faults.get_mut(*last));
-        let fault = fault.filter(|fault| fault.healed >= from);
-        let counted_from = fault.as_ref().map_or(from, |fault| fault.healed);
-        let still = Duration::try_from_secs_f64(until - counted_from).unwrap_or_default();
-        if let Some(fault) = fault {
+        let last = begun.checked_sub(1);
+        let last = last.and_then(|last| self.last_healed.get(last));
+        let counted_from = last.map_or(from, |healed| healed.max(from));
+        Duration::try_from_secs_f64(until - counted_from).unwrap_or_default()
+    }
+
+    /// Notes for each fault that ended while a job stood still how much longer the job did.
+    pub(super) fn note(&mut self, standing: Standing, from: f64, until: f64) {
+        let first = self.by_end.partition_point(|(end, _)| *end < from);
+        let ended = self.by_end.iter().skip(first);
+        for (end, index) in ended.take_while(|(end, _)| *end <= until) {
+            let Some(fault) = self.faults.get_mut(*index) else {
+                continue;
+            };
             let longest = match standing {
                 Standing::Waiting => &mut fault.longest_wait,
                 Standing::Running => &mut fault.longest,
             };
+            let still = Duration::try_from_secs_f64(until - end).unwrap_or_default();
             *longest = still.max(*longest);
         }
-        still
     }
 
     /// Returns the recovery by kind of fault.
@@ -134,34 +142,35 @@ mod tests {
 
     #[test]
     fn a_standstill_is_counted_from_the_end_of_the_last_fault() {
-        let mut faults = faults(&[("a", 1, 2), ("a", 3, 4), ("a", 9, 10)]);
-        let mut standstill = |from, until| faults.standstill(Standing::Running, from, until);
-        assert_eq!(standstill(0.0, 6.0), Duration::from_secs(2));
-        assert_eq!(standstill(0.0, 3.5), Duration::ZERO);
-        assert_eq!(standstill(5.0, 8.0), Duration::from_secs(3));
+        let faults = faults(&[("a", 1, 2), ("a", 3, 4), ("a", 9, 10)]);
+        assert_eq!(faults.standstill(0.0, 6.0), Duration::from_secs(2));
+        assert_eq!(faults.standstill(0.0, 3.5), Duration::ZERO);
+        assert_eq!(faults.standstill(5.0, 8.0), Duration::from_secs(3));
     }
 
     #[test]
     fn a_long_fault_counts_although_shorter_ones_began_after_it() {
-        let mut faults = faults(&[("long", 1, 8), ("short", 2, 3)]);
-        let still = faults.standstill(Standing::Running, 4.0, 9.0);
-        assert_eq!(still, Duration::from_secs(1));
+        let faults = faults(&[("long", 1, 8), ("short", 2, 3)]);
+        assert_eq!(faults.standstill(4.0, 9.0), Duration::from_secs(1));
     }
 
     #[test]
-    fn the_recovery_of_a_kind_is_that_of_its_slowest_job() {
-        let mut faults = faults(&[("a", 1, 2), ("a", 11, 12), ("b", 21, 22)]);
-        for until in [3.0, 6.0, 4.0] {
-            faults.standstill(Standing::Running, 1.5, until);
+    fn the_recovery_from_a_fault_is_that_of_the_slowest_job_whatever_came_later() {
+        let mut faults = faults(&[("a", 1, 2), ("b", 3, 4), ("a", 11, 12)]);
+        for until in [3.0, 6.0, 4.5] {
+            faults.note(Standing::Running, 1.5, until);
         }
-        faults.standstill(Standing::Waiting, 11.5, 13.0);
+        // These jobs continued while a fault lasted, or stood still only after it.
+        faults.note(Standing::Running, 10.0, 11.5);
+        faults.note(Standing::Running, 12.5, 20.0);
+        faults.note(Standing::Waiting, 11.5, 13.0);
         let recovery = |times, median, longest, longest_wait| Recovery {
             times,
             median: Duration::from_secs(median),
             longest: Duration::from_secs(longest),
             longest_wait: Duration::from_secs(longest_wait),
         };
-        let expected = BTreeMap::from([("a", recovery(2, 4, 4, 1)), ("b", recovery(1, 0, 0, 0))]);
+        let expected = BTreeMap::from([("a", recovery(2, 4, 4, 1)), ("b", recovery(1, 2, 2, 0))]);
         assert_eq!(faults.recoveries(), expected);
     }
 }
