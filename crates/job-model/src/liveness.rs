@@ -3,7 +3,7 @@
 //! A job could wait for ever in two ways. Either a state is a dead end: nothing is left to do although a job has not
 //! ended. Or a livelock: the system goes round in circles. Such a circle counts only if it is *fair*, that is, if it
 //! does not merely ignore somebody who could act all the time: a worker, the relay, the sweep, the queue or the clock
-//! ([`Actor`]). If an actor can act in every state of a circle and never does so within it, the circle ends when it does.
+//! (`Actor`). If an actor can act in every state of a circle and never does so within it, the circle ends when it does.
 //!
 //! So every circle is found by looking at the strongly connected components of the graph of unfinished states: a
 //! component is a livelock if each actor acts within it or, in some of its states, can't. (`stateright` can't check
