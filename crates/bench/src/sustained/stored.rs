@@ -26,7 +26,7 @@ pub(super) fn insert(database: &mut PgConnection, jobs: u32) -> anyhow::Result<(
                          || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
                         CASE n % 100 WHEN 0 THEN 'FAILURE' WHEN 1 THEN 'REVOKED' ELSE 'SUCCESS' END,
                         3, 1, '{}',
-                        CASE n % 100 WHEN 0 THEN '{\"kind\":\"INTERNAL\",\"message\":\"stored\"}'::jsonb END,
+                        CASE n % 100 WHEN 0 THEN '{\"code\":\"timeout\",\"detail\":\"stored\"}'::jsonb END,
                         at, at + interval '10 ms', at + interval '20 ms', interval '2 days', now() + interval '2 days'
                  FROM numbers RETURNING id, status, expires_at)
              INSERT INTO calendar_results (job_id, content, sha256, gzip_sha256, byte_length, event_count,
