@@ -84,20 +84,21 @@ fn panel(svg: &mut String, top: f64, title: &str, scale: Scale, lines: &[Line]) 
     }
     for (line, number) in lines.iter().zip(0_u32..) {
         let count = line.values.len().max(2) - 1;
-        let points: Vec<String> = line
-            .values
-            .iter()
-            .enumerate()
-            .map(|(second, value)| {
+        let mut path = String::new();
+        let mut is_gap = true;
+        for (second, value) in line.values.iter().enumerate() {
+            let is_point = scale.shows(*value);
+            if is_point {
                 let y = bottom - PANEL * scale.part(*value, highest);
-                format!("{:.1},{y:.1}", x(second, count))
-            })
-            .collect();
+                let command = if is_gap { 'M' } else { 'L' };
+                let _ = write!(path, "{command}{:.1} {y:.1}", x(second, count));
+            }
+            is_gap = !is_point;
+        }
         let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\"/>\n\
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.5\" stroke-linecap=\"round\"/>\n\
              <text x=\"{}\" y=\"{}\" fill=\"{}\" text-anchor=\"end\">{}</text>",
-            points.join(" "),
             line.colour,
             LEFT + WIDTH - 110.0 * f64::from(number),
             top - 10.0,
@@ -135,6 +136,14 @@ fn x(second: usize, count: usize) -> f64 {
 }
 
 impl Scale {
+    /// Whether there is a point for `value`: in a second without jobs, no time was measured.
+    fn shows(self, value: f64) -> bool {
+        match self {
+            Self::Linear => true,
+            Self::Logarithmic => value > 0.0,
+        }
+    }
+
     /// Returns the height of `value`, from 0 to 1.
     fn part(self, value: f64, highest: f64) -> f64 {
         match self {

@@ -90,7 +90,7 @@ async fn every_job_of_a_run_is_in_the_timeline_the_table_and_the_plot() {
     let table = String::from_utf8(table).unwrap();
     assert!(table.contains("database statements"), "{table}");
     let svg = plot::svg(&results.timeline);
-    assert!(svg.contains("<polyline"), "{svg}");
+    assert_eq!(svg.matches("stroke-linecap").count(), 4, "{svg}");
     assert!(svg.contains("post and complete"), "{svg}");
 }
 
