@@ -65,7 +65,7 @@ fn on_postgres_with_two_faults_every_promise_is_kept_and_every_job_ends() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes half a minute"]
 fn on_sqs_with_a_fault_and_a_worker_that_stops_every_promise_is_kept_and_every_job_ends() {
     let life = Life {
         faults: 1,
@@ -76,7 +76,7 @@ fn on_sqs_with_a_fault_and_a_worker_that_stops_every_promise_is_kept_and_every_j
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes half a minute"]
 fn on_sqs_with_a_fault_and_a_cancellation_every_promise_is_kept_and_every_job_ends() {
     let life = Life {
         faults: 1,
@@ -84,4 +84,15 @@ fn on_sqs_with_a_fault_and_a_cancellation_every_promise_is_kept_and_every_job_en
         ..CALM
     };
     check(life, 919_588);
+}
+
+#[test]
+#[ignore = "takes a minute and 2 GB of memory"]
+fn on_sqs_with_a_fault_and_a_redrive_every_promise_is_kept_and_every_job_ends() {
+    let life = Life {
+        faults: 1,
+        redrives: 1,
+        ..CALM
+    };
+    check(life, 2_930_343);
 }
