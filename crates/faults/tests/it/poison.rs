@@ -12,7 +12,6 @@ use shared_model::job::{ErrorCode, JobStatus};
 use crate::support::{VISIBILITY_6S, VISIBILITY_60S, assert_nothing_in_flight, finish, system};
 
 /// Makes sure that a poisoned job fails with `cause` at exactly its last attempt, and that other jobs succeed meanwhile.
-/// The third attempt of a job that has killed two workers runs in a process of its own, which reports how it ended.
 async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
@@ -70,12 +69,17 @@ async fn f16_a_render_that_panics_fails_at_the_last_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f16_a_render_that_aborts_its_worker_fails_at_the_last_attempt() {
-    fails_alone(Poison::Abort, QueueKind::Sqs, ErrorCode::Panic).await;
+    fails_alone(Poison::Abort, QueueKind::Sqs, ErrorCode::WorkerStopped).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f16_a_render_that_exhausts_the_memory_fails_at_the_last_attempt() {
-    fails_alone(Poison::Memory, QueueKind::Postgres, ErrorCode::Panic).await;
+    fails_alone(
+        Poison::Memory,
+        QueueKind::Postgres,
+        ErrorCode::WorkerStopped,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
