@@ -21,10 +21,10 @@ pub struct Recovery {
 /// The faults of a run, and the standstills after each.
 pub(super) struct Faults {
     /// In the order in which they began.
-    faults: Vec<Span>,
+    spans: Vec<Span>,
     /// For each fault, when the last of it and of all before it ended.
     last_healed: Vec<f64>,
-    /// The end of each fault and its index in `faults`, in the order in which they ended.
+    /// The end of each fault and its index in `spans`, in the order in which they ended.
     by_end: Vec<(f64, usize)>,
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Standing {
 
 impl Faults {
     pub(super) fn of(faults: &[InjectedFault]) -> Self {
-        let mut faults: Vec<Span> = faults
+        let mut spans: Vec<Span> = faults
             .iter()
             .map(|fault| Span {
                 kind: fault.kind,
@@ -56,18 +56,18 @@ impl Faults {
                 longest_wait: Duration::ZERO,
             })
             .collect();
-        faults.sort_by(|one, other| one.began.total_cmp(&other.began));
+        spans.sort_by(|one, other| one.began.total_cmp(&other.began));
         let mut last = f64::NEG_INFINITY;
-        let last_healed = faults.iter().map(|fault| {
+        let last_healed = spans.iter().map(|fault| {
             last = last.max(fault.healed);
             last
         });
         let last_healed = last_healed.collect();
-        let ends = faults.iter().enumerate();
+        let ends = spans.iter().enumerate();
         let mut by_end: Vec<_> = ends.map(|(index, fault)| (fault.healed, index)).collect();
         by_end.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         Self {
-            faults,
+            spans,
             last_healed,
             by_end,
         }
@@ -75,7 +75,7 @@ impl Faults {
 
     /// Returns the time that a job stood still, counted from the end of the last fault in that time.
     pub(super) fn standstill(&self, from: f64, until: f64) -> Duration {
-        let begun = self.faults.partition_point(|fault| fault.began <= until);
+        let begun = self.spans.partition_point(|fault| fault.began <= until);
         let last = begun.checked_sub(1);
         let last = last.and_then(|last| self.last_healed.get(last));
         let counted_from = last.map_or(from, |healed| healed.max(from));
@@ -87,7 +87,7 @@ impl Faults {
         let first = self.by_end.partition_point(|(end, _)| *end < from);
         let ended = self.by_end.iter().skip(first);
         for (end, index) in ended.take_while(|(end, _)| *end <= until) {
-            let Some(fault) = self.faults.get_mut(*index) else {
+            let Some(fault) = self.spans.get_mut(*index) else {
                 continue;
             };
             let longest = match standing {
@@ -102,7 +102,7 @@ impl Faults {
     /// Returns the recovery by kind of fault.
     pub(super) fn recoveries(&self) -> BTreeMap<&'static str, Recovery> {
         let mut of_kind: BTreeMap<_, Vec<&Span>> = BTreeMap::new();
-        for fault in &self.faults {
+        for fault in &self.spans {
             of_kind.entry(fault.kind).or_default().push(fault);
         }
         let recovery = |(kind, faults): (_, Vec<&Span>)| {
