@@ -17,6 +17,7 @@ use shared_model::job::JobId;
 use shared_model::job_store::claims::{ClaimKey, Completion, Written};
 use shared_model::job_store::requests;
 use shared_model::results::NewResult;
+use shared_model::shutdown::StopRequests;
 use tokio::process::Command;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -99,13 +100,15 @@ pub(crate) fn requested_attempt() -> anyhow::Result<Option<ClaimKey>> {
 /// Runs the attempt of a claim. Returns the exit code that tells the worker how it ended.
 ///
 /// # Errors
-/// Returns an error if no thread can be started.
+/// Returns an error if no thread can be started, or the process can't listen for signals.
 pub(crate) async fn run(
     key: ClaimKey,
     config: &Config,
     render: Render,
 ) -> anyhow::Result<ExitCode> {
     end_with_the_worker()?;
+    // a signal to a whole group of processes is for the worker, which decides when this one ends
+    let _ignored = StopRequests::listen()?;
     let database = Database::new(&config.database, config.claim_options());
     let host = config.calendar_host.clone();
     let rendered = database.large.run_long(move |connection| {

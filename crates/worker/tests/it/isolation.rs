@@ -163,3 +163,20 @@ async fn the_process_of_an_attempt_ends_with_its_worker() {
     worker.signal(Signal::SIGKILL);
     wait_until_gone(process).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_to_all_processes_lets_an_isolated_attempt_finish() {
+    let database = Database::new();
+    let suspect = suspect(&database).await;
+    let todos = database.lock_todos();
+    let mut worker = Worker::start(&database, "postgres:", &[]);
+    let process = wait_for_process(&worker).await;
+    database.wait_until_a_read_is_blocked().await;
+    kill(Pid::from_raw(process), Signal::SIGTERM).unwrap();
+    worker.signal(Signal::SIGTERM);
+    worker.wait_for_log("draining");
+    drop(todos);
+    assert!(worker.wait().success());
+    let job = database.find(suspect).await;
+    assert_eq!((job.status, job.attempt), (JobStatus::Success, 3));
+}

@@ -113,21 +113,30 @@ impl Database {
 
     /// Waits until a statement waits for the lock of [`Self::block_results`].
     pub(crate) async fn wait_until_a_result_is_blocked(&self) {
+        self.wait_until_blocked("locktype = 'advisory'").await;
+    }
+
+    /// Waits until a statement waits for the lock of [`Self::lock_todos`].
+    pub(crate) async fn wait_until_a_read_is_blocked(&self) {
+        self.wait_until_blocked("relation = 'todos'::regclass")
+            .await;
+    }
+
+    async fn wait_until_blocked(&self, lock: &str) {
         #[derive(diesel::QueryableByName)]
         struct Row {
             #[diesel(sql_type = diesel::sql_types::Bool)]
             waits: bool,
         }
-        eventually("a result is blocked", async || {
+        let query = format!(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                 WHERE {lock} AND NOT granted AND datname = current_database()) AS waits"
+        );
+        eventually("a statement is blocked", async || {
+            let query = query.clone();
             let row: Result<Row, DatabaseError> = self
                 .pool
-                .run(|connection| {
-                    Ok(diesel::sql_query(
-                        "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
-                             WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()) AS waits",
-                    )
-                    .get_result(connection)?)
-                })
+                .run(move |connection| Ok(diesel::sql_query(query).get_result(connection)?))
                 .await;
             row.unwrap().waits
         })
