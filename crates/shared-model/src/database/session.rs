@@ -19,6 +19,18 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
 /// process is suspended. It then holds no locks any more.
 const IDLE_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The kinds of plans that may read whole tables. A session keeps the plan of a prepared statement. While the tables are
+/// small, reading them whole is the cheapest plan, and a plan that was made then would still read them whole when they
+/// have millions of rows. Therefore sessions look rows up by indexes only. The estimated cost of a plan that can't do so
+/// is huge, which must not make PostgreSQL compile it (`jit`).
+const SCANNING_PLANS: [&str; 5] = [
+    "enable_seqscan",
+    "enable_hashjoin",
+    "enable_mergejoin",
+    "enable_material",
+    "jit",
+];
+
 /// Makes and checks the connections of a pool.
 #[derive(Debug)]
 pub(super) struct SessionManager {
@@ -77,10 +89,13 @@ impl r2d2::ManageConnection for SessionManager {
             .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
         let set = diesel::sql_query(format!(
             "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false),
-                    set_config('idle_in_transaction_session_timeout', '{}', false)",
+                    set_config('idle_in_transaction_session_timeout', '{}', false)
+             UNION ALL
+             SELECT set_config(name, 'off', false), NULL, NULL FROM unnest('{{{}}}'::text[]) AS name",
             self.statement_timeout.as_millis(),
             LOCK_TIMEOUT.as_millis(),
             IDLE_TRANSACTION_TIMEOUT.as_millis(),
+            SCANNING_PLANS.join(","),
         ));
         set.execute(&mut connection)?;
         Ok(Session {

@@ -1,6 +1,8 @@
 //! Tests of the stores against a real PostgreSQL.
 
 #[cfg(test)]
+mod batch_lane;
+#[cfg(test)]
 mod claiming;
 #[cfg(test)]
 mod lifecycle;
@@ -12,6 +14,8 @@ mod lost_messages;
 mod migrations;
 #[cfg(test)]
 mod outbox;
+#[cfg(test)]
+mod plans;
 #[cfg(test)]
 mod random_sequences;
 #[cfg(test)]

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
+use shared_model::database::{DatabaseConfig, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
 use shared_model::job_store::claims::{
     self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
@@ -26,6 +28,7 @@ pub(crate) const OPTIONS: ClaimOptions = ClaimOptions {
     max_attempts: MAX_ATTEMPTS,
 };
 pub(crate) const EXPIRY_SECONDS: u32 = 3600;
+pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Less than the id of every job.
 pub(crate) const FIRST: JobId = JobId(Uuid::nil());
 
@@ -35,6 +38,18 @@ pub(crate) fn database_url() -> String {
 
 pub(crate) fn connect(url: &str) -> PgConnection {
     PgConnection::establish(url).unwrap()
+}
+
+/// A pool of `size` connections, as the processes have it.
+pub(crate) fn pool(url: &str, size: u32) -> Pool {
+    let cli = Cli::parse_from(["test", "--database-url", url]);
+    Pool::sized(&cli.database, size, "store-test", STATEMENT_TIMEOUT)
+}
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    database: DatabaseConfig,
 }
 
 pub(crate) fn database() -> PgConnection {

@@ -55,31 +55,35 @@ pub fn complete(
         was_claimed: bool,
     }
     let query = diesel::sql_query(format!(
-        "WITH finished AS MATERIALIZED (
-             SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             AS finished (id, claim, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, fingerprint)),
-         claimed AS MATERIALIZED (
-             SELECT job.id, job.claim FROM calendar_jobs AS job
-             JOIN finished ON job.id = finished.id AND job.claim = finished.claim
-             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+        // the large columns are not unnested, because PostgreSQL would copy them more than once
+        "WITH claimed AS MATERIALIZED (
+             SELECT finished.*
+             FROM unnest($1, $2, $6, $7, $8, $9) WITH ORDINALITY
+                 AS finished (id, claim, byte_length, event_count, skipped_count, fingerprint, position)
+             CROSS JOIN LATERAL (
+                 SELECT FROM calendar_jobs AS job
+                 WHERE job.id = finished.id AND job.claim = finished.claim AND job.status = 'STARTED'
+                 FOR NO KEY UPDATE SKIP LOCKED) AS job),
          done AS (
              UPDATE calendar_jobs AS job
              SET status = 'SUCCESS', error = NULL, {END},
-                 progress_done = finished.event_count + finished.skipped_count,
-                 progress_total = finished.event_count + finished.skipped_count
-             FROM finished JOIN claimed USING (id, claim) WHERE job.id = finished.id
-             RETURNING job.id, job.claim, job.expires_at),
+                 progress_done = claimed.event_count + claimed.skipped_count,
+                 progress_total = claimed.event_count + claimed.skipped_count
+             FROM claimed WHERE job.id = claimed.id
+             RETURNING claimed.*, job.expires_at),
          stored AS (
              INSERT INTO calendar_results
                  (job_id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, todos_fingerprint,
                   expires_at)
-             SELECT DISTINCT ON (id) id, content, sha256, gzip_sha256, byte_length, event_count, skipped_count, fingerprint,
+             SELECT id, $3[position], $4[position], $5[position], byte_length, event_count, skipped_count, fingerprint,
                  expires_at
-             FROM finished JOIN done USING (id, claim))
-         SELECT finished.id, finished.claim,
-                done.id IS NOT NULL OR coalesce(job.claim = finished.claim AND job.status = 'SUCCESS', false) AS is_done,
-                coalesce(job.claim = finished.claim AND job.status = 'STARTED', false) AS was_claimed
-         FROM finished LEFT JOIN done USING (id, claim) LEFT JOIN calendar_jobs AS job ON job.id = finished.id"
+             FROM done)
+         SELECT id, claim, true AS is_done, true AS was_claimed FROM done
+         UNION ALL
+         SELECT other.id, other.claim, coalesce(job.status = 'SUCCESS', false), coalesce(job.status = 'STARTED', false)
+         FROM unnest($1, $2) AS other (id, claim)
+         LEFT JOIN calendar_jobs AS job ON job.id = other.id AND job.claim = other.claim
+         WHERE (other.id, other.claim) NOT IN (SELECT id, claim FROM done)"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(completions, |one| one.key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(completions, |one| one.key.claim))

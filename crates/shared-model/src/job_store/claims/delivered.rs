@@ -48,32 +48,37 @@ pub fn claim_delivered(
     delivered: &[Delivered],
 ) -> Result<Vec<Claimed>, DatabaseError> {
     let query = diesel::sql_query(format!(
-        "WITH wanted AS MATERIALIZED (
-             SELECT * FROM unnest($1, $2, $3) AS wanted (id, claim, generation)),
-         free AS MATERIALIZED (
-             SELECT job.id, wanted.claim, (job.claim IS DISTINCT FROM wanted.claim)::integer AS added,
-                    job.attempt - (job.claim IS NOT DISTINCT FROM wanted.claim)::integer >= $6
-                        AND (job.status = 'STARTED' OR (job.status = 'RETRY' AND {HAS_CRASHED})) AS is_suspect
-             FROM calendar_jobs AS job JOIN wanted ON job.id = wanted.id AND job.generation = wanted.generation
-             WHERE (job.attempt < $5 AND NOT job.cancel_requested
-                    AND (job.status = 'PENDING' OR (job.status = 'RETRY' AND job.retry_at <= now())
-                         OR (job.status = 'STARTED' AND job.lease_until <= now())))
-                OR (job.status = 'STARTED' AND job.claim = wanted.claim)
-             ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+        "WITH free AS MATERIALIZED (
+             SELECT wanted.id, wanted.claim, job.added, job.is_suspect
+             FROM unnest($1, $2, $3) AS wanted (id, claim, generation)
+             CROSS JOIN LATERAL (
+                 SELECT (job.claim IS DISTINCT FROM wanted.claim)::integer AS added,
+                        job.attempt - (job.claim IS NOT DISTINCT FROM wanted.claim)::integer >= $6
+                            AND (job.status = 'STARTED' OR (job.status = 'RETRY' AND {HAS_CRASHED})) AS is_suspect
+                 FROM calendar_jobs AS job
+                 WHERE job.id = wanted.id AND job.generation = wanted.generation
+                   AND ((job.attempt < $5 AND NOT job.cancel_requested
+                         AND CASE job.status WHEN 'PENDING' THEN true
+                                             WHEN 'RETRY' THEN job.retry_at <= now()
+                                             WHEN 'STARTED' THEN job.lease_until <= now() END)
+                        OR (job.status = 'STARTED' AND job.claim = wanted.claim))
+                 FOR NO KEY UPDATE SKIP LOCKED) AS job),
          claimed AS (
              UPDATE calendar_jobs AS job
              SET {CLAIM}, claim = free.claim, attempt = attempt + free.added,
                  lease_until = now() + make_interval(secs => $4)
              FROM free WHERE job.id = free.id
              RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, free.is_suspect)
-         SELECT wanted.id, wanted.claim, claimed.claim AS claimed_with, claimed.attempt, claimed.request,
-                claimed.created_at, claimed.is_suspect,
-                job.status AS status_before, job.generation AS generation_before, job.attempt AS attempt_before,
-                job.cancel_requested AS cancel_requested_before,
-                extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8 AS seconds_before
-         FROM wanted
-         LEFT JOIN claimed ON claimed.id = wanted.id
-         LEFT JOIN calendar_jobs AS job ON job.id = wanted.id"
+         SELECT id, claim, attempt, request, created_at, is_suspect, NULL AS status_before, NULL AS generation_before,
+                NULL AS attempt_before, NULL AS cancel_requested_before, NULL AS seconds_before, false AS is_copy
+         FROM claimed
+         UNION ALL
+         SELECT wanted.id, wanted.claim, NULL, NULL, NULL, NULL, job.status, job.generation, job.attempt, job.cancel_requested,
+                extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8,
+                wanted.id IN (SELECT id FROM claimed)
+         FROM unnest($1, $2) AS wanted (id, claim)
+         LEFT JOIN calendar_jobs AS job ON job.id = wanted.id
+         WHERE (wanted.id, wanted.claim) NOT IN (SELECT id, claim FROM claimed)"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(delivered, |one| one.key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(delivered, |one| one.key.claim))
@@ -109,8 +114,6 @@ struct Row {
     id: Uuid,
     #[diesel(sql_type = diesel::sql_types::Uuid)]
     claim: Uuid,
-    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
-    claimed_with: Option<Uuid>,
     #[diesel(sql_type = Nullable<Integer>)]
     attempt: Option<i32>,
     #[diesel(sql_type = Nullable<Jsonb>)]
@@ -129,14 +132,13 @@ struct Row {
     cancel_requested_before: Option<bool>,
     #[diesel(sql_type = Nullable<Double>)]
     seconds_before: Option<f64>,
+    /// Another copy of the message, in the same batch, has got the claim.
+    #[diesel(sql_type = Bool)]
+    is_copy: bool,
 }
 
 fn answer(delivered: &Delivered, row: Row, options: ClaimOptions) -> Claimed {
-    if row
-        .claimed_with
-        .is_some_and(|claim| claim != delivered.key.claim)
-    {
-        // another copy of the message in this batch
+    if row.is_copy {
         return Claimed::NotYet(options.lease);
     }
     if let (Some(attempt), Some(request), Some(created_at)) =

@@ -121,11 +121,16 @@ pub fn end_unclaimable(
     let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
     connection.transaction(|connection| {
         let query = diesel::sql_query(
-            "SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
-             WHERE ((status = 'STARTED' AND lease_until <= now() AND (attempt >= $1 OR cancel_requested))
-                    OR (status = 'RETRY' AND retry_at <= now() AND attempt >= $1))
-               AND ($2 IS NULL OR id = ANY ($2))
-             ORDER BY id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED",
+            "WITH abandoned AS MATERIALIZED (
+                 SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
+                 WHERE status = 'STARTED' AND lease_until <= now() AND (attempt >= $1 OR cancel_requested)
+                   AND ($2 IS NULL OR id = ANY ($2))
+                 LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED),
+             failed AS MATERIALIZED (
+                 SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
+                 WHERE status = 'RETRY' AND retry_at <= now() AND attempt >= $1 AND ($2 IS NULL OR id = ANY ($2))
+                 LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
+             SELECT * FROM abandoned UNION ALL SELECT * FROM failed ORDER BY id",
         )
         .bind::<Integer, _>(max_attempts)
         .bind::<Nullable<Array<diesel::sql_types::Uuid>>, _>(ids);

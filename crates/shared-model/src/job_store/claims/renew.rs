@@ -61,22 +61,25 @@ pub fn renew(
         was_claimed: bool,
     }
     let query = diesel::sql_query(
-        "WITH mine AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4) AS mine (id, claim, done, total)),
-         claimed AS MATERIALIZED (
-             SELECT job.id, job.claim FROM calendar_jobs AS job JOIN mine ON job.id = mine.id AND job.claim = mine.claim
-             WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
+        "WITH claimed AS MATERIALIZED (
+             SELECT mine.*, (job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total) AS has_progress
+             FROM unnest($1, $2, $3, $4) AS mine (id, claim, done, total)
+             CROSS JOIN LATERAL (
+                 SELECT job.progress_done, job.progress_total FROM calendar_jobs AS job
+                 WHERE job.id = mine.id AND job.claim = mine.claim AND job.status = 'STARTED'
+                 FOR NO KEY UPDATE SKIP LOCKED) AS job),
          renewed AS (
              UPDATE calendar_jobs AS job
-             SET lease_until = now() + make_interval(secs => $5),
-                 version = version + ((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total))::int,
-                 progress_done = mine.done, progress_total = mine.total
-             FROM mine JOIN claimed USING (id, claim) WHERE job.id = mine.id
-             RETURNING job.id, job.claim, job.cancel_requested)
-         SELECT mine.id, mine.claim, renewed.cancel_requested,
-                coalesce((job.progress_done, job.progress_total) IS DISTINCT FROM (mine.done, mine.total), false)
-                    AS has_progress,
-                coalesce(job.claim = mine.claim AND job.status = 'STARTED', false) AS was_claimed
-         FROM mine LEFT JOIN renewed USING (id, claim) LEFT JOIN calendar_jobs AS job ON job.id = mine.id",
+             SET lease_until = now() + make_interval(secs => $5), version = version + claimed.has_progress::integer,
+                 progress_done = claimed.done, progress_total = claimed.total
+             FROM claimed WHERE job.id = claimed.id
+             RETURNING job.id, job.claim, job.cancel_requested, claimed.has_progress)
+         SELECT id, claim, cancel_requested, has_progress, true AS was_claimed FROM renewed
+         UNION ALL
+         SELECT mine.id, mine.claim, NULL, false, coalesce(job.status = 'STARTED', false)
+         FROM unnest($1, $2) AS mine (id, claim)
+         LEFT JOIN calendar_jobs AS job ON job.id = mine.id AND job.claim = mine.claim
+         WHERE (mine.id, mine.claim) NOT IN (SELECT id, claim FROM renewed)",
     )
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(renewals, |one| one.key.claim))
