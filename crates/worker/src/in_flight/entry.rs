@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use job_queue::Receipt;
 use shared_model::job::JobId;
@@ -11,12 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StopReason, lock};
 
+/// A claim that is younger than this is not renewed. Most jobs end sooner, and a renewal would only lock their rows at the
+/// moment of their completion.
+const MIN_AGE: Duration = Duration::from_millis(200);
+
 /// One delivery in flight. Its handler, its render and the heartbeat share it.
 #[derive(Debug)]
 pub(crate) struct InFlightEntry {
     /// `None` if the queue delivered a claim, which has no message.
     receipt: Option<Receipt>,
-    claim: OnceLock<ClaimKey>,
+    claim: OnceLock<(ClaimKey, Instant)>,
     /// Whether other processes have been notified that the job is running.
     is_announced: AtomicBool,
     progress: Progress,
@@ -54,13 +59,17 @@ impl InFlightEntry {
 
     pub(super) fn set_claim(&self, key: ClaimKey, until: Instant) {
         self.set_claimed_until(until);
-        let _ = self.claim.set(key);
+        let _ = self.claim.set((key, Instant::now()));
     }
 
-    /// Returns the renewal of the claim, or `None` if the job has not been claimed yet.
+    /// Returns the renewal of the claim, or `None` if the job has not been claimed, or was claimed just now.
     pub(super) fn renewal(&self) -> Option<ClaimRenewal> {
+        let (key, claimed_at) = *self.claim.get()?;
+        if claimed_at.elapsed() < MIN_AGE {
+            return None;
+        }
         Some(ClaimRenewal {
-            key: *self.claim.get()?,
+            key,
             done: self.progress.done.load(Ordering::Relaxed),
             total: self.progress.total(),
         })
@@ -68,7 +77,7 @@ impl InFlightEntry {
 
     /// Returns the job if it has been claimed and this has not been called before.
     pub(super) fn announce(&self) -> Option<JobId> {
-        let key = self.claim.get()?;
+        let (key, _) = self.claim.get()?;
         let is_announced = self.is_announced.swap(true, Ordering::Relaxed);
         (!is_announced).then_some(key.id)
     }
