@@ -41,6 +41,9 @@ async fn wait_until_started(database: &Database, id: JobId) {
     database
         .wait_for(id, |job| job.status == JobStatus::Started)
         .await;
+    // The job is claimed before its attempt begins. The paused clock moves on only when the worker has nothing else to do,
+    // so the attempt has begun then.
+    tokio::time::sleep(Duration::from_millis(100)).await;
 }
 
 #[tokio::test(start_paused = true)]
