@@ -25,4 +25,6 @@ mod requests;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod support;

@@ -43,19 +43,21 @@ fn processes_that_start_at_the_same_time_run_each_migration_once() {
 }
 
 #[test]
-fn a_session_keeps_its_own_statement_timeout() {
+fn a_session_keeps_its_own_timeouts() {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
-        statement_timeout: String,
+        timeouts: String,
     }
     let mut connection = PgConnection::establish(&empty_database()).unwrap();
     connection
-        .batch_execute("SET statement_timeout = '7s'")
+        .batch_execute("SET statement_timeout = '7s'; SET lock_timeout = '2s'")
         .unwrap();
     migrations::run(&mut connection).unwrap();
-    let row: Row = diesel::sql_query("SHOW statement_timeout")
-        .get_result(&mut connection)
-        .unwrap();
-    assert_eq!(row.statement_timeout, "7s");
+    let row: Row = diesel::sql_query(
+        "SELECT current_setting('statement_timeout') || ' ' || current_setting('lock_timeout') AS timeouts",
+    )
+    .get_result(&mut connection)
+    .unwrap();
+    assert_eq!(row.timeouts, "7s 2s");
 }
