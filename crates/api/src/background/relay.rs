@@ -160,7 +160,8 @@ async fn send_until_drained(
     }
     batches.hurry.cancel();
     while running.next().await.is_some() {}
-    batches.settlements.unsent(sources.rest());
+    let rest = sources.rest(Instant::now() + DRAIN_TIME).await;
+    batches.settlements.unsent(rest);
 }
 
 /// Waits until `time`; forever if it is `None`.

@@ -98,7 +98,7 @@ fn a_process_names_every_setting_that_contradicts_another() {
     ];
     let stderr = process_refusal("api", &variables);
     assert!(stderr.contains("QUEUE_GROUP"), "{stderr}");
-    let more = [("DATABASE_POOL", "5"), ("RECEIVE_WAIT", "21s")];
+    let more = [("DATABASE_POOL", "3"), ("RECEIVE_WAIT", "21s")];
     let stderr = process_refusal("worker", &[&variables[..], &more].concat());
     for name in ["QUEUE_GROUP", "DATABASE_POOL", "RECEIVE_WAIT"] {
         assert!(stderr.contains(name), "{name} is not in {stderr}");

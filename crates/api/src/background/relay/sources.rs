@@ -5,7 +5,7 @@ use std::time::Duration;
 use job_queue::MAX_BATCH;
 use shared_model::job_store::outbox::SendKey;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::inbox::LeasedMessage;
 
@@ -45,7 +45,7 @@ impl Sources {
         if !linger.is_zero() {
             let until = self.gathering_since + linger;
             // a batch that is not full by then is sent as it is
-            let _ = tokio::time::timeout_at(until, self.fill()).await;
+            let _ = timeout_at(until, self.fill()).await;
         }
         Some(std::mem::take(&mut self.gathered))
     }
@@ -55,10 +55,14 @@ impl Sources {
         self.inbox.close();
     }
 
-    /// Takes the messages that are left.
-    pub(super) fn rest(mut self) -> Vec<SendKey> {
+    /// Takes the messages that are left, and waits for those that are being taken from the table, until `deadline`. Of
+    /// those that come later, the leases run out.
+    pub(super) async fn rest(mut self, deadline: Instant) -> Vec<SendKey> {
         let mut rest = std::mem::take(&mut self.gathered);
-        while let Ok(message) = self.inbox.try_recv().or_else(|_| self.table.try_recv()) {
+        while let Ok(message) = self.inbox.try_recv() {
+            rest.push(message);
+        }
+        while let Ok(Some(message)) = timeout_at(deadline, self.table.recv()).await {
             rest.push(message);
         }
         rest.iter().map(LeasedMessage::key).collect()
@@ -157,6 +161,6 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         drop(sender);
-        assert_eq!(sources.rest().len(), 2);
+        assert_eq!(sources.rest(Instant::now()).await.len(), 2);
     }
 }
