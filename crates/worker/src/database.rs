@@ -30,7 +30,7 @@ const LARGE_RESULT: usize = 256 * 1024;
 pub struct Database {
     /// For short statements.
     pub pool: Pool,
-    /// For large calendars, each of which needs a connection for as long as it is rendered.
+    /// For large calendars. Each keeps a connection until it is rendered.
     pub large: Pool,
     /// One permit for each connection in `large`. Waiting for one is unlimited.
     pub large_slots: Arc<Semaphore>,

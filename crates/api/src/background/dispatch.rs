@@ -24,7 +24,7 @@ pub enum Announcement<'a> {
     Notify(&'a Notifier),
     /// The relay of this process has kept a place for each message.
     Relay(InboxSlots<'a>),
-    /// The relay has no place for so many messages. It will find them in the table.
+    /// The relay's memory has no room for these messages. The relay takes them from the table later.
     Table(&'a RelayInbox),
 }
 

@@ -17,7 +17,7 @@ const SLOW: [(&str, &str); 3] = [
     ("RENDER_DELAY", "50ms"),
 ];
 
-/// Waits much longer than a worker with [`SLOW`] needs for so many jobs.
+/// Waits much longer than a worker with [`SLOW`] needs for this number of jobs.
 async fn wait_until_all_have_ended(system: &System, jobs: usize) {
     let patience = Duration::from_secs(30 + jobs as u64 / 10);
     within(patience, "every job has ended", async || {

@@ -44,7 +44,7 @@ impl Sources {
         }
         if !linger.is_zero() {
             let until = self.gathering_since + linger;
-            // a batch that is not full by then is sent as it is
+            // when the time is over, the batch is sent even if it is not full
             let _ = timeout_at(until, self.fill()).await;
         }
         Some(std::mem::take(&mut self.gathered))

@@ -37,7 +37,7 @@ pub enum Sender {
 }
 
 /// Stores new jobs, and returns the time of their acceptance. They are durable then: this is what a 202 means. A job that
-/// is already stored stays as it is, so that a call whose answer was lost can be repeated.
+/// is already stored does not change, so a call whose answer was lost can be repeated.
 ///
 /// # Errors
 /// Returns an error if the database does not answer. The jobs may then be stored all the same.

@@ -10,7 +10,7 @@ use shared_model::job_store::requests::Sender;
 pub(super) const JOBS: usize = 3;
 pub(super) const KEYS: usize = 2;
 
-/// One of the claims that were ever made on a job: 0 is the latest.
+/// Selects one claim from the history of a job: 0 is the latest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held {
     pub(super) job: usize,

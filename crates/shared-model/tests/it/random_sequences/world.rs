@@ -91,7 +91,7 @@ impl World {
         self.claims[job].push(token);
     }
 
-    /// One of the claims that were ever made on a job, or an unknown one if there is none.
+    /// Returns one claim from the history of a job, or a claim that nobody made if the history is empty.
     pub(super) fn claim_of(&mut self, Held { job, claim }: Held) -> (Token, ClaimKey) {
         let claims = &self.claims[job];
         let known = claims
