@@ -2,13 +2,12 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
 
-use crate::options::{PipelineOptions, SustainedOptions};
+use crate::options::{PipelineOptions, SustainedOptions, SystemOptions};
 use crate::timeline::Timeline;
 use crate::{pipeline, plot, report, sqs_stub, sustained};
 
@@ -72,14 +71,8 @@ fn measure_pipeline(options: &PipelineOptions) -> anyhow::Result<()> {
     let results = block_on(pipeline::run(&executable, options))?;
     let mut out = std::io::stdout();
     report::write_pipeline(&mut out, options, &results)?;
-    let name = format!("pipeline-{}", options.system.queue.name());
-    save(
-        &mut out,
-        &options.system.out,
-        &name,
-        &results,
-        &results.timeline,
-    )
+    let system = &options.system;
+    save(&mut out, system, "pipeline", &results, &results.timeline)
 }
 
 fn measure_sustained(options: &SustainedOptions) -> anyhow::Result<()> {
@@ -87,24 +80,20 @@ fn measure_sustained(options: &SustainedOptions) -> anyhow::Result<()> {
     let results = block_on(sustained::run(&executable, options))?;
     let mut out = std::io::stdout();
     report::write_sustained(&mut out, options, &results)?;
-    let name = format!("sustained-{}", options.system.queue.name());
-    save(
-        &mut out,
-        &options.system.out,
-        &name,
-        &results,
-        &results.timeline,
-    )
+    let system = &options.system;
+    save(&mut out, system, "sustained", &results, &results.timeline)
 }
 
 /// Writes the JSON and the plot of a run, and prints their paths.
 fn save(
     out: &mut impl Write,
-    folder: &Path,
-    name: &str,
+    system: &SystemOptions,
+    command: &str,
     results: &impl Serialize,
     timeline: &Timeline,
 ) -> anyhow::Result<()> {
+    let folder = &system.out;
+    let name = format!("{command}-{}", system.queue.name());
     std::fs::create_dir_all(folder)?;
     let json = folder.join(format!("{name}.json"));
     std::fs::write(&json, serde_json::to_vec_pretty(results)?)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Integer};
+use diesel::sql_types::{BigInt, Double};
 use local_services::postgres::Cluster;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::load::{Load, Posted, Until, per_second};
 use crate::options::PipelineOptions;
 use crate::progress;
-use crate::system::{Process, connect_to, free_address};
+use crate::system::{Process, connect_to, free_address, insert_todos};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/peers/celery");
 const DATABASE: &str = "peer";
@@ -246,14 +246,6 @@ fn create_database(cluster: &Cluster, todos: u32) -> anyhow::Result<PgConnection
              updated_at timestamp NOT NULL DEFAULT (now() AT TIME ZONE 'utc'))",
     )
     .execute(&mut database)?;
-    diesel::sql_query(
-        "INSERT INTO todos (title, description, deadline_at)
-         SELECT 'Todo ' || n, 'What has to be done for todo ' || n,
-                timestamp '2026-01-01' + n * interval '1 hour'
-         FROM generate_series(1, $1) AS n",
-    )
-    .bind::<Integer, _>(i32::try_from(todos)?)
-    .execute(&mut database)?;
-    diesel::sql_query("VACUUM ANALYZE").execute(&mut database)?;
+    insert_todos(&mut database, todos)?;
     Ok(database)
 }

@@ -10,7 +10,7 @@ mod database;
 mod process;
 mod queue;
 
-pub use database::{POSTGRES, connect, connect_to};
+pub use database::{POSTGRES, connect, connect_to, insert_todos};
 pub use process::{Process, free_address};
 pub use queue::Queue;
 

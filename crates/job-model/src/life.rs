@@ -40,7 +40,7 @@ pub struct Life {
     pub redrives: u8,
     /// Whether an attempt can fail.
     pub attempts_fail: bool,
-    /// Messages that the queue holds at the same time, at most. Under sound rules, there are never so many.
+    /// The maximum number of messages in the queue at the same time. Sound rules never reach it.
     pub max_messages: usize,
 }
 

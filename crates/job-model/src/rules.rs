@@ -32,7 +32,7 @@ pub enum Flaw {
 pub struct Rules(Option<Flaw>);
 
 impl Rules {
-    /// The rules as they are.
+    /// The rules of the service.
     pub const SOUND: Self = Self(None);
 
     /// The rules with one flaw.

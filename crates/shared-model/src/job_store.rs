@@ -24,11 +24,13 @@
 //! - [`outbox`]: jobs whose messages the relay still has to send
 //! - [`mod@evidence`]: what the workers know about the queue, by which lost messages are found
 //! - [`claims`]: claim, renew, complete, retry and fail, for the worker
+//! - `column`: the parameters of a statement for many rows
 //! - `end`: the assignments that every terminal status shares
 //! - [`sweeps`]: lost messages, overdue jobs and expired rows
 //! - [`redrive`]: failed jobs that an operator retries, and jobs whose message is in the dead-letter queue
 
 pub mod claims;
+mod column;
 mod end;
 pub mod evidence;
 pub mod outbox;

@@ -70,7 +70,7 @@ impl Notifier {
         }
     }
 
-    /// Sends what is pending. If that fails, the listeners find out when they next look by themselves.
+    /// Sends what is pending. If that fails, the listeners find out at their next regular look.
     pub async fn flush(&self, pool: &Pool) {
         let (channels, payloads) = payloads(std::mem::take(&mut *self.lock()));
         if channels.is_empty() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use job_queue::Delivery;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions, Claimed, Delivered};
+use shared_model::job_store::claims::{self, ClaimKey, ClaimOptions, Claimed, Delivered};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -115,11 +115,6 @@ impl Handler {
             Ok(Claimed::Unclaimable) => self.end_unclaimable(id, delivery).await,
             Err(error) => unknown(id, &error),
         }
-    }
-
-    /// Runs a job that the queue delivered together with its claim.
-    pub async fn handle_claimed(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
-        self.attempt(claim, guard).await
     }
 
     /// Gives up a claim whose attempt has not begun.

@@ -16,11 +16,11 @@ pub enum Outcome {
     Failed,
     /// The job was cancelled.
     Revoked,
-    /// The message needs no work any more: its job has ended, no longer exists, or has a newer generation.
+    /// The message needs no work any more: its job has ended, no longer exists, or has been redriven.
     Stale,
     /// The attempt failed. Another one may begin after this delay.
     Retry(Duration),
-    /// Another worker has claimed the job. This is how long its lease still lasts.
+    /// No attempt may begin for this long: another worker has claimed the job, its backoff lasts, or its row is locked.
     Leased(Duration),
     /// The database did not answer, so the state of the job is unknown.
     Unknown,

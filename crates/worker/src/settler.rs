@@ -53,7 +53,7 @@ impl Settler {
         }
     }
 
-    /// Waits until the queue has confirmed the settlement, or until that is hopeless.
+    /// Waits until the queue has confirmed the settlement, or until another call would be pointless.
     pub async fn settle(&self, settlement: Settlement) {
         let settled = async {
             match settlement {

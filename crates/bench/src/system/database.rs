@@ -24,6 +24,14 @@ pub(super) fn prepare(cluster: &Cluster, todos: u32) -> anyhow::Result<()> {
     cluster.execute("postgres", &role)?;
     let mut connection = connect(cluster)?;
     diesel::sql_query("CREATE EXTENSION pg_stat_statements").execute(&mut connection)?;
+    insert_todos(&mut connection, todos)
+}
+
+/// Inserts the todos that every calendar contains, and brings the statistics of the database up to date.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn insert_todos(connection: &mut PgConnection, todos: u32) -> anyhow::Result<()> {
     diesel::sql_query(
         "INSERT INTO todos (title, description, deadline_at)
          SELECT 'Todo ' || n, 'What has to be done for todo ' || n,
@@ -31,9 +39,9 @@ pub(super) fn prepare(cluster: &Cluster, todos: u32) -> anyhow::Result<()> {
          FROM generate_series(1, $1) AS n",
     )
     .bind::<Integer, _>(i32::try_from(todos)?)
-    .execute(&mut connection)?;
+    .execute(connection)?;
     // Autovacuum would do it sooner or later.
-    diesel::sql_query("VACUUM ANALYZE").execute(&mut connection)?;
+    diesel::sql_query("VACUUM ANALYZE").execute(connection)?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ async fn f32_a_locked_row_of_a_running_job_delays_no_other_job() {
     tokio::join!(with_postgres, with_sqs);
 }
 
-/// Locks the row of a job that waits to be claimed, for five times its lease. The queue gives a message up after six
+/// Locks the row of a job that waits to be claimed, for five times its lease. The queue moves a message to the dead-letter queue after six
 /// receives.
 async fn delays_only_its_own_job_while_it_waits(kind: QueueKind) {
     let system = system_with(move || Queue::create_with(kind, 6).unwrap()).await;

@@ -167,11 +167,7 @@ impl Life {
                     token: NEW_TOKEN,
                 };
                 let slot = self.claim(state, job, held);
-                state.workers[worker][job] = if answer_lost {
-                    Slot::Unsure(held)
-                } else {
-                    slot
-                };
+                state.workers[worker][job] = learned(slot, held, answer_lost);
             }
         }
     }
@@ -182,11 +178,7 @@ impl Life {
             token: NEW_TOKEN,
         };
         let slot = self.claim(state, job, held);
-        state.workers[worker][job] = if answer_lost {
-            Slot::Unsure(held)
-        } else {
-            slot
-        };
+        state.workers[worker][job] = learned(slot, held, answer_lost);
     }
 
     fn claim(&self, state: &mut State, job: usize, held: Held) -> Slot {
@@ -324,5 +316,14 @@ fn replace<T: PartialEq + Copy>(elements: &mut Vec<T>, old: T, new: Option<T>) {
     if let Some(index) = elements.iter().position(|element| *element == old) {
         elements.remove(index);
         elements.extend(new);
+    }
+}
+
+/// What a worker knows after a claim: nothing certain if the answer was lost.
+fn learned(slot: Slot, held: Held, answer_lost: bool) -> Slot {
+    if answer_lost {
+        Slot::Unsure(held)
+    } else {
+        slot
     }
 }

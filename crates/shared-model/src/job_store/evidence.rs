@@ -1,4 +1,4 @@
-//! What the workers know about the progress of a queue, by which a lost message is told from one that waits.
+//! What the workers know about the progress of a queue, which distinguishes a lost message from one that is waiting.
 //!
 //! Time alone is no evidence: in a long queue, a message may wait for hours. A message is lost if later messages have
 //! arrived and it has not, or if the queue was empty and it has not arrived.

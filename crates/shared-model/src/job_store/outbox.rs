@@ -84,7 +84,7 @@ pub fn take(
 }
 
 /// Records that the queue has accepted these messages, except those of jobs that were claimed or taken again meanwhile.
-/// Rows that are locked stay as they are: if they are not being claimed, their message is sent once more.
+/// Locked rows are skipped: unless a worker is claiming the job, its message is sent once more.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

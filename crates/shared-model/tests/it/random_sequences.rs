@@ -8,7 +8,7 @@
 //! - `operation`: what can happen, and how sequences are generated
 //! - `world`: the database and the model side by side
 //! - `apply`: what each operation does in both
-//! - `observed`: the rows as they are stored
+//! - `observed`: the stored rows
 
 mod apply;
 mod observed;

@@ -60,7 +60,7 @@ impl Consumer {
                     }
                     Received::Message(delivery) => (Outcome::NotStarted, Some(delivery)),
                     Received::Claim { claim, .. } if may_begin => {
-                        (handler.handle_claimed(*claim, &guard).await, None)
+                        (handler.attempt(*claim, &guard).await, None)
                     }
                     Received::Claim { claim, .. } => (handler.decline(claim.key).await, None),
                 };

@@ -34,7 +34,8 @@ enum Prepared {
 }
 
 impl Handler {
-    pub(super) async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
+    /// Runs one attempt at a claimed job, and records how it ended.
+    pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
         let (key, attempt) = (claim.key, claim.attempt);
         let began = Instant::now();
         let rendered = self.run_render(claim, guard).await;

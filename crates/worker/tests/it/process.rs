@@ -20,6 +20,8 @@ async fn sigterm_lets_running_jobs_finish_and_starts_no_others() {
             .wait_for(*id, |job| job.status == JobStatus::Started)
             .await;
     }
+    // A job is claimed a moment before its attempt begins, and a worker that drains begins no attempt.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     worker.signal(Signal::SIGTERM);
     worker.wait_for_log("draining");
     let late = database.accept(CalendarRequest::default()).await;

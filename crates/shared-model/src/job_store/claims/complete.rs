@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::ClaimKey;
 use crate::database::{DatabaseError, prepared};
 use crate::job::JobId;
+use crate::job_store::column::column;
 use crate::job_store::end::END;
 use crate::results::NewResult;
 
@@ -111,8 +112,4 @@ pub fn complete(
         .collect();
     let answer = |one: &Completion| written.get(&one.key).copied().unwrap_or(Written::Lost);
     Ok(completions.iter().map(answer).collect())
-}
-
-fn column<'a, T>(completions: &'a [Completion], value: impl Fn(&'a Completion) -> T) -> Vec<T> {
-    completions.iter().map(value).collect()
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{CLAIM, Claim, ClaimKey, ClaimOptions, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, JobId, JobStatus};
+use crate::job_store::column::column;
 
 /// A delivered message whose job is to be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,10 +102,6 @@ pub fn claim_delivered(
             None => Claimed::Busy,
         })
         .collect())
-}
-
-fn column<T>(delivered: &[Delivered], value: impl Fn(&Delivered) -> T) -> Vec<T> {
-    delivered.iter().map(value).collect()
 }
 
 /// A job: what the claim made of it, and what it was before.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::ClaimKey;
 use crate::database::{DatabaseError, prepared};
 use crate::job::JobId;
+use crate::job_store::column::column;
 
 /// A claim to be renewed, and how far its job has come.
 #[derive(Debug, Clone, Copy)]
@@ -103,8 +104,4 @@ pub fn renew(
         (key, renewal)
     };
     Ok(rows.into_iter().map(renewal).collect())
-}
-
-fn column<T>(renewals: &[ClaimRenewal], value: impl Fn(&ClaimRenewal) -> T) -> Vec<T> {
-    renewals.iter().map(value).collect()
 }

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
-use uuid::Uuid;
 
 use super::lookup::{JobRow, find};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, Job, JobId};
+use crate::job_store::column::column;
 use crate::job_store::outbox::SEND_LEASE_SECONDS;
 use crate::schema::calendar_jobs;
 
@@ -108,9 +108,6 @@ fn insert_unless_present(
         #[diesel(sql_type = Timestamptz)]
         accepted_at: DateTime<Utc>,
     }
-    fn column<T>(jobs: &[NewJob], value: impl Fn(&NewJob) -> T) -> Vec<T> {
-        jobs.iter().map(value).collect()
-    }
     let expiry = |job: &NewJob| i32::try_from(job.expiry_seconds).unwrap_or(i32::MAX);
     let query = diesel::sql_query(format!(
         "WITH stored AS (
@@ -123,7 +120,7 @@ fn insert_unless_present(
              ON CONFLICT DO NOTHING)
          SELECT now() AS accepted_at"
     ))
-    .bind::<Array<diesel::sql_types::Uuid>, _>(column::<Uuid>(jobs, |job| job.id.0))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(column(jobs, |job| job.id.0))
     .bind::<Array<Jsonb>, _>(column(jobs, |job| job.request.clone()))
     .bind::<Array<Integer>, _>(column(jobs, expiry))
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender != Sender::Nobody))
