@@ -94,14 +94,14 @@ impl<I: Send + Sync + 'static, O: Send + 'static> Lane<I, O> {
         let (sender, receiver) = oneshot::channel();
         // the lane's task ends only after its last sender, unless the process is stopping
         if self.0.send((item, sender)).await.is_err() {
-            return Err(stopping());
+            return Err(unanswered());
         }
-        receiver.await.unwrap_or_else(|_| Err(stopping()))
+        receiver.await.unwrap_or_else(|_| Err(unanswered()))
     }
 }
 
-fn stopping() -> DatabaseError {
-    DatabaseError::Unavailable("the process is stopping".to_owned())
+fn unanswered() -> DatabaseError {
+    DatabaseError::Unavailable("the batch panicked, or the process is stopping".to_owned())
 }
 
 async fn run_batches<I: Send + Sync + 'static, O: Send + 'static, R: RunBatch<I, O>>(
@@ -121,15 +121,11 @@ async fn run_batches<I: Send + Sync + 'static, O: Send + 'static, R: RunBatch<I,
         fill(&mut arrived, &mut receiver, limits).await;
         let batch = take_batch(&mut arrived, limits, run.as_ref());
         let run = Arc::clone(&run);
-        let task = async move {
+        // a task of its own, so that a panic ends this batch and not the lane
+        tokio::spawn(async move {
             answer(run.as_ref(), limits.calls, batch).await;
             drop(slot);
-        };
-        if limits.parallel == 1 {
-            task.await;
-        } else {
-            tokio::spawn(task);
-        }
+        });
     }
 }
 

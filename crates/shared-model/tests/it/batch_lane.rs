@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 type Answer = Result<u32, DatabaseError>;
 
+/// A batch with this number panics.
+const PANICS: u32 = 13;
+
 /// Runs batches of numbers when the test allows it, and answers each number with its double.
 struct Doubling {
     /// Each batch that begins is sent here.
@@ -27,6 +30,7 @@ impl RunBatch<u32, u32> for Doubling {
     async fn run(&self, items: Arc<Vec<u32>>) -> Result<Vec<u32>, DatabaseError> {
         self.begun.send(items.to_vec()).unwrap();
         self.permits.acquire().await.unwrap().forget();
+        assert!(!items.contains(&PANICS), "the test wants this panic");
         let mut outages = self.outages.lock().unwrap();
         if *outages > 0 {
             *outages -= 1;
@@ -160,6 +164,26 @@ async fn an_item_that_the_database_rejects_fails_alone() {
             Ok(double) => assert_eq!(double, item * 2),
             Err(error) => assert!(item == 6 && matches!(error, DatabaseError::Query(_))),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_panics_fails_alone() {
+    for parallel in [1, 2] {
+        let mut test = Test::new(LaneLimits {
+            parallel,
+            ..LaneLimits::items(10)
+        });
+        test.allow_batches(2);
+        let panicking = test.call([PANICS]).await;
+        assert!(matches!(
+            answers(panicking).await[..],
+            [Err(DatabaseError::Unavailable(_))]
+        ));
+        let next = test.call([1]).await;
+        assert_eq!(test.next_batch().await, [PANICS]);
+        assert_eq!(test.next_batch().await, [1]);
+        assert_eq!(doubles(next).await, [2]);
     }
 }
 
