@@ -122,16 +122,13 @@ impl Subscription for SqsSubscription {
             return Ok(Vec::new());
         }
         let mut messages = self.poll(max, self.options.wait).await?;
-        // If a poll is full, more messages are waiting, and as many polls as fit are made at the same time.
-        if messages.len() == self.receive_max {
-            let more = (max - messages.len()) / self.receive_max;
-            let polls = (0..more).map(|_| self.poll(self.receive_max, Duration::ZERO));
-            for polled in join_all(polls).await {
-                match polled {
-                    Ok(polled) => messages.extend(polled),
-                    // the messages of the other polls must not be lost; the next poll fails as well
-                    Err(error) => log::debug!(error:%; "a poll failed"),
-                }
+        let more = further_polls(messages.len(), max);
+        let polls = (0..more).map(|_| self.poll(MAX_BATCH, Duration::ZERO));
+        for polled in join_all(polls).await {
+            match polled {
+                Ok(polled) => messages.extend(polled),
+                // the messages of the other polls must not be lost; the next poll fails as well
+                Err(error) => log::debug!(error:%; "a poll failed"),
             }
         }
         let is_fifo = self.queue.address.is_fifo();
@@ -187,6 +184,16 @@ impl Subscription for SqsSubscription {
     }
 }
 
+/// Returns how many more polls are made, at the same time, after the first has returned `received` of `max` messages: as
+/// many as fit if more messages are waiting. That is so if the first poll was full. A poll of a single ordered group never
+/// is, because the group delivers one message at a time.
+fn further_polls(received: usize, max: usize) -> usize {
+    if received < MAX_BATCH {
+        return 0;
+    }
+    max.saturating_sub(received) / MAX_BATCH
+}
+
 fn delivery(message: Message, is_fifo: bool) -> Delivery {
     let attribute = |name| {
         message
@@ -220,6 +227,17 @@ mod tests {
     use sqs_client::EntryError;
 
     use super::*;
+
+    #[test]
+    fn only_a_full_poll_is_followed_by_more_polls() {
+        assert_eq!(further_polls(MAX_BATCH, 100), 9);
+        assert_eq!(further_polls(MAX_BATCH, 2 * MAX_BATCH - 1), 0);
+        assert_eq!(further_polls(MAX_BATCH - 1, 100), 0);
+        // a single ordered group
+        assert_eq!(further_polls(1, 100), 0);
+        // more than were asked for
+        assert_eq!(further_polls(MAX_BATCH, 3), 0);
+    }
 
     #[test]
     fn a_delivery_is_lost_if_its_receipt_handle_is_no_longer_valid() {
