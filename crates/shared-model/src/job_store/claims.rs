@@ -80,24 +80,31 @@ struct ClaimRow {
     #[diesel(sql_type = Bool)]
     is_suspect: bool,
     #[diesel(sql_type = Jsonb)]
-    request: CalendarRequest,
+    request: serde_json::Value,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
 }
 
-impl From<ClaimRow> for Claim {
-    fn from(row: ClaimRow) -> Self {
-        Self {
+impl ClaimRow {
+    /// Returns the claim, or `None` if this release can't read the request. The claims of the same statement must not fail
+    /// with it. Its lease runs out, so that a worker of another release can claim the job.
+    fn claim(self) -> Option<Claim> {
+        let request = serde_json::from_value(self.request)
+            .inspect_err(|error| {
+                log::error!("job.id":% = self.id, error:%; "the request of a job can't be read; its claim will expire");
+            })
+            .ok()?;
+        Some(Claim {
             key: ClaimKey {
-                id: JobId(row.id),
-                claim: row.claim,
+                id: JobId(self.id),
+                claim: self.claim,
             },
-            generation: row.generation,
-            attempt: row.attempt,
-            is_suspect: row.is_suspect,
-            request: row.request,
-            created_at: row.created_at,
-        }
+            generation: self.generation,
+            attempt: self.attempt,
+            is_suspect: self.is_suspect,
+            request,
+            created_at: self.created_at,
+        })
     }
 }
 

@@ -330,3 +330,43 @@ fn a_claim_that_is_lost_while_the_worker_waits_for_the_row_takes_no_write() {
     assert!(!failing.join().unwrap());
     assert_eq!(complete(connection, heirs), Written::Done);
 }
+
+/// Stores a value that this release can't read, as a later release might.
+fn store_unreadable(connection: &mut PgConnection, column: &str, id: JobId) {
+    let sql = format!(
+        "UPDATE calendar_jobs SET {column} = '{{\"window\": \"soon\", \"code\": \"new\"}}' WHERE id = '{id}'"
+    );
+    connection.batch_execute(&sql).unwrap();
+}
+
+#[test]
+fn a_request_that_this_release_can_not_read_leaves_the_other_claims_of_the_statement_alone() {
+    let connection = &mut database();
+    let jobs = accept_many(connection, 3);
+    store_unreadable(connection, "request", jobs[1]);
+    let readable = set_of(&[jobs[0], jobs[2]]);
+    let token = new_token();
+    let claimed = claims::claim_pending(connection, OPTIONS, token, FIRST, 3).unwrap();
+    assert_eq!(ids(&claimed), readable);
+    let found = claims::find_claimed(connection, token).unwrap();
+    assert_eq!(ids(&found), readable);
+    for id in jobs {
+        end_lease(connection, id);
+    }
+    assert_eq!(ids(&claim_due(connection, 3)), readable);
+}
+
+#[test]
+fn a_job_whose_error_this_release_can_not_read_ends_when_its_attempts_are_used_up() {
+    let connection = &mut database();
+    let id = accept(connection);
+    for _ in 0..MAX_ATTEMPTS {
+        let claim = claim(connection, id);
+        retry_in(connection, claim.key, Duration::ZERO);
+    }
+    store_unreadable(connection, "error", id);
+    let ended = claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap();
+    assert_eq!(ended, [(id, JobStatus::Failure)]);
+    let error = find(connection, id).error.unwrap();
+    assert_eq!(error.cause, Some(ErrorCode::WorkerStopped));
+}

@@ -39,7 +39,7 @@ pub fn claim_pending(
     .bind::<diesel::sql_types::Uuid, _>(claim)
     .bind::<Double, _>(options.lease.as_secs_f64());
     let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
-    Ok(rows.into_iter().map(Claim::from).collect())
+    Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
 
 /// Claims at most `limit` jobs whose backoff has ended, or whose worker let its claim run out. Otherwise like
@@ -74,7 +74,7 @@ pub fn claim_due(
     .bind::<diesel::sql_types::Uuid, _>(claim)
     .bind::<Double, _>(options.lease.as_secs_f64());
     let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
-    Ok(rows.into_iter().map(Claim::from).collect())
+    Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
 
 /// Returns the running jobs with this claim: those that a call claimed whose answer was lost.
@@ -91,7 +91,7 @@ pub fn find_claimed(
     ))
     .bind::<diesel::sql_types::Uuid, _>(claim)
     .load(connection)?;
-    Ok(rows.into_iter().map(Claim::from).collect())
+    Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
 
 /// Ends jobs that no worker can ever claim: all their attempts are used up and the last one never reported its end
@@ -116,7 +116,7 @@ pub fn end_unclaimable(
         #[diesel(sql_type = diesel::sql_types::Bool)]
         cancel_requested: bool,
         #[diesel(sql_type = Nullable<Jsonb>)]
-        error: Option<JobError>,
+        error: Option<serde_json::Value>,
     }
     let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
     connection.transaction(|connection| {
@@ -152,10 +152,11 @@ pub fn end_unclaimable(
 }
 
 /// The error of the last attempt. An attempt whose worker died recorded no error, and the error of an older attempt
-/// would mislead.
-fn last_error(status: JobStatus, recorded: Option<JobError>) -> JobError {
+/// would mislead. Another release may have recorded an error that this one can't read.
+fn last_error(status: JobStatus, recorded: Option<serde_json::Value>) -> JobError {
     recorded
         .filter(|_| status == JobStatus::Retry)
+        .and_then(|error| serde_json::from_value(error).ok())
         .unwrap_or_else(|| {
             JobError::new(
                 ErrorCode::WorkerStopped,
