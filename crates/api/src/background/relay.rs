@@ -89,10 +89,11 @@ struct Health {
 }
 
 impl Health {
-    fn note(&mut self, outcome: Result<(), QueueError>) {
+    /// Takes the outcome of [`Batches::send`].
+    fn note(&mut self, outcome: Result<bool, QueueError>) {
         match outcome {
-            Ok(()) if self.failures == 0 => {}
-            Ok(()) => {
+            Ok(was_called) if self.failures == 0 || !was_called => {}
+            Ok(_) => {
                 log::info!("jobs can be published again");
                 *self = Self::default();
             }
@@ -169,5 +170,21 @@ async fn reached(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_batch_that_was_too_old_to_be_sent_does_not_show_that_the_queue_answers() {
+        let mut health = Health::default();
+        health.note(Err(QueueError::Unavailable("test".to_owned())));
+        health.paused_until = None;
+        health.note(Ok(false));
+        assert_eq!(health.limit(PARALLEL_SENDS), 1);
+        health.note(Ok(true));
+        assert_eq!(health.limit(PARALLEL_SENDS), PARALLEL_SENDS);
     }
 }

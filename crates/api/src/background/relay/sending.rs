@@ -28,18 +28,18 @@ pub(super) struct Batches<'a> {
 
 impl Batches<'_> {
     /// Sends a batch, and notes which of its messages were sent. Messages that have waited too long are left to the relay
-    /// that takes them from the table when their lease has run out.
+    /// that takes them from the table when their lease has run out. Returns whether the queue was called.
     ///
     /// # Errors
     /// Returns an error if the call failed as a whole.
-    pub(super) async fn send(&self, batch: Vec<LeasedMessage>) -> Result<(), QueueError> {
+    pub(super) async fn send(&self, batch: Vec<LeasedMessage>) -> Result<bool, QueueError> {
         let messages: Vec<OutboundMessage> = batch
             .into_iter()
             .filter(LeasedMessage::is_fresh)
             .map(|message| message.outbound)
             .collect();
         if messages.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let published = tokio::select! {
             published = self.publisher.publish(&messages) => published,
@@ -60,11 +60,54 @@ impl Batches<'_> {
         self.settlements.sent(published.sent);
         self.settlements
             .unsent(published.failed.into_iter().map(|(key, _)| key));
-        Ok(())
+        Ok(true)
     }
 }
 
 fn no_response() -> QueueError {
     let seconds = CALL_TIMEOUT.as_secs();
     QueueError::Unavailable(format!("no response within {seconds} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use job_queue::Published;
+    use shared_model::job::JobId;
+
+    use super::*;
+    use crate::background::relay::RelayInbox;
+
+    #[derive(Debug)]
+    struct NeverCalled;
+
+    #[async_trait]
+    impl Publisher for NeverCalled {
+        async fn publish(&self, _: &[OutboundMessage]) -> Result<Published, QueueError> {
+            panic!("nothing may be sent")
+        }
+
+        async fn check(&self) -> Result<(), QueueError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_is_not_called_with_messages_whose_lease_is_too_old() {
+        let (inbox, mut reader) = RelayInbox::new();
+        let slots = inbox.reserve(1).unwrap();
+        slots.fill([JobId::new()], chrono::DateTime::UNIX_EPOCH);
+        let message = reader.messages.try_recv().unwrap();
+        while message.is_fresh() {
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let batches = Batches {
+            publisher: &NeverCalled,
+            settlements: &Settlements::default(),
+            queue: &watch::channel(QueueState::Unreachable).0,
+            hurry: &CancellationToken::new(),
+        };
+        assert!(!batches.send(vec![message]).await.unwrap());
+        assert_eq!(*batches.queue.borrow(), QueueState::Unreachable);
+    }
 }

@@ -54,7 +54,8 @@ impl Settlements {
         self.record(pool, Duration::ZERO).await;
     }
 
-    /// Marks the messages that were sent at least `age` ago, and returns those that were not sent.
+    /// Marks the messages that were sent at least `age` ago, and returns those that were not sent. If a statement fails,
+    /// the others are not tried, because each would wait for the database as long.
     async fn record(&self, pool: &Pool, age: Duration) {
         let (sent, unsent) = {
             let mut pending = self.lock();
@@ -67,18 +68,24 @@ impl Settlements {
         for chunk in unsent.chunks(BATCH) {
             let keys = chunk.to_vec();
             let released = pool.run(move |connection| outbox::release(connection, &keys));
-            // otherwise their leases run out
-            note(released.await);
+            if !note(released.await) {
+                // the leases of the others run out
+                break;
+            }
         }
-        for chunk in sent.chunks(BATCH) {
+        let mut unmarked = sent.as_slice();
+        while !unmarked.is_empty() {
+            let (chunk, rest) = unmarked.split_at(unmarked.len().min(BATCH));
             let keys: Vec<SendKey> = chunk.iter().map(|(_, key)| *key).collect();
             let marked = pool.run(move |connection| outbox::mark_sent(connection, &keys));
             if !note(marked.await) {
-                let lease = Duration::from_secs_f64(SEND_LEASE_SECONDS);
-                let again = chunk.iter().filter(|(at, _)| at.elapsed() < lease);
-                self.lock().sent.extend(again);
+                break;
             }
+            unmarked = rest;
         }
+        let lease = Duration::from_secs_f64(SEND_LEASE_SECONDS);
+        let again = unmarked.iter().filter(|(at, _)| at.elapsed() < lease);
+        self.lock().sent.extend(again);
     }
 
     /// A panic while the lock was held can't leave these values in an invalid state.
