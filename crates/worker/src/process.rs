@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use job_queue::Subscription;
-use metrics_exporter_prometheus::PrometheusHandle;
 use shared_model::backoff::Backoff;
 use shared_model::process;
 use shared_model::shutdown::Shutdown;
@@ -27,8 +26,6 @@ use crate::telemetry;
 
 /// How much longer than `RECEIVE_WAIT` a poll may take before it is considered dead.
 const POLL_GRACE: Duration = Duration::from_secs(15);
-/// How often the metrics are tidied up.
-const METRICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Runs the worker as a process, with a runtime of its own, until SIGTERM or SIGINT. Returns the exit code: see
 /// [`shared_model::process`].
@@ -63,7 +60,6 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
 pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
     let metrics = telemetry::install()?;
-    tokio::spawn(tidy_metrics(metrics.clone()));
     let database = Database::new(&config.database, config.claim_options());
     let health = Health::new(config.receive_wait + POLL_GRACE);
     let data = AdminData {
@@ -153,14 +149,6 @@ fn consumer_options(config: &Config) -> ConsumerOptions {
         drain_timeout: config.drain_timeout,
         stop_grace: STOP_GRACE,
         max_abandoned: config.max_abandoned(),
-    }
-}
-
-/// Limits the memory of the metrics, forever: without this, a histogram that nobody reads keeps every value.
-async fn tidy_metrics(metrics: PrometheusHandle) {
-    loop {
-        tokio::time::sleep(METRICS_INTERVAL).await;
-        metrics.run_upkeep();
     }
 }
 

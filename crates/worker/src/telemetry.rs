@@ -1,5 +1,7 @@
 //! The worker's metrics, in the format that Prometheus reads.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use metrics::{Unit, describe_counter, describe_histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -23,7 +25,11 @@ pub const DEAD_LETTERS_FAILED: &str = "worker_dead_letters_failed_total";
 /// Deliveries of dead letters that can't be read.
 pub const DEAD_LETTERS_UNREADABLE: &str = "worker_dead_letters_unreadable_total";
 
-/// Starts to record metrics, and returns the handle that renders them.
+/// How often the recorded values of the histograms are summarised.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Starts to record metrics, and returns the handle that renders them. Call it within a tokio runtime, which limits their
+/// memory: without upkeep, a histogram that nobody reads keeps every value.
 ///
 /// # Errors
 /// Returns an error if the process already has a metrics recorder.
@@ -32,7 +38,15 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .install_recorder()
         .context("can't record metrics")?;
     describe();
+    tokio::spawn(keep_up(handle.clone()));
     Ok(handle)
+}
+
+async fn keep_up(handle: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
+        handle.run_upkeep();
+    }
 }
 
 fn describe() {

@@ -8,6 +8,9 @@ mod isolation;
 #[cfg(test)]
 mod locked_rows;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod metrics;
+#[cfg(test)]
 mod paused_clock;
 #[cfg(test)]
 mod process;

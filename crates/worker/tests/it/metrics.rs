@@ -1,0 +1,45 @@
+//! The memory of the metrics.
+
+use std::time::Duration;
+
+use worker::telemetry::{self, ATTEMPT_DURATION};
+
+/// How many values are recorded in each of [`MINUTES`].
+const VALUES: u32 = 400_000;
+const MINUTES: u32 = 12;
+/// What a recorder keeps for each value until its upkeep summarises it: the value and its time.
+const KEPT_BYTES: u64 = 24;
+
+// Tests in the same process may use some memory too, but much less than the values would.
+#[tokio::test(start_paused = true)]
+async fn a_histogram_that_nobody_reads_does_not_keep_its_values() {
+    let handle = telemetry::install().unwrap();
+    let histogram = metrics::histogram!(ATTEMPT_DURATION);
+    let before = resident_bytes();
+    for _ in 0..MINUTES {
+        for microseconds in 0..VALUES {
+            histogram.record(Duration::from_micros(microseconds.into()));
+        }
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    let values = MINUTES * VALUES;
+    assert!(
+        grown < u64::from(values) * KEPT_BYTES / 2,
+        "grew by {grown} bytes"
+    );
+    let count = format!("{ATTEMPT_DURATION}_count {values}");
+    let metrics = handle.render();
+    assert!(metrics.contains(&count), "{metrics}");
+}
+
+/// Returns the memory of this process.
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    kibibytes * 1024
+}
