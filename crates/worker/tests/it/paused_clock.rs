@@ -168,26 +168,29 @@ async fn a_queue_that_never_confirms_a_delete_keeps_a_slot_for_half_the_visibili
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn several_deletes_wait_for_the_queue_at_the_same_time() {
-    let database = Database::new();
-    let queue = StubQueue::new();
-    let ids = database.accept_many(40).await;
-    for id in &ids {
+/// Starts a consumer that receives the messages of all jobs at the same time.
+async fn receive_all(database: &Database, queue: &Arc<StubQueue>, ids: &[JobId]) -> Running {
+    for id in ids {
         queue.deliver(&database.find(*id).await);
     }
     let setup = Setup {
-        concurrency: 40,
+        concurrency: ids.len(),
         ..Setup::default()
     };
-    let _running = Running::start(&database, Arc::<StubQueue>::clone(&queue), setup);
+    Running::start(database, Arc::<StubQueue>::clone(queue), setup)
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_deletes_wait_for_the_queue_at_the_same_time() {
+    let (database, queue) = (Database::new(), StubQueue::new());
+    let ids = database.accept_many(40).await;
+    let _running = receive_all(&database, &queue, &ids).await;
     eventually("two deletes wait", async || queue.waiting().0 >= 2).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn several_releases_wait_for_the_queue_at_the_same_time() {
-    let database = Database::new();
-    let queue = StubQueue::new();
+    let (database, queue) = (Database::new(), StubQueue::new());
     let ids = database.accept_many(40).await;
     database
         .execute(
@@ -195,14 +198,7 @@ async fn several_releases_wait_for_the_queue_at_the_same_time() {
                  lease_until = now() + interval '1 hour'",
         )
         .await;
-    for id in &ids {
-        queue.deliver(&database.find(*id).await);
-    }
-    let setup = Setup {
-        concurrency: 40,
-        ..Setup::default()
-    };
-    let _running = Running::start(&database, Arc::<StubQueue>::clone(&queue), setup);
+    let _running = receive_all(&database, &queue, &ids).await;
     eventually("two releases wait", async || queue.waiting().1 >= 2).await;
 }
 
