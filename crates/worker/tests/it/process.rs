@@ -12,25 +12,19 @@ use crate::support::{Database, Worker};
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_running_jobs_finish_and_starts_no_others() {
     let database = Database::new();
-    let running = database.accept_many(2).await;
+    let running = database.accept(CalendarRequest::default()).await;
     let todos = database.lock_todos();
+    // one slot is free
     let mut worker = Worker::start(&database, "postgres:", &[("WORKER_CONCURRENCY", "2")]);
-    for id in &running {
-        database
-            .wait_for(*id, |job| job.status == JobStatus::Started)
-            .await;
-    }
     // A job is claimed a moment before its attempt begins, and a worker that drains begins no attempt.
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    database.wait_until_a_read_is_blocked().await;
     worker.signal(Signal::SIGTERM);
     worker.wait_for_log("draining");
     let late = database.accept(CalendarRequest::default()).await;
     drop(todos);
     assert!(worker.wait().success(), "{:#?}", worker.seen);
-    for id in running {
-        let job = database.find(id).await;
-        assert_eq!((job.status, job.attempt), (JobStatus::Success, 1));
-    }
+    let job = database.find(running).await;
+    assert_eq!((job.status, job.attempt), (JobStatus::Success, 1));
     let job = database.find(late).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Pending, 0));
 }
