@@ -7,7 +7,8 @@ use crate::rules::{Flaw, Rules};
 /// Names a claim. Each claim has a token of its own.
 pub type Token = u8;
 
-/// Where a job stands.
+/// Where a job stands: the statuses of `shared_model::job::JobStatus`. The model repeats them because it shares no code
+/// with what is compared with it, and depends on no database client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Status {
     /// Accepted, and no worker has begun it.
