@@ -27,6 +27,9 @@ mod relay;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod slow_clients;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tls;

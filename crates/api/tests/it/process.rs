@@ -32,7 +32,8 @@ fn output(settings: &[(&str, &str)]) -> Output {
 pub(crate) struct Process {
     child: Child,
     log: BufReader<std::process::ChildStderr>,
-    url: String,
+    /// Such as `http://127.0.0.1:41234`, once the log has its address.
+    pub(crate) url: String,
     /// The last line of the log.
     pub(crate) last_line: String,
 }
@@ -72,6 +73,18 @@ impl Process {
 
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Returns the most memory that the process has ever used.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_bytes(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kibibytes * 1024
     }
 
     fn wait(&mut self) -> ExitStatus {

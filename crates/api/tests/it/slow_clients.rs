@@ -1,0 +1,86 @@
+//! Clients that read a large result slowly.
+
+use sha2::{Digest, Sha256};
+use shared_model::job::JobId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::process::Process;
+use crate::support::{Service, config, database};
+
+const CLIENTS: usize = 8;
+/// The length of the result, which gzip does not shorten.
+const RESULT_BYTES: usize = 4 * 1024 * 1024;
+/// What a client may cost the API: one part of the result, and the copies of it on its way.
+const BYTES_PER_CLIENT: usize = 3 * 1024 * 1024;
+/// What a client reads at a time, and what its system holds for it.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Stores a large result.
+async fn large_result(database_url: &str) -> JobId {
+    let hash_bytes = 32;
+    let calendar: Vec<u8> = (0..RESULT_BYTES / hash_bytes)
+        .flat_map(|n| Sha256::digest(n.to_le_bytes()))
+        .collect();
+    let service = Service::launch(&config(database_url, &[]));
+    service.wait_until_ready().await;
+    let id = service.new_job().await;
+    service.complete(id, &calendar).await;
+    id
+}
+
+/// Requests the result, and reads nothing yet.
+async fn request(process: &Process, id: JobId, coding: &str) -> TcpStream {
+    let host = process.url.trim_start_matches("http://");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .set_recv_buffer_size(READ_BYTES.try_into().unwrap())
+        .unwrap();
+    let mut client = socket.connect(host.parse().unwrap()).await.unwrap();
+    let request = format!(
+        "GET /api/v1/todos/ical/{id}/result HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: {coding}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    client
+}
+
+/// Downloads the result with several clients, and returns the lengths of their responses. No client reads ahead of the
+/// others. An API that did not wait for them would soon have the whole result in memory, once for each client.
+async fn download_slowly(process: &Process, id: JobId, coding: &str) -> Vec<usize> {
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(request(process, id, coding).await);
+    }
+    let mut lengths = vec![0; CLIENTS];
+    let mut buffer = vec![0; READ_BYTES];
+    let mut has_more = true;
+    while has_more {
+        has_more = false;
+        for (client, length) in clients.iter_mut().zip(&mut lengths) {
+            let read = client.read(&mut buffer).await.unwrap();
+            *length += read;
+            has_more |= read > 0;
+        }
+    }
+    lengths
+}
+
+#[tokio::test]
+async fn a_slow_client_costs_the_api_one_part_of_its_result() {
+    let database_url = database();
+    let id = large_result(&database_url).await;
+    let process = Process::start(&[("DATABASE_URL", &database_url)], "ready");
+    let before = process.peak_bytes();
+    for coding in ["gzip", "identity"] {
+        let lengths = download_slowly(&process, id, coding).await;
+        assert!(
+            lengths.iter().all(|length| *length > RESULT_BYTES),
+            "{lengths:?}"
+        );
+        let grown = process.peak_bytes() - before;
+        assert!(
+            grown < CLIENTS * BYTES_PER_CLIENT,
+            "{coding}: grew by {grown} bytes"
+        );
+    }
+}
