@@ -70,6 +70,40 @@ async fn f17_terminated_connections_lose_no_job() {
     finish(&system, [api].into_iter().chain(workers)).await;
 }
 
+/// The statement of a worker that claims the jobs of delivered messages.
+const CLAIM: &str = "SET status = 'STARTED'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f17_jobs_whose_claim_was_committed_without_an_answer_run_once() {
+    for kind in [QueueKind::Sqs, QueueKind::SqsFifo] {
+        let system = system(kind).await;
+        system.database.add_todos(20).await.unwrap();
+        let (api, client) = system.start_api(&[]).await.unwrap();
+        let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+        worker.database.hold_answer(CLAIM);
+        let ids = client.submit_many(5).await.unwrap();
+        worker.database.wait_until_held(1).await.unwrap();
+        eventually("the claim is committed", async || {
+            let started = "SELECT count(*) FROM calendar_jobs WHERE status = 'STARTED'";
+            system.database.number(started).await.unwrap() > 0
+        })
+        .await;
+        worker.database.disconnect();
+        for id in ids {
+            assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
+        }
+        let sqs = worker.sqs().unwrap();
+        let received: Vec<u32> = sqs
+            .calls_of(action::RECEIVE)
+            .into_iter()
+            .flat_map(|call| call.received)
+            .map(|(_, count)| count)
+            .collect();
+        assert_eq!(received, [1; 5], "a message was delivered twice");
+        finish(&system, [api, worker]).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f17_a_database_restart_only_delays_jobs() {
     let create = || {
