@@ -78,11 +78,7 @@ fn launcher_with_a_long_job(data_dir: &Path) -> Launcher {
     let mut command = command(data_dir, &["--demo", "--database-url", &database]);
     command.env("RENDER_DELAY", "5m");
     let launcher = Launcher::spawn(&mut command);
-    let job = launcher.post("api/v1/todos/ical", "{}");
-    let status = format!(
-        "api/v1/todos/ical/{}/status",
-        job["task_id"].as_str().unwrap()
-    );
+    let status = launcher.request_calendar();
     eventually_blocking("the job runs", || {
         launcher.get(&status)["task_status"] == "STARTED"
     });

@@ -8,6 +8,8 @@
 )]
 
 mod existing;
+#[cfg(target_os = "linux")]
+mod isolation;
 mod life;
 mod lint;
 mod refusals;

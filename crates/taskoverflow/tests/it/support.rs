@@ -133,19 +133,27 @@ impl Launcher {
         json(&http::post(&format!("{}{path}", self.page), &headers, body).unwrap())
     }
 
-    /// Requests a calendar, waits for it, and returns it.
-    pub(crate) fn calendar(&self) -> String {
+    /// Requests a calendar, and returns the path of the job's status.
+    pub(crate) fn request_calendar(&self) -> String {
         let job = self.post("api/v1/todos/ical", "{}");
-        let status_path = format!(
-            "api/v1/todos/ical/{}/status",
-            job["task_id"].as_str().unwrap()
-        );
+        let id = job["task_id"].as_str().unwrap();
+        format!("api/v1/todos/ical/{id}/status")
+    }
+
+    /// Waits until a job has succeeded, and returns its status.
+    pub(crate) fn wait_for(&self, status_path: &str) -> Value {
         let mut status = Value::Null;
         eventually_blocking("the job ends", || {
-            status = self.get(&status_path);
+            status = self.get(status_path);
             status["task_status"] == "SUCCESS" || status["task_status"] == "FAILURE"
         });
         assert_eq!(status["task_status"], "SUCCESS", "{status}");
+        status
+    }
+
+    /// Requests a calendar, waits for it, and returns it.
+    pub(crate) fn calendar(&self) -> String {
+        let status = self.wait_for(&self.request_calendar());
         http::get(status["result_url"].as_str().unwrap())
             .unwrap()
             .body
