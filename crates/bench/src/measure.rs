@@ -6,6 +6,19 @@ use std::time::Duration;
 use diesel::PgConnection;
 use serde::Serialize;
 
+/// Subtracts one reading of counters from a later one, field by field.
+macro_rules! subtract_by_field {
+    ($counters:ident: $($field:ident),+) => {
+        impl std::ops::Sub for $counters {
+            type Output = Self;
+
+            fn sub(self, before: Self) -> Self {
+                Self { $($field: self.$field - before.$field),+ }
+            }
+        }
+    };
+}
+
 mod cpu;
 mod database;
 mod memory;

@@ -1,7 +1,6 @@
 //! CPU time, from Linux's `/proc`.
 
 use std::fs;
-use std::ops::Sub;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -46,19 +45,7 @@ impl CpuTime {
     }
 }
 
-impl Sub for CpuTime {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            api: self.api - before.api,
-            worker: self.worker - before.worker,
-            postgres: self.postgres - before.postgres,
-            queue_stub: self.queue_stub - before.queue_stub,
-            clients: self.clients - before.clients,
-        }
-    }
-}
+subtract_by_field!(CpuTime: api, worker, postgres, queue_stub, clients);
 
 /// Returns the CPU time of a process, in seconds.
 fn of(pid: u32) -> anyhow::Result<f64> {

@@ -1,7 +1,5 @@
 //! PostgreSQL's counters.
 
-use std::ops::Sub;
-
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Text};
 use serde::Serialize;
@@ -37,22 +35,9 @@ pub struct Counters {
     pub toast_rows: i64,
 }
 
-impl Sub for Counters {
-    type Output = Self;
-
-    fn sub(self, before: Self) -> Self {
-        Self {
-            statements: self.statements - before.statements,
-            notifications: self.notifications - before.notifications,
-            writing_commits: self.writing_commits - before.writing_commits,
-            wal_bytes: self.wal_bytes - before.wal_bytes,
-            result_bytes: self.result_bytes - before.result_bytes,
-            wal_flushes: self.wal_flushes - before.wal_flushes,
-            row_versions: self.row_versions - before.row_versions,
-            toast_rows: self.toast_rows - before.toast_rows,
-        }
-    }
-}
+subtract_by_field!(
+    Counters: statements, notifications, writing_commits, wal_bytes, result_bytes, wal_flushes, row_versions, toast_rows
+);
 
 /// A kind of statement, with parameters in place of constants.
 #[derive(Debug, Clone, PartialEq, Serialize, QueryableByName)]
