@@ -1,9 +1,13 @@
 locals {
-  # Half of a worker's connections are for large calendars, the others for the statements that its jobs share. The API
-  # needs its pool and one connection that listens for notifications.
-  worker_connections = 12
-  api_pool           = 8
-  api_connections    = local.api_pool + 1
+  # Six connections of an API are for its background tasks and for the statements that requests share, the others for
+  # single requests. One more listens for notifications.
+  api_pool        = 12
+  api_connections = local.api_pool + 1
+
+  # Half of a worker's connections are for large calendars, the others for the statements that its jobs share, however
+  # many jobs there are. A job that crashes its workers runs in a process of its own, with up to two more connections.
+  # This is rare, so they come out of the reserve for deployments.
+  worker_connections = 8
 
   # For both services. The password is not here: ECS reads it from Secrets Manager when a task starts.
   database_environment = local.running ? {

@@ -228,7 +228,7 @@ run "service" {
   assert {
     condition = (
       contains([for parameter in aws_db_parameter_group.main[0].parameter : "${parameter.name}=${parameter.value}"], "max_connections=200")
-      && { for name, task in aws_ecs_task_definition.task : name => one([for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "DATABASE_POOL"]) } == { api = "8", worker = "12" }
+      && { for name, task in aws_ecs_task_definition.task : name => one([for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "DATABASE_POOL"]) } == { api = "12", worker = "8" }
     )
     error_message = "The database must have enough connections for all tasks."
   }
