@@ -87,7 +87,8 @@ impl Database {
             ),
             large_results: Lane::start(
                 LaneLimits {
-                    parallel: 2,
+                    // there are at least as many connections for short statements
+                    parallel: large_transfers(large_count),
                     ..limits(1)
                 },
                 CompleteBatch(pool.clone()),
@@ -126,5 +127,21 @@ impl Database {
             &self.results
         };
         lane.call(completion).await
+    }
+}
+
+/// Returns how many results that are larger than [`LARGE_RESULT`] are stored at the same time, each over one of the
+/// `connections` for short statements. A transfer can take many seconds, and renewals must not wait for it.
+fn large_transfers(connections: u32) -> usize {
+    (connections as usize / 4).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_results_leave_connections_to_short_statements() {
+        assert_eq!([2, 4, 8, 16].map(large_transfers), [1, 1, 2, 4]);
     }
 }
