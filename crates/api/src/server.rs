@@ -101,7 +101,7 @@ impl Server {
                 republish_after: config.republish_after,
             },
             inbox,
-            parallel_sends: if config.queue.keeps_order() {
+            parallel_sends: if config.queue.is_serial() {
                 1
             } else {
                 PARALLEL_SENDS

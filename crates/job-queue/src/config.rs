@@ -45,14 +45,6 @@ impl QueueConfig {
         }
     }
 
-    /// Returns whether the queue delivers all jobs in the order in which they were sent.
-    pub fn keeps_order(&self) -> bool {
-        match &self.queue_url {
-            QueueUrl::Postgres => false,
-            QueueUrl::Sqs(address) => address.is_fifo() && self.queue_group.is_some(),
-        }
-    }
-
     /// Returns the sending half of the queue, or `None` if the queue is the table of jobs, to which nothing is sent.
     /// Makes no call to the queue, which may be unreachable.
     pub async fn connect_publisher(&self) -> Option<Arc<dyn Publisher>> {
