@@ -12,7 +12,7 @@ use shared_model::results::NewResult;
 use shared_model::schema::todos;
 use shared_model::todo::Todo;
 use worker::in_flight::RenderControl;
-use worker::render::{RenderError, Source};
+use worker::render::{Compressor, RenderError, Source};
 
 /// What a poisoned todo does to the render of every calendar that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +83,19 @@ pub fn render(
     request: &CalendarRequest,
     host: &str,
     control: &RenderControl,
+    compressor: &mut Compressor,
 ) -> Result<NewResult, RenderError> {
     match source {
         Source::Memory(selected) if Poison::of(&selected.todos).is_none() => {
-            worker::render::render(Source::Memory(selected), request, host, control)
+            worker::render::render(Source::Memory(selected), request, host, control, compressor)
         }
         Source::Memory(_) => {
             let mut connection = connect()?;
-            render_once_harmless(&mut connection, request, host, control)
+            render_once_harmless(&mut connection, request, host, control, compressor)
         }
-        Source::Database(connection) => render_once_harmless(connection, request, host, control),
+        Source::Database(connection) => {
+            render_once_harmless(connection, request, host, control, compressor)
+        }
     }
 }
 
@@ -101,6 +104,7 @@ fn render_once_harmless(
     request: &CalendarRequest,
     host: &str,
     control: &RenderControl,
+    compressor: &mut Compressor,
 ) -> Result<NewResult, RenderError> {
     while let Some(poison) = find(connection, request)? {
         match poison {
@@ -116,7 +120,7 @@ fn render_once_harmless(
         }
     }
     let source = Source::Database(connection);
-    worker::render::render(source, request, host, control)
+    worker::render::render(source, request, host, control, compressor)
 }
 
 fn find(

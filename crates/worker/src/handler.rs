@@ -3,6 +3,7 @@
 //! # Layout
 //! - `attempt`: renders the calendar, and decides between success, retry and failure
 //! - `record`: writes the end of the attempt to the job's row
+//! - `renderers`: renders calendars whose todos are in memory, on one thread for each core
 //! - `abandoned`: counts the renders that outlive their attempt
 
 use std::sync::Arc;
@@ -25,8 +26,10 @@ use crate::render::Render;
 mod abandoned;
 mod attempt;
 mod record;
+mod renderers;
 
 pub use abandoned::AbandonedRenders;
+use renderers::Renderers;
 
 /// How long a worker waits for a row that another session has locked before it tries again, the first times. After that,
 /// its message goes back to the queue.
@@ -66,8 +69,7 @@ pub struct Handler {
     pub(crate) evidence: Evidence,
     pub(crate) abandoned: AbandonedRenders,
     options: HandlerOptions,
-    /// One permit for each core: calendars in memory are rendered without waiting for anything.
-    cores: Arc<Semaphore>,
+    renderers: Renderers,
     /// One permit for each attempt in a process of its own.
     processes: Arc<Semaphore>,
 }
@@ -75,13 +77,12 @@ pub struct Handler {
 impl Handler {
     /// Creates a handler with nothing to do.
     pub fn new(database: Database, options: HandlerOptions) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             database,
             evidence: Evidence::default(),
             abandoned: AbandonedRenders::default(),
             options,
-            cores: Arc::new(Semaphore::new(cores)),
+            renderers: Renderers::new(),
             processes: Arc::new(Semaphore::new(MAX_PROCESSES)),
         }
     }

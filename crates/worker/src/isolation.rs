@@ -25,7 +25,7 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::database::Database;
 use crate::in_flight::{InFlight, StopReason};
-use crate::render::{Render, RenderError, Source};
+use crate::render::{Compressor, Render, RenderError, Source};
 use crate::rendered::Rendered;
 
 /// The variable that holds the claim: the job's id and the claim's, with a space in between.
@@ -118,7 +118,9 @@ pub(crate) async fn run(
         // nobody stops this render, except by killing the process
         let guard = InFlight::default().add_claim(key, Instant::now());
         let control = guard.render_control();
-        render(Source::Database(connection), &job.request, &host, &control).map(Some)
+        let source = Source::Database(connection);
+        let compressor = &mut Compressor::default();
+        render(source, &job.request, &host, &control, compressor).map(Some)
     });
     let code = match rendered.await {
         Ok(Some(result)) => store(&database, key, Arc::new(result)).await,

@@ -19,7 +19,7 @@ use crate::database::SharedTodos;
 use crate::in_flight::{InFlightGuard, StopReason};
 use crate::isolation;
 use crate::outcome::Outcome;
-use crate::render::Source;
+use crate::render::{Compressor, Source};
 use crate::rendered::Rendered;
 use crate::telemetry;
 
@@ -154,21 +154,18 @@ impl Handler {
         guard: &InFlightGuard,
         watch: RenderWatch,
     ) -> Rendered {
-        // the permit belongs to the attempt: a render that does not end must not keep the core from others
-        let _core = self.cores.acquire().await;
         let control = guard.render_control();
         let host = Arc::clone(&self.options.calendar_host);
         let render = self.options.render;
-        let task = tokio::task::spawn_blocking(move || {
+        let work = move |compressor: &mut Compressor| {
             let _watch = watch;
-            render(Source::Memory(&todos), &claim.request, &host, &control)
-        });
-        match task.await {
-            Ok(rendered) => rendered.into(),
-            Err(error) if error.is_panic() => {
-                Rendered::Panicked(panic_message(error.into_panic().as_ref()))
-            }
-            Err(_) => Rendered::Stopped(StopReason::Shutdown),
+            let source = Source::Memory(&todos);
+            render(source, &claim.request, &host, &control, compressor)
+        };
+        match self.renderers.run(Box::new(work)).await {
+            Some(Ok(rendered)) => rendered.into(),
+            Some(Err(panic)) => Rendered::Panicked(panic_message(panic.as_ref())),
+            None => Rendered::Stopped(StopReason::Shutdown),
         }
     }
 
@@ -187,7 +184,13 @@ impl Handler {
             // the slot is free when the connection is, even if the attempt has ended before
             let _slot = slot;
             let source = Source::Database(connection);
-            render(source, &claim.request, &host, &control)
+            render(
+                source,
+                &claim.request,
+                &host,
+                &control,
+                &mut Compressor::default(),
+            )
         });
         rendered.await.into()
     }

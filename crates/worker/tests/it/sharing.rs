@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 use worker::database::{MAX_SHARED_TODOS, SharedTodos};
 use worker::in_flight::{InFlight, RenderControl};
-use worker::render::{self, RenderError, Source};
+use worker::render::{self, Compressor, RenderError, Source};
 
 use crate::support::{CLAIM, Database, Running, Setup};
 
@@ -93,8 +93,17 @@ async fn renders_the_same_from_memory_and_from_the_database(database: &Database)
     let rendered = database.pool.run::<_, RenderError, _>(|connection| {
         let request = CalendarRequest::default();
         let todos = request.filter.select_few(connection, u16::MAX)?.unwrap();
-        let memory = render::render(Source::Memory(&todos), &request, "host", &control())?;
-        let chunks = render::render(Source::Database(connection), &request, "host", &control())?;
+        let render = |source| {
+            render::render(
+                source,
+                &request,
+                "host",
+                &control(),
+                &mut Compressor::default(),
+            )
+        };
+        let memory = render(Source::Memory(&todos))?;
+        let chunks = render(Source::Database(connection))?;
         Ok((memory, chunks))
     });
     let (memory, chunks) = rendered.await.unwrap();
@@ -214,9 +223,10 @@ fn render_or_panic(
     request: &CalendarRequest,
     host: &str,
     control: &RenderControl,
+    compressor: &mut Compressor,
 ) -> Result<NewResult, RenderError> {
     assert_ne!(request.filter.completed, Some(true), "injected");
-    render::render(source, request, host, control)
+    render::render(source, request, host, control, compressor)
 }
 
 #[tokio::test(flavor = "multi_thread")]
