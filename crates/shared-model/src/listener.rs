@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
+use tokio::time::Instant;
 
 use crate::database::Pool;
 
@@ -14,8 +15,13 @@ pub const JOB_DUE: &str = "taskoverflow_job_due";
 /// an empty payload means any job.
 pub const JOB_CHANGED: &str = "taskoverflow_job_changed";
 
-/// The interval between two reads of the socket. A read is one system call that sends nothing to the server.
-const READ_INTERVAL: Duration = Duration::from_millis(2);
+/// The interval between two reads of the socket while notifications arrive. A read is one system call that sends nothing to
+/// the server. (Diesel does not reveal the socket, so it can't be waited for.)
+const BUSY_INTERVAL: Duration = Duration::from_millis(1);
+/// The interval when nothing has arrived for a while.
+const IDLE_INTERVAL: Duration = Duration::from_millis(4);
+/// How long a listener stays attentive after a notification.
+const ATTENTION: Duration = Duration::from_secs(1);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Calls `on_payload` with the payload of each notification on `channel`, and with an empty payload after each new
@@ -33,11 +39,21 @@ pub async fn listen(pool: Pool, channel: &'static str, on_payload: impl Fn(&str)
         });
         if let Ok(Some(mut connection)) = connected.await {
             on_payload("");
+            let mut idle_from = Instant::now();
             while let Ok(payloads) = read_pending(&mut connection) {
                 for payload in &payloads {
                     on_payload(payload);
                 }
-                tokio::time::sleep(READ_INTERVAL).await;
+                if !payloads.is_empty() {
+                    idle_from = Instant::now() + ATTENTION;
+                }
+                let is_idle = Instant::now() > idle_from;
+                let interval = if is_idle {
+                    IDLE_INTERVAL
+                } else {
+                    BUSY_INTERVAL
+                };
+                tokio::time::sleep(interval).await;
             }
             log::warn!("lost the connection that listens on {channel}; reconnecting");
         }

@@ -12,13 +12,17 @@ use std::time::Duration;
 use diesel::RunQueryDsl;
 use diesel::sql_types::{Array, Text};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::database::{DatabaseError, Pool, prepared};
 use crate::job::JobId;
 use crate::listener::{JOB_CHANGED, JOB_DUE};
 
-/// The time between two rounds of notifications. The first after a quiet time is sent immediately.
+/// The time between two rounds of notifications, on average.
 const INTERVAL: Duration = Duration::from_millis(4);
+/// How many rounds after a quiet time are sent immediately. A single job needs two from its worker: one when it begins and
+/// one when it ends.
+const BURST: u32 = 3;
 /// How many ids fit into one payload, which PostgreSQL limits to 8,000 bytes.
 const IDS_PER_PAYLOAD: usize = 200;
 /// With more changed jobs than this, listeners are asked to look at all their jobs instead.
@@ -63,10 +67,13 @@ impl Notifier {
 
     /// Sends notifications forever.
     pub async fn run(&self, pool: &Pool) {
+        // when the next round would be sent if every round waited for its turn
+        let mut next_turn = Instant::now();
         loop {
             self.0.wake.notified().await;
             self.flush(pool).await;
-            tokio::time::sleep(INTERVAL).await;
+            next_turn = next_turn.max(Instant::now()) + INTERVAL;
+            tokio::time::sleep_until(next_turn - INTERVAL * BURST).await;
         }
     }
 
