@@ -103,7 +103,10 @@ impl Handler {
         };
         let (render_watch, _attempt_watch) = self.abandoned.watch();
         let rendering = async {
-            tokio::time::sleep(self.options.render_delay).await;
+            // even a sleep of zero lasts a millisecond
+            if !self.options.render_delay.is_zero() {
+                tokio::time::sleep(self.options.render_delay).await;
+            }
             match prepared {
                 Prepared::Alone(_slot) => isolation::attempt(claim.key).await,
                 Prepared::Memory(todos) => {
