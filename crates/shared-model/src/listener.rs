@@ -1,12 +1,12 @@
 //! Listens for PostgreSQL's NOTIFY. A notification is only a hint that something changed: it may be lost, so a listener
 //! must poll too, though less often. [`crate::notifier`] sends them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
-use crate::database::Pool;
+use crate::database::{DatabaseError, Pool};
 
 /// The channel that is notified when a job becomes due for a worker.
 pub const JOB_DUE: &str = "taskoverflow_job_due";
@@ -16,49 +16,63 @@ pub const JOB_DUE: &str = "taskoverflow_job_due";
 pub const JOB_CHANGED: &str = "taskoverflow_job_changed";
 
 /// The interval between two reads of the socket while notifications arrive. A read is one system call that sends nothing to
-/// the server. (Diesel does not reveal the socket, so it can't be waited for.)
-const BUSY_INTERVAL: Duration = Duration::from_millis(1);
+/// the server. (Diesel does not reveal the socket, so a thread can't wait for it.)
+const BUSY_INTERVAL: Duration = Duration::from_micros(500);
 /// The interval when nothing has arrived for a while.
 const IDLE_INTERVAL: Duration = Duration::from_millis(4);
 /// How long a listener stays attentive after a notification.
 const ATTENTION: Duration = Duration::from_secs(1);
 const RECONNECT_DELAY: Duration = Duration::from_secs(1);
+/// How many payloads wait to be handled before the listener reads no more.
+const MAX_WAITING: usize = 1000;
 
 /// Calls `on_payload` with the payload of each notification on `channel`, and with an empty payload after each new
-/// connection, because notifications may have been lost before. Uses a connection of its own, and reconnects when it
-/// breaks. The future never completes: drop it to stop listening.
+/// connection, because notifications may have been lost before. Uses a connection and a thread of its own, and reconnects
+/// when the connection breaks. The future never completes: drop it to stop listening.
 pub async fn listen(pool: Pool, channel: &'static str, on_payload: impl Fn(&str) + Send) {
     loop {
-        let connect = pool.clone();
-        let connected = tokio::task::spawn_blocking(move || {
-            let mut connection = connect.connect().ok()?;
-            diesel::sql_query(format!("LISTEN {channel}"))
-                .execute(&mut connection)
-                .ok()?;
-            Some(connection)
-        });
-        if let Ok(Some(mut connection)) = connected.await {
-            on_payload("");
-            let mut idle_from = Instant::now();
-            while let Ok(payloads) = read_pending(&mut connection) {
-                for payload in &payloads {
-                    on_payload(payload);
-                }
-                if !payloads.is_empty() {
-                    idle_from = Instant::now() + ATTENTION;
-                }
-                let is_idle = Instant::now() > idle_from;
-                let interval = if is_idle {
-                    IDLE_INTERVAL
-                } else {
-                    BUSY_INTERVAL
-                };
-                tokio::time::sleep(interval).await;
-            }
-            log::warn!("lost the connection that listens on {channel}; reconnecting");
+        let (sender, mut payloads) = mpsc::channel(MAX_WAITING);
+        let pool = pool.clone();
+        let thread = tokio::task::spawn_blocking(move || read(&pool, channel, &sender));
+        while let Some(payload) = payloads.recv().await {
+            on_payload(&payload);
+        }
+        if let Ok(Err(error)) = thread.await {
+            log::warn!(error:%; "lost the connection that listens on {channel}; reconnecting");
         }
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
+}
+
+/// Reads notifications until nobody wants them or the connection breaks.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a thread of its own may sleep, and a timer of the runtime is four times less exact"
+)]
+fn read(pool: &Pool, channel: &str, payloads: &mpsc::Sender<String>) -> Result<(), DatabaseError> {
+    let mut connection = pool
+        .connect()
+        .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+    diesel::sql_query(format!("LISTEN {channel}")).execute(&mut connection)?;
+    let mut arrived = vec![String::new()];
+    let mut attentive_until = Instant::now();
+    while !payloads.is_closed() {
+        if !arrived.is_empty() {
+            attentive_until = Instant::now() + ATTENTION;
+        }
+        for payload in arrived {
+            // fails if nobody listens any more
+            let _ = payloads.blocking_send(payload);
+        }
+        let is_attentive = Instant::now() < attentive_until;
+        std::thread::sleep(if is_attentive {
+            BUSY_INTERVAL
+        } else {
+            IDLE_INTERVAL
+        });
+        arrived = read_pending(&mut connection)?;
+    }
+    Ok(())
 }
 
 /// Returns the payloads that have arrived. Does not block, because libpq reads its input without waiting.

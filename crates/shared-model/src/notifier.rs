@@ -72,8 +72,12 @@ impl Notifier {
         loop {
             self.0.wake.notified().await;
             self.flush(pool).await;
-            next_turn = next_turn.max(Instant::now()) + INTERVAL;
-            tokio::time::sleep_until(next_turn - INTERVAL * BURST).await;
+            let now = Instant::now();
+            next_turn = next_turn.max(now) + INTERVAL;
+            // even a sleep until now lasts a millisecond
+            if next_turn > now + INTERVAL * BURST {
+                tokio::time::sleep_until(next_turn - INTERVAL * BURST).await;
+            }
         }
     }
 
