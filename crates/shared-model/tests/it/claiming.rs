@@ -156,6 +156,24 @@ fn a_claim_of_pending_jobs_whose_answer_was_lost_is_found_by_its_token() {
 }
 
 #[test]
+fn a_suspect_whose_claim_is_found_by_its_token_is_still_one() {
+    let connection = &mut database();
+    let id = accept(connection);
+    for is_suspect in [false, false, true] {
+        let token = new_token();
+        let claimed = match find(connection, id).status {
+            JobStatus::Pending => {
+                claims::claim_pending(connection, OPTIONS, token, FIRST, 1).unwrap()
+            }
+            _ => claims::claim_due(connection, OPTIONS, token, 1).unwrap(),
+        };
+        assert_eq!(claimed[0].is_suspect, is_suspect);
+        assert_eq!(claims::find_claimed(connection, token).unwrap(), claimed);
+        end_lease(connection, id);
+    }
+}
+
+#[test]
 fn a_job_becomes_due_when_its_backoff_ends_or_its_worker_lets_the_claim_run_out() {
     let connection = &mut database();
     let all = accept_many(connection, 5);

@@ -77,7 +77,9 @@ pub fn claim_due(
     Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
 
-/// Returns the running jobs with this claim: those that a call claimed whose answer was lost.
+/// Returns the running jobs with this claim: those that a call claimed whose answer was lost. As in a repeated
+/// [`claim_delivered`](super::claim_delivered), a job counts as a suspect if it has had enough attempts for one: it is not
+/// known any more how they ended, and a process of its own does no harm.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
@@ -86,10 +88,11 @@ pub fn find_claimed(
     claim: Uuid,
 ) -> Result<Vec<Claim>, DatabaseError> {
     let rows: Vec<ClaimRow> = diesel::sql_query(format!(
-        "SELECT {CLAIM_ROW}, false AS is_suspect FROM calendar_jobs AS job
+        "SELECT {CLAIM_ROW}, attempt > $2 AS is_suspect FROM calendar_jobs AS job
          WHERE status = 'STARTED' AND claim = $1 AND lease_until > now()"
     ))
     .bind::<diesel::sql_types::Uuid, _>(claim)
+    .bind::<Integer, _>(MAX_SHARED_CRASHES)
     .load(connection)?;
     Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
