@@ -6,8 +6,10 @@
 //!
 //! # Layout
 //! - [`PostgresSubscription`]: waits for jobs and claims them
-//! - `scan`: from which job on the next claim searches
+//! - `look`: one look for jobs, and what later looks learn from it
+//! - `scan`: how often to search for jobs, and from which job on
 
+mod look;
 mod scan;
 mod subscription;
 

@@ -1,9 +1,10 @@
-//! From which job on the next claim searches for jobs in PENDING.
+//! How often to search for jobs, and from which job on.
 //!
 //! A claim leaves a dead entry at the left edge of the index, which later searches skip over, until a vacuum removes it.
 //! While some session holds a snapshot open, for example a backup, no vacuum can, and there may be millions. Then the search
-//! begins shortly before the newest claimed job, and only now and then at the left edge, so that a job whose id is older
-//! is found too: by an API process whose clock is slow, for example.
+//! for jobs in PENDING begins shortly before the newest claimed job, and only now and then at the left edge, so that a job
+//! whose id is older is found too: by an API process whose clock is slow, for example. The search for jobs that are due
+//! again can't begin elsewhere, so it is made less often.
 
 use std::time::Duration;
 
@@ -11,32 +12,62 @@ use shared_model::job::JobId;
 use tokio::time::Instant;
 use uuid::{Builder, Uuid};
 
-/// A full search that takes longer than this is not repeated immediately.
+/// A search that takes longer than this is not repeated immediately.
 const SLOW: Duration = Duration::from_millis(10);
-/// Full searches take at most one part in this many of the time.
-const FULL_SEARCH_SHARE: u32 = 10;
+/// Slow searches take at most one part in this many of the time.
+const SLOW_SHARE: u32 = 10;
+/// But no search is put off for longer than this: it may have been slow because the database stood still.
+const MAX_REST: Duration = Duration::from_secs(10);
 /// How much older than the newest claimed job a job may be and still be found by a short search: jobs are not committed in
 /// the order of their ids.
 const OVERLAP_MILLIS: u64 = 1000;
 
-/// Decides where searches begin.
+/// When a search may be repeated.
+#[derive(Debug)]
+pub(super) struct Pace {
+    next: Instant,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self {
+            next: Instant::now(),
+        }
+    }
+
+    pub(super) fn is_time(&self) -> bool {
+        Instant::now() >= self.next
+    }
+
+    /// Records a search, how long it took, and after which time there is a reason for another.
+    pub(super) fn searched(&mut self, took: Duration, interval: Duration) {
+        let rest = if took > SLOW {
+            (took * SLOW_SHARE).min(MAX_REST)
+        } else {
+            Duration::ZERO
+        };
+        self.next = Instant::now() + rest.max(interval);
+    }
+}
+
+/// Decides where searches for jobs in PENDING begin.
 #[derive(Debug)]
 pub(super) struct Scan {
     newest_claimed: JobId,
-    next_full_search: Instant,
+    full_searches: Pace,
 }
 
 impl Scan {
     pub(super) fn new() -> Self {
         Self {
             newest_claimed: JobId(Uuid::nil()),
-            next_full_search: Instant::now(),
+            full_searches: Pace::new(),
         }
     }
 
     /// Returns the job after which to search, and whether that is a full search.
     pub(super) fn start(&self) -> (JobId, bool) {
-        if Instant::now() >= self.next_full_search {
+        if self.full_searches.is_time() {
             (JobId(Uuid::nil()), true)
         } else {
             (shortly_before(self.newest_claimed), false)
@@ -45,9 +76,7 @@ impl Scan {
 
     /// Records a full search, and how long it took.
     pub(super) fn searched_in_full(&mut self, took: Duration) {
-        if took > SLOW {
-            self.next_full_search = Instant::now() + took * FULL_SEARCH_SHARE;
-        }
+        self.full_searches.searched(took, Duration::ZERO);
     }
 
     /// Records that a job was claimed.
@@ -90,5 +119,33 @@ mod tests {
         scan.claimed(JobId::new());
         scan.searched_in_full(Duration::from_millis(1));
         assert!(scan.start().1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_is_repeated_after_its_interval_or_if_it_was_slow_after_ten_times_as_long() {
+        let interval = Duration::from_secs(1);
+        let millis = [
+            (0, 1000),
+            (10, 1000),
+            (99, 1000),
+            (500, 5000),
+            (60_000, 10_000),
+        ];
+        for (took_millis, rest_millis) in millis {
+            let mut pace = Pace::new();
+            assert!(pace.is_time());
+            pace.searched(Duration::from_millis(took_millis), interval);
+            tokio::time::advance(Duration::from_millis(rest_millis - 1)).await;
+            assert!(!pace.is_time(), "{took_millis} ms");
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(pace.is_time(), "{took_millis} ms");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quick_search_without_an_interval_is_repeated_immediately() {
+        let mut pace = Pace::new();
+        pace.searched(SLOW, Duration::ZERO);
+        assert!(pace.is_time());
     }
 }

@@ -1,11 +1,9 @@
 //! Receiving from Postgres: waiting for jobs, and claiming them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use shared_model::database::{DatabaseError, Pool};
-use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions};
 use shared_model::listener::{self, JOB_DUE};
 use shared_model::notifier::Notifier;
@@ -15,15 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::scan::Scan;
+use super::look::{LOOK_INTERVAL, Look};
 use crate::error::QueueError;
 use crate::subscription::{
     BatchOutcome, Deletion, Receipt, Received, Release, Subscription, SubscriptionOptions,
 };
-
-/// How often a worker looks for jobs without being notified, in case a notification was lost, and how often it looks for
-/// jobs whose backoff or claim has ended.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The receiving half of the table of jobs.
 #[derive(Debug)]
@@ -34,24 +28,6 @@ pub struct PostgresSubscription {
     wake: Arc<Notify>,
     look: Mutex<Look>,
     _listener: AbortOnDropHandle<()>,
-}
-
-/// What the last look for jobs has left.
-#[derive(Debug)]
-struct Look {
-    scan: Scan,
-    next_look_for_due: Instant,
-    /// A claim that jobs may have although the answer to its statement was lost, and until when they have it at least.
-    unanswered: Option<(Uuid, Instant)>,
-}
-
-/// What one look for jobs found.
-#[derive(Default)]
-struct Found {
-    claims: Vec<Claim>,
-    ended: Vec<(JobId, JobStatus)>,
-    /// How long the search for jobs in PENDING took.
-    search: Duration,
 }
 
 impl PostgresSubscription {
@@ -67,11 +43,7 @@ impl PostgresSubscription {
             options,
             notifier,
             wake,
-            look: Mutex::new(Look {
-                scan: Scan::new(),
-                next_look_for_due: Instant::now(),
-                unanswered: None,
-            }),
+            look: Mutex::new(Look::new()),
             _listener: AbortOnDropHandle::new(listener),
         }
     }
@@ -79,9 +51,6 @@ impl PostgresSubscription {
     /// Claims at most `max` jobs, if there are any.
     async fn look(&self, max: usize) -> Result<Vec<Received>, QueueError> {
         let mut look = self.look.lock().await;
-        // Claims last at least for the lease, counted from before the statement.
-        let until = Instant::now() + self.options.visibility;
-        let limit = i64::try_from(max).unwrap_or(i64::MAX);
         if let Some((claim, until)) = look.unanswered {
             let claimed = self.find_claimed(claim, max).await?;
             look.unanswered = None;
@@ -89,43 +58,16 @@ impl PostgresSubscription {
                 return Ok(received(claimed, until));
             }
         }
-        let is_time_for_due = look.next_look_for_due <= Instant::now();
-        let (after, is_full_search) = look.scan.start();
-        let claim = Uuid::now_v7();
-        look.unanswered = Some((claim, until));
         let options = ClaimOptions {
             lease: self.options.visibility,
             max_attempts: self.options.max_attempts,
         };
+        let (search, until) = look.begin(options, i64::try_from(max).unwrap_or(i64::MAX));
         let found = self
             .pool
-            .run::<Found, DatabaseError, _>(move |connection| {
-                let mut found = Found::default();
-                if is_time_for_due {
-                    found.ended = claims::end_unclaimable(connection, options.max_attempts, None)?;
-                    found.claims = claims::claim_due(connection, options, claim, limit)?;
-                }
-                let missing = limit - i64::try_from(found.claims.len()).unwrap_or(limit);
-                if missing > 0 {
-                    let began = std::time::Instant::now();
-                    found.claims.extend(claims::claim_pending(
-                        connection, options, claim, after, missing,
-                    )?);
-                    found.search = began.elapsed();
-                }
-                Ok(found)
-            })
+            .run(move |connection| search.run(connection))
             .await?;
-        look.unanswered = None;
-        if is_time_for_due {
-            look.next_look_for_due = Instant::now() + LOOK_INTERVAL;
-        }
-        if is_full_search {
-            look.scan.searched_in_full(found.search);
-        }
-        if let Some(newest) = found.claims.iter().map(|claim| claim.key.id).max() {
-            look.scan.claimed(newest);
-        }
+        look.searched(search, &found);
         for (id, status) in &found.ended {
             log::error!("job.id":% = id, "job.status":% = status; "the job ended: no worker can claim it any more");
         }
