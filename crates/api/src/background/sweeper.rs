@@ -6,10 +6,13 @@ use std::time::Duration;
 use diesel::PgConnection;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
-use shared_model::job_store::sweeps;
+use shared_model::job_store::sweeps::{self, Part};
 use shared_model::notifier::Notifier;
 
 use crate::telemetry::SWEPT;
+
+/// Less than the id of every job.
+const START: JobId = JobId(uuid::Uuid::nil());
 
 /// Sweeps at regular intervals.
 #[derive(Debug, Clone)]
@@ -26,78 +29,132 @@ pub struct Sweeper {
     pub republish_after: Duration,
 }
 
-/// The rows that one statement changed or deleted.
-trait Swept: Send + 'static {
-    fn count(&self) -> usize;
+/// Where the next round continues to look for jobs, for each kind of sweep that looks at one part of them at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Positions {
+    lost: JobId,
+    overdue: JobId,
 }
 
-impl Swept for usize {
-    fn count(&self) -> usize {
-        *self
-    }
-}
-
-impl Swept for Vec<JobId> {
-    fn count(&self) -> usize {
-        self.len()
+impl Default for Positions {
+    fn default() -> Self {
+        Self {
+            lost: START,
+            overdue: START,
+        }
     }
 }
 
 impl Sweeper {
     /// Sweeps forever.
     pub async fn run(self) {
+        let mut positions = Positions::default();
         loop {
             // jitter, so that processes that started together sweep at different times
             tokio::time::sleep(self.interval.mul_f64(0.5 + fastrand::f64())).await;
-            self.sweep_once().await;
+            self.sweep_once(&mut positions).await;
         }
     }
 
     /// Runs every kind of sweep once. If one fails, the others run all the same, and the next round tries it again.
-    pub async fn sweep_once(&self) {
+    pub async fn sweep_once(&self, positions: &mut Positions) {
         let republish_after = self.republish_after;
         if let Some(url) = self.queue_url.clone() {
-            let lost = move |connection: &mut PgConnection| {
-                sweeps::republish_lost(connection, &url, republish_after)
+            let lost = move |connection: &mut PgConnection, begin| {
+                sweeps::republish_lost(connection, &url, republish_after, begin)
             };
-            self.sweep("republished", lost, |_| {}).await;
+            self.search("republished", &mut positions.lost, lost, |_| {})
+                .await;
         }
-        self.sweep("overdue", sweeps::fail_overdue, |ids| {
-            self.notifier.jobs_changed(ids);
-        })
+        let report = |ids| self.notifier.jobs_changed(ids);
+        self.search(
+            "overdue",
+            &mut positions.overdue,
+            sweeps::fail_overdue,
+            report,
+        )
         .await;
-        self.sweep("results", sweeps::delete_expired_results, |_| {})
-            .await;
-        self.sweep("jobs", sweeps::delete_expired_jobs, |_| {})
-            .await;
+        self.delete("results", sweeps::delete_expired_results).await;
+        self.delete("jobs", sweeps::delete_expired_jobs).await;
     }
 
-    /// Repeats one kind of sweep until it finds less than a full batch or fails.
-    async fn sweep<S: Swept>(
+    /// Looks for jobs in two parts of those that have not ended: the oldest, where lost and overdue jobs almost always are,
+    /// and the part at which the last round stopped, so that each job is looked at in the end. Goes on as long as it finds
+    /// jobs or fails.
+    async fn search(
         &self,
         kind: &'static str,
-        sweep: impl Fn(&mut PgConnection) -> Result<S, DatabaseError> + Clone + Send + 'static,
-        report: impl Fn(S),
+        position: &mut JobId,
+        sweep: impl Fn(&mut PgConnection, JobId) -> Result<Part, DatabaseError> + Clone + Send + 'static,
+        report: impl Fn(Vec<JobId>),
     ) {
+        let mut begin = START;
+        let mut has_continued = false;
         loop {
-            let rows = match self.pool.run(sweep.clone()).await {
-                Ok(swept) => {
-                    let rows = swept.count();
-                    report(swept);
-                    rows
-                }
-                Err(error) => {
-                    log::warn!("sweep.kind" = kind, error:%; "a sweep failed; trying again later");
-                    return;
-                }
+            let sweep = sweep.clone();
+            let sweep = move |connection: &mut PgConnection| sweep(connection, begin);
+            let Some(Part { jobs, end }) = self.run_one(kind, sweep).await else {
+                return;
             };
-            if rows > 0 {
-                log::info!("sweep.kind" = kind, "sweep.rows" = rows; "swept");
-                metrics::counter!(SWEPT, "kind" => kind).increment(rows as u64);
+            let found = jobs.len();
+            record(kind, found);
+            report(jobs);
+            if is_full(found) {
+                continue;
             }
-            if rows < usize::try_from(sweeps::BATCH).unwrap_or(usize::MAX) {
+            let Some(end) = end else {
+                *position = START;
+                return;
+            };
+            if found > 0 {
+                begin = end;
+            } else if !has_continued {
+                has_continued = true;
+                begin = end.max(*position);
+            } else {
+                *position = end;
                 return;
             }
         }
     }
+
+    /// Repeats one kind of deletion until it finds less than a full batch or fails.
+    async fn delete(
+        &self,
+        kind: &'static str,
+        delete: fn(&mut PgConnection) -> Result<usize, DatabaseError>,
+    ) {
+        while let Some(rows) = self.run_one(kind, delete).await {
+            record(kind, rows);
+            if !is_full(rows) {
+                return;
+            }
+        }
+    }
+
+    /// Returns `None` if the sweep failed.
+    async fn run_one<T: Send + 'static>(
+        &self,
+        kind: &'static str,
+        sweep: impl FnOnce(&mut PgConnection) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Option<T> {
+        match self.pool.run(sweep).await {
+            Ok(swept) => Some(swept),
+            Err(error) => {
+                log::warn!("sweep.kind" = kind, error:%; "a sweep failed; trying again later");
+                None
+            }
+        }
+    }
+}
+
+fn record(kind: &'static str, rows: usize) {
+    if rows > 0 {
+        log::info!("sweep.kind" = kind, "sweep.rows" = rows; "swept");
+        metrics::counter!(SWEPT, "kind" => kind).increment(rows as u64);
+    }
+}
+
+fn is_full(rows: usize) -> bool {
+    usize::try_from(sweeps::BATCH).is_ok_and(|batch| rows >= batch)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::background::sweeper::Sweeper;
+use api::background::sweeper::{Positions, Sweeper};
 use futures_util::future::join_all;
 use local_services::testing::eventually;
 use serde_json::json;
@@ -99,7 +99,7 @@ async fn a_sweep_that_fails_stops_no_other_sweep() {
         queue_url: Some("sqs://test".to_owned()),
         republish_after: Duration::from_mins(1),
     };
-    sweeper.sweep_once().await;
+    sweeper.sweep_once(&mut Positions::default()).await;
     assert_eq!(
         service
             .count("calendar_jobs WHERE status = 'PENDING'")

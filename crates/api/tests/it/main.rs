@@ -32,6 +32,8 @@ mod slow_clients;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod sweeper;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod todo_list;

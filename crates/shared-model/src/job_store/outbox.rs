@@ -15,6 +15,8 @@ use crate::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 
 /// How long a relay has to send the messages that it took, in seconds. After that another relay may send them again.
 pub const SEND_LEASE_SECONDS: f64 = 30.0;
+/// How many messages [`backlog`] counts at most, so that its cost does not grow with the backlog.
+pub const COUNTED: i64 = 10_000;
 
 /// One message that a relay has taken. If another relay takes it later, the number of sends differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,22 +120,24 @@ fn update_taken(
     Ok(())
 }
 
-/// Returns how many messages still have to be sent, and how long the oldest job has waited.
+/// Returns how many messages still have to be sent, and how long the oldest job has waited. Looks at the
+/// [`COUNTED`] messages that are to be sent first.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> {
-    Ok(diesel::sql_query(
+    let query = diesel::sql_query(
         "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_age_seconds
-         FROM calendar_jobs WHERE send_after IS NOT NULL",
+         FROM (SELECT created_at FROM calendar_jobs WHERE send_after IS NOT NULL ORDER BY send_after LIMIT $1) AS unsent",
     )
-    .get_result(connection)?)
+    .bind::<BigInt, _>(COUNTED);
+    Ok(query.get_result(connection)?)
 }
 
 /// The jobs whose message has not been sent yet, or not been recorded as sent.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 pub struct Backlog {
-    /// How many there are.
+    /// How many there are; [`COUNTED`] stands for any greater number.
     #[diesel(sql_type = BigInt)]
     pub jobs: i64,
     /// How long the oldest has waited since it was accepted, in seconds.

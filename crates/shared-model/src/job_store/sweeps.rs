@@ -2,28 +2,44 @@
 //!
 //! Each sweep handles one batch, under a lock that only one process holds at a time. A process that does not get the
 //! lock skips the sweep.
+//!
+//! No sweep reads more rows the more jobs are stored or waiting. Expired rows are found by an index. Lost and overdue
+//! jobs are not, because an index for them would cost every job something: a sweep looks for them in one part of the jobs
+//! that have not ended, and says where the next part begins.
 
 use std::time::Duration;
 
 use diesel::connection::Connection;
-use diesel::pg::PgConnection;
+use diesel::pg::{Pg, PgConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Double, Jsonb, Text};
+use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Jsonb, Nullable, Text};
 use uuid::Uuid;
 
 use crate::database::DatabaseError;
 use crate::job::{ErrorCode, JobError, JobId};
 use crate::job_store::end::END;
 
-/// Rows that one sweep handles at most, so that its transaction stays short.
+/// Rows that one sweep changes or deletes at most, so that its transaction stays short.
 pub const BATCH: i64 = 500;
+/// Jobs in each status that one sweep looks at, at most.
+pub const PART: i64 = 10_000;
 /// How long a job's row outlives its result, so that its status answers 410 and not 404: 7 days, in seconds.
 const TOMBSTONE_SECONDS: f64 = 7.0 * 24.0 * 3600.0;
+
+/// What a sweep did in one part of the jobs that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The jobs that it changed. If they are a full batch, the same part may have more.
+    pub jobs: Vec<JobId>,
+    /// The job after which the next part begins, or `None` if there are no more jobs.
+    pub end: Option<JobId>,
+}
 
 /// Returns messages to the outbox that the queue `queue_url` has lost. A message is lost if its job waits for it, and has
 /// waited for `after` when the message of a job arrived that was accepted later, or when the queue was empty: see
 /// [`evidence`](super::evidence). The time doubles with each send, up to eight times, because a queue does not keep the
-/// order exactly. Returns the number of jobs.
+/// order exactly. Looks at the part that begins after the job `begin`, and returns the jobs.
 ///
 /// Nothing else about the job changes. If the message was not lost after all, the job has two, and the second is stale
 /// when the first has done its work.
@@ -34,56 +50,97 @@ pub fn republish_lost(
     connection: &mut PgConnection,
     queue_url: &str,
     after: Duration,
-) -> Result<usize, DatabaseError> {
-    swept(connection, |connection| {
-        diesel::sql_query(
-            "WITH lost AS MATERIALIZED (
-                 SELECT job.id FROM calendar_jobs AS job, queue_evidence AS evidence
-                 WHERE evidence.queue_url = $1
-                   AND job.status IN ('PENDING', 'RETRY', 'STARTED') AND job.status <> 'SUCCESS'
-                   AND job.send_after IS NULL
-                   AND greatest(job.created_at, job.sent_at, job.retry_at, job.lease_until)
-                       + make_interval(secs => $2 * 2 ^ least(greatest(job.sends - 1, 0), 3))
-                       < greatest(evidence.newest_delivered, evidence.empty_since)
-                 LIMIT $3 FOR NO KEY UPDATE OF job SKIP LOCKED)
-             UPDATE calendar_jobs AS job SET send_after = now() FROM lost WHERE job.id = lost.id",
-        )
-        .bind::<Text, _>(queue_url)
+    begin: JobId,
+) -> Result<Part, DatabaseError> {
+    const IS_LOST: &str = "job.send_after IS NULL
+        AND greatest(job.created_at, job.sent_at, job.retry_at, job.lease_until)
+            + make_interval(secs => $4 * 2 ^ least(greatest(job.sends - 1, 0), 3))
+            < (SELECT greatest(newest_delivered, empty_since) FROM queue_evidence WHERE queue_url = $5)";
+    let query = sweep_part(begin, IS_LOST, "send_after = now()")
         .bind::<Double, _>(after.as_secs_f64())
-        .bind::<BigInt, _>(BATCH)
-        .execute(connection)
-    })
+        .bind::<Text, _>(queue_url);
+    load_part(connection, begin, query)
 }
 
-/// Ends jobs in FAILURE that were not completed before they expired. Returns the jobs.
+/// Ends jobs in FAILURE that were not completed before they expired. Looks at the part that begins after the job `begin`,
+/// and returns the jobs.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn fail_overdue(connection: &mut PgConnection) -> Result<Vec<JobId>, DatabaseError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = diesel::sql_types::Uuid)]
-        id: Uuid,
-    }
+pub fn fail_overdue(connection: &mut PgConnection, begin: JobId) -> Result<Part, DatabaseError> {
+    const IS_OVERDUE: &str =
+        "job.expires_at <= now() AND (job.lease_until IS NULL OR job.lease_until <= now())";
     let error = JobError::new(
         ErrorCode::ExpiredInQueue,
         "the job was not completed in time",
     );
-    let rows: Vec<Row> = swept(connection, |connection| {
-        diesel::sql_query(format!(
-            "WITH overdue AS MATERIALIZED (
-                 SELECT id FROM calendar_jobs
-                 WHERE status IN ('PENDING', 'RETRY', 'STARTED') AND status <> 'SUCCESS' AND expires_at <= now()
-                   AND (lease_until IS NULL OR lease_until <= now())
-                 LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-             UPDATE calendar_jobs AS job SET status = 'FAILURE', error = $1, claim = NULL, {END}
-             FROM overdue WHERE job.id = overdue.id RETURNING job.id"
-        ))
-        .bind::<Jsonb, _>(&error)
-        .bind::<BigInt, _>(BATCH)
-        .load(connection)
+    let fail = format!("status = 'FAILURE', error = $4, claim = NULL, {END}");
+    let query = sweep_part(begin, IS_OVERDUE, &fail).bind::<Jsonb, _>(&error);
+    load_part(connection, begin, query)
+}
+
+/// Returns a query that changes jobs in one part which meet a condition; both name the table `job`, and their parameters
+/// begin with $4.
+fn sweep_part(
+    begin: JobId,
+    condition: &str,
+    assignments: &str,
+) -> BoxedSqlQuery<'static, Pg, SqlQuery> {
+    // The row comparison is a range of the index by status, which is read in its order and only as far as the limit. The
+    // condition is checked again for the rows that are locked, as they may have changed meanwhile.
+    diesel::sql_query(format!(
+        "WITH part AS MATERIALIZED (
+             SELECT job.* FROM unnest(ARRAY['PENDING', 'RETRY', 'STARTED']) AS waiting (status)
+             CROSS JOIN LATERAL (
+                 SELECT job.id, {condition} AS is_chosen, row_number() OVER (ORDER BY job.status, job.id) AS number
+                 FROM calendar_jobs AS job
+                 WHERE (job.status, job.id) > (waiting.status, $1) AND job.status <= waiting.status
+                   AND job.status <> 'SUCCESS'
+                 ORDER BY job.status, job.id LIMIT $2) AS job),
+         chosen AS MATERIALIZED (
+             SELECT job.id FROM part
+             CROSS JOIN LATERAL (
+                 SELECT job.id FROM calendar_jobs AS job
+                 WHERE job.id = part.id AND job.finished_at IS NULL AND {condition}
+                 FOR NO KEY UPDATE SKIP LOCKED) AS job
+             WHERE part.is_chosen LIMIT $3),
+         changed AS (
+             UPDATE calendar_jobs AS job SET {assignments} FROM chosen WHERE job.id = chosen.id RETURNING job.id)
+         SELECT ARRAY(SELECT id FROM changed) AS jobs,
+                (SELECT id FROM part WHERE number = $2 ORDER BY id LIMIT 1) AS part_end"
+    ))
+    .into_boxed()
+    .bind::<diesel::sql_types::Uuid, _>(begin.0)
+    .bind::<BigInt, _>(PART)
+    .bind::<BigInt, _>(BATCH)
+}
+
+/// Runs a query for one part. If another process is running a sweep, the part is still to be looked at.
+fn load_part(
+    connection: &mut PgConnection,
+    begin: JobId,
+    query: BoxedSqlQuery<'_, Pg, SqlQuery>,
+) -> Result<Part, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Array<diesel::sql_types::Uuid>)]
+        jobs: Vec<Uuid>,
+        #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+        part_end: Option<Uuid>,
+    }
+    let row = swept(connection, |connection| {
+        query.get_result::<Row>(connection).map(Some)
     })?;
-    Ok(rows.into_iter().map(|row| JobId(row.id)).collect())
+    Ok(match row {
+        Some(row) => Part {
+            jobs: row.jobs.into_iter().map(JobId).collect(),
+            end: row.part_end.map(JobId),
+        },
+        None => Part {
+            jobs: Vec::new(),
+            end: Some(begin),
+        },
+    })
 }
 
 /// Deletes the calendars of expired jobs. The jobs themselves stay for a while, so that their status answers 410.
@@ -138,9 +195,12 @@ fn swept<T: Default>(
         locked: bool,
     }
     let swept = connection.transaction(|connection| {
-        let row: Row = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS locked")
-            .bind::<BigInt, _>(ADVISORY_LOCK)
-            .get_result(connection)?;
+        // Without bitmaps, PostgreSQL reads an index in its order, and only as far as a limit allows.
+        let row: Row = diesel::sql_query(
+            "SELECT pg_try_advisory_xact_lock($1) AS locked, set_config('enable_bitmapscan', 'off', true)",
+        )
+        .bind::<BigInt, _>(ADVISORY_LOCK)
+        .get_result(connection)?;
         if row.locked {
             sweep(connection)
         } else {

@@ -5,12 +5,13 @@ use diesel::connection::SimpleConnection;
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Claimed, Renewal, Written};
 use shared_model::job_store::outbox::SendKey;
-use shared_model::job_store::{evidence, outbox, sweeps};
+use shared_model::job_store::{evidence, outbox};
 use std::time::Duration;
 
 use crate::support::{
     FIRST, LEASE, MAX_ATTEMPTS, OPTIONS, accept_many, claim, complete, completion, connect,
-    database, delivered, end_lease, find, lock_row, new_token, pass, url_of,
+    database, delivered, end_lease, fail_overdue, find, lock_row, new_token, pass, republish_lost,
+    url_of,
 };
 
 /// Three jobs of which another session has locked the one in the middle. A statement that waited for it would fail.
@@ -173,10 +174,8 @@ fn a_locked_job_does_not_stop_the_sweeps() {
     };
     evidence::record(connection, queue, observation).unwrap();
     let _lock = lock_row(connection, ids[1]);
-    assert_eq!(sweeps::republish_lost(connection, queue, LEASE).unwrap(), 2);
-    let mut failed = sweeps::fail_overdue(connection).unwrap();
-    failed.sort();
-    assert_eq!(failed, [ids[0], ids[2]]);
+    assert_eq!(republish_lost(connection, queue, LEASE), 2);
+    assert_eq!(fail_overdue(connection), [ids[0], ids[2]]);
     assert_eq!(
         claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap(),
         []

@@ -5,14 +5,14 @@ use std::time::Duration;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{JobId, JobStatus};
+use shared_model::job_store::claims;
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
-use shared_model::job_store::{claims, sweeps};
 
 use crate::support::{
     FIRST, OPTIONS, accept, accept_many, an_error, begun, claim, claim_delivered, complete,
-    database, delivered, end_lease, find, new_job, new_token, pass, try_claim,
+    database, delivered, end_lease, find, new_job, new_token, pass, republish_lost, try_claim,
 };
 
 const QUEUE: &str = "https://sqs.example/1/jobs";
@@ -27,7 +27,7 @@ fn send_all(connection: &mut PgConnection) -> usize {
 }
 
 fn republish(connection: &mut PgConnection) -> usize {
-    sweeps::republish_lost(connection, QUEUE, AFTER).unwrap()
+    republish_lost(connection, QUEUE, AFTER)
 }
 
 fn record(connection: &mut PgConnection, observation: Observation) {

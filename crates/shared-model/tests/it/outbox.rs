@@ -8,7 +8,9 @@ use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::message::OutboundMessage;
 
-use crate::support::{accept, accept_many, claim, connect, database, find, new_job, pass, url_of};
+use crate::support::{
+    accept, accept_many, claim, connect, database, find, new_job, pass, store_waiting, url_of,
+};
 
 fn take(connection: &mut PgConnection, limit: i64) -> Vec<OutboundMessage> {
     outbox::take(connection, limit).unwrap()
@@ -144,6 +146,14 @@ fn the_backlog_counts_the_messages_and_the_seconds() {
     let backlog = outbox::backlog(connection).unwrap();
     assert_eq!(backlog.jobs, 2);
     assert!((3600.0..3700.0).contains(&backlog.oldest_age_seconds));
+}
+
+#[test]
+fn the_backlog_is_counted_only_as_far_as_its_limit() {
+    let connection = &mut database();
+    // half of them have to be sent
+    store_waiting(connection, 2 * outbox::COUNTED + 10);
+    assert_eq!(backlog(connection), outbox::COUNTED);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use shared_model::results;
 
 use crate::support::{
     FIRST, LEASE, MAX_ATTEMPTS, OPTIONS, accept_many, an_error, completion, connect, database_url,
-    delivered, end_lease, new_job, new_token, pool,
+    delivered, end_lease, new_job, new_token, pool, store_waiting,
 };
 
 /// A call handles at most ten jobs. Each of them costs a few blocks in each index. A call that visited all stored jobs
@@ -188,9 +188,11 @@ fn sweep(meter: Meter, connection: &mut PgConnection) {
         evidence::record(c, QUEUE, observation)
     });
     meter.measure("republish_lost", connection, |c| {
-        sweeps::republish_lost(c, QUEUE, LEASE)
+        sweeps::republish_lost(c, QUEUE, LEASE, FIRST)
     });
-    meter.measure("fail_overdue", connection, sweeps::fail_overdue);
+    meter.measure("fail_overdue", connection, |c| {
+        sweeps::fail_overdue(c, FIRST)
+    });
     meter.measure(
         "delete_expired_results",
         connection,
@@ -288,4 +290,81 @@ async fn plans_that_were_made_while_the_tables_were_small_serve_when_they_are_la
             .await
             .unwrap();
     }
+}
+
+/// How many blocks each statement visits that runs at intervals, with this many jobs in PENDING.
+async fn blocks_with_a_backlog(jobs: i64) -> Vec<i64> {
+    let url = database_url();
+    let connection = &mut connect(&url);
+    store_waiting(connection, jobs);
+    let empty = Observation {
+        empty_since: Some(Duration::ZERO),
+        ..Observation::default()
+    };
+    evidence::record(connection, QUEUE, empty).unwrap();
+    connection.batch_execute("VACUUM ANALYZE").unwrap();
+    let measure = |connection: &mut PgConnection| {
+        let measured = |connection: &mut PgConnection, call: fn(&mut PgConnection)| {
+            let before = blocks(connection);
+            call(connection);
+            blocks(connection) - before
+        };
+        Ok::<_, DatabaseError>(vec![
+            measured(connection, |c| {
+                let lost = sweeps::republish_lost(c, QUEUE, LEASE, FIRST).unwrap();
+                assert!(lost.jobs.is_empty() && lost.end.is_some());
+            }),
+            measured(connection, |c| {
+                let overdue = sweeps::fail_overdue(c, FIRST).unwrap();
+                assert!(overdue.jobs.is_empty() && overdue.end.is_some());
+            }),
+            measured(connection, |c| {
+                assert_eq!(outbox::backlog(c).unwrap().jobs, outbox::COUNTED);
+            }),
+        ])
+    };
+    pool(&url, 1).run_long(measure).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_sweep_reads_does_not_grow_with_the_backlog() {
+    let small = blocks_with_a_backlog(3 * sweeps::PART).await;
+    let large = blocks_with_a_backlog(15 * sweeps::PART).await;
+    for (small, large) in small.iter().zip(&large) {
+        // the indexes are a little deeper
+        assert!(
+            *large <= small + small / 10 + 50,
+            "{large} blocks, not {small}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn claims_above_a_floor_do_not_visit_the_jobs_that_a_long_snapshot_keeps() {
+    let url = database_url();
+    let connection = &mut connect(&url);
+    let snapshot = &mut connect(&url);
+    let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM todos";
+    snapshot.batch_execute(hold).unwrap();
+    store_waiting(connection, 20_000);
+    for statement in ["ANALYZE", "DELETE FROM calendar_jobs", "VACUUM"] {
+        connection.batch_execute(statement).unwrap();
+    }
+    let jobs = accept_many(connection, 5);
+    let claim_one_after = |connection: &mut PgConnection, floor| {
+        let before = blocks(connection);
+        let claimed = claims::claim_pending(connection, OPTIONS, new_token(), floor, 1).unwrap();
+        assert_eq!(claimed.len(), 1);
+        blocks(connection) - before
+    };
+    let claim_all = move |connection: &mut PgConnection| {
+        let visited = claim_one_after(connection, FIRST);
+        assert!(visited > 200, "the snapshot keeps nothing: {visited}");
+        for floor in &jobs[..4] {
+            let visited = claim_one_after(connection, *floor);
+            assert!(visited <= 30, "{visited} blocks");
+        }
+        Ok::<_, DatabaseError>(())
+    };
+    pool(&url, 1).run_long(claim_all).await.unwrap();
 }

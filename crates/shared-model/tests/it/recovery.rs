@@ -3,16 +3,19 @@
 use std::time::Duration;
 
 use diesel::RunQueryDsl;
+use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claimed};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::redrive::{self, GivenUp};
-use shared_model::job_store::{requests, sweeps};
+use shared_model::job_store::sweeps::{self, PART, Part};
+use shared_model::job_store::{evidence, requests};
 use shared_model::results;
 
 use crate::support::{
-    accept, accept_many, an_error, begun, claim, claim_delivered, complete, connect_to_same,
-    database, delivered, end_lease, find, pass, try_claim,
+    FIRST, LEASE, accept, accept_many, an_error, begun, claim, claim_delivered, complete,
+    connect_to_same, database, delivered, end_lease, fail_overdue, find, pass, store_waiting,
+    try_claim,
 };
 
 #[test]
@@ -24,8 +27,7 @@ fn jobs_that_no_worker_completes_fail_when_they_expire_and_are_named() {
     let key = claim(connection, retried).key;
     claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
     let later = accept(connection);
-    let mut failed = sweeps::fail_overdue(connection).unwrap();
-    failed.sort();
+    let failed = fail_overdue(connection);
     assert_eq!(failed, [waiting, retried]);
     for id in failed {
         let job = find(connection, id);
@@ -38,8 +40,8 @@ fn jobs_that_no_worker_completes_fail_when_they_expire_and_are_named() {
     assert_eq!(find(connection, running).status, JobStatus::Started);
     assert_eq!(find(connection, later).status, JobStatus::Pending);
     end_lease(connection, running);
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [running]);
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), []);
+    assert_eq!(fail_overdue(connection), [running]);
+    assert_eq!(fail_overdue(connection), []);
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn a_worker_that_completes_an_overdue_job_too_late_changes_nothing() {
     let id = accept(connection);
     let key = claim(connection, id).key;
     pass(connection, "2 hours");
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [id]);
+    assert_eq!(fail_overdue(connection), [id]);
     assert_eq!(complete(connection, key), claims::Written::Lost);
     assert_eq!(results::summary(connection, id).unwrap(), None);
 }
@@ -99,11 +101,67 @@ fn a_sweep_is_skipped_while_another_process_runs_one() {
     diesel::sql_query("SELECT pg_advisory_lock(x'7461736b6f77'::bigint)")
         .execute(other)
         .unwrap();
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), []);
+    let skipped = sweeps::fail_overdue(connection, FIRST).unwrap();
+    let still_to_do = Part {
+        jobs: vec![],
+        end: Some(FIRST),
+    };
+    assert_eq!(skipped, still_to_do);
     diesel::sql_query("SELECT pg_advisory_unlock(x'7461736b6f77'::bigint)")
         .execute(other)
         .unwrap();
-    assert_eq!(sweeps::fail_overdue(connection).unwrap(), [id]);
+    assert_eq!(fail_overdue(connection), [id]);
+}
+
+/// Follows the parts from the first to the last. Returns how many there are, and the jobs that were changed.
+fn sweep_all(mut sweep: impl FnMut(JobId) -> Part) -> (usize, Vec<JobId>) {
+    let (mut parts, mut changed) = (1, Vec::new());
+    let mut part = sweep(FIRST);
+    while let Some(end) = part.end {
+        changed.append(&mut part.jobs);
+        part = sweep(end);
+        parts += 1;
+    }
+    changed.append(&mut part.jobs);
+    (parts, changed)
+}
+
+#[test]
+fn a_lost_or_overdue_job_is_found_however_many_wait_before_it() {
+    const QUEUE: &str = "https://sqs.example/1/jobs";
+    let connection = &mut database();
+    let before = 2 * PART + 5;
+    store_waiting(connection, before);
+    let retried = accept(connection);
+    let key = claim(connection, retried).key;
+    claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
+    let last = accept(connection);
+    connection
+        .batch_execute(
+            "UPDATE calendar_jobs SET send_after = NULL, created_at = now() - interval '2 hours',
+                    sent_at = now() - interval '2 hours', retry_at = retry_at - interval '2 hours'
+             WHERE id > '01000000-0000-0000-0000-000000000000'",
+        )
+        .unwrap();
+    let observation = evidence::Observation {
+        empty_since: Some(Duration::from_hours(1)),
+        ..evidence::Observation::default()
+    };
+    evidence::record(connection, QUEUE, observation).unwrap();
+    let republish = |begin| sweeps::republish_lost(connection, QUEUE, LEASE, begin).unwrap();
+    let (parts, mut changed) = sweep_all(republish);
+    changed.sort_unstable();
+    assert_eq!((parts, changed), (3, vec![retried, last]));
+
+    pass(connection, "59 min");
+    assert_eq!(
+        sweep_all(|begin| sweeps::fail_overdue(connection, begin).unwrap()),
+        (3, vec![])
+    );
+    let sql = format!("UPDATE calendar_jobs SET expires_at = now() WHERE id = '{last}'");
+    connection.batch_execute(&sql).unwrap();
+    let overdue = sweep_all(|begin| sweeps::fail_overdue(connection, begin).unwrap());
+    assert_eq!(overdue, (3, vec![last]));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use shared_model::job_store::claims::{
     self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
 };
 use shared_model::job_store::requests::{self, NewJob, Sender};
+use shared_model::job_store::sweeps;
 use shared_model::migrations;
 use shared_model::results::NewResult;
 use uuid::Uuid;
@@ -90,6 +91,17 @@ pub(crate) fn accept_many(connection: &mut PgConnection, count: usize) -> Vec<Jo
     jobs.iter().map(|job| job.id).collect()
 }
 
+/// Stores `count` jobs in PENDING whose ids are less than all others. Half of their messages are still to be sent.
+pub(crate) fn store_waiting(connection: &mut PgConnection, count: i64) {
+    let sql = format!(
+        "INSERT INTO calendar_jobs (id, request, expiry, expires_at, sends, sent_at, send_after)
+         SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, '{{}}', interval '1 hour',
+                now() + interval '1 hour', 1, now(), CASE n % 2 WHEN 0 THEN now() + interval '30 s' END
+         FROM generate_series(1, {count}) AS n"
+    );
+    connection.batch_execute(&sql).unwrap();
+}
+
 pub(crate) fn accept(connection: &mut PgConnection) -> JobId {
     accept_many(connection, 1)[0]
 }
@@ -146,6 +158,22 @@ pub(crate) fn complete(connection: &mut PgConnection, key: ClaimKey) -> Written 
     let written = claims::complete(connection, &[completion(key)]).unwrap();
     assert_eq!(written.len(), 1);
     written[0]
+}
+
+/// Sends lost messages again, and returns how many. For tests with few jobs: looks only at the oldest.
+pub(crate) fn republish_lost(connection: &mut PgConnection, queue: &str, after: Duration) -> usize {
+    let part = sweeps::republish_lost(connection, queue, after, FIRST).unwrap();
+    assert_eq!(part.end, None);
+    part.jobs.len()
+}
+
+/// Fails overdue jobs, and returns them in the order of their ids. For tests with few jobs: looks only at the oldest.
+pub(crate) fn fail_overdue(connection: &mut PgConnection) -> Vec<JobId> {
+    let part = sweeps::fail_overdue(connection, FIRST).unwrap();
+    assert_eq!(part.end, None);
+    let mut jobs = part.jobs;
+    jobs.sort_unstable();
+    jobs
 }
 
 pub(crate) fn a_result() -> NewResult {

@@ -8,10 +8,10 @@ use job_model::row::{Outbox, Row, Status};
 use proptest::prop_assert_eq;
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::redrive::{self, GivenUp};
-use shared_model::job_store::sweeps;
 
 use super::super::operation::Operation;
 use super::{Compared, World};
+use crate::support::{fail_overdue, republish_lost};
 
 const QUEUE_URL: &str = "https://sqs.eu-west-1.amazonaws.com/1/jobs";
 const REPUBLISH_AFTER: Duration = Duration::from_secs(10);
@@ -64,8 +64,7 @@ impl World {
             row.republish(rules);
             expected += 1;
         }
-        let republished =
-            sweeps::republish_lost(&mut self.connection, QUEUE_URL, REPUBLISH_AFTER).unwrap();
+        let republished = republish_lost(&mut self.connection, QUEUE_URL, REPUBLISH_AFTER);
         prop_assert_eq!(republished, expected);
         Ok(())
     }
@@ -77,9 +76,7 @@ impl World {
                 expected.push(self.ids[job]);
             }
         }
-        let mut failed = sweeps::fail_overdue(&mut self.connection).unwrap();
-        failed.sort_unstable();
-        prop_assert_eq!(failed, expected);
+        prop_assert_eq!(fail_overdue(&mut self.connection), expected);
         Ok(())
     }
 
