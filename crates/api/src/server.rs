@@ -76,11 +76,11 @@ impl Server {
         let metrics = telemetry::install()?;
         let connections = Connections::new(&config.database);
         let notifier = Notifier::default();
-        let queue_url = match &config.queue.queue_url {
+        let queue_name = match &config.queue.queue_url {
             QueueUrl::Postgres => None,
-            QueueUrl::Sqs(address) => Some(address.to_string()),
+            url @ QueueUrl::Sqs(_) => Some(url.name().to_owned()),
         };
-        let (dispatch, inbox) = if queue_url.is_some() {
+        let (dispatch, inbox) = if queue_name.is_some() {
             let (inbox, reader) = RelayInbox::new();
             (Dispatch::Relay(inbox), Some(reader))
         } else {
@@ -97,7 +97,7 @@ impl Server {
                 pool: connections.upkeep.clone(),
                 notifier: notifier.clone(),
                 interval: config.sweep_interval,
-                queue_url,
+                queue: queue_name,
                 republish_after: config.republish_after,
             },
             inbox,

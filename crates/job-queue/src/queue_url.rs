@@ -17,6 +17,16 @@ pub enum QueueUrl {
     Sqs(QueueAddress),
 }
 
+impl QueueUrl {
+    /// Returns the name of the queue, which is the same in every form of its URL.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Postgres => POSTGRES,
+            Self::Sqs(address) => address.name(),
+        }
+    }
+}
+
 impl fmt::Display for QueueUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -71,6 +81,17 @@ mod tests {
             let url: QueueUrl = text.parse().unwrap();
             assert!(matches!(url, QueueUrl::Sqs(_)), "{url:?}");
             assert_eq!(url.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_queue_has_one_name_in_every_form_of_its_url() {
+        for text in [
+            "sqs://ical",
+            "https://sqs.us-east-1.amazonaws.com/123456789012/ical",
+            "http://127.0.0.1:9324/000000000000/ical",
+        ] {
+            assert_eq!(text.parse::<QueueUrl>().unwrap().name(), "ical");
         }
     }
 

@@ -47,8 +47,8 @@ diesel::table! {
 }
 
 diesel::table! {
-    queue_evidence (queue_url) {
-        queue_url -> Text,
+    queue_evidence (queue) {
+        queue -> Text,
         newest_delivered -> Nullable<Timestamptz>,
         empty_since -> Nullable<Timestamptz>,
     }

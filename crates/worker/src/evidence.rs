@@ -45,16 +45,16 @@ impl Evidence {
         observed.newest_delivered = observed.newest_delivered.max(Some(created_at));
     }
 
-    /// Reports what was observed about the queue `queue_url`, forever.
-    pub async fn report(self, pool: Pool, queue_url: String, is_serial: bool) {
+    /// Reports what was observed about the queue with the name `queue`, forever.
+    pub async fn report(self, pool: Pool, queue: String, is_serial: bool) {
         loop {
             tokio::time::sleep(INTERVAL).await;
             let Some(observation) = self.take(is_serial) else {
                 continue;
             };
-            let queue_url = queue_url.clone();
+            let queue = queue.clone();
             let recorded =
-                pool.run(move |connection| evidence::record(connection, &queue_url, observation));
+                pool.run(move |connection| evidence::record(connection, &queue, observation));
             if let Err(error) = recorded.await {
                 log::debug!(error:%; "could not report the progress of the queue");
             }

@@ -113,7 +113,7 @@ async fn work(
     let handler = handler(config, render, database.clone());
     let report = handler.evidence().report(
         pool.clone(),
-        config.queue.queue_url.to_string(),
+        config.queue.queue_url.name().to_owned(),
         config.queue.is_serial(),
     );
     let report = AbortOnDropHandle::new(tokio::spawn(report));

@@ -23,8 +23,8 @@ pub struct Sweeper {
     pub notifier: Notifier,
     /// The average time between two sweeps.
     pub interval: Duration,
-    /// The queue whose lost messages are sent again, or `None` if the queue is the table of jobs, which loses none.
-    pub queue_url: Option<String>,
+    /// The name of the queue whose lost messages are sent again, or `None` if the queue is the table of jobs, which loses none.
+    pub queue: Option<String>,
     /// How long a job waits for its message before the message may count as lost. Doubles with each time it is sent.
     pub republish_after: Duration,
 }
@@ -59,9 +59,9 @@ impl Sweeper {
     /// Runs every kind of sweep once. If one fails, the others run all the same, and the next round tries it again.
     pub async fn sweep_once(&self, positions: &mut Positions) {
         let republish_after = self.republish_after;
-        if let Some(url) = self.queue_url.clone() {
+        if let Some(queue) = self.queue.clone() {
             let lost = move |connection: &mut PgConnection, begin| {
-                sweeps::republish_lost(connection, &url, republish_after, begin)
+                sweeps::republish_lost(connection, &queue, republish_after, begin)
             };
             self.search("republished", &mut positions.lost, lost, |_| {})
                 .await;

@@ -96,7 +96,7 @@ async fn a_sweep_that_fails_stops_no_other_sweep() {
         pool: service.pool.clone(),
         notifier: Notifier::default(),
         interval: Duration::from_secs(1),
-        queue_url: Some("sqs://test".to_owned()),
+        queue: Some("test".to_owned()),
         republish_after: Duration::from_mins(1),
     };
     sweeper.sweep_once(&mut Positions::default()).await;

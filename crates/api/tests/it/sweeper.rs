@@ -13,7 +13,7 @@ fn sweeper(service: &Service) -> Sweeper {
         pool: service.pool.clone(),
         notifier: Notifier::default(),
         interval: Duration::from_secs(1),
-        queue_url: Some("sqs://test".to_owned()),
+        queue: Some("test".to_owned()),
         republish_after: Duration::from_mins(1),
     }
 }

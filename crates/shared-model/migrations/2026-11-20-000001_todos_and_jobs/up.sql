@@ -82,7 +82,8 @@ CREATE INDEX calendar_jobs_expiry ON calendar_jobs (expires_at) WHERE finished_a
 
 -- What the workers know about the progress of a queue. A message counts as lost only on this evidence.
 CREATE TABLE queue_evidence (
-    queue_url        text PRIMARY KEY,
+    -- its name: the settings of two processes may write its URL differently
+    queue            text PRIMARY KEY,
     -- when the newest job was accepted whose message any worker has received
     newest_delivered timestamptz,
     -- the beginning of the latest second in which the queue returned no message to a worker that polled it

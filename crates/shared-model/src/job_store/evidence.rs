@@ -30,19 +30,19 @@ pub struct Observation {
 /// Returns an error if the database does not answer.
 pub fn record(
     connection: &mut PgConnection,
-    queue_url: &str,
+    queue: &str,
     observation: Observation,
 ) -> Result<(), DatabaseError> {
     let query = diesel::sql_query(
-        "INSERT INTO queue_evidence AS evidence (queue_url, newest_delivered, empty_since)
+        "INSERT INTO queue_evidence AS evidence (queue, newest_delivered, empty_since)
          VALUES ($1, $2, CASE WHEN NOT ($4 AND EXISTS (
                              SELECT FROM calendar_jobs WHERE status IN ('STARTED', 'RETRY') AND status <> 'SUCCESS'))
                          THEN now() - make_interval(secs => $3) END)
-         ON CONFLICT (queue_url) DO UPDATE
+         ON CONFLICT (queue) DO UPDATE
          SET newest_delivered = greatest(evidence.newest_delivered, excluded.newest_delivered),
              empty_since = greatest(evidence.empty_since, excluded.empty_since)",
     )
-    .bind::<Text, _>(queue_url)
+    .bind::<Text, _>(queue)
     .bind::<Nullable<Timestamptz>, _>(observation.newest_delivered)
     .bind::<Nullable<Double>, _>(observation.empty_since.map(|since| since.as_secs_f64()))
     .bind::<Bool, _>(observation.is_serial);

@@ -36,7 +36,7 @@ pub struct Part {
     pub end: Option<JobId>,
 }
 
-/// Returns messages to the outbox that the queue `queue_url` has lost. A message is lost if its job waits for it, and has
+/// Returns messages to the outbox that the queue with the name `queue` has lost. A message is lost if its job waits for it, and has
 /// waited for `after` when the message of a job arrived that was accepted later, or when the queue was empty: see
 /// [`evidence`](super::evidence). The time doubles with each send, up to eight times, because a queue does not keep the
 /// order exactly. Looks at the part that begins after the job `begin`, and returns the jobs.
@@ -48,17 +48,17 @@ pub struct Part {
 /// Returns an error if the database does not answer.
 pub fn republish_lost(
     connection: &mut PgConnection,
-    queue_url: &str,
+    queue: &str,
     after: Duration,
     begin: JobId,
 ) -> Result<Part, DatabaseError> {
     const IS_LOST: &str = "job.send_after IS NULL
         AND greatest(job.created_at, job.sent_at, job.retry_at, job.lease_until)
             + make_interval(secs => $4 * 2 ^ least(greatest(job.sends - 1, 0), 3))
-            < (SELECT greatest(newest_delivered, empty_since) FROM queue_evidence WHERE queue_url = $5)";
+            < (SELECT greatest(newest_delivered, empty_since) FROM queue_evidence WHERE queue = $5)";
     let query = sweep_part(begin, IS_LOST, "send_after = now()")
         .bind::<Double, _>(after.as_secs_f64())
-        .bind::<Text, _>(queue_url);
+        .bind::<Text, _>(queue);
     load_part(connection, begin, query)
 }
 
