@@ -1,6 +1,7 @@
 //! Listens for PostgreSQL's NOTIFY. A notification is only a hint that something changed: it may be lost, so a listener
 //! must poll too, though less often. [`crate::notifier`] sends them.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
@@ -33,12 +34,17 @@ pub async fn listen(pool: Pool, channel: &'static str, on_payload: impl Fn(&str)
     loop {
         let (sender, mut payloads) = mpsc::channel(MAX_WAITING);
         let pool = pool.clone();
-        let thread = tokio::task::spawn_blocking(move || read(&pool, channel, &sender));
+        let read = move || {
+            if let Err(error) = read(&pool, channel, &sender) {
+                log::warn!(error:%; "lost the connection that listens on {channel}; reconnecting");
+            }
+        };
+        let thread = thread::Builder::new().name("listener".to_owned());
+        if let Err(error) = thread.spawn(read) {
+            log::error!(error:%; "no thread can be started that listens on {channel}; trying again");
+        }
         while let Some(payload) = payloads.recv().await {
             on_payload(&payload);
-        }
-        if let Ok(Err(error)) = thread.await {
-            log::warn!(error:%; "lost the connection that listens on {channel}; reconnecting");
         }
         tokio::time::sleep(RECONNECT_DELAY).await;
     }
@@ -65,7 +71,7 @@ fn read(pool: &Pool, channel: &str, payloads: &mpsc::Sender<String>) -> Result<(
             let _ = payloads.blocking_send(payload);
         }
         let is_attentive = Instant::now() < attentive_until;
-        std::thread::sleep(if is_attentive {
+        thread::sleep(if is_attentive {
             BUSY_INTERVAL
         } else {
             IDLE_INTERVAL

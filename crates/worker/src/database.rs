@@ -32,7 +32,8 @@ pub struct Database {
     pub pool: Pool,
     /// For large calendars. Each keeps a connection until it is rendered.
     pub large: Pool,
-    /// One permit for each connection in `large`. Waiting for one is unlimited.
+    /// One permit for each connection in `large`. Waiting for one is unlimited. A job keeps its permit until its result is
+    /// stored.
     pub large_slots: Arc<Semaphore>,
     /// Notifies other processes.
     pub notifier: Notifier,
@@ -77,7 +78,14 @@ impl Database {
         };
         Self {
             claims: Lane::start(limits(100), claims),
-            todos: Lane::start(limits(64), ReadBatch(pool.clone())),
+            // each item may be another filter, and each filter may take long in a large table
+            todos: Lane::start(
+                LaneLimits {
+                    parallel: 2,
+                    ..limits(16)
+                },
+                ReadBatch(pool.clone()),
+            ),
             results: Lane::start(
                 LaneLimits {
                     weight: 4 * LARGE_RESULT,

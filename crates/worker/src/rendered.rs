@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use shared_model::results::NewResult;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::in_flight::StopReason;
 use crate::render::RenderError;
 
 /// How the render of an attempt ended.
 pub(crate) enum Rendered {
-    /// The calendar has to be stored.
-    Calendar(Arc<NewResult>),
+    /// The calendar has to be stored. A large one keeps its slot until then, so that only a few are in memory.
+    Calendar(Arc<NewResult>, Option<OwnedSemaphorePermit>),
     /// A process of its own has rendered the calendar and stored it.
     Stored,
     /// It failed.
@@ -28,7 +29,7 @@ pub(crate) enum Rendered {
 impl From<Result<NewResult, RenderError>> for Rendered {
     fn from(rendered: Result<NewResult, RenderError>) -> Self {
         match rendered {
-            Ok(result) => Self::Calendar(Arc::new(result)),
+            Ok(result) => Self::Calendar(Arc::new(result), None),
             Err(error) => Self::Failed(error),
         }
     }

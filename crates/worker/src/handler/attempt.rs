@@ -41,7 +41,7 @@ impl Handler {
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
         match rendered {
-            Rendered::Calendar(result) => self.complete(key, result, guard).await,
+            Rendered::Calendar(result, _slot) => self.complete(key, result, guard).await,
             Rendered::Stored => self.stored(key),
             Rendered::Failed(error) => {
                 log::warn!("job.id":% = key.id, "job.attempt" = attempt, error:%; "the attempt failed");
@@ -184,8 +184,6 @@ impl Handler {
         let render = self.options.render;
         let rendered = self.database.large.run_long(move |connection| {
             let _watch = watch;
-            // the slot is free when the connection is, even if the attempt has ended before
-            let _slot = slot;
             let source = Source::Database(connection);
             render(
                 source,
@@ -194,8 +192,13 @@ impl Handler {
                 &control,
                 &mut Compressor::default(),
             )
+            // if the attempt has ended meanwhile, nobody takes the slot, and it is free
+            .map(|result| (result, slot))
         });
-        rendered.await.into()
+        match rendered.await {
+            Ok((result, slot)) => Rendered::Calendar(Arc::new(result), Some(slot)),
+            Err(error) => Rendered::Failed(error),
+        }
     }
 }
 

@@ -190,7 +190,6 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_only_its_own_render() {
         let renderers = Renderers::new();
-        #[expect(clippy::panic, reason = "the test is about a panic")]
         let panicking = renderers.run(Box::new(|_| panic!("injected")));
         let (panicked, other) = tokio::join!(panicking, renderers.run(Box::new(|_| stopped())));
         assert!(panicked.unwrap().is_err());
@@ -201,14 +200,14 @@ mod tests {
     async fn renders_that_were_given_up_do_not_keep_others_from_their_threads() {
         let renderers = Renderers::new();
         let (began, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
-        let mut releases = Vec::new();
+        let mut held = Vec::new();
         for _ in 0..renderers.0.max_threads {
-            let (release, released) = mpsc::channel::<()>();
-            releases.push(release);
+            let (release, wait) = mpsc::channel::<()>();
+            held.push(release);
             let began = began.clone();
             let stuck = renderers.run(Box::new(move |_| {
                 began.send(()).unwrap();
-                let _ = released.recv();
+                let _ = wait.recv();
                 stopped()
             }));
             tokio::select! {
@@ -218,7 +217,7 @@ mod tests {
         }
         let other = renderers.run(Box::new(|_| stopped())).await;
         assert!(matches!(other, Some(Ok(Err(RenderError::Stopped)))));
-        drop(releases);
+        drop(held);
     }
 
     #[tokio::test]

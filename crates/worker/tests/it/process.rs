@@ -34,10 +34,11 @@ async fn a_second_signal_ends_the_process_and_another_worker_does_its_job() {
     let database = Database::new();
     let id = database.accept(CalendarRequest::default()).await;
     let settings = [("RENDER_DELAY", "9m"), ("DRAIN_TIMEOUT", "9m")];
+    let todos = database.lock_todos();
     let mut worker = Worker::start(&database, "postgres:", &settings);
-    database
-        .wait_for(id, |job| job.status == JobStatus::Started)
-        .await;
+    // A job is claimed a moment before its attempt begins, and a worker that drains begins no attempt.
+    database.wait_until_a_read_is_blocked().await;
+    drop(todos);
     worker.signal(Signal::SIGTERM);
     worker.wait_for_log("draining");
     worker.signal(Signal::SIGTERM);
@@ -51,12 +52,13 @@ async fn a_second_signal_ends_the_process_and_another_worker_does_its_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drain_ends_after_the_drain_timeout() {
     let database = Database::new();
-    let id = database.accept(CalendarRequest::default()).await;
+    database.accept(CalendarRequest::default()).await;
     let settings = [("RENDER_DELAY", "9m"), ("DRAIN_TIMEOUT", "200ms")];
+    let todos = database.lock_todos();
     let mut worker = Worker::start(&database, "postgres:", &settings);
-    database
-        .wait_for(id, |job| job.status == JobStatus::Started)
-        .await;
+    // A job is claimed a moment before its attempt begins, and a worker that drains begins no attempt.
+    database.wait_until_a_read_is_blocked().await;
+    drop(todos);
     worker.signal(Signal::SIGINT);
     worker.wait_for_log("DRAIN_TIMEOUT has passed");
     assert!(worker.wait().success(), "{:#?}", worker.seen);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use local_services::testing::eventually;
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimKey, Completion, Written};
@@ -42,7 +44,7 @@ async fn calendars_with_equal_filters_that_are_claimed_together_read_the_todos_o
     let calls = filters
         .iter()
         .cycle()
-        .take(21)
+        .take(15)
         .map(|filter| of_worker.todos(filter));
     let read: Vec<_> = join_all(calls)
         .await
@@ -215,6 +217,48 @@ async fn a_large_result_does_not_delay_small_ones() {
     assert!(!storing.is_finished());
     drop(blocked);
     assert_eq!(storing.await.unwrap().unwrap(), Written::Done);
+}
+
+/// How many large calendars have been rendered.
+static RENDERED: AtomicUsize = AtomicUsize::new(0);
+
+fn count_and_render(
+    source: Source<'_>,
+    request: &CalendarRequest,
+    host: &str,
+    control: &RenderControl,
+    compressor: &mut Compressor,
+) -> Result<NewResult, RenderError> {
+    RENDERED.fetch_add(1, Ordering::Relaxed);
+    render::render(source, request, host, control, compressor)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_calendars_are_not_rendered_faster_than_they_are_stored() {
+    let database = Database::new();
+    database.add_todos(usize::from(MAX_SHARED_TODOS) + 1).await;
+    let slots = database.of_worker().large_slots.available_permits();
+    let jobs = database.accept_many(slots + 3).await;
+    let blocked = database.block_results(0).await;
+    let setup = Setup {
+        concurrency: jobs.len(),
+        render: count_and_render,
+        ..Setup::default()
+    };
+    let _running = Running::start(&database, Arc::new(database.subscription()), setup);
+    eventually("the slots are used", async || {
+        RENDERED.load(Ordering::Relaxed) == slots
+    })
+    .await;
+    database.wait_until_a_result_is_blocked().await;
+    // nothing tells when the next render would begin, if it did
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(RENDERED.load(Ordering::Relaxed), slots);
+    drop(blocked);
+    for id in jobs {
+        let job = database.wait_until_ended(id).await;
+        assert_eq!(job.status, JobStatus::Success);
+    }
 }
 
 /// Panics in the calendars of completed todos.
