@@ -1,6 +1,7 @@
 //! The relay from the outbox to the queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::background::relay::{PARALLEL_SENDS, Relay, RelayInbox};
 use api::readiness::QueueState;
@@ -12,6 +13,7 @@ use shared_model::job_store::outbox;
 use shared_model::job_store::requests::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::jobs::{accept_many, store};
@@ -171,6 +173,25 @@ async fn a_message_that_the_queue_refuses_again_and_again_delays_no_other() {
     relay.stop().await;
     assert_eq!(sorted(bench.publisher.arrived()), ids);
     assert_eq!(bench.free().await, [refused]);
+}
+
+// On a paused clock, only waiting takes time.
+#[tokio::test(start_paused = true)]
+async fn refused_messages_do_not_pause_the_relay() {
+    let bench = Bench::new();
+    for id in accept_many(&bench.pool, 100).await.iter().step_by(10) {
+        bench.publisher.refuse(*id);
+    }
+    let relay = bench.start(1);
+    bench.publisher.called().await;
+    let first = Instant::now();
+    for _ in 1..10 {
+        bench.publisher.called().await;
+    }
+    let took = first.elapsed();
+    assert!(took < Duration::from_millis(100), "it took {took:?}");
+    assert_eq!(bench.publisher.arrived().len(), 90);
+    relay.stop().await;
 }
 
 #[tokio::test]
