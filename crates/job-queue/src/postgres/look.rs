@@ -23,6 +23,8 @@ pub(super) struct Look {
     due: Pace,
     /// A claim that jobs may have although the answer to its statement was lost, and until when they have it at least.
     pub(super) unanswered: Option<(Uuid, Instant)>,
+    /// When the last search found fewer jobs than it was allowed to claim. Until a notification, another would find nothing.
+    pub(super) exhausted_at: Option<Instant>,
 }
 
 /// What one look for jobs searches for.
@@ -85,6 +87,7 @@ impl Look {
             scan: Scan::new(),
             due: Pace::new(),
             unanswered: None,
+            exhausted_at: None,
         }
     }
 
@@ -103,12 +106,15 @@ impl Look {
             is_full,
         };
         self.unanswered = Some((search.claim, until));
+        self.exhausted_at = None;
         (search, until)
     }
 
     /// Records what a search found.
     pub(super) fn searched(&mut self, search: Search, found: &Found) {
         self.unanswered = None;
+        let count = i64::try_from(found.claims.len()).unwrap_or(search.limit);
+        self.exhausted_at = (count < search.limit).then(Instant::now);
         if search.is_for_due {
             let may_be_more = found.due >= search.limit;
             let interval = if may_be_more {

@@ -1,6 +1,7 @@
 //! Receiving from Postgres: waiting for jobs, and claiming them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use shared_model::database::{DatabaseError, Pool};
@@ -18,6 +19,10 @@ use crate::error::QueueError;
 use crate::subscription::{
     BatchOutcome, Deletion, Receipt, Received, Release, Subscription, SubscriptionOptions,
 };
+
+/// How long after a look that found few jobs the next one comes at the earliest. Jobs that gather meanwhile share all
+/// statements until they end. A job that comes alone does not wait.
+const GATHER: Duration = Duration::from_millis(4);
 
 /// The receiving half of the table of jobs.
 #[derive(Debug)]
@@ -45,6 +50,24 @@ impl PostgresSubscription {
             wake,
             look: Mutex::new(Look::new()),
             _listener: AbortOnDropHandle::new(listener),
+        }
+    }
+
+    /// Waits until another look may find jobs.
+    async fn wait_for_jobs(&self) {
+        let Some(exhausted_at) = self.look.lock().await.exhausted_at else {
+            return;
+        };
+        let notified = async {
+            self.wake.notified().await;
+            // even a sleep until now lasts a millisecond
+            if exhausted_at + GATHER > Instant::now() {
+                tokio::time::sleep_until(exhausted_at + GATHER).await;
+            }
+        };
+        tokio::select! {
+            () = notified => {}
+            () = tokio::time::sleep_until(exhausted_at + LOOK_INTERVAL) => {}
         }
     }
 
@@ -109,19 +132,18 @@ impl Subscription for PostgresSubscription {
         stop: &CancellationToken,
     ) -> Result<Vec<Received>, QueueError> {
         let deadline = Instant::now() + self.options.wait;
-        while !stop.is_cancelled() {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Vec::new()),
+                () = self.wait_for_jobs() => {}
+                () = tokio::time::sleep_until(deadline) => {}
+            }
             let received = self.look(max).await?;
-            let now = Instant::now();
-            if !received.is_empty() || now >= deadline {
+            if !received.is_empty() || Instant::now() >= deadline {
                 return Ok(received);
             }
-            tokio::select! {
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(LOOK_INTERVAL.min(deadline - now)) => {}
-                () = stop.cancelled() => {}
-            }
         }
-        Ok(Vec::new())
     }
 
     // This queue delivers claims, and never a message with a receipt.
