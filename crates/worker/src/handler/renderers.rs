@@ -2,6 +2,9 @@
 //!
 //! While renders wait, a thread takes one after the other without going to sleep, and uses the same compressor for all.
 //! Waking a thread for each render and clearing a new compressor would together take a third of the worker's time.
+//!
+//! A render of these calendars takes milliseconds. One that takes much longer does not end, perhaps, so another thread
+//! takes the place of its own, and it keeps nothing from the others but its share of a core.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,11 +12,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use shared_model::results::NewResult;
 use tokio::sync::oneshot;
 
 use crate::render::{Compressor, RenderError};
+
+/// After this time, another thread takes the place of the one that is still rendering.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A render, apart from the compressor that it uses.
 type Work = Box<dyn FnOnce(&mut Compressor) -> Result<NewResult, RenderError> + Send>;
@@ -32,7 +39,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
-    /// How many threads run, without those whose render was given up.
+    /// How many threads run, without those that others have taken the place of.
     threads: usize,
 }
 
@@ -61,28 +68,33 @@ impl Renderers {
     }
 
     /// Renders on one of the threads. Returns `None` only if the process is stopping. If the future is dropped, a render
-    /// that has not begun never begins, and one that has begun keeps its thread, but another thread takes its place.
+    /// that has not begun never begins, and one that has begun goes on without keeping others from their threads.
     pub(super) async fn run(&self, work: Work) -> Option<Answer> {
         let phase = Arc::new(Phase::default());
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         self.add(Waiting {
             work,
             phase: Arc::clone(&phase),
             answer,
         });
-        let _caller = Caller {
+        let caller = Caller {
             renderers: self,
             phase,
         };
-        answered.await.ok()
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut answered).await {
+                Ok(answer) => return answer.ok(),
+                Err(_) => caller.replace_thread(),
+            }
+        }
     }
 
     fn add(&self, waiting: Waiting) {
         let mut state = self.lock();
         state.waiting.push_back(waiting);
         if state.threads < self.0.max_threads {
-            state.threads += 1;
             self.start_thread();
+            state.threads += 1;
         }
     }
 
@@ -91,7 +103,7 @@ impl Renderers {
         tokio::task::spawn_blocking(move || renderers.render_until_idle());
     }
 
-    /// Renders until nothing waits, or until this thread's render was given up.
+    /// Renders until nothing waits, or until another thread has taken the place of this one.
     fn render_until_idle(&self) {
         let mut compressor = Compressor::default();
         while let Some(Waiting {
@@ -105,10 +117,13 @@ impl Renderers {
             }
             let rendered = AssertUnwindSafe(|| work(&mut compressor));
             let rendered = std::panic::catch_unwind(rendered);
-            let is_given_up = phase.end();
+            if rendered.is_err() {
+                compressor = Compressor::default();
+            }
+            let is_replaced = phase.end();
             // a caller that has gone away needs no answer
             let _ = answer.send(rendered);
-            if is_given_up {
+            if is_replaced {
                 return;
             }
         }
@@ -138,21 +153,27 @@ impl Phase {
     const WAITING: u8 = 0;
     const RUNNING: u8 = 1;
     const ENDED: u8 = 2;
-    const GIVEN_UP: u8 = 3;
+    const DROPPED: u8 = 3;
+    const REPLACED: u8 = 4;
 
     /// Returns whether the render may begin.
     fn begin(&self) -> bool {
         self.change(Self::WAITING, Self::RUNNING)
     }
 
-    /// Returns whether the render was given up while it ran.
+    /// Returns whether another thread has taken the place of the render's.
     fn end(&self) -> bool {
         !self.change(Self::RUNNING, Self::ENDED)
     }
 
-    /// Returns whether the render is running.
-    fn give_up(&self) -> bool {
-        !self.change(Self::WAITING, Self::GIVEN_UP) && self.change(Self::RUNNING, Self::GIVEN_UP)
+    /// Drops the render if it has not begun.
+    fn drop_waiting(&self) {
+        self.change(Self::WAITING, Self::DROPPED);
+    }
+
+    /// Returns whether another thread has to take the place of the render's: it is running, and none has.
+    fn replace(&self) -> bool {
+        self.change(Self::RUNNING, Self::REPLACED)
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
@@ -162,7 +183,7 @@ impl Phase {
     }
 }
 
-/// Waits for a render, or gives it up.
+/// Waits for a render.
 struct Caller<'a> {
     renderers: &'a Renderers,
     phase: Arc<Phase>,
@@ -170,8 +191,15 @@ struct Caller<'a> {
 
 impl Drop for Caller<'_> {
     fn drop(&mut self) {
-        if self.phase.give_up() {
-            // takes the place of the thread that goes on with the render
+        self.phase.drop_waiting();
+        self.replace_thread();
+    }
+}
+
+impl Caller<'_> {
+    /// Starts a thread that takes the place of the render's, if the render is running.
+    fn replace_thread(&self) {
+        if self.phase.replace() {
             self.renderers.start_thread();
         }
     }
@@ -218,6 +246,33 @@ mod tests {
         let other = renderers.run(Box::new(|_| stopped())).await;
         assert!(matches!(other, Some(Ok(Err(RenderError::Stopped)))));
         drop(held);
+    }
+
+    #[tokio::test]
+    async fn renders_that_do_not_end_do_not_keep_others_from_their_threads() {
+        let renderers = Renderers::new();
+        let mut held = Vec::new();
+        let stuck: Vec<_> = (0..renderers.0.max_threads)
+            .map(|_| {
+                let (release, wait) = mpsc::channel::<()>();
+                held.push(release);
+                let renderers = renderers.clone();
+                let work = move |_: &mut Compressor| {
+                    let _ = wait.recv();
+                    stopped()
+                };
+                tokio::spawn(async move { renderers.run(Box::new(work)).await })
+            })
+            .collect();
+        while renderers.lock().threads < renderers.0.max_threads {
+            tokio::task::yield_now().await;
+        }
+        let other = renderers.run(Box::new(|_| stopped())).await;
+        assert!(matches!(other, Some(Ok(Err(RenderError::Stopped)))));
+        drop(held);
+        for stuck in stuck {
+            assert!(stuck.await.unwrap().is_some());
+        }
     }
 
     #[tokio::test]
