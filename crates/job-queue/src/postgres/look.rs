@@ -127,7 +127,7 @@ impl Look {
         if search.is_full {
             self.scan.searched_in_full(found.pending_took);
         }
-        if let Some(newest) = found.claims.iter().map(|claim| claim.key.id).max() {
+        if let Some(newest) = found.claims.iter().map(|claim| claim.created_at).max() {
             self.scan.claimed(newest);
         }
     }

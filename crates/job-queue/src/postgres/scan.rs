@@ -2,12 +2,13 @@
 //!
 //! A claim leaves a dead entry at the left edge of the index, which later searches skip over, until a vacuum removes it.
 //! While some session holds a snapshot open, for example a backup, no vacuum can, and there may be millions. Then the search
-//! for jobs in PENDING begins shortly before the newest claimed job, and only now and then at the left edge, so that a job
-//! whose id is older is found too: by an API process whose clock is slow, for example. The search for jobs that are due
+//! for jobs in PENDING begins shortly before the time at which the newest claimed job was accepted, and only now and then at
+//! the left edge, so that a job is found too whose id is older, because the clock of its API is slow. The search for jobs that are due
 //! again can't begin elsewhere, so it is made less often.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared_model::job::JobId;
 use tokio::time::Instant;
 use uuid::{Builder, Uuid};
@@ -53,14 +54,16 @@ impl Pace {
 /// Decides where searches for jobs in PENDING begin.
 #[derive(Debug)]
 pub(super) struct Scan {
-    newest_claimed: JobId,
+    /// When the newest claimed job was accepted, by the clock of the database: that of one API may be fast, and then other
+    /// APIs' jobs would seem old.
+    newest_claimed: DateTime<Utc>,
     full_searches: Pace,
 }
 
 impl Scan {
     pub(super) fn new() -> Self {
         Self {
-            newest_claimed: JobId(Uuid::nil()),
+            newest_claimed: DateTime::UNIX_EPOCH,
             full_searches: Pace::new(),
         }
     }
@@ -79,19 +82,15 @@ impl Scan {
         self.full_searches.searched(took, Duration::ZERO);
     }
 
-    /// Records that a job was claimed.
-    pub(super) fn claimed(&mut self, id: JobId) {
-        self.newest_claimed = self.newest_claimed.max(id);
+    /// Records that a job was claimed that was accepted at this time.
+    pub(super) fn claimed(&mut self, created_at: DateTime<Utc>) {
+        self.newest_claimed = self.newest_claimed.max(created_at);
     }
 }
 
-/// Returns an id that is older than `id` by the overlap.
-fn shortly_before(id: JobId) -> JobId {
-    let Some(timestamp) = id.0.get_timestamp() else {
-        return JobId(Uuid::nil());
-    };
-    let (seconds, nanos) = timestamp.to_unix();
-    let millis = seconds * 1000 + u64::from(nanos) / 1_000_000;
+/// Returns the smallest id of a job that was accepted at most the overlap before `created_at`.
+fn shortly_before(created_at: DateTime<Utc>) -> JobId {
+    let millis = u64::try_from(created_at.timestamp_millis()).unwrap_or(0);
     let earlier = millis.saturating_sub(OVERLAP_MILLIS);
     JobId(Builder::from_unix_timestamp_millis(earlier, &[0; 10]).into_uuid())
 }
@@ -104,7 +103,9 @@ mod tests {
     async fn a_slow_full_search_is_followed_by_short_ones_for_ten_times_as_long() {
         let mut scan = Scan::new();
         let newest = JobId::new();
-        scan.claimed(newest);
+        let (seconds, nanos) = newest.0.get_timestamp().unwrap().to_unix();
+        let created_at = DateTime::from_timestamp(seconds.cast_signed(), nanos);
+        scan.claimed(created_at.unwrap());
         assert_eq!(scan.start(), (JobId(Uuid::nil()), true));
         scan.searched_in_full(Duration::from_millis(200));
         let (after, is_full) = scan.start();
@@ -116,7 +117,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_search_is_full_while_that_is_quick() {
         let mut scan = Scan::new();
-        scan.claimed(JobId::new());
+        scan.claimed(DateTime::UNIX_EPOCH);
         scan.searched_in_full(Duration::from_millis(1));
         assert!(scan.start().1);
     }
