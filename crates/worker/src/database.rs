@@ -81,7 +81,7 @@ impl Database {
             // each item may be another filter, and each filter may take long in a large table
             todos: Lane::start(
                 LaneLimits {
-                    parallel: 2,
+                    parallel: slow_statements(large_count).min(2),
                     ..limits(16)
                 },
                 ReadBatch(pool.clone()),
@@ -96,7 +96,7 @@ impl Database {
             large_results: Lane::start(
                 LaneLimits {
                     // there are at least as many connections for short statements
-                    parallel: large_transfers(large_count),
+                    parallel: slow_statements(large_count),
                     ..limits(1)
                 },
                 CompleteBatch(pool.clone()),
@@ -138,9 +138,10 @@ impl Database {
     }
 }
 
-/// Returns how many results that are larger than [`LARGE_RESULT`] are stored at the same time, each over one of the
-/// `connections` for short statements. A transfer can take many seconds, and renewals must not wait for it.
-fn large_transfers(connections: u32) -> usize {
+/// Returns how many statements of one kind that can take many seconds run at the same time, each over one of the
+/// `connections` for short statements: transfers of results that are larger than [`LARGE_RESULT`], and reads of todos.
+/// Renewals must not wait for them.
+fn slow_statements(connections: u32) -> usize {
     (connections as usize / 4).max(1)
 }
 
@@ -150,6 +151,6 @@ mod tests {
 
     #[test]
     fn large_results_leave_connections_to_short_statements() {
-        assert_eq!([2, 4, 8, 16].map(large_transfers), [1, 1, 2, 4]);
+        assert_eq!([2, 4, 8, 16].map(slow_statements), [1, 1, 2, 4]);
     }
 }
