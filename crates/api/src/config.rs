@@ -55,7 +55,7 @@ pub struct Config {
     #[arg(long, env, value_name = "DURATION", default_value = "24h", value_parser = positive_duration)]
     pub job_expiry: Duration,
     /// How long a job waits for its message before the message may count as lost, and is sent again. Doubles each time,
-    /// up to eight times
+    /// to at most eight times as long
     #[arg(long, env, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub republish_after: Duration,
     /// How often to look for lost messages, overdue jobs and expired rows

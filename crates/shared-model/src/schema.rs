@@ -51,6 +51,7 @@ diesel::table! {
         queue -> Text,
         newest_delivered -> Nullable<Timestamptz>,
         empty_since -> Nullable<Timestamptz>,
+        last_received_at -> Nullable<Timestamptz>,
     }
 }
 

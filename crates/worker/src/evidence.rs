@@ -9,8 +9,10 @@ use shared_model::database::Pool;
 use shared_model::job_store::evidence::{self, Observation};
 use tokio::time::Instant;
 
-/// The time between two reports, and how long polls have to stay empty before the queue counts as empty.
+/// The time between two reports.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long polls have to stay empty before a queue counts as empty.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What this worker observes. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -19,23 +21,24 @@ pub struct Evidence(Arc<Mutex<Observed>>);
 #[derive(Debug, Default)]
 struct Observed {
     newest_delivered: Option<DateTime<Utc>>,
+    has_received: bool,
     /// When the first of the latest empty polls began.
     quiet_since: Option<Instant>,
-    /// When the latest second ended in which all polls were empty.
-    empty_until: Option<Instant>,
+    /// When the last of them ended, unless that has been reported.
+    quiet_until: Option<Instant>,
 }
 
 impl Evidence {
     /// Records a poll that began at `began`, and whether it returned nothing.
     pub fn polled(&self, began: Instant, is_empty: bool) {
         let mut observed = self.lock();
-        if !is_empty {
+        if is_empty {
+            observed.quiet_since.get_or_insert(began);
+            observed.quiet_until = Some(Instant::now());
+        } else {
+            observed.has_received = true;
             observed.quiet_since = None;
-            return;
-        }
-        let quiet_since = *observed.quiet_since.get_or_insert(began);
-        if quiet_since.elapsed() >= INTERVAL {
-            observed.empty_until = Some(Instant::now());
+            observed.quiet_until = None;
         }
     }
 
@@ -45,11 +48,12 @@ impl Evidence {
         observed.newest_delivered = observed.newest_delivered.max(Some(created_at));
     }
 
-    /// Reports what was observed about the queue with the name `queue`, forever.
-    pub async fn report(self, pool: Pool, queue: String, is_serial: bool) {
+    /// Reports what was observed about the queue with the name `queue`, forever. `serial_silence` is given if the queue
+    /// delivers one message at a time.
+    pub(crate) async fn report(self, pool: Pool, queue: String, serial_silence: Option<Duration>) {
         loop {
             tokio::time::sleep(INTERVAL).await;
-            let Some(observation) = self.take(is_serial) else {
+            let Some(observation) = self.take(serial_silence) else {
                 continue;
             };
             let queue = queue.clone();
@@ -62,16 +66,20 @@ impl Evidence {
     }
 
     /// Returns what was observed since the last call, or `None` if that is nothing.
-    fn take(&self, is_serial: bool) -> Option<Observation> {
+    fn take(&self, serial_silence: Option<Duration>) -> Option<Observation> {
+        let silence = serial_silence.unwrap_or(SILENCE);
         let mut observed = self.lock();
-        let empty_until = observed.empty_until.take();
+        let quiet = observed.quiet_since.zip(observed.quiet_until.take());
+        let empty_until = quiet.filter(|(since, until)| *until - *since >= silence);
         let observation = Observation {
             newest_delivered: observed.newest_delivered.take(),
-            empty_since: empty_until.map(|until| until.elapsed() + INTERVAL),
-            is_serial,
+            has_received: std::mem::take(&mut observed.has_received),
+            empty_since: empty_until.map(|(_, until)| until.elapsed() + silence),
+            is_serial: serial_silence.is_some(),
         };
-        let is_nothing =
-            observation.newest_delivered.is_none() && observation.empty_since.is_none();
+        let is_nothing = observation.newest_delivered.is_none()
+            && !observation.has_received
+            && observation.empty_since.is_none();
         (!is_nothing).then_some(observation)
     }
 
@@ -85,18 +93,46 @@ impl Evidence {
 mod tests {
     use super::*;
 
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// Polls a queue that returns nothing for this long.
+    async fn poll_in_vain(evidence: &Evidence, seconds: u64) {
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        evidence.polled(began, true);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn polls_that_stay_empty_for_a_second_show_an_empty_queue() {
         let evidence = Evidence::default();
         evidence.polled(Instant::now(), true);
-        assert_eq!(evidence.take(false), None);
-        let began = Instant::now();
-        tokio::time::advance(Duration::from_secs(20)).await;
-        evidence.polled(began, true);
+        assert_eq!(evidence.take(None), None);
+        poll_in_vain(&evidence, 20).await;
         tokio::time::advance(Duration::from_millis(300)).await;
-        let observation = evidence.take(true).unwrap();
+        let observation = evidence.take(None).unwrap();
         assert_eq!(observation.empty_since, Some(Duration::from_millis(1300)));
+        assert!(!observation.is_serial);
+        assert_eq!(evidence.take(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_serial_queue_counts_as_empty_after_a_longer_silence() {
+        let evidence = Evidence::default();
+        poll_in_vain(&evidence, 40).await;
+        assert_eq!(evidence.take(Some(MINUTE)), None);
+        poll_in_vain(&evidence, 20).await;
+        let observation = evidence.take(Some(MINUTE)).unwrap();
+        assert_eq!(observation.empty_since, Some(MINUTE));
         assert!(observation.is_serial);
-        assert_eq!(evidence.take(false), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_ends_a_silence() {
+        let evidence = Evidence::default();
+        poll_in_vain(&evidence, 20).await;
+        evidence.polled(Instant::now(), false);
+        let observation = evidence.take(None).unwrap();
+        assert_eq!(observation.empty_since, None);
+        assert!(observation.has_received);
     }
 }

@@ -42,6 +42,9 @@ const BUSY_WAITS: [Duration; 3] = [
 const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
 /// How many times that time doubles.
 const BUSY_DOUBLINGS: u32 = 5;
+/// How long a message stays hidden whose job's row is locked, at most.
+pub(crate) const LONGEST_BUSY_RELEASE: Duration =
+    Duration::from_secs(BUSY_RELEASE_DELAY.as_secs() << BUSY_DOUBLINGS);
 
 /// How many attempts have a process of their own at the same time. After a worker has died twice, all the jobs that it ran
 /// are suspects, most of them wrongly.

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
 use crate::database::Database;
 use crate::dead_letters;
-use crate::handler::{Handler, HandlerOptions};
+use crate::handler::{Handler, HandlerOptions, LONGEST_BUSY_RELEASE};
 use crate::health::Health;
 use crate::isolation;
 use crate::render::{self, Render};
@@ -111,13 +111,16 @@ async fn work(
     ));
     let hurry = shutdown.hurry.clone();
     let handler = handler(config, render, database.clone());
+    let options = consumer_options(config);
     let report = handler.evidence().report(
         pool.clone(),
         config.queue.queue_url.name().to_owned(),
-        config.queue.is_serial(),
+        config
+            .queue
+            .is_serial()
+            .then(|| serial_silence(options.visibility)),
     );
     let report = AbortOnDropHandle::new(tokio::spawn(report));
-    let options = consumer_options(config);
     let consumer = Consumer::new(subscription, handler, options, shutdown, health);
     let ended = tokio::select! {
         ended = consumer.run() => ended,
@@ -129,6 +132,13 @@ async fn work(
         () = hurry.cancelled() => {}
     }
     ended
+}
+
+/// Returns how long the polls of a queue that delivers one message at a time have to stay empty before it counts as empty:
+/// longer than it can hide a message without a job that explains it. `visibility` is for how long it hides what a worker
+/// has received, if the worker dies.
+fn serial_silence(visibility: Duration) -> Duration {
+    2 * visibility + LONGEST_BUSY_RELEASE
 }
 
 fn handler(config: &Config, render: Render, database: Database) -> Handler {

@@ -86,8 +86,10 @@ CREATE TABLE queue_evidence (
     queue            text PRIMARY KEY,
     -- when the newest job was accepted whose message any worker has received
     newest_delivered timestamptz,
-    -- the beginning of the latest second in which the queue returned no message to a worker that polled it
-    empty_since      timestamptz
+    -- the beginning of the latest silence in which the queue returned no message to a worker that polled it
+    empty_since      timestamptz,
+    -- when a worker last reported that it had received a message
+    last_received_at timestamptz
 );
 
 CREATE TABLE calendar_results (

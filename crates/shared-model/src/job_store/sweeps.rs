@@ -38,7 +38,7 @@ pub struct Part {
 
 /// Returns messages to the outbox that the queue with the name `queue` has lost. A message is lost if its job waits for it, and has
 /// waited for `after` when the message of a job arrived that was accepted later, or when the queue was empty: see
-/// [`evidence`](super::evidence). The time doubles with each send, up to eight times, because a queue does not keep the
+/// [`evidence`](super::evidence). The time doubles with each send, to at most eight times as long, because a queue does not keep the
 /// order exactly. Looks at the part that begins after the job `begin`, and returns the jobs.
 ///
 /// Nothing else about the job changes. If the message was not lost after all, the job has two, and the second is stale

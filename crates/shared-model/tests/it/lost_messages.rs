@@ -18,6 +18,9 @@ use crate::support::{
 const QUEUE: &str = "https://sqs.example/1/jobs";
 const AFTER: Duration = Duration::from_mins(15);
 
+/// Longer than a queue that delivers one message at a time can hide it.
+const SILENCE: Duration = Duration::from_mins(2);
+
 /// Sends everything that is to be sent, and returns how many messages that were.
 fn send_all(connection: &mut PgConnection) -> usize {
     let taken = outbox::take(connection, 100).unwrap();
@@ -238,7 +241,7 @@ fn an_empty_poll_of_a_serial_queue_is_no_evidence_while_a_job_runs_or_waits_for_
     sent_an_hour_ago(connection);
     let other = accept(connection);
     let serial = Observation {
-        empty_since: Some(Duration::ZERO),
+        empty_since: Some(SILENCE),
         is_serial: true,
         ..Observation::default()
     };
@@ -255,6 +258,54 @@ fn an_empty_poll_of_a_serial_queue_is_no_evidence_while_a_job_runs_or_waits_for_
 }
 
 #[test]
+fn a_job_that_should_have_run_again_long_ago_does_not_explain_why_a_serial_queue_is_empty() {
+    let connection = &mut database();
+    let retried = accept(connection);
+    send_all(connection);
+    let key = claim(connection, retried).key;
+    claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
+    sent_an_hour_ago(connection);
+    let crashed = accept(connection);
+    send_all(connection);
+    claim(connection, crashed);
+    let serial = Observation {
+        empty_since: Some(SILENCE),
+        is_serial: true,
+        ..Observation::default()
+    };
+    record(connection, serial);
+    assert_eq!(republish(connection), 0, "a job is running");
+    pass(connection, "1 hour");
+    record(connection, serial);
+    assert_eq!(republish(connection), 3);
+}
+
+#[test]
+fn a_serial_queue_that_another_worker_receives_from_is_not_empty() {
+    let connection = &mut database();
+    sent_an_hour_ago(connection);
+    let received = Observation {
+        has_received: true,
+        ..Observation::default()
+    };
+    record(connection, received);
+    let serial = Observation {
+        empty_since: Some(SILENCE),
+        is_serial: true,
+        ..Observation::default()
+    };
+    record(connection, serial);
+    assert_eq!(republish(connection), 0);
+    connection
+        .batch_execute(
+            "UPDATE queue_evidence SET last_received_at = last_received_at - interval '1 hour'",
+        )
+        .unwrap();
+    record(connection, serial);
+    assert_eq!(republish(connection), 1);
+}
+
+#[test]
 fn evidence_never_moves_back() {
     let connection = &mut database();
     let id = accept(connection);
@@ -264,7 +315,7 @@ fn evidence_never_moves_back() {
     let old = Observation {
         newest_delivered: Some(find(connection, id).created_at),
         empty_since: Some(Duration::from_hours(2)),
-        is_serial: false,
+        ..Observation::default()
     };
     record(connection, old);
     record(connection, Observation::default());

@@ -147,7 +147,7 @@ impl World {
         let observation = Observation {
             newest_delivered: is_delivery.then_some(now),
             empty_since: (!is_delivery).then_some(Duration::ZERO),
-            is_serial: false,
+            ..Observation::default()
         };
         evidence::record(&mut self.connection, QUEUE_URL, observation).unwrap();
         for row in self
