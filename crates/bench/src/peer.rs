@@ -22,6 +22,8 @@ const DATABASE: &str = "peer";
 const REDIS: &str = "/usr/bin/redis-server";
 /// How long nothing may be completed before the run counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long clients post while no worker runs. Celery accepts jobs much faster than it completes them.
+const ACCEPTING: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the peer achieved.
@@ -49,14 +51,14 @@ pub async fn run(cluster: &Cluster, options: &PipelineOptions) -> anyhow::Result
     let mut peer = Peer::start(cluster, options, python).await?;
     let many = options.system.clients;
     let few = options.few_clients;
-    let accept = peer.post(many, "many", options).await?;
-    let accept_few = peer.post(few, "few", options).await?;
+    let accept = peer.post(many, "many", ACCEPTING).await?;
+    let accept_few = peer.post(few, "few", ACCEPTING).await?;
     peer.start_worker()?;
     peer.wait_until_completed(accept.jobs + accept_few.jobs)
         .await?;
     let drain_rate = peer.rate()?;
     let before = peer.completed()?;
-    let posting = peer.post(few, "posting", options).await?;
+    let posting = peer.post(few, "posting", options.posting).await?;
     let after = peer.completed()?;
     Ok(PeerResults {
         accept,
@@ -186,9 +188,9 @@ impl Peer {
         &self,
         clients: std::num::NonZeroU32,
         name: &'static str,
-        options: &PipelineOptions,
+        duration: Duration,
     ) -> anyhow::Result<Posted> {
-        let until = Until::Time(Instant::now() + options.posting);
+        let until = Until::Time(Instant::now() + duration);
         let load = Load::new(vec![self.api.address], clients, name, until);
         load.post(&progress::bar(format!("Celery: {clients} clients post"), 0))
             .await
