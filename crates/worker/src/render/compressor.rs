@@ -18,8 +18,6 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 pub struct Compressor {
     deflate: DeflateEncoder<Vec<u8>>,
     crc: Hasher,
-    /// The number of bytes before compression. Calendars are far smaller than the 4 GiB that gzip can express.
-    length: u32,
 }
 
 impl Default for Compressor {
@@ -27,7 +25,6 @@ impl Default for Compressor {
         Self {
             deflate: DeflateEncoder::new(Vec::new(), LEVEL),
             crc: Hasher::new(),
-            length: 0,
         }
     }
 }
@@ -37,7 +34,6 @@ impl Compressor {
     pub(super) fn begin(&mut self) -> io::Result<()> {
         self.deflate.reset(HEADER.to_vec())?;
         self.crc.reset();
-        self.length = 0;
         Ok(())
     }
 
@@ -46,7 +42,9 @@ impl Compressor {
         self.deflate.try_finish()?;
         let mut file = std::mem::take(self.deflate.get_mut());
         file.extend(self.crc.clone().finalize().to_le_bytes());
-        file.extend(self.length.to_le_bytes());
+        // calendars are far smaller than the 4 GiB that gzip can express
+        let length = u32::try_from(self.deflate.total_in()).map_err(io::Error::other)?;
+        file.extend(length.to_le_bytes());
         Ok(file)
     }
 }
@@ -56,9 +54,6 @@ impl Write for Compressor {
         let written = self.deflate.write(bytes)?;
         let taken = bytes.get(..written).unwrap_or(bytes);
         self.crc.update(taken);
-        self.length = self
-            .length
-            .wrapping_add(u32::try_from(written).map_err(io::Error::other)?);
         Ok(written)
     }
 
