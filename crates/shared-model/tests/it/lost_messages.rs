@@ -46,6 +46,16 @@ fn record_empty(connection: &mut PgConnection) {
     record(connection, observation);
 }
 
+/// A queue that delivers one message at a time has been silent.
+fn record_silence(connection: &mut PgConnection) {
+    let observation = Observation {
+        empty_since: Some(SILENCE),
+        is_serial: true,
+        ..Observation::default()
+    };
+    record(connection, observation);
+}
+
 /// A message has arrived that was handed to the queue just now.
 fn record_delivery(connection: &mut PgConnection) {
     let now = requests::insert(connection, &[]).unwrap();
@@ -240,20 +250,15 @@ fn an_empty_poll_of_a_serial_queue_is_no_evidence_while_a_job_runs_or_waits_for_
     let connection = &mut database();
     sent_an_hour_ago(connection);
     let other = accept(connection);
-    let serial = Observation {
-        empty_since: Some(SILENCE),
-        is_serial: true,
-        ..Observation::default()
-    };
     let key = claim(connection, other).key;
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 0, "the running job blocks the queue");
     claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 0, "the retried job blocks the queue");
     let key = claim(connection, other).key;
     complete(connection, key);
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 1);
 }
 
@@ -268,15 +273,10 @@ fn a_job_that_should_have_run_again_long_ago_does_not_explain_why_a_serial_queue
     let crashed = accept(connection);
     send_all(connection);
     claim(connection, crashed);
-    let serial = Observation {
-        empty_since: Some(SILENCE),
-        is_serial: true,
-        ..Observation::default()
-    };
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 0, "a job is running");
     pass(connection, "1 hour");
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 3);
 }
 
@@ -289,19 +289,14 @@ fn a_serial_queue_that_another_worker_receives_from_is_not_empty() {
         ..Observation::default()
     };
     record(connection, received);
-    let serial = Observation {
-        empty_since: Some(SILENCE),
-        is_serial: true,
-        ..Observation::default()
-    };
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 0);
     connection
         .batch_execute(
             "UPDATE queue_evidence SET last_received_at = last_received_at - interval '1 hour'",
         )
         .unwrap();
-    record(connection, serial);
+    record_silence(connection);
     assert_eq!(republish(connection), 1);
 }
 
