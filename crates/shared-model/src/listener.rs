@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use tokio::sync::mpsc;
 
-use crate::database::{DatabaseError, Pool};
+use crate::database::Pool;
 
 /// The channel that is notified when a job becomes due for a worker.
 pub const JOB_DUE: &str = "taskoverflow_job_due";
@@ -50,15 +50,19 @@ pub async fn listen(pool: Pool, channel: &'static str, on_payload: impl Fn(&str)
     }
 }
 
-/// Reads notifications until nobody wants them or the connection breaks.
+/// Reads notifications until nobody wants them. Reads none if the database can't be reached.
+///
+/// # Errors
+/// Returns an error if the connection breaks.
 #[expect(
     clippy::disallowed_methods,
     reason = "a thread of its own may sleep, and a timer of the runtime is four times less exact"
 )]
-fn read(pool: &Pool, channel: &str, payloads: &mpsc::Sender<String>) -> Result<(), DatabaseError> {
-    let mut connection = pool
-        .connect()
-        .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+fn read(pool: &Pool, channel: &str, payloads: &mpsc::Sender<String>) -> QueryResult<()> {
+    let Ok(mut connection) = pool.connect() else {
+        // whoever else needs the database reports that it is unreachable
+        return Ok(());
+    };
     diesel::sql_query(format!("LISTEN {channel}")).execute(&mut connection)?;
     let mut arrived = vec![String::new()];
     let mut attentive_until = Instant::now();
