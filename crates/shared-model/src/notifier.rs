@@ -20,8 +20,8 @@ use crate::listener::{JOB_CHANGED, JOB_DUE};
 
 /// The time between two rounds of notifications, on average.
 const INTERVAL: Duration = Duration::from_millis(4);
-/// How many rounds after a quiet time are sent immediately. A single job needs two from its worker: one when it begins and
-/// one when it ends.
+/// How many rounds may follow the first one immediately after a quiet time, so that jobs that come alone do not wait for
+/// each other's notifications.
 const BURST: u32 = 3;
 /// How many ids fit into one payload, which PostgreSQL limits to 8,000 bytes.
 const IDS_PER_PAYLOAD: usize = 200;

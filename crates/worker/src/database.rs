@@ -140,7 +140,7 @@ impl Database {
 
 /// Returns how many statements of one kind that can take many seconds run at the same time, each over one of the
 /// `connections` for short statements: transfers of results that are larger than [`LARGE_RESULT`], and reads of todos.
-/// Renewals must not wait for them.
+/// Renewals should find a connection beside them. (With the smallest pool, one of each kind can still use both connections.)
 fn slow_statements(connections: u32) -> usize {
     (connections as usize / 4).max(1)
 }

@@ -23,7 +23,8 @@ pub struct Sweeper {
     pub notifier: Notifier,
     /// The average time between two sweeps.
     pub interval: Duration,
-    /// The name of the queue whose lost messages are sent again, or `None` if the queue is the table of jobs, which loses none.
+    /// The name of the queue whose lost messages are sent again, or `None` if the queue is the table of jobs, which loses
+    /// none.
     pub queue: Option<String>,
     /// How long a job waits for its message before the message may count as lost. Doubles with each time it is sent.
     pub republish_after: Duration,

@@ -3,8 +3,8 @@
 //! A claim leaves a dead entry at the left edge of the index, which later searches skip over, until a vacuum removes it.
 //! While some session holds a snapshot open, for example a backup, no vacuum can, and there may be millions. Then the search
 //! for jobs in PENDING begins shortly before the time at which the newest claimed job was accepted, and only now and then at
-//! the left edge, so that a job is found too whose id is older, because the clock of its API is slow. The search for jobs that are due
-//! again can't begin elsewhere, so it is made less often.
+//! the left edge, so that a job is found too whose id is older, because the clock of its API is slow. The search for jobs
+//! that are due again can't begin elsewhere, so it is made less often.
 
 use std::time::Duration;
 
