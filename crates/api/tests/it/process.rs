@@ -78,13 +78,8 @@ impl Process {
     /// Returns the most memory that the process has ever used.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_bytes(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().unwrap();
-        kibibytes * 1024
+        let bytes = local_services::testing::peak_bytes(self.child.id());
+        bytes.unwrap().try_into().unwrap()
     }
 
     fn wait(&mut self) -> ExitStatus {

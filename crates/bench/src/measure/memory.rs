@@ -1,5 +1,6 @@
 //! Memory, from Linux's `/proc`.
 
+use local_services::testing::{peak_bytes, resident_bytes};
 use serde::Serialize;
 
 use crate::system::{Process, System};
@@ -19,19 +20,15 @@ impl Memory {
     /// Reads the memory used now.
     pub fn read(system: &System) -> Self {
         Self {
-            api: largest(&system.apis, "VmRSS:"),
-            worker: largest(&system.workers, "VmRSS:"),
-            worker_peak: largest(&system.workers, "VmHWM:"),
+            api: largest(&system.apis, resident_bytes),
+            worker: largest(&system.workers, resident_bytes),
+            worker_peak: largest(&system.workers, peak_bytes),
         }
     }
 }
 
-fn largest(processes: &[Process], field: &str) -> f64 {
-    let sizes = processes.iter().filter_map(|process| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).ok()?;
-        let value = status.lines().find_map(|line| line.strip_prefix(field))?;
-        let kibibytes: f64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
-        Some(kibibytes * 1024.0 / 1e6)
-    });
-    sizes.fold(0.0, f64::max)
+#[expect(clippy::cast_precision_loss, reason = "megabytes need no more digits")]
+fn largest(processes: &[Process], bytes: fn(u32) -> Option<u64>) -> f64 {
+    let sizes = processes.iter().filter_map(|process| bytes(process.pid()));
+    sizes.max().unwrap_or(0) as f64 / 1e6
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use local_services::testing::resident_bytes;
 use worker::telemetry::{self, ATTEMPT_DURATION};
 
 /// How many values are recorded in each of [`MINUTES`].
@@ -15,14 +16,14 @@ const KEPT_BYTES: u64 = 24;
 async fn a_histogram_that_nobody_reads_does_not_keep_its_values() {
     let handle = telemetry::install().unwrap();
     let histogram = metrics::histogram!(ATTEMPT_DURATION);
-    let before = resident_bytes();
+    let before = own_bytes();
     for _ in 0..MINUTES {
         for microseconds in 0..VALUES {
             histogram.record(Duration::from_micros(microseconds.into()));
         }
         tokio::time::sleep(Duration::from_mins(1)).await;
     }
-    let grown = resident_bytes().saturating_sub(before);
+    let grown = own_bytes().saturating_sub(before);
     let values = MINUTES * VALUES;
     assert!(
         grown < u64::from(values) * KEPT_BYTES / 2,
@@ -34,12 +35,6 @@ async fn a_histogram_that_nobody_reads_does_not_keep_its_values() {
 }
 
 /// Returns the memory of this process.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
-    kibibytes * 1024
+fn own_bytes() -> u64 {
+    resident_bytes(std::process::id()).unwrap()
 }
