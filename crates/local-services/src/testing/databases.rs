@@ -1,19 +1,21 @@
 //! A cluster for the test process, and copies of one migrated database in it.
 
+use std::borrow::Borrow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::error::{Error, explain};
 use crate::postgres::Cluster;
 
-/// Returns the cluster of this test process. The first call starts it; it ends with the process.
+/// Returns the cluster of this test process. The first call starts it; it ends with the process. If the start fails, it
+/// is not repeated: a download that times out would delay every test.
 ///
 /// # Panics
 ///
 /// Panics if PostgreSQL cannot be started. The message says what to do about it.
 pub fn shared_cluster() -> &'static Cluster {
-    static SHARED: OnceLock<Cluster> = OnceLock::new();
-    SHARED.get_or_init(|| or_panic(Cluster::ephemeral()))
+    static SHARED: OnceLock<Result<Cluster, Error>> = OnceLock::new();
+    or_panic(SHARED.get_or_init(Cluster::ephemeral).as_ref())
 }
 
 /// Creates an empty database that no other test uses, and returns its URL.
@@ -73,6 +75,6 @@ fn create_database(cluster: &Cluster, template: &str) -> String {
 }
 
 #[expect(clippy::panic, reason = "a test without its services can only fail")]
-fn or_panic<T>(result: Result<T, Error>) -> T {
-    result.unwrap_or_else(|error| panic!("{}", explain(&error)))
+fn or_panic<T>(result: Result<T, impl Borrow<Error>>) -> T {
+    result.unwrap_or_else(|error| panic!("{}", explain(error.borrow())))
 }
