@@ -6,7 +6,7 @@
 //! # Layout
 //!
 //! - [`child_guard`]: a child process that ends when its parent does
-//! - [`postgres`]: finds PostgreSQL's programs, creates and runs a cluster
+//! - [`postgres`]: finds or downloads PostgreSQL's programs, creates and runs a cluster
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
 //! - [`http`]: requests to the services that run
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test

@@ -1,4 +1,4 @@
-//! A private PostgreSQL cluster: finds the programs, initialises the files, starts and stops the server.
+//! A private PostgreSQL cluster: finds or downloads the programs, initialises the files, starts and stops the server.
 //!
 //! The server listens on 127.0.0.1 only and requires a random password (scram). PostgreSQL refuses to run as root, so a
 //! process that runs as root starts it as an unprivileged user.
@@ -15,6 +15,7 @@ use crate::ports::free_port;
 use crate::waiting::wait_until;
 
 mod account;
+mod download;
 mod home;
 mod initdb;
 mod installation;
@@ -64,14 +65,22 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Returns an error if PostgreSQL is not installed, if another process uses `data_dir`, or if the server does not
-    /// start.
+    /// Returns an error if PostgreSQL is not installed and cannot be downloaded, if another process uses `data_dir`, or
+    /// if the server does not start.
     pub fn start(data_dir: &Path, options: &[(&str, &str)]) -> Result<Self, Error> {
         let home = Home::kept(data_dir)?;
         let installation = match home.major()? {
-            Some(major) => Installation::find_major(major, &home.data())?,
-            None => Installation::find()?,
+            Some(major) => Installation::find_major(major, &home.data(), home.account())?,
+            None => Installation::find(home.account())?,
         };
+        Self::kept(home, installation, options)
+    }
+
+    fn kept(
+        home: Home,
+        installation: Installation,
+        options: &[(&str, &str)],
+    ) -> Result<Self, Error> {
         let policy = StopPolicy {
             signal: FAST,
             grace: SHUTDOWN,
@@ -85,7 +94,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Returns an error if PostgreSQL is not installed, or if the server does not start.
+    /// Returns an error if PostgreSQL is not installed and cannot be downloaded, or if the server does not start.
     pub fn ephemeral() -> Result<Self, Error> {
         let home = Home::temporary()?;
         let policy = StopPolicy {
@@ -93,7 +102,8 @@ impl Cluster {
             grace: SHUTDOWN,
             remove: Some(home.dir().to_owned()),
         };
-        Self::open(home, Installation::find()?, policy, &EPHEMERAL)
+        let installation = Installation::find(home.account())?;
+        Self::open(home, installation, policy, &EPHEMERAL)
     }
 
     fn open(

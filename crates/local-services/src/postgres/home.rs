@@ -101,6 +101,11 @@ impl Home {
         &self.dir
     }
 
+    /// The account that runs the server, if it is not this process's own.
+    pub(super) fn account(&self) -> Option<Account> {
+        self.account
+    }
+
     /// PostgreSQL's data directory.
     pub(super) fn data(&self) -> PathBuf {
         self.dir.join("data")

@@ -1,10 +1,12 @@
-//! Finds PostgreSQL's programs.
+//! Finds PostgreSQL's programs, or downloads them if they are not installed.
 
 use std::cmp::Reverse;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::account::Account;
+use super::download::{self, DownloadError};
 use crate::environment;
 use crate::error::{Error, io_error};
 
@@ -29,35 +31,51 @@ pub(super) struct Installation {
 
 impl Installation {
     /// Finds an installation. It looks at `pg_config --bindir`, then at the `PATH`, then at the folders that packages
-    /// use, the newest version first.
+    /// use, the newest version first. If there is none, it downloads one that `account` can run.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no installation, or if all are too old.
-    pub(super) fn find() -> Result<Self, Error> {
-        first(installed(), &|major| major >= OLDEST).map_err(|others| {
-            Error::NotInstalled(format!(
-                "PostgreSQL's server (initdb and postgres, version {OLDEST} or newer) was not \
-                 found{}; {WAYS_OUT}",
-                but_only(&others)
-            ))
-        })
+    /// Returns an error if there is no installation, or if all are too old, and the download fails.
+    pub(super) fn find(account: Option<Account>) -> Result<Self, Error> {
+        newest_or_download(installed(), |reason| download::programs(reason, account))
     }
 
-    /// Finds an installation of exactly this major version, because no other version can read its files.
+    /// Finds an installation of exactly this major version, because no other version can read its files. If there is
+    /// none, it downloads that version, or uses it if it was downloaded before.
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such installation.
-    pub(super) fn find_major(major: u32, data: &Path) -> Result<Self, Error> {
-        first(installed(), &|found| found == major).map_err(|others| {
-            Error::NotInstalled(format!(
-                "{} was created by PostgreSQL {major}, which was not found{}: install that version, or \
-                 choose another data folder",
-                data.display(),
-                but_only(&others)
-            ))
-        })
+    /// Returns an error if there is no such installation, and no such download.
+    pub(super) fn find_major(
+        major: u32,
+        data: &Path,
+        account: Option<Account>,
+    ) -> Result<Self, Error> {
+        let others = match first(installed(), &|found| found == major) {
+            Ok(found) => return Ok(found),
+            Err(others) => but_only(&others),
+        };
+        let created = format!("{} was created by PostgreSQL {major}", data.display());
+        if major == download::MAJOR {
+            let reason = format!("{created}, which is not installed{others}");
+            return download::programs(&reason, account)
+                .map(Self::downloaded)
+                .map_err(|error| {
+                    not_downloaded(
+                        &format!("{created}, which was not found{others}"),
+                        &error,
+                        "install that version, or choose another data folder",
+                    )
+                });
+        }
+        let mut earlier = download::earlier(account).into_iter().filter_map(Self::at);
+        earlier
+            .find(|found| found.major == major)
+            .ok_or_else(|| {
+                Error::NotInstalled(format!(
+                    "{created}, which was not found{others}: install that version, or choose another data folder"
+                ))
+            })
     }
 
     /// Returns the path of a program.
@@ -77,6 +95,14 @@ impl Installation {
         Ok(path)
     }
 
+    /// Returns the installation in a folder that [`download::programs`] returned.
+    pub(super) fn downloaded(bin: PathBuf) -> Self {
+        Self {
+            bin,
+            major: download::MAJOR,
+        }
+    }
+
     fn at(bin: PathBuf) -> Option<Self> {
         if !bin.join("initdb").is_file() {
             return None;
@@ -87,6 +113,33 @@ impl Installation {
             major: major_of(&version)?,
         })
     }
+}
+
+/// Returns the first installation that is new enough. If there is none, calls `download` with the reason.
+fn newest_or_download(
+    installations: impl Iterator<Item = Installation>,
+    download: impl FnOnce(&str) -> Result<PathBuf, DownloadError>,
+) -> Result<Installation, Error> {
+    first(installations, &|major| major >= OLDEST).or_else(|others| {
+        let others = but_only(&others);
+        download(&format!(
+            "PostgreSQL {OLDEST} or newer is not installed{others}"
+        ))
+        .map(Installation::downloaded)
+        .map_err(|error| {
+            let missing = format!(
+                "PostgreSQL's server (initdb and postgres, version {OLDEST} or newer) was not found{others}"
+            );
+            not_downloaded(&missing, &error, WAYS_OUT)
+        })
+    })
+}
+
+fn not_downloaded(missing: &str, error: &DownloadError, ways_out: &str) -> Error {
+    Error::NotInstalled(format!(
+        "{missing}, and PostgreSQL {} could not be downloaded: {error}.\nInstead of downloading it, {ways_out}",
+        download::VERSION,
+    ))
 }
 
 /// Returns the first suitable installation, or all others if none is suitable.
@@ -174,6 +227,8 @@ fn output_of(program: &Path, argument: &str) -> Result<String, Error> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
     fn installation(bin: &str, major: u32) -> Installation {
@@ -181,6 +236,24 @@ mod tests {
             bin: PathBuf::from(bin),
             major,
         }
+    }
+
+    /// Creates programs that print a version, and returns their folder. Another process writes them: a process that
+    /// another test starts at that moment would inherit an open file, and a file that is open cannot be run.
+    fn programs(version: &str) -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n");
+        let written = Command::new("/bin/sh")
+            .args([
+                "-ec",
+                "for name in postgres initdb; do echo \"$1\" >$name; chmod +x $name; done",
+                "sh",
+            ])
+            .arg(script)
+            .current_dir(folder.path())
+            .status();
+        assert!(written.unwrap().success());
+        folder
     }
 
     #[test]
@@ -210,6 +283,51 @@ mod tests {
         let client_only = tempfile::tempdir().unwrap();
         fs::write(client_only.path().join("postgres"), "").unwrap();
         assert_eq!(Installation::at(client_only.path().to_owned()), None);
+    }
+
+    #[test]
+    fn postgresql_12_is_too_old_and_the_reason_for_the_download_names_it() {
+        let old = programs("12.22");
+        let mut said = String::new();
+        let found = newest_or_download(
+            Installation::at(old.path().to_owned()).into_iter(),
+            |reason| {
+                reason.clone_into(&mut said);
+                Ok(PathBuf::from("/downloaded"))
+            },
+        );
+        assert_eq!(found.unwrap(), installation("/downloaded", download::MAJOR));
+        let expected = format!(
+            "PostgreSQL 13 or newer is not installed (but version 12 in {})",
+            old.path().display()
+        );
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn an_installed_postgresql_13_is_used_without_a_download() {
+        let new = programs("13.0");
+        let found = newest_or_download(
+            Installation::at(new.path().to_owned()).into_iter(),
+            |reason| panic!("{reason}"),
+        );
+        assert_eq!(found.unwrap().bin, new.path());
+    }
+
+    #[test]
+    fn a_failed_download_is_reported_with_the_reason_and_the_ways_to_do_without() {
+        let old = installation("/old", 12);
+        let error =
+            newest_or_download([old].into_iter(), |_| Err(DownloadError::NoHome)).unwrap_err();
+        let message = error.to_string();
+        for expected in [
+            "version 13 or newer) was not found (but version 12 in /old)",
+            "PostgreSQL 17.10 could not be downloaded: this user has no home folder",
+            "apt-get install postgresql",
+            "DATABASE_URL=",
+        ] {
+            assert!(message.contains(expected), "{message}");
+        }
     }
 
     #[test]
