@@ -8,6 +8,9 @@ use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// The status of a response without a body: the client has the newest version.
+pub const NOT_MODIFIED: u16 = 304;
+
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -24,6 +27,14 @@ pub struct Response<'a> {
     pub status: u16,
     /// The body.
     pub body: &'a [u8],
+    head: &'a str,
+}
+
+impl Response<'_> {
+    /// Returns the value of a header, or `None` if the response does not have it. `name` may be in upper or lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(self.head, name)
+    }
 }
 
 impl Connection {
@@ -49,10 +60,18 @@ impl Connection {
     /// # Errors
     /// Returns an error if the connection breaks. A response of any status is not an error.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<Response<'_>> {
+        self.get_with(path, "").await
+    }
+
+    /// Sends a GET request with more headers and reads the response. `headers` are complete lines, each with its end.
+    ///
+    /// # Errors
+    /// Returns an error if the connection breaks. A response of any status is not an error.
+    pub async fn get_with(&mut self, path: &str, headers: &str) -> anyhow::Result<Response<'_>> {
         self.request.clear();
         write!(
             self.request,
-            "GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nhost: {}\r\n{headers}\r\n",
             self.host
         )?;
         self.exchange().await
@@ -90,10 +109,11 @@ impl Connection {
         while self.received.len() < head.length + head.body_length {
             self.read().await?;
         }
-        let body = self.received.get(head.length..).unwrap_or_default();
+        let (first, body) = self.received.split_at(head.length);
         Ok(Response {
             status: head.status,
             body,
+            head: std::str::from_utf8(first)?,
         })
     }
 
@@ -118,18 +138,27 @@ impl Head {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n");
         let Some(end) = end else { return Ok(None) };
         let head = std::str::from_utf8(received.get(..end).unwrap_or_default())?;
-        let mut lines = head.lines();
-        let status = lines.next().and_then(|line| line.split(' ').nth(1));
-        let body_length = lines
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .map(|(_, value)| value.trim().parse());
+        let status = head.split(' ').nth(1);
+        let status = status.context("not an HTTP response")?.parse()?;
+        let body_length = match header(head, "content-length") {
+            // it describes the body that the client has already
+            _ if status == NOT_MODIFIED => 0,
+            Some(length) => length.parse()?,
+            None => anyhow::bail!("a response without Content-Length"),
+        };
         Ok(Some(Self {
-            status: status.context("not an HTTP response")?.parse()?,
+            status,
             length: end + 4,
-            body_length: body_length.context("a response without Content-Length")??,
+            body_length,
         }))
     }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .find(|(named, _)| named.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]
@@ -147,5 +176,14 @@ mod tests {
     #[test]
     fn a_response_of_unknown_length_is_refused() {
         assert!(Head::find(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_304_has_headers_and_no_body() {
+        let text = "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\ncontent-length: 7\r\n\r\n";
+        let head = Head::find(text.as_bytes()).unwrap().unwrap();
+        assert_eq!((head.status, head.body_length), (NOT_MODIFIED, 0));
+        assert_eq!(header(text, "etag"), Some("\"1\""));
+        assert_eq!(header(text, "vary"), None);
     }
 }
