@@ -11,7 +11,7 @@
 //! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
 //!   sweeper that handles lost messages, overdue jobs and expired rows
 //! - [`response`]: what a client receives, errors included
-//! - [`feed_token`]: the secret in the URL of a feed
+//! - [`feed_token`], [`fingerprint_cache`]: the secret in the URL of a feed, and whether its todos have changed
 //! - [`page`]: the page in the browser, and Swagger UI
 //! - [`readiness`], [`telemetry`]: how operators see the process
 //!
@@ -22,6 +22,7 @@ pub mod background;
 pub mod config;
 pub mod connections;
 pub mod feed_token;
+pub mod fingerprint_cache;
 pub mod lanes;
 pub mod observe;
 pub mod page;

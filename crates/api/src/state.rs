@@ -16,6 +16,7 @@ use crate::background::dispatch::Dispatch;
 use crate::background::job_watch::JobWatch;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::fingerprint_cache::FingerprintCache;
 use crate::lanes::Lanes;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
@@ -36,6 +37,8 @@ pub struct Api {
     pub notifier: Notifier,
     /// Notifies waiting requests when their jobs change.
     pub job_watch: JobWatch,
+    /// Recent fingerprints of the todos, for feeds.
+    pub fingerprints: FingerprintCache,
     /// Cancelled when the process begins to stop, which ends all waits.
     pub stopping: CancellationToken,
     /// The result of the relay's last call to the queue.
@@ -73,6 +76,7 @@ impl Api {
             dispatch,
             notifier,
             job_watch: JobWatch::default(),
+            fingerprints: FingerprintCache::default(),
             stopping: CancellationToken::new(),
             queue,
             metrics,

@@ -77,6 +77,7 @@ diesel::table! {
         created_at -> Timestamptz,
         last_job_id -> Nullable<Uuid>,
         pending_job_id -> Nullable<Uuid>,
+        refreshed_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
+use shared_model::database::DatabaseError;
+use shared_model::job::JobId;
+use shared_model::job_store::requests::NewJob;
 
 use super::calendar_download::CalendarDownload;
 use crate::feed_token::FeedToken;
@@ -12,14 +15,18 @@ use crate::response::download::Coding;
 use crate::response::openapi::problems::{NotAcceptable, NotFound, ServerFault};
 use crate::response::openapi::schemas::NotModified;
 use crate::response::problem::ApiError;
-use crate::state::Api;
-use crate::store::feeds::{self, FeedState, Shown};
+use crate::state::{Api, QueryError};
+use crate::store::feed_calendars::{self, FeedState, Shown};
 
 /// How long a program's first request waits for the first calendar.
 const FIRST_WAIT: Duration = Duration::from_secs(20);
 
+/// How long a request waits until the todos have been compared: longer than a statement may take.
+const COMPARISON_LIMIT: Duration = Duration::from_secs(15);
+
 /// The first request for a new feed waits up to 20 seconds for its calendar. Later requests get the newest finished
-/// calendar immediately. If todos have changed since it was rendered, the request also creates a job for the next one.
+/// calendar immediately. At most once a minute, a request also compares the todos with the calendar, and creates a job for
+/// the next one if they have changed since it was rendered.
 #[utoipa::path(
     get,
     path = "/calendar/{token}.ics",
@@ -50,26 +57,84 @@ pub(super) async fn calendar(
     token: Path<String>,
 ) -> Result<HttpResponse, ApiError> {
     let token = FeedToken::parse(&token).ok_or(ApiError::FeedNotFound)?;
-    let mut state = refresh(&api, &token).await?;
-    if let (None, Some(first)) = (&state.shown, state.pending) {
-        api.wait_until_ended(first, 0, FIRST_WAIT).await;
-        state = refresh(&api, &token).await?;
+    let mut feed = find(&api, &token).await?;
+    if feed.is_due {
+        refresh(&api, &feed).await;
+        if feed.shown.is_none() {
+            feed = find(&api, &token).await?;
+        }
     }
-    let shown = state.shown.ok_or(ApiError::FeedNotReady)?;
+    if let (None, Some(first)) = (&feed.shown, feed.pending) {
+        api.wait_until_ended(first, 0, FIRST_WAIT).await;
+        feed = find(&api, &token).await?;
+    }
+    let shown = feed.shown.ok_or(ApiError::FeedNotReady)?;
     respond(&request, api, shown).await
 }
 
-async fn refresh(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
-    let (token, expiry_seconds) = (token.clone(), api.job_expiry_seconds);
-    let sender = api.dispatch.table_sender();
-    let state = api
-        .query(move |connection| feeds::refresh(connection, &token, expiry_seconds, sender))
-        .await?
-        .ok_or(ApiError::FeedNotFound)?;
-    if state.is_new {
+/// Reads the state of a feed each time, so that a deleted feed and a new calendar take effect immediately.
+async fn find(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
+    let token = token.clone();
+    let found = api.query(move |connection| feed_calendars::find(connection, &token));
+    found.await?.ok_or(ApiError::FeedNotFound)
+}
+
+/// Creates a job if the feed needs a new calendar. If that fails, the request still gets the calendar that is there, and
+/// the next attempt begins a minute later. The caller waits for this, although its response does not depend on it: a
+/// service with too much to compare gets fewer polls then.
+async fn refresh(api: &Data<Api>, feed: &FeedState) {
+    let (api, feed) = (Data::clone(api), feed.clone());
+    // a task, because a client that goes away must not end what others rely on for a minute
+    let task = tokio::spawn(async move {
+        let id = feed.id;
+        if let Err(error) = try_refresh(&api, feed).await {
+            log::warn!("feed.id":% = id, error:%; "could not refresh a feed");
+        }
+    });
+    if let Err(error) = task.await {
+        log::warn!(error:%; "could not refresh a feed");
+    }
+}
+
+async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
+    // a feed without a calendar needs one, whatever the todos are
+    let feed = if feed.shown.is_none() {
+        feed
+    } else {
+        let claimed = api.query(move |connection| feed_calendars::claim_refresh(connection, feed));
+        match claimed.await? {
+            Some(feed) if is_outdated(api, &feed).await? => feed,
+            _ => return Ok(()),
+        }
+    };
+    let job = NewJob {
+        id: JobId::new(),
+        request: feed.request.clone(),
+        expiry_seconds: api.job_expiry_seconds,
+        sender: api.dispatch.table_sender(),
+    };
+    let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));
+    if created.await? {
         api.dispatch.job_in_table();
     }
-    Ok(state)
+    Ok(())
+}
+
+/// Returns whether the feed needs a new calendar: the todos have changed, or the newest calendar is about to expire.
+async fn is_outdated(api: &Api, feed: &FeedState) -> Result<bool, QueryError> {
+    let Some(shown) = feed.shown.as_ref().filter(|shown| !shown.expires_soon) else {
+        return Ok(true);
+    };
+    let filter = feed.request.filter.clone();
+    let compute = api.query(move |connection| Ok(filter.selection(connection)?.fingerprint));
+    let fingerprint = api.fingerprints.get(&feed.request.filter, compute);
+    let fingerprint = tokio::time::timeout(COMPARISON_LIMIT, fingerprint)
+        .await
+        .unwrap_or_else(|_elapsed| {
+            let error = "the todos were not read in time".to_owned();
+            Err(DatabaseError::Unavailable(error).into())
+        })?;
+    Ok(fingerprint != shown.result.todos_fingerprint)
 }
 
 async fn respond(

@@ -2,45 +2,13 @@
 
 use local_services::testing::eventually;
 use serde_json::json;
-use shared_model::job::JobId;
 use uuid::Uuid;
 
-use crate::support::{ApiResponse, Service, execute, send};
-
-const FEEDS: &str = "/api/v1/calendar/feeds";
-const ICAL: &str = "/api/v1/todos/ical";
-
-async fn new_feed(service: &Service) -> ApiResponse {
-    let response = service
-        .post(FEEDS, &json!({"name": "Mine", "component": "both"}))
-        .await;
-    assert_eq!(response.status, 201, "{}", response.text());
-    response
-}
-
-fn url_of(feed: &ApiResponse) -> String {
-    feed.json()["url"].as_str().unwrap().to_owned()
-}
-
-async fn newest_job(service: &Service) -> Option<JobId> {
-    let jobs = service.get(ICAL).await.json();
-    let id = jobs[0]["task_id"].as_str()?;
-    Some(JobId(id.parse().unwrap()))
-}
-
-/// Requests the calendar, and completes its job as a worker would.
-async fn first_calendar(service: &Service, url: &str, calendar: &[u8]) -> ApiResponse {
-    let working = async {
-        eventually("the job is stored", async || {
-            newest_job(service).await.is_some()
-        })
-        .await;
-        service
-            .complete(newest_job(service).await.unwrap(), calendar)
-            .await;
-    };
-    tokio::join!(service.get(url), working).0
-}
+use crate::support::feeds::{
+    FEEDS, add_todo, first_calendar, let_a_minute_pass, new_feed, new_feed_url, newest_job, url_of,
+    with_wrong_secret,
+};
+use crate::support::{Service, execute, send};
 
 #[tokio::test]
 async fn the_address_of_a_feed_is_returned_once_and_not_stored() {
@@ -74,7 +42,7 @@ async fn the_address_of_a_feed_is_returned_once_and_not_stored() {
 #[tokio::test]
 async fn the_first_request_waits_for_the_first_calendar() {
     let service = Service::start().await;
-    let url = url_of(&new_feed(&service).await);
+    let url = new_feed_url(&service).await;
     let response = first_calendar(&service, &url, b"the first").await;
     assert_eq!(
         (response.status.as_u16(), response.text()),
@@ -132,12 +100,11 @@ async fn the_first_request_waits_for_the_first_calendar() {
 #[tokio::test]
 async fn after_a_change_the_last_calendar_is_served_until_the_next_one_is_ready() {
     let service = Service::start().await;
-    let url = url_of(&new_feed(&service).await);
+    let url = new_feed_url(&service).await;
     first_calendar(&service, &url, b"the first").await;
     let first = newest_job(&service).await;
-    service
-        .post("/api/v1/todos", &json!({"title": "new"}))
-        .await;
+    add_todo(&service).await;
+    let_a_minute_pass(&service).await;
     for _ in 0..3 {
         assert_eq!(service.get(&url).await.text(), "the first");
     }
@@ -155,11 +122,10 @@ async fn after_a_change_the_last_calendar_is_served_until_the_next_one_is_ready(
 #[tokio::test]
 async fn after_a_failed_job_the_last_calendar_is_served_and_the_next_job_waits() {
     let service = Service::start().await;
-    let url = url_of(&new_feed(&service).await);
+    let url = new_feed_url(&service).await;
     first_calendar(&service, &url, b"the first").await;
-    service
-        .post("/api/v1/todos", &json!({"title": "new"}))
-        .await;
+    add_todo(&service).await;
+    let_a_minute_pass(&service).await;
     service.get(&url).await;
     service
         .fail(newest_job(&service).await.unwrap(), true)
@@ -168,11 +134,7 @@ async fn after_a_failed_job_the_last_calendar_is_served_and_the_next_job_waits()
         assert_eq!(service.get(&url).await.text(), "the first");
     }
     assert_eq!(service.count("calendar_jobs").await, 2);
-    execute(
-        &service.pool,
-        "UPDATE calendar_jobs SET finished_at = finished_at - interval '2 minutes'",
-    )
-    .await;
+    let_a_minute_pass(&service).await;
     service.get(&url).await;
     assert_eq!(service.count("calendar_jobs").await, 3);
 }
@@ -180,7 +142,7 @@ async fn after_a_failed_job_the_last_calendar_is_served_and_the_next_job_waits()
 #[tokio::test]
 async fn a_feed_whose_first_calendar_fails_says_when_to_try_again() {
     let service = Service::start().await;
-    let url = url_of(&new_feed(&service).await);
+    let url = new_feed_url(&service).await;
     let failing = async {
         eventually("the job is stored", async || {
             newest_job(&service).await.is_some()
@@ -203,11 +165,8 @@ async fn a_wrong_token_and_the_token_of_a_deleted_feed_are_404() {
     let service = Service::start().await;
     let feed = new_feed(&service).await;
     let url = url_of(&feed);
-    let stem = url.trim_end_matches(".ics");
-    let flipped = if stem.ends_with('0') { "1" } else { "0" };
-    let wrong = format!("{}{flipped}.ics", &stem[..stem.len() - 1]);
     for path in [
-        wrong.as_str(),
+        with_wrong_secret(&url).as_str(),
         "/calendar/x.ics",
         "/calendar/.ics",
         &format!("/calendar/{}.ics", "0".repeat(72)),

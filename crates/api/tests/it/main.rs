@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod feed_polls;
+#[cfg(test)]
 mod feeds;
 #[cfg(test)]
 mod health;

@@ -1,5 +1,6 @@
 //! A server with its own database for each test, and a client.
 
+pub(crate) mod feeds;
 pub(crate) mod jobs;
 pub(crate) mod publisher;
 

@@ -125,9 +125,12 @@ CREATE TABLE calendar_feeds (
     secret_sha256  bytea       NOT NULL CHECK (length(secret_sha256) = 32),
     request        jsonb       NOT NULL,
     created_at     timestamptz NOT NULL DEFAULT now(),
-    -- the newest finished job, and the job that will replace it
+    -- the job whose calendar the feed shows until the pending job has succeeded
     last_job_id    uuid        REFERENCES calendar_jobs ON DELETE SET NULL,
-    pending_job_id uuid        REFERENCES calendar_jobs ON DELETE SET NULL
+    -- the newest job; once it has ended, it stays here until the next one is created
+    pending_job_id uuid        REFERENCES calendar_jobs ON DELETE SET NULL,
+    -- when an API process last checked whether the feed needs a new calendar. Not indexed, so that a change is cheap
+    refreshed_at   timestamptz
 );
 
 -- for the foreign keys: deleting a job looks for its feeds
