@@ -2,14 +2,18 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
 
-use crate::options::{PipelineOptions, SustainedOptions, SystemOptions};
+use crate::options::{FeedsOptions, PipelineOptions, SustainedOptions, SystemOptions};
 use crate::timeline::Timeline;
-use crate::{pipeline, plot, report, sqs_stub, sustained};
+use crate::{feeds, pipeline, plot, report, sqs_stub, sustained};
+
+/// Todos in the calendar of `feeds`.
+const LARGE_CALENDAR: &str = "100000";
 
 /// Measures TaskOverflow.
 #[derive(Debug, Parser)]
@@ -27,6 +31,9 @@ pub enum Command {
     Pipeline(PipelineOptions),
     /// Measure a constant rate for minutes, and whether anything grows meanwhile
     Sustained(SustainedOptions),
+    /// Measure what it costs when many programs poll a feed with a large calendar that does not change
+    #[command(mut_arg("todos", |todos| todos.default_value(LARGE_CALENDAR)))]
+    Feeds(FeedsOptions),
     /// Run the API, as `taskoverflow-api` does
     #[command(hide = true)]
     Api(Box<api::Config>),
@@ -48,6 +55,7 @@ impl Command {
         let outcome = match self {
             Self::Pipeline(options) => measure_pipeline(&options),
             Self::Sustained(options) => measure_sustained(&options),
+            Self::Feeds(options) => measure_feeds(&options),
             Self::Api(config) => return api::run_process(*config),
             Self::Worker(config) => return worker::run_process(*config),
             Self::SqsStub { address } => block_on(sqs_stub::serve(address)),
@@ -72,7 +80,8 @@ fn measure_pipeline(options: &PipelineOptions) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     report::write_pipeline(&mut out, options, &results)?;
     let system = &options.system;
-    save(&mut out, system, "pipeline", &results, &results.timeline)
+    save_plot(&mut out, system, "pipeline", &results.timeline)?;
+    save_numbers(&mut out, system, "pipeline", &results)
 }
 
 fn measure_sustained(options: &SustainedOptions) -> anyhow::Result<()> {
@@ -81,29 +90,46 @@ fn measure_sustained(options: &SustainedOptions) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     report::write_sustained(&mut out, options, &results)?;
     let system = &options.system;
-    save(&mut out, system, "sustained", &results, &results.timeline)
+    save_plot(&mut out, system, "sustained", &results.timeline)?;
+    save_numbers(&mut out, system, "sustained", &results)
 }
 
-/// Writes the JSON and the plot of a run, and prints their paths.
-fn save(
+fn measure_feeds(options: &FeedsOptions) -> anyhow::Result<()> {
+    let executable = std::env::current_exe()?;
+    let results = block_on(feeds::run(&executable, options))?;
+    let mut out = std::io::stdout();
+    report::write_feeds(&mut out, options, &results)?;
+    save_numbers(&mut out, &options.system, "feeds", &results)
+}
+
+/// Writes the plot of a run, and prints its path.
+fn save_plot(
+    out: &mut impl Write,
+    system: &SystemOptions,
+    command: &str,
+    timeline: &Timeline,
+) -> anyhow::Result<()> {
+    let path = file(system, command, "svg")?;
+    std::fs::write(&path, plot::svg(timeline))?;
+    writeln!(out, "\nplot: {}", path.display())?;
+    Ok(())
+}
+
+/// Writes all numbers of a run as JSON, and prints the path.
+fn save_numbers(
     out: &mut impl Write,
     system: &SystemOptions,
     command: &str,
     results: &impl Serialize,
-    timeline: &Timeline,
 ) -> anyhow::Result<()> {
-    let folder = &system.out;
-    let name = format!("{command}-{}", system.queue.name());
-    std::fs::create_dir_all(folder)?;
-    let json = folder.join(format!("{name}.json"));
-    std::fs::write(&json, serde_json::to_vec_pretty(results)?)?;
-    let svg = folder.join(format!("{name}.svg"));
-    std::fs::write(&svg, plot::svg(timeline))?;
-    writeln!(
-        out,
-        "\nplot: {}\nall numbers: {}",
-        svg.display(),
-        json.display()
-    )?;
+    let path = file(system, command, "json")?;
+    std::fs::write(&path, serde_json::to_vec_pretty(results)?)?;
+    writeln!(out, "all numbers: {}", path.display())?;
     Ok(())
+}
+
+fn file(system: &SystemOptions, command: &str, extension: &str) -> anyhow::Result<PathBuf> {
+    std::fs::create_dir_all(&system.out)?;
+    let name = format!("{command}-{}.{extension}", system.queue.name());
+    Ok(system.out.join(name))
 }

@@ -14,11 +14,13 @@
 //! - [`measure`]: what PostgreSQL, the queue and the kernel counted during a phase
 //! - [`pipeline`]: the command `pipeline`: saturation, an idle system, and reads
 //! - [`sustained`]: the command `sustained`: a constant rate for minutes
+//! - [`feeds`]: the command `feeds`: programs that poll a large calendar
 //! - [`timeline`], [`plot`], [`report`]: jobs second by second, the SVG, the tables
 //!
 //! It never trades durability for speed: PostgreSQL runs with `fsync`, `full_page_writes` and `synchronous_commit` on.
 
 pub mod cli;
+pub mod feeds;
 pub mod http;
 pub mod load;
 pub mod measure;

@@ -156,6 +156,26 @@ pub struct SustainedOptions {
     pub held_snapshot: Option<Duration>,
 }
 
+/// The options of `feeds`.
+#[derive(Debug, Clone, clap::Args, Serialize)]
+pub struct FeedsOptions {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub system: SystemOptions,
+    /// Programs that poll. None of them keeps its connection open between two polls
+    #[arg(long, value_name = "COUNT", default_value = "1000")]
+    pub subscribers: NonZeroU32,
+    /// Feeds that they subscribe to, in turn. All have the same options
+    #[arg(long, value_name = "COUNT", default_value = "1")]
+    pub feeds: NonZeroU32,
+    /// How often each of them polls
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = positive_duration)]
+    pub interval: Duration,
+    /// How long they poll. The idle system is measured for the same time before
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = positive_duration)]
+    pub time: Duration,
+}
+
 /// A rate of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub enum Rate {

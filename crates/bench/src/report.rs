@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::feeds::{Phase, Results as Feeds};
 use crate::measure::{Counted, Statement};
-use crate::options::{PipelineOptions, SustainedOptions};
+use crate::options::{FeedsOptions, PipelineOptions, SustainedOptions};
 use crate::pipeline::Results;
 use crate::sustained::{Minute, Results as Sustained};
 
@@ -192,6 +193,48 @@ fn statement_line(out: &mut impl Write, statement: &Statement) -> io::Result<()>
         "{:>9}{:>11}{mean:>10.3}{:>10.1}  {text}",
         statement.calls, statement.rows, statement.max_ms
     )
+}
+
+/// Writes the tables of `feeds`.
+///
+/// # Errors
+/// Returns an error if `out` can't be written.
+#[expect(clippy::cast_precision_loss, reason = "a table is not that exact")]
+pub fn write_feeds(
+    out: &mut impl Write,
+    options: &FeedsOptions,
+    results: &Feeds,
+) -> io::Result<()> {
+    let (idle, polled) = (&results.idle, &results.polled);
+    let polls_per_second = results.polls as f64 / polled.seconds;
+    writeln!(
+        out,
+        "{} todos, {} feeds, {} subscribers, {polls_per_second:.1} polls/s, all answered with 304; \
+         p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms\n\n{:<44}{:>10}{:>10}{:>10}",
+        options.system.todos,
+        options.feeds,
+        options.subscribers,
+        results.response.p50,
+        results.response.p99,
+        results.response.max,
+        "for each second, and for each poll",
+        "idle",
+        "polled",
+        "poll"
+    )?;
+    for (name, value) in LINES {
+        let (before, during) = (idle.per_second(value), polled.per_second(value));
+        let poll = (during - before) / polls_per_second;
+        writeln!(out, "{name:<44}{before:>10.3}{during:>10.3}{poll:>10.3}")?;
+    }
+    let cores = |phase: &Phase| phase.per_second(|c| c.cpu.api + c.cpu.postgres);
+    writeln!(
+        out,
+        "\nCPU of the API and PostgreSQL: {:.1} % of a core, {:.1} % on the idle system",
+        100.0 * cores(polled),
+        100.0 * cores(idle)
+    )?;
+    statements(out, "polled", &polled.counted.statements)
 }
 
 /// Writes the tables of `sustained`.
