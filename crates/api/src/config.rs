@@ -79,7 +79,8 @@ pub struct Config {
 impl Config {
     /// Returns the problems of settings that were parsed without an error. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = self.queue.problems();
+        let mut problems = self.database.problems();
+        problems.extend(self.queue.problems());
         if self.database.database_pool.get() < MIN_POOL {
             problems.push(format!(
                 "DATABASE_POOL must be at least {MIN_POOL}: the API keeps {RESERVED} connections for its background tasks"

@@ -5,10 +5,12 @@ mod error;
 mod pool;
 mod prepared;
 mod session;
+mod tls;
 mod url;
 
 pub use config::{DatabaseConfig, Secret};
 pub use error::DatabaseError;
 pub use pool::Pool;
 pub use prepared::{Prepared, prepared};
+pub(crate) use tls::explain as explain_tls;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::database::{DatabaseConfig, DatabaseError, Pool};
+use crate::database::{DatabaseConfig, DatabaseError, Pool, explain_tls};
 use crate::migrations::{self, MigrationError};
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
@@ -94,7 +94,7 @@ async fn wait_until_reachable(pool: &Pool, config: &DatabaseConfig) -> Result<()
         if is_refusal(&error) {
             return Err(StartupError::RefusedSetting {
                 setting: config.location_setting(),
-                reason: error.trim_end().to_owned(),
+                reason: explain_tls(error.trim_end()),
             });
         }
         if !logged {
@@ -115,6 +115,7 @@ fn is_refusal(error: &str) -> bool {
         "invalid connection option",
         "invalid URI query parameter",
         "invalid sslmode value",
+        "SSL support is not compiled in",
         "invalid port number",
     ]
     .iter()

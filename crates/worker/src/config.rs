@@ -90,7 +90,8 @@ pub struct Config {
 impl Config {
     /// Returns the problems of settings that were parsed without an error. Empty if there are none.
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = self.queue.problems();
+        let mut problems = self.database.problems();
+        problems.extend(self.queue.problems());
         let mut require = |holds: bool, problem: String| {
             if !holds {
                 problems.push(problem);

@@ -35,7 +35,7 @@ mod slow_clients;
 mod support;
 #[cfg(test)]
 mod sweeper;
-#[cfg(test)]
+#[cfg(all(test, feature = "tls"))]
 mod tls;
 #[cfg(test)]
 mod todo_list;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use super::tls;
 use super::url::DatabaseUrl;
 
 /// Keepalives and the user timeout end a connection whose other side is gone. libpq's own defaults wait for hours.
@@ -42,7 +43,8 @@ pub struct DatabaseConfig {
     /// The user's password, if no URL is set
     #[arg(long, env, value_name = "PASSWORD", hide_env_values = true)]
     pub database_password: Option<Secret>,
-    /// When to use TLS, and what to verify, if no URL is set; libpq's sslmode
+    /// When to use TLS, and what to verify, if no URL is set; libpq's sslmode. TLS needs a program that was built with the
+    /// feature `tls`
     #[arg(long, env, value_name = "MODE", default_value = "prefer", value_parser = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])]
     pub database_sslmode: String,
     /// The maximum number of connections of this process.
@@ -57,6 +59,19 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// Returns the problems of settings that were parsed without an error. Empty if there are none.
+    pub fn problems(&self) -> Vec<String> {
+        let problem = match &self.database_url {
+            Some(url) => tls::problem(
+                "DATABASE_URL",
+                url.parameter("sslmode"),
+                url.parameter("sslrootcert"),
+            ),
+            None => tls::problem("DATABASE_SSLMODE", Some(&self.database_sslmode), None),
+        };
+        problem.into_iter().collect()
+    }
+
     /// The environment variable that says where the database is.
     pub(crate) fn location_setting(&self) -> &'static str {
         match self.database_url {

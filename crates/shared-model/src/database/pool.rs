@@ -59,6 +59,7 @@ impl Pool {
         statement_timeout: Duration,
     ) -> Self {
         // Disables OpenSSL's cleanup at exit. The pool's threads may be connecting at that moment and would crash.
+        #[cfg(feature = "tls")]
         openssl_sys::init();
         let connection_string: Arc<str> = config.connection_string(application_name).into();
         let manager = SessionManager {

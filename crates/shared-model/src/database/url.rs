@@ -17,7 +17,7 @@ impl DatabaseUrl {
     pub(super) fn with_default_parameters(&self, parameters: &[(&str, &str)]) -> String {
         let mut url = self.0.clone();
         for (name, value) in parameters {
-            if !self.has_parameter(name) {
+            if self.parameter(name).is_none() {
                 url.push(if url.contains('?') { '&' } else { '?' });
                 url.push_str(name);
                 url.push('=');
@@ -27,11 +27,13 @@ impl DatabaseUrl {
         url
     }
 
-    fn has_parameter(&self, name: &str) -> bool {
-        let query = self.0.split_once('?').map_or("", |(_, query)| query);
-        query
+    /// Returns the value of a parameter, as it is written in the URL.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.0.split_once('?')?;
+        let mut pairs = query
             .split('&')
-            .any(|pair| pair.split('=').next() == Some(name))
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find_map(|(found, value)| (found == name).then_some(value))
     }
 }
 

@@ -126,3 +126,18 @@ fn a_setting_that_a_worker_refuses_stops_everything_with_the_worker_s_exit_code(
     assert!(stderr.contains("--worker-concurrency"), "{stderr}");
     assert!(stderr.contains("worker 1 ended"), "{stderr}");
 }
+#[test]
+#[cfg(not(feature = "tls"))]
+fn a_process_that_was_built_without_tls_says_how_to_build_it_with_tls() {
+    for role in ["api", "worker"] {
+        let variables = [
+            ("DATABASE_URL", "postgres://x/y?sslmode=verify-full"),
+            ("QUEUE_URL", "postgres:"),
+        ];
+        let stderr = process_refusal(role, &variables);
+        for expected in ["DATABASE_URL", "sslmode=verify-full", "--features tls"] {
+            assert!(stderr.contains(expected), "{expected} is not in {stderr}");
+        }
+    }
+}
+
