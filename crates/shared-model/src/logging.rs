@@ -1,7 +1,11 @@
 //! The log: text on a terminal, JSON elsewhere. `RUST_LOG` filters it, as usual in Rust.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use env_logger::fmt::Formatter;
+use log::Record;
 use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::{Map, Value as Json};
 
@@ -39,36 +43,58 @@ pub fn init(config: &LogConfig) {
     // its startup messages repeat those of our processes
     builder.filter_module("actix_server", log::LevelFilter::Warn);
     builder.parse_filters(&config.rust_log);
-    if format == LogFormat::Json {
-        builder.format(|out, record| {
-            let mut line = Map::new();
-            line.insert(
-                "time".to_owned(),
-                Json::String(out.timestamp_micros().to_string()),
-            );
-            line.insert(
-                "level".to_owned(),
-                Json::String(record.level().as_str().to_lowercase()),
-            );
-            line.insert(
-                "target".to_owned(),
-                Json::String(record.target().to_owned()),
-            );
-            line.insert(
-                "message".to_owned(),
-                Json::String(record.args().to_string()),
-            );
-            // a field that can't be read must not suppress the whole line
-            let _ = record.key_values().visit(&mut Fields(&mut line));
-            writeln!(out, "{}", Json::Object(line))
-        });
-    }
+    builder.format(match format {
+        LogFormat::Text => write_text,
+        LogFormat::Json => write_json,
+    });
     let _ = builder.try_init();
 }
 
-struct Fields<'a>(&'a mut Map<String, Json>);
+fn now(precision: SecondsFormat) -> String {
+    DateTime::<Utc>::from(SystemTime::now()).to_rfc3339_opts(precision, true)
+}
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+/// Writes `[TIME LEVEL TARGET] MESSAGE KEY=VALUE…`.
+fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let time = now(SecondsFormat::Secs);
+    let level = record.level();
+    let style = out.default_level_style(level);
+    let (target, message) = (record.target(), record.args());
+    write!(
+        out,
+        "[{time} {style}{level:<5}{style:#} {target}] {message}"
+    )?;
+    // a field that can't be read must not suppress the whole line
+    let _ = record.key_values().visit(&mut TextFields(out));
+    writeln!(out)
+}
+
+struct TextFields<'a>(&'a mut Formatter);
+
+impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        write!(self.0, " {key}={value}")?;
+        Ok(())
+    }
+}
+
+fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let mut line = Map::new();
+    for (name, text) in [
+        ("time", now(SecondsFormat::Micros)),
+        ("level", record.level().as_str().to_lowercase()),
+        ("target", record.target().to_owned()),
+        ("message", record.args().to_string()),
+    ] {
+        line.insert(name.to_owned(), Json::String(text));
+    }
+    let _ = record.key_values().visit(&mut JsonFields(&mut line));
+    writeln!(out, "{}", Json::Object(line))
+}
+
+struct JsonFields<'a>(&'a mut Map<String, Json>);
+
+impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
         let json = if let Some(number) = value.to_i64() {
             Json::from(number)
