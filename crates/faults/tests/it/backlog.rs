@@ -56,17 +56,19 @@ async fn drains_without_a_stale_message(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f31_a_backlog_older_than_the_republishing_time_drains_without_a_stale_message() {
     drains_without_a_stale_message(300, "3s", "500ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute"]
+#[ignore = "needs python3 with venv, and takes a minute"]
 async fn f31_a_thousand_jobs_at_twenty_per_second_drain_without_a_stale_message() {
     drains_without_a_stale_message(1000, "10s", "2s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f31_a_backlog_of_an_hour_drains_without_a_stale_message() {
     const JOBS: usize = 100;
     let system = system(QueueKind::Sqs).await;

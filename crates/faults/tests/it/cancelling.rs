@@ -19,6 +19,7 @@ async fn assert_ends(system: &System, id: JobId, status: JobStatus) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -33,6 +34,7 @@ async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_job_cancelled_between_receive_and_claim_never_starts() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -49,6 +51,7 @@ async fn f21_a_job_cancelled_between_receive_and_claim_never_starts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_running_job_is_cancelled_within_a_heartbeat() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
@@ -68,6 +71,7 @@ async fn f21_a_running_job_is_cancelled_within_a_heartbeat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_cancelled_job_whose_worker_died_is_revoked_by_the_next_worker() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
@@ -84,6 +88,7 @@ async fn f21_a_cancelled_job_whose_worker_died_is_revoked_by_the_next_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_job_between_two_attempts_is_cancelled_immediately() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Panic, 1).await.unwrap();
@@ -100,6 +105,7 @@ async fn f21_a_job_between_two_attempts_is_cancelled_immediately() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f21_a_job_cancelled_while_its_result_is_stored_ends_once() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();

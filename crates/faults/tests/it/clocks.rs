@@ -20,7 +20,7 @@ fn faketime() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs libfaketime"]
+#[ignore = "needs libfaketime, and python3 with venv"]
 async fn f19_a_worker_whose_clock_is_an_hour_off_neither_steals_nor_loses_a_lease() {
     for kind in [QueueKind::Postgres, QueueKind::Sqs] {
         let system = system(kind).await;

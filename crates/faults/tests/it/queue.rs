@@ -17,6 +17,7 @@ use crate::support::{
 const STORM: Duration = Duration::from_secs(25);
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f05_a_response_lost_after_sqs_applied_the_call_costs_no_attempt() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -44,6 +45,7 @@ async fn f05_a_response_lost_after_sqs_applied_the_call_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f06_a_storm_of_errors_slows_the_calls_and_loses_no_job() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -88,6 +90,7 @@ async fn f06_a_storm_of_errors_slows_the_calls_and_loses_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f08_a_poll_that_is_never_answered_times_out_and_polling_continues() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -107,6 +110,7 @@ async fn f08_a_poll_that_is_never_answered_times_out_and_polling_continues() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f09_one_failed_heartbeat_does_no_harm() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -127,6 +131,7 @@ async fn f09_one_failed_heartbeat_does_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f09_an_attempt_whose_heartbeats_keep_failing_is_cancelled_before_the_next_begins() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -172,6 +177,7 @@ fn seconds_since_1970(time: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f10_an_invalid_receipt_loses_a_delivery_but_never_a_job() {
     let invalid = Fault::FailEntries {
         entries: Entries::All,

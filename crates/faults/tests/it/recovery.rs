@@ -13,6 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f22_a_message_sent_twenty_times_has_one_effect() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -46,6 +47,7 @@ async fn f22_a_message_sent_twenty_times_has_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -86,6 +88,7 @@ async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f24_a_dead_lettered_job_fails_and_can_be_redriven() {
     let system = system_with(|| Queue::create_with(QueueKind::Sqs, 1).unwrap()).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -117,6 +120,7 @@ async fn f24_a_dead_lettered_job_fails_and_can_be_redriven() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f24_a_purged_queue_is_filled_again() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system
@@ -177,6 +181,7 @@ async fn f25_an_expiring_result_is_complete_or_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f25_a_job_that_no_worker_takes_in_time_fails() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[("JOB_EXPIRY", "2s")]).await.unwrap();
@@ -190,6 +195,7 @@ async fn f25_a_job_that_no_worker_takes_in_time_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f28_a_deleted_message_is_published_again() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system
@@ -211,6 +217,7 @@ async fn f28_a_deleted_message_is_published_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f28_jobs_end_although_the_queue_loses_one_message_in_a_hundred() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system

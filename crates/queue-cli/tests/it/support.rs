@@ -8,13 +8,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use local_services::sqs::LocalSqs;
+use local_services::sqs::{ENDPOINT_VARIABLE, LocalSqs, REGION};
 use local_services::testing::TIMEOUT;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// An endpoint that nobody listens on, for tests that need no answer of SQS.
+pub(crate) const NO_ENDPOINT: &str = "http://127.0.0.1:1";
 /// The end of the name of a FIFO queue.
 pub(crate) const FIFO: &str = ".fifo";
 
@@ -178,7 +180,16 @@ pub(crate) fn queue_reading(arguments: &[&str], stdin: &str) -> Ended {
 /// Starts the program with the environment variables for the local SQS, changed by `variables`. An empty value removes a
 /// variable.
 pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
-    let mut command = command(arguments);
+    start_at(LocalSqs::shared().endpoint_url(), arguments, variables)
+}
+
+/// Like [`start`], with another SQS endpoint.
+pub(crate) fn start_at(
+    endpoint_url: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Running {
+    let mut command = command(endpoint_url, arguments);
     for (name, value) in variables {
         match *value {
             "" => command.env_remove(name),
@@ -188,7 +199,7 @@ pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Running {
     Running::spawn(command)
 }
 
-fn command(arguments: &[&str]) -> Command {
+fn command(endpoint_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_queue"));
     command
         .args(arguments)
@@ -196,7 +207,10 @@ fn command(arguments: &[&str]) -> Command {
         // without the AWS files of the person who runs the tests, and without the metadata service
         .env("HOME", "/nonexistent")
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(LocalSqs::shared().environment())
+        .env(ENDPOINT_VARIABLE, endpoint_url)
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", "local")
+        .env("AWS_SECRET_ACCESS_KEY", "local")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -205,7 +219,8 @@ fn command(arguments: &[&str]) -> Command {
 
 /// Starts the program with a stdout that nobody reads.
 pub(crate) fn start_unread(arguments: &[&str]) -> Running {
-    let mut running = Running::quiet(command(arguments));
+    let command = command(LocalSqs::shared().endpoint_url(), arguments);
+    let mut running = Running::quiet(command);
     drop(running.child.stdout.take());
     running
 }

@@ -40,7 +40,7 @@ fn a_credentials_file_is_read_again_only_after_it_changed() {
     let file = folder.path().join("credentials");
     let start = SystemTime::now();
     write(&file, "FIRST", start);
-    let mut reader = child("prints_its_key_for_each_line", &file);
+    let mut reader = child("child_process_that_prints_its_key_for_each_line", &file);
     let mut requests = reader.stdin.take().unwrap();
     let mut answers = BufReader::new(reader.stdout.take().unwrap()).lines();
     let mut key = || {
@@ -62,7 +62,7 @@ fn a_credentials_file_is_read_again_only_after_it_changed() {
 
 #[tokio::test]
 #[ignore = "is the child process of the test above"]
-async fn prints_its_key_for_each_line() {
+async fn child_process_that_prints_its_key_for_each_line() {
     let config = sqs_client::config::load(None).await;
     let provider = config.credentials_provider().unwrap();
     for line in std::io::stdin().lines() {
@@ -75,7 +75,7 @@ async fn prints_its_key_for_each_line() {
 #[test]
 fn a_folder_in_place_of_the_credentials_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let output = child("prints_why_a_call_failed", folder.path())
+    let output = child("child_process_that_prints_why_a_call_failed", folder.path())
         .wait_with_output()
         .unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
@@ -85,7 +85,7 @@ fn a_folder_in_place_of_the_credentials_file_is_named() {
 
 #[tokio::test]
 #[ignore = "is the child process of the test above"]
-async fn prints_why_a_call_failed() {
+async fn child_process_that_prints_why_a_call_failed() {
     let config = sqs_client::config::load(Some("us-east-1")).await;
     let call = sqs_client::config::client(&config, 1).get_queue_url();
     let error = call.queue_name("ical").send().await.unwrap_err();

@@ -44,6 +44,20 @@ fn an_invalid_flag_is_named() {
 }
 
 #[test]
+fn without_python_a_local_sqs_is_refused_in_one_line_that_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = existing_database();
+    let flags = ["--port", "0", "--queue", "sqs", "--database-url", &database];
+    let mut command = command(folder.path(), &flags);
+    let output = command.env("PATH", "/nonexistent").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("needs python3 with venv"), "{stderr}");
+    assert!(stderr.contains("apt-get install python3-venv"), "{stderr}");
+}
+
+#[test]
 fn an_invalid_variable_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = command(folder.path(), &[])
@@ -115,18 +129,6 @@ fn a_process_names_every_setting_that_contradicts_another() {
 }
 
 #[test]
-fn a_setting_that_a_worker_refuses_stops_everything_with_the_worker_s_exit_code() {
-    let folder = tempfile::tempdir().unwrap();
-    let database = existing_database();
-    let flags = ["--port", "0", "--database-url", &database];
-    let mut command = command(folder.path(), &flags);
-    let output = command.env("WORKER_CONCURRENCY", "many").output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{stderr}");
-    assert!(stderr.contains("--worker-concurrency"), "{stderr}");
-    assert!(stderr.contains("worker 1 ended"), "{stderr}");
-}
-#[test]
 #[cfg(not(feature = "tls"))]
 fn a_process_that_was_built_without_tls_says_how_to_build_it_with_tls() {
     for role in ["api", "worker"] {
@@ -141,3 +143,15 @@ fn a_process_that_was_built_without_tls_says_how_to_build_it_with_tls() {
     }
 }
 
+#[test]
+fn a_setting_that_a_worker_refuses_stops_everything_with_the_worker_s_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = existing_database();
+    let flags = ["--port", "0", "--database-url", &database];
+    let mut command = command(folder.path(), &flags);
+    let output = command.env("WORKER_CONCURRENCY", "many").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--worker-concurrency"), "{stderr}");
+    assert!(stderr.contains("worker 1 ended"), "{stderr}");
+}

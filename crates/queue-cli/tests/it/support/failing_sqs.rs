@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::{Running, start};
+use super::{Running, start_at};
 
 /// A status and a body, or `None` to close the connection without an answer.
 pub(crate) type Answer = Option<(u16, Value)>;
@@ -42,7 +42,7 @@ impl FailingSqs {
     }
 
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        start(arguments, &[("AWS_ENDPOINT_URL_SQS", &self.url)])
+        start_at(&self.url, arguments, &[])
     }
 
     /// Returns the parameters of all calls to an action.

@@ -20,7 +20,7 @@ pub(super) fn command(folder: &Path, server: &str, package: &Package, limits: &s
         .args(["-c", &format!("{limits}\nexec \"$@\""), "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture"])
-        .arg("postgres::download::tests::process::act_as_downloader")
+        .arg("postgres::download::tests::process::child_process_that_downloads")
         .env(
             TASK,
             format!(
@@ -46,7 +46,7 @@ pub(super) fn error_of(mut command: Command) -> Option<String> {
 #[test]
 #[ignore = "not a test: other tests run it as a process of its own"]
 #[expect(clippy::print_stdout, reason = "reports the result to the test")]
-fn act_as_downloader() {
+fn child_process_that_downloads() {
     let task = environment::variable(TASK).expect("only `command` runs this");
     let task = task.into_string().unwrap();
     let [folder, server, size, sha256] = task.lines().collect::<Vec<_>>()[..] else {
