@@ -107,7 +107,7 @@ fn agent(trusted: &[CertificateDer<'_>], stall: Duration) -> Agent {
 /// Returns a progress bar, which is hidden if stderr is not a terminal.
 fn bar(size: u64) -> ProgressBar {
     let style = ProgressStyle::with_template(
-        "{bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        "{bar:40} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
     );
     ProgressBar::new(size).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
