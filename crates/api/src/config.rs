@@ -12,9 +12,9 @@ use shared_model::settings::positive_duration;
 use crate::connections::{MIN_POOL, RESERVED};
 use crate::public_url::PublicUrl;
 
-/// The clients of the original use this port.
+/// Only this machine can reach it. The clients of the original use this port.
 const DEFAULT_BIND_ADDR: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 6400);
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6400);
 
 /// The HTTP API of TaskOverflow, for todos, calendar jobs and feeds, and the relay that publishes the jobs to the queue
 #[derive(Debug, clap::Parser)]
@@ -40,7 +40,8 @@ pub enum Command {
 /// All settings of the API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
-    /// The address and port to listen on
+    /// The address and port to listen on. By default only this machine can reach the API. In a container, use
+    /// 0.0.0.0:6400
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_BIND_ADDR)]
     pub bind_addr: SocketAddr,
     /// The base of the URLs in responses: http or https, a host, and optionally a port and a path [default: the address

@@ -30,12 +30,13 @@ pub struct Config {
     #[expect(missing_docs, reason = "see its type")]
     pub log: LogConfig,
 
-    /// The address that serves /livez, /readyz and /metrics
+    /// The address that serves /livez, /readyz and /metrics. By default only this machine can reach it. In a container,
+    /// use 0.0.0.0:6401
     #[arg(
         long,
         env,
         value_name = "ADDR",
-        default_value = "0.0.0.0:6401",
+        default_value = "127.0.0.1:6401",
         help_heading = "Worker"
     )]
     pub admin_addr: SocketAddr,

@@ -1,24 +1,27 @@
-//! `.env.example` names every setting of the API and the worker, and nothing else.
+//! The settings of the API and the worker: `.env.example` names every one and nothing else, and the defaults are safe.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
-/// The settings of both processes. This crate is the place to compare them because it depends on both.
+/// Both processes. This crate is the place to compare them because it depends on both.
+fn processes() -> [Command; 2] {
+    [
+        api::Config::augment_args(Command::new("api")),
+        worker::config::Config::augment_args(Command::new("worker")),
+    ]
+}
+
 fn settings() -> BTreeSet<String> {
-    let api = api::Config::augment_args(Command::new("api"));
-    let worker = worker::config::Config::augment_args(Command::new("worker"));
     let variables = |command: &Command| -> Vec<String> {
-        let names = command.get_arguments().filter_map(clap::Arg::get_env);
+        let names = command.get_arguments().filter_map(Arg::get_env);
         names
             .map(|name| name.to_string_lossy().into_owned())
             .collect()
     };
-    variables(&api)
-        .into_iter()
-        .chain(variables(&worker))
-        .collect()
+    processes().iter().flat_map(variables).collect()
 }
 
 #[test]
@@ -40,4 +43,18 @@ fn the_example_names_every_setting() {
         })
         .collect();
     assert_eq!(named, settings());
+}
+
+#[test]
+fn only_this_machine_can_reach_a_process_with_the_default_settings() {
+    for process in processes() {
+        let mut addresses = process
+            .get_arguments()
+            .filter(|setting| setting.get_id().as_str().ends_with("_addr"))
+            .flat_map(Arg::get_default_values)
+            .map(|address| address.to_str().unwrap().parse::<SocketAddr>().unwrap())
+            .peekable();
+        assert!(addresses.peek().is_some(), "{}", process.get_name());
+        assert!(addresses.all(|address| address.ip().is_loopback()));
+    }
 }
