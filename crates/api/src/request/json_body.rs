@@ -28,7 +28,7 @@ pub enum BodyError {
     /// The body did not arrive in time.
     #[error("the body did not arrive in time")]
     TooSlow,
-    /// The request's headers say that the body is compressed or is not JSON.
+    /// The request's headers say that the body is compressed, or do not say that it is JSON.
     #[error("the body must be uncompressed JSON with Content-Type: application/json")]
     UnsupportedType,
     /// The body can't be read or is not a JSON object. The text says why.
@@ -91,17 +91,24 @@ impl JsonBody {
     }
 }
 
-/// Accepts the content types that the original's framework accepts, and a request without one.
+/// Returns whether the body is uncompressed JSON, according to its headers. The content types are those that the
+/// original's framework accepts. Before a page of another site can send one of them, its browser asks the server for
+/// permission (<https://fetch.spec.whatwg.org/#cors-preflight-fetch>), which the API never gives.
 fn is_json(request: &HttpRequest) -> bool {
-    let content_type = request.content_type();
     let encoded = request
         .headers()
         .get(CONTENT_ENCODING)
         .is_some_and(|coding| coding != "identity");
-    let is_json = content_type.is_empty()
-        || content_type.eq_ignore_ascii_case("application/json")
-        || content_type.to_ascii_lowercase().ends_with("+json");
-    is_json && !encoded
+    !encoded && is_json_type(request.content_type())
+}
+
+fn is_json_type(content_type: &str) -> bool {
+    let Some((kind, format)) = content_type.split_once('/') else {
+        return false;
+    };
+    let suffix = format.rsplit_once('+').map(|(_, suffix)| suffix);
+    kind.eq_ignore_ascii_case("application")
+        && suffix.unwrap_or(format).eq_ignore_ascii_case("json")
 }
 
 async fn read(mut payload: Payload) -> Result<Bytes, BodyError> {
@@ -168,6 +175,32 @@ mod tests {
         let request = actix_web::test::TestRequest::default().to_http_request();
         let body = JsonBody::from_request(&request, &mut payload).await;
         assert!(matches!(body, Err(BodyError::TooSlow)), "{body:?}");
+    }
+
+    #[test]
+    fn only_json_types_of_applications_are_json() {
+        for content_type in [
+            "application/json",
+            "Application/JSON",
+            "application/a+b+Json",
+        ] {
+            assert!(is_json_type(content_type), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "json",
+            "+json",
+            "text/json",
+            "text/plain",
+            "text/x+json",
+            "application/jsonx",
+            "application/x-json",
+            "application/json+xml",
+            "application/json/json",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(!is_json_type(content_type), "{content_type}");
+        }
     }
 
     #[test]

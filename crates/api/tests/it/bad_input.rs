@@ -1,11 +1,20 @@
 //! Invalid queries and bodies.
 
+use reqwest::{Body, RequestBuilder};
 use serde_json::json;
 
 use crate::support::{Service, send};
 
 const TODOS: &str = "/api/v1/todos";
 const ICAL: &str = "/api/v1/todos/ical";
+
+/// Returns a request with a body that claims to be JSON.
+fn claimed_json(service: &Service, path: &str, body: impl Into<Body>) -> RequestBuilder {
+    service
+        .request("POST", path)
+        .header("Content-Type", "application/json")
+        .body(body)
+}
 
 async fn assert_nothing_stored(service: &Service) {
     assert_eq!(service.count("todos").await, 0);
@@ -226,18 +235,13 @@ async fn invalid_json_is_refused_with_the_position_of_the_error() {
                 "the body is not valid JSON: unexpected end of hex escape at line 1 column 18",
             ),
         ] {
-            let request = service
-                .request("POST", path)
-                .header("Content-Type", "application/json")
-                .body(body);
+            let request = claimed_json(&service, path, body);
             send(request).await.assert_problem(400, error);
         }
-        let request = service
-            .request("POST", path)
-            .body(b"{\"title\": \"\xff\"}".to_vec());
+        let request = claimed_json(&service, path, &b"{\"title\": \"\xff\"}"[..]);
         assert_eq!(send(request).await.status, 400);
-        let deep = "[".repeat(60_000);
-        let response = send(service.request("POST", path).body(deep)).await;
+        let deep = claimed_json(&service, path, "[".repeat(60_000));
+        let response = send(deep).await;
         response.assert_problem(
             400,
             "the body is not valid JSON: recursion limit exceeded at line 1 column 128",
@@ -254,16 +258,12 @@ async fn a_body_that_is_too_long_is_refused() {
     let limit = 64 * 1024;
     let todo = json!({"title": "a"}).to_string();
     let fitting = todo.clone() + &" ".repeat(limit - todo.len());
-    assert_eq!(
-        send(service.request("POST", TODOS).body(fitting))
-            .await
-            .status,
-        201
-    );
+    let response = send(claimed_json(&service, TODOS, fitting)).await;
+    assert_eq!(response.status, 201);
     send(service.request("DELETE", "/api/v1/todos/1")).await;
     for size in [limit + 1, 10 * 1024 * 1024] {
         for path in [TODOS, ICAL] {
-            let response = send(service.request("POST", path).body(" ".repeat(size))).await;
+            let response = send(claimed_json(&service, path, " ".repeat(size))).await;
             response.assert_problem(413, "the body is longer than 65536 bytes");
         }
     }
@@ -271,23 +271,28 @@ async fn a_body_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_with_another_content_type_is_refused() {
+async fn a_body_with_another_content_type_or_none_is_refused() {
     let service = Service::start().await;
     let error = "the body must be uncompressed JSON with Content-Type: application/json";
-    for path in [TODOS, ICAL] {
-        for (name, value) in [
-            ("Content-Type", "text/plain"),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            ("Content-Type", "application/jsonx"),
-            ("Content-Type", "application/xml"),
-            ("Content-Encoding", "gzip"),
+    let body = r#"{"title": "a"}"#;
+    for path in [TODOS, ICAL, "/api/v1/calendar/feeds"] {
+        for content_type in [
+            "text/plain",
+            "text/plain; x=application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonx",
+            "application/xml",
+            "",
         ] {
-            let request = service
-                .request("POST", path)
-                .header(name, value)
-                .body(r#"{"title": "a"}"#);
+            let request = service.request("POST", path).body(body);
+            let request = request.header("Content-Type", content_type);
             send(request).await.assert_problem(415, error);
         }
+        let request = service.request("POST", path).body(body);
+        send(request).await.assert_problem(415, error);
+        let request = claimed_json(&service, path, body).header("Content-Encoding", "gzip");
+        send(request).await.assert_problem(415, error);
     }
     assert_nothing_stored(&service).await;
 }

@@ -195,22 +195,16 @@ async fn the_url_of_a_new_todo_begins_with_the_address_that_the_client_used() {
 async fn every_json_content_type_is_accepted() {
     let service = Service::start().await;
     for content_type in [
-        None,
-        Some("application/json"),
-        Some("application/json; charset=utf-8"),
-        Some("Application/JSON"),
-        Some("application/merge-patch+json"),
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/merge-patch+json",
     ] {
-        let mut request = service.request("POST", TODOS).body(r#"{"title": "a"}"#);
-        if let Some(content_type) = content_type {
-            request = request.header("Content-Type", content_type);
-        }
+        let request = service
+            .request("POST", TODOS)
+            .header("Content-Type", content_type)
+            .body(r#"{"title": "a"}"#);
         let response = send(request).await;
-        assert_eq!(
-            response.status,
-            201,
-            "{content_type:?}: {}",
-            response.text()
-        );
+        assert_eq!(response.status, 201, "{content_type}: {}", response.text());
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum BadBody {
     /// The body is longer than 64 KiB.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(ProblemDetails),
-    /// The body is compressed, or its `Content-Type` is not JSON.
+    /// The body is compressed, or has no `Content-Type` or one other than JSON.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedType(ProblemDetails),
 }
