@@ -32,8 +32,10 @@ locals {
       desired = var.api_count.min
       ports   = [local.api_port]
       environment = merge(local.common_environment, {
-        BIND_ADDR     = "0.0.0.0:${local.api_port}"
-        PUBLIC_URL    = local.public_url
+        BIND_ADDR  = "0.0.0.0:${local.api_port}"
+        PUBLIC_URL = local.public_url
+        # Requests under other names are refused. With a domain of your own, this one works as well.
+        ALLOWED_HOSTS = aws_lb.main[0].dns_name
         DATABASE_POOL = tostring(local.api_pool)
       })
     }

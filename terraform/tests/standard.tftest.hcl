@@ -182,6 +182,11 @@ run "service" {
   }
 
   assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment, { name = "ALLOWED_HOSTS", value = "taskoverflow-1.us-east-1.elb.amazonaws.com" })
+    error_message = "The API must answer requests for the name of the load balancer."
+  }
+
+  assert {
     condition     = tonumber(trimsuffix(one([for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment : variable.value if variable.name == "DRAIN_TIMEOUT"]), "s")) < 120
     error_message = "A worker must release its jobs before it is killed."
   }

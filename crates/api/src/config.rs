@@ -9,6 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 
+use crate::allowed_hosts::AllowedHosts;
 use crate::connections::{MIN_POOL, RESERVED};
 use crate::public_url::PublicUrl;
 
@@ -48,6 +49,17 @@ pub struct Config {
     /// that each request used]
     #[arg(long, env, value_name = "URL")]
     pub public_url: Option<PublicUrl>,
+    /// More hosts that requests may be for, separated by commas: names, addresses, or .example.org for example.org and
+    /// all names below it, each without a port. Loopback hosts, the address at which a request arrives, and the host of
+    /// --public-url are always allowed. * allows every host, which lets pages of other sites read everything
+    #[arg(
+        long,
+        env,
+        value_name = "HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub allowed_hosts: AllowedHosts,
     /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host. Enable it only behind a proxy that sets
     /// them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
@@ -103,6 +115,7 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
+    use crate::host::Host;
 
     const REQUIRED: [&str; 5] = [
         "taskoverflow-api",
@@ -130,6 +143,16 @@ mod tests {
         assert!(parse(&["--trust-proxy", "true"]).trust_proxy);
         assert!(parse(&[]).migrate);
         assert!(!parse(&["--migrate=false"]).migrate);
+    }
+
+    #[test]
+    fn hosts_are_given_as_a_list() {
+        let is_allowed = |flags: &[&str], host| {
+            let host = Host::parse(host).unwrap();
+            parse(flags).allowed_hosts.contains(host)
+        };
+        assert!(!is_allowed(&[], "api"));
+        assert!(is_allowed(&["--allowed-hosts", "todo,api,"], "api"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The HTTP API of TaskOverflow, and the relay that publishes its jobs to the queue.
 //!
 //! # Layout, in the order a job travels
-//! - [`config`], [`public_url`], [`server`]: the process, from its settings to its end
+//! - [`config`], [`allowed_hosts`], [`public_url`], [`server`]: the process, from its settings to its end
 //! - [`observe`]: the middleware around every request: request id, log, metrics
+//! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
 //! - [`routes`]: the endpoints of the API
 //! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
@@ -12,20 +13,24 @@
 //!   sweeper that handles lost messages, overdue jobs and expired rows
 //! - [`response`]: what a client receives, errors included
 //! - [`feed_token`], [`fingerprint_cache`]: the secret in the URL of a feed, and whether its todos have changed
+//! - [`host`]: the hosts in settings, headers and URLs
 //! - [`page`]: the page in the browser, and Swagger UI
 //! - [`readiness`], [`telemetry`]: how operators see the process
 //!
 //! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
 //! error appears only in the log, never in a response.
 
+pub mod allowed_hosts;
 pub mod background;
 pub mod config;
 pub mod connections;
 pub mod feed_token;
 pub mod fingerprint_cache;
+pub mod host;
 pub mod lanes;
 pub mod observe;
 pub mod page;
+pub mod protection;
 pub mod public_url;
 pub mod readiness;
 pub mod request;

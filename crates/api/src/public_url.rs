@@ -4,11 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use actix_web::http::Uri;
-use actix_web::http::uri::Authority;
+
+use crate::host::{Host, HostPort, default_port};
 
 /// The base URL under which clients reach the API, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl(String);
+pub struct PublicUrl {
+    url: String,
+    origin: String,
+    host: String,
+}
 
 /// A text is not a public URL.
 #[derive(Debug, thiserror::Error)]
@@ -28,24 +33,42 @@ impl FromStr for PublicUrl {
         let Ok(uri) = url.parse::<Uri>() else {
             return Err(InvalidPublicUrl);
         };
-        match (uri.scheme_str(), uri.authority(), uri.query()) {
-            (Some("http" | "https"), Some(authority), None) if is_plain_host(authority) => {
-                Ok(Self(url.trim_end_matches('/').to_owned()))
-            }
-            _ => Err(InvalidPublicUrl),
-        }
+        let (Some(scheme @ ("http" | "https")), Some(authority), None) =
+            (uri.scheme_str(), uri.authority(), uri.query())
+        else {
+            return Err(InvalidPublicUrl);
+        };
+        let HostPort { port, .. } = HostPort::parse(authority.as_str()).ok_or(InvalidPublicUrl)?;
+        let host = authority.host();
+        let origin = match port {
+            Some(port) if Some(port) != default_port(scheme) => format!("{scheme}://{host}:{port}"),
+            _ => format!("{scheme}://{host}"),
+        };
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            origin,
+            host: host.to_owned(),
+        })
+    }
+}
+
+impl PublicUrl {
+    /// Returns the scheme, the host and the port, unless it is the default of the scheme: what a browser sends as the
+    /// `Origin` of a page below this URL, except for upper and lower case.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Returns the host. There always is one.
+    pub fn host(&self) -> Option<Host<'_>> {
+        Host::parse(&self.host)
     }
 }
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.url)
     }
-}
-
-/// Whether `authority` is a host, with or without a port, and no user.
-pub(crate) fn is_plain_host(authority: &Authority) -> bool {
-    !authority.host().is_empty() && !authority.as_str().contains('@')
 }
 
 #[cfg(test)]
@@ -63,8 +86,24 @@ mod tests {
             "https://a?b",
             "https://a#b",
             "https:// a",
+            "https://a:port",
+            "https://a$b",
         ] {
             assert!(url.parse::<PublicUrl>().is_err(), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_is_what_a_browser_sends() {
+        for (url, origin) in [
+            ("https://todo.example.org/path/", "https://todo.example.org"),
+            ("https://todo.example.org:443", "https://todo.example.org"),
+            ("http://todo.example.org:443", "http://todo.example.org:443"),
+            ("http://[2001:db8::1]:6400/", "http://[2001:db8::1]:6400"),
+        ] {
+            let url: PublicUrl = url.parse().unwrap();
+            assert_eq!(url.origin(), origin);
+            assert!(url.host().is_some());
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Api {
     /// The connections to the database.
     pub connections: Connections,
     started: OnceLock<Lanes>,
-    /// Determines the base URL of links in responses.
+    /// Determines which hosts and pages requests may come from, and the base URL of links in responses.
     pub origin: Origin,
     /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
     pub job_expiry_seconds: u32,
@@ -71,7 +71,11 @@ impl Api {
         Self {
             connections,
             started: OnceLock::new(),
-            origin: Origin::new(config.public_url.clone(), config.trust_proxy),
+            origin: Origin::new(
+                config.public_url.clone(),
+                config.allowed_hosts.clone(),
+                config.trust_proxy,
+            ),
             job_expiry_seconds: config.job_expiry_seconds(),
             dispatch,
             notifier,

@@ -1,27 +1,57 @@
-//! The base URL under which the client of a request reaches the API.
+//! The addresses under which clients reach the API: which hosts a request may be for, which pages may change something,
+//! and where links in responses point.
+
+mod host_rule;
+mod named_hosts;
+mod page_rule;
+
+use std::net::SocketAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderName};
-use actix_web::http::uri::Authority;
+use actix_web::http::header::X_FORWARDED_PROTO;
 
-use crate::public_url::{PublicUrl, is_plain_host};
+use crate::allowed_hosts::AllowedHosts;
+use crate::host::HostPort;
+use crate::public_url::PublicUrl;
 
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+pub use host_rule::HostError;
+pub use page_rule::ForeignPage;
 
-/// Determines the base URL of a request, from the settings and the request's headers.
+/// Determines the addresses of the API, from the settings and the headers of a request.
 #[derive(Debug, Clone)]
 pub struct Origin {
     public_url: Option<PublicUrl>,
+    /// Including the host of the public URL.
+    allowed_hosts: AllowedHosts,
     trust_proxy: bool,
 }
 
+/// The address of this machine at which a connection arrived. The server adds it to each connection.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAddress(SocketAddr);
+
+impl From<SocketAddr> for LocalAddress {
+    fn from(address: SocketAddr) -> Self {
+        // a socket for both versions of IP shows IPv4 addresses as IPv6 addresses
+        Self(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    }
+}
+
 impl Origin {
-    /// Uses `public_url` if it is set, otherwise the headers of each request. The headers that a proxy sets count only
-    /// with `trust_proxy`.
-    pub fn new(public_url: Option<PublicUrl>, trust_proxy: bool) -> Self {
+    /// Links begin with `public_url` if it is set, otherwise with the host that the request names. Requests may be for
+    /// its host and the `allowed_hosts`, in addition to those that are always allowed. The headers that a proxy sets
+    /// count only with `trust_proxy`.
+    pub fn new(
+        public_url: Option<PublicUrl>,
+        mut allowed_hosts: AllowedHosts,
+        trust_proxy: bool,
+    ) -> Self {
+        if let Some(host) = public_url.as_ref().and_then(PublicUrl::host) {
+            allowed_hosts.add(host);
+        }
         Self {
             public_url,
+            allowed_hosts,
             trust_proxy,
         }
     }
@@ -35,30 +65,33 @@ impl Origin {
     }
 
     fn base_url_from_headers(&self, request: &HttpRequest) -> String {
-        let forwarded = |name| {
-            self.trust_proxy
-                .then(|| first_of_list(request, &name))
-                .flatten()
+        let forwarded = self
+            .trust_proxy
+            .then(|| request.headers().get(X_FORWARDED_PROTO)?.to_str().ok())
+            .flatten();
+        // each proxy appends its value, so the first one is the closest to the client
+        let scheme = match forwarded
+            .and_then(|list| list.split(',').next())
+            .map(str::trim)
+        {
+            Some("https") => "https",
+            _ => "http",
         };
-        let scheme = forwarded(X_FORWARDED_PROTO)
-            .filter(|scheme| matches!(*scheme, "http" | "https"))
-            .unwrap_or("http");
-        let host = forwarded(X_FORWARDED_HOST)
-            .or_else(|| request.uri().authority().map(Authority::as_str))
-            .or_else(|| request.headers().get(HOST)?.to_str().ok())
-            .filter(|host| host.parse().is_ok_and(|host| is_plain_host(&host)));
-        match host {
+        let host = named_hosts::of_client(request, self.trust_proxy);
+        match host.filter(|host| HostPort::parse(host).is_some()) {
             Some(host) => format!("{scheme}://{host}"),
-            // an HTTP/1.0 request has no Host header
-            None => format!("{scheme}://{}", request.app_config().local_addr()),
+            // an HTTP/1.0 request may have no Host header
+            None => format!("{scheme}://{}", local_address(request)),
         }
     }
 }
 
-/// Each proxy appends its value, so the first one is the closest to the client.
-fn first_of_list<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    let list = request.headers().get(name)?.to_str().ok()?;
-    list.split(',').next().map(str::trim)
+/// Returns the address at which `request` arrived.
+fn local_address(request: &HttpRequest) -> SocketAddr {
+    request.conn_data::<LocalAddress>().map_or_else(
+        || request.app_config().local_addr(),
+        |LocalAddress(address)| *address,
+    )
 }
 
 #[cfg(test)]
@@ -75,6 +108,10 @@ mod tests {
         origin.base_url(&request.to_http_request())
     }
 
+    fn from_headers(trust_proxy: bool) -> Origin {
+        Origin::new(None, AllowedHosts::default(), trust_proxy)
+    }
+
     const FORWARDED: [(&str, &str); 3] = [
         ("Host", "10.0.0.7:6400"),
         ("X-Forwarded-Proto", "https"),
@@ -83,7 +120,7 @@ mod tests {
 
     #[test]
     fn without_settings_the_host_header_decides() {
-        let origin = Origin::new(None, false);
+        let origin = from_headers(false);
         assert_eq!(
             base_url(&origin, &[("Host", "localhost:6400")]),
             "http://localhost:6400"
@@ -93,7 +130,7 @@ mod tests {
 
     #[test]
     fn forwarded_headers_count_only_from_a_trusted_proxy() {
-        let origin = Origin::new(None, true);
+        let origin = from_headers(true);
         assert_eq!(base_url(&origin, &FORWARDED), "https://todo.example.org");
         assert_eq!(
             base_url(
@@ -106,16 +143,24 @@ mod tests {
 
     #[test]
     fn a_public_url_overrides_all_headers() {
-        let origin = Origin::new(Some("https://example.org/todo/".parse().unwrap()), true);
+        let public = "https://example.org/todo/".parse().unwrap();
+        let origin = Origin::new(Some(public), AllowedHosts::default(), true);
         assert_eq!(base_url(&origin, &FORWARDED), "https://example.org/todo");
     }
 
     #[test]
     fn an_invalid_host_header_is_not_copied_into_a_url() {
-        let origin = Origin::new(None, true);
+        let origin = from_headers(true);
         for host in ["", "a b", "user@host", "a\"><script>", "a/b"] {
             let base_url = base_url(&origin, &[("Host", host)]);
             assert_eq!(base_url, "http://127.0.0.1:8080", "{host:?}");
         }
+    }
+
+    #[test]
+    fn an_address_of_ipv4_is_shown_as_one() {
+        let address: SocketAddr = "[::ffff:192.0.2.7]:6400".parse().unwrap();
+        let LocalAddress(shown) = LocalAddress::from(address);
+        assert_eq!(shown.to_string(), "192.0.2.7:6400");
     }
 }

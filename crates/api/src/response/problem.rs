@@ -12,6 +12,7 @@ use crate::feed_token::NoRandomness;
 use crate::readiness::Readiness;
 use crate::request::input_error::InputError;
 use crate::request::json_body::BodyError;
+use crate::request::origin::{ForeignPage, HostError};
 use crate::response::download::NotAcceptable;
 use crate::state::QueryError;
 
@@ -25,6 +26,10 @@ pub enum ApiError {
     Input(InputError),
     /// The body was refused.
     Body(BodyError),
+    /// The request is for another host.
+    Host(HostError),
+    /// A page of another site sent the request.
+    ForeignPage(ForeignPage),
     /// No todo has this id.
     TodoNotFound,
     /// No job has this id.
@@ -73,6 +78,18 @@ impl From<InputError> for ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
+    }
+}
+
+impl From<HostError> for ApiError {
+    fn from(error: HostError) -> Self {
+        Self::Host(error)
+    }
+}
+
+impl From<ForeignPage> for ApiError {
+    fn from(error: ForeignPage) -> Self {
+        Self::ForeignPage(error)
     }
 }
 
@@ -135,6 +152,8 @@ impl ApiError {
             Self::JobExpired => "Task expired",
             Self::Input(InputError::Invalid(_))
             | Self::Body(_)
+            | Self::Host(_)
+            | Self::ForeignPage(_)
             | Self::FeedNotFound
             | Self::FeedNotReady
             | Self::NoRandomness(_)
@@ -153,6 +172,8 @@ impl ApiError {
         match self {
             Self::Input(error) => error.to_string().into(),
             Self::Body(error) => error.to_string().into(),
+            Self::Host(error) => error.to_string().into(),
+            Self::ForeignPage(error) => error.to_string().into(),
             Self::TodoNotFound => "no todo has this id".into(),
             Self::JobNotFound => "no job has this id".into(),
             Self::JobNotFinished(status) => format!("the job is {status}; try again later").into(),

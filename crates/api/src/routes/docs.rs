@@ -4,14 +4,16 @@ use std::sync::LazyLock;
 
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
-use utoipa::OpenApi;
+use utoipa::openapi::Paths;
+use utoipa::{IntoResponses, OpenApi};
 
 use super::{
     feed_calendar, feeds, health, job_events, job_list, job_result, jobs, todo_list, todos,
 };
 use crate::page::swagger_ui;
 use crate::page::{self, Asset};
-use crate::response::openapi::problems::ProblemDetails;
+use crate::protection;
+use crate::response::openapi::problems::{ForeignPage, ProblemDetails, UnknownHost};
 use crate::response::problem::ApiError;
 
 #[derive(Debug, OpenApi)]
@@ -43,8 +45,31 @@ pub(super) fn description() -> String {
             patch.operation_id = put.operation_id.as_ref().map(|id| format!("{id}_partly"));
         }
     }
+    add_protection(&mut document.paths);
     // the document has only values that JSON can represent
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// Adds the responses of [`protection`](crate::protection), which is the same for all operations.
+fn add_protection(paths: &mut Paths) {
+    for (path, item) in &mut paths.paths {
+        let is_probe = protection::PROBES.contains(&path.as_str());
+        if let Some(operation) = item.get.as_mut().filter(|_| !is_probe) {
+            let responses = &mut operation.responses.responses;
+            responses.extend(UnknownHost::responses());
+        }
+        let unsafe_operations = [
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        for operation in unsafe_operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            responses.extend(UnknownHost::responses());
+            responses.extend(ForeignPage::responses());
+        }
+    }
 }
 
 static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
@@ -103,6 +128,20 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn every_operation_says_how_it_is_protected() {
+        let document: Value = serde_json::from_str(&description()).unwrap();
+        for (path, operations) in document["paths"].as_object().unwrap() {
+            for (method, operation) in operations.as_object().unwrap() {
+                let responses = &operation["responses"];
+                let is_probe = ["/livez", "/readyz", "/api/v1/health"].contains(&path.as_str());
+                assert_eq!(responses.get("421").is_some(), !is_probe, "{path}");
+                let is_unsafe = method != "get";
+                assert_eq!(responses.get("403").is_some(), is_unsafe, "{method} {path}");
+            }
+        }
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! The HTTP server: its socket, its limits and its application.
 
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev;
+use actix_web::dev::{self, Extensions};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::observe::observe;
+use crate::protection::protect;
+use crate::request::origin::LocalAddress;
 use crate::routes;
 use crate::state::Api;
 
@@ -45,16 +48,27 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 pub(super) fn serve(listener: TcpListener, api: Arc<Api>) -> std::io::Result<dev::Server> {
     let api = Data::from(api);
     let app = move || {
+        // the last middleware is the first to see a request
         App::new()
             .app_data(api.clone())
+            .wrap(from_fn(protect))
             .wrap(from_fn(observe))
             .configure(routes::configure)
     };
     let server = HttpServer::new(app)
+        .on_connect(remember_local_address)
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_timeout(DRAIN_TIMEOUT_SECONDS)
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
+}
+
+fn remember_local_address(connection: &dyn Any, data: &mut Extensions) {
+    let stream = connection.downcast_ref::<TcpStream>();
+    // without it, the address on which the server listens is used
+    if let Some(address) = stream.and_then(|stream| stream.local_addr().ok()) {
+        data.insert(LocalAddress::from(address));
+    }
 }

@@ -21,6 +21,8 @@ mod openapi;
 #[cfg(test)]
 mod original_client;
 #[cfg(test)]
+mod other_sites;
+#[cfg(test)]
 mod page;
 #[cfg(test)]
 mod process;

@@ -141,6 +141,7 @@ fn every_invalid_setting_is_reported_with_exit_code_2() {
         ("QUEUE_URL", "redis://db"),
         ("BIND_ADDR", "everywhere"),
         ("PUBLIC_URL", "example.org"),
+        ("ALLOWED_HOSTS", "api:6400"),
         ("TRUST_PROXY", "maybe"),
         ("JOB_EXPIRY", "0s"),
         ("MIGRATE", "1"),
@@ -152,6 +153,7 @@ fn every_invalid_setting_is_reported_with_exit_code_2() {
         "QUEUE_URL",
         "BIND_ADDR",
         "PUBLIC_URL",
+        "ALLOWED_HOSTS",
         "TRUST_PROXY",
         "JOB_EXPIRY",
         "MIGRATE",
@@ -285,6 +287,7 @@ fn help_names_every_variable() {
     for name in [
         "BIND_ADDR",
         "PUBLIC_URL",
+        "ALLOWED_HOSTS",
         "TRUST_PROXY",
         "JOB_EXPIRY",
         "MIGRATE",

@@ -3,6 +3,7 @@
 pub(crate) mod feeds;
 pub(crate) mod jobs;
 pub(crate) mod publisher;
+mod raw;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -179,7 +179,8 @@ async fn the_url_of_a_new_todo_begins_with_the_address_that_the_client_used() {
         Some("https://example.org/todo/api/v1/todos/1")
     );
 
-    let service = Service::start_with(&["--trust-proxy"]).await;
+    let flags = ["--trust-proxy", "--allowed-hosts=todo.example.org"];
+    let service = Service::start_with(&flags).await;
     let request = service
         .request("POST", TODOS)
         .header("X-Forwarded-Proto", "https")

@@ -28,6 +28,16 @@ pub(crate) struct ProblemDetails {
 #[response(status = 400, content_type = "application/problem+json")]
 pub(crate) struct BadInput(ProblemDetails);
 
+/// The request is for a host that is not one of this service.
+#[derive(Debug, IntoResponses)]
+#[response(status = 421, content_type = "application/problem+json")]
+pub(crate) struct UnknownHost(ProblemDetails);
+
+/// A page of another site sent the request.
+#[derive(Debug, IntoResponses)]
+#[response(status = 403, content_type = "application/problem+json")]
+pub(crate) struct ForeignPage(ProblemDetails);
+
 /// The body was refused.
 #[derive(Debug, IntoResponses)]
 pub(crate) enum BadBody {

@@ -10,6 +10,7 @@ use shared_model::job::{JobError, JobStatus};
 use super::{ApiError, POLL_AFTER_SECONDS};
 use crate::readiness::Readiness;
 use crate::request::json_body::BodyError;
+use crate::request::origin::HostError;
 
 /// The `Retry-After` while the database is unavailable: a restart takes a few seconds.
 const UNAVAILABLE_FOR_SECONDS: u32 = 5;
@@ -39,7 +40,11 @@ struct Extension<'a> {
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
-            Self::Input(_) | Self::Body(BodyError::Malformed(_)) => StatusCode::BAD_REQUEST,
+            Self::Input(_)
+            | Self::Body(BodyError::Malformed(_))
+            | Self::Host(HostError::Malformed { .. }) => StatusCode::BAD_REQUEST,
+            Self::ForeignPage(_) => StatusCode::FORBIDDEN,
+            Self::Host(HostError::Unknown { .. }) => StatusCode::MISDIRECTED_REQUEST,
             Self::TodoNotFound
             | Self::FeedNotFound
             | Self::JobNotFound
@@ -102,6 +107,8 @@ impl ApiError {
             | Self::Database(DatabaseError::Unavailable(_)) => Some(UNAVAILABLE_FOR_SECONDS),
             Self::Input(_)
             | Self::Body(_)
+            | Self::Host(_)
+            | Self::ForeignPage(_)
             | Self::TodoNotFound
             | Self::JobNotFound
             | Self::NoResult { .. }
@@ -134,6 +141,8 @@ impl ApiError {
             },
             Self::Input(_)
             | Self::Body(_)
+            | Self::Host(_)
+            | Self::ForeignPage(_)
             | Self::TodoNotFound
             | Self::JobNotFound
             | Self::JobExpired
