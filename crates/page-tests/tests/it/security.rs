@@ -1,4 +1,4 @@
-//! Content that must not run, and the policy that prevents it.
+//! Content that must not run, the policy that prevents it, and pages of other sites.
 
 use serde_json::json;
 use thirtyfour::Key;
@@ -60,4 +60,53 @@ async fn nothing_violates_the_content_security_policy() {
     )
     .await;
     page.until("window.violations.length === 1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_page_of_another_site_changes_nothing() {
+    let service = Service::start().await;
+    service.add_titles(&["Mine"]).await;
+    let page = Page::prepare(&service).await;
+    let driver = page.driver();
+    // health checks are answered under any name, so this is a page of another site
+    let evil = service.url.replace("localhost", "evil.example");
+    driver.goto(evil + "/livez").await.unwrap();
+    // each is fulfilled when the API has answered, although the page does not see the response
+    let requests = format!(
+        "const post = (path, body) => fetch('{}/api/v1/' + path, {{ method: 'POST', mode: 'no-cors', body }}); \
+         const todo = JSON.stringify({{ title: 'Theirs' }}); \
+         Promise.all([post('todos', todo), post('todos', new Blob([todo])), post('todos/ical')]) \
+           .then(() => arguments[0]('sent'), (error) => arguments[0](String(error)));",
+        service.url
+    );
+    let outcome = driver.execute_async(requests, Vec::new()).await.unwrap();
+    assert_eq!(outcome.json(), "sent");
+
+    let form = format!(
+        "document.body.innerHTML = '<form method=post action={}/api/v1/todos/ical>'; document.forms[0].submit();",
+        service.url
+    );
+    page.run(&form).await;
+    page.until("document.body.textContent.includes('a page of another site sent this request')")
+        .await;
+    assert_eq!(service.titles().await, ["Mine"]);
+    assert_eq!(service.call("GET", "todos/ical", None).await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_name_of_another_site_that_resolves_to_the_api_shows_nothing() {
+    let service = Service::start().await;
+    service.add_titles(&["Mine"]).await;
+    let page = Page::prepare(&service).await;
+    let rebound = service.url.replace("localhost", "evil.example");
+    for path in ["", "/api/v1/todos"] {
+        let url = format!("{rebound}{path}");
+        page.driver().goto(url).await.unwrap();
+        page.until(
+            "document.body.textContent.includes('evil.example is not a host of this service')",
+        )
+        .await;
+    }
 }

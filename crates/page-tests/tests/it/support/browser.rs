@@ -19,8 +19,9 @@ use super::{needed, target};
 
 /// The number of browsers that run in parallel. Each one is several processes, which are busy while a page loads.
 const MAX_BROWSERS: usize = 2;
-/// The flags for Chromium on a machine without a display, GPU or network, where the tests may run as root.
-const CHROMIUM_ARGUMENTS: [&str; 10] = [
+/// The flags for Chromium on a machine without a display, GPU or network, where the tests may run as root. The names of
+/// other sites resolve to this machine.
+const CHROMIUM_ARGUMENTS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -31,6 +32,7 @@ const CHROMIUM_ARGUMENTS: [&str; 10] = [
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--lang=en-GB",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 ];
 /// How to install missing programs.
 const INSTALL: &str = "run .ci/page-tests";
