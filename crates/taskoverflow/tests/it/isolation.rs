@@ -37,6 +37,8 @@ fn a_worker_of_the_launcher_runs_a_job_that_crashed_two_workers_in_a_process_of_
     drop(session);
     let status = launcher.wait_for(&job);
     assert_eq!(status["attempt"], 3, "{status}");
-    assert!(children(worker.as_raw(), "worker").is_empty());
+    eventually_blocking("the process ends after its job", || {
+        children(worker.as_raw(), "worker").is_empty()
+    });
     assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
 }
