@@ -4,3 +4,4 @@ pub mod dispatch;
 pub mod job_watch;
 pub mod relay;
 pub mod sweeper;
+pub mod usage_watch;

@@ -11,6 +11,7 @@ use shared_model::settings::positive_duration;
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::connections::{MIN_POOL, RESERVED};
+use crate::limits::settings::LimitSettings;
 use crate::public_url::PublicUrl;
 
 /// Only this machine can reach it. The clients of the original use this port.
@@ -78,6 +79,9 @@ pub struct Config {
     /// them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub migrate: bool,
+    /// What clients may use.
+    #[command(flatten)]
+    pub limits: LimitSettings,
     /// Where the database is.
     #[command(flatten)]
     pub database: DatabaseConfig,

@@ -3,6 +3,7 @@
 //! # Layout, in the order a job travels
 //! - [`config`], [`allowed_hosts`], [`public_url`], [`server`]: the process, from its settings to its end
 //! - [`observe`]: the middleware around every request: request id, log, metrics
+//! - [`admission`], [`limits`]: refuses requests while a limit is reached
 //! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
 //! - [`routes`]: the endpoints of the API
 //! - [`request`]: reads and checks what a client sends
@@ -20,6 +21,7 @@
 //! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
 //! error appears only in the log, never in a response.
 
+pub mod admission;
 pub mod allowed_hosts;
 pub mod background;
 pub mod config;
@@ -28,6 +30,7 @@ pub mod feed_token;
 pub mod fingerprint_cache;
 pub mod host;
 pub mod lanes;
+pub mod limits;
 pub mod observe;
 pub mod page;
 pub mod protection;

@@ -10,7 +10,8 @@ use actix_web::middleware::Next;
 use uuid::Uuid;
 
 use crate::response::links::FEED_PREFIX;
-use crate::telemetry::{HTTP_DURATION, HTTP_REQUESTS};
+use crate::response::problem::ApiError;
+use crate::telemetry::{HTTP_DURATION, HTTP_REFUSED, HTTP_REQUESTS};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The maximum length of a request id that a client chooses.
@@ -68,14 +69,20 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     metrics::histogram!(HTTP_DURATION, "method" => method, "route" => route.clone())
         .record(seconds);
 
-    // probes request /readyz repeatedly while the process starts, so a 503 from it is not a failure
-    let is_failure = status.is_server_error() && route != "/readyz";
+    let error = response.response().error();
+    let limit = error.and_then(|error| error.as_error::<ApiError>()?.limit());
+    if let Some(limit) = limit {
+        metrics::counter!(HTTP_REFUSED, "limit" => limit.name()).increment(1);
+    }
+    // Probes request /readyz repeatedly while the process starts, so a 503 from it is not a failure. A limit refuses many
+    // requests, and must not fill the log.
+    let is_failure = status.is_server_error() && route != "/readyz" && limit.is_none();
     let level = if is_failure {
         log::Level::Warn
     } else {
         log::Level::Debug
     };
-    let error = response.response().error().map(ToString::to_string);
+    let error = error.map(ToString::to_string);
     log::log!(
         level,
         "http.method" = request.method().as_str(),

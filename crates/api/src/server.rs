@@ -21,6 +21,7 @@ use crate::background::relay::{PARALLEL_SENDS, RelayInbox};
 use crate::background::sweeper::Sweeper;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::limits::settings::LimitSettings;
 use crate::readiness::QueueState;
 use crate::state::Api;
 use crate::telemetry;
@@ -61,6 +62,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    limits: LimitSettings,
     tasks: Tasks,
 }
 
@@ -70,7 +72,7 @@ impl Server {
     /// # Errors
     /// Returns an error if the address is in use or does not belong to this machine.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
-        let listener = http::listen(config.bind_addr)
+        let listener = http::listen(config.bind_addr, config.limits.stall_timeout)
             .with_context(|| format!("BIND_ADDR: can't listen on {}", config.bind_addr))?;
         let (queue, queue_state) = watch::channel(QueueState::Unknown);
         let metrics = telemetry::install()?;
@@ -119,6 +121,7 @@ impl Server {
         Ok(Self {
             address: listener.local_addr()?,
             listener,
+            limits: config.limits.clone(),
             tasks,
         })
     }
@@ -140,7 +143,7 @@ impl Server {
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
         let api = Arc::clone(&self.tasks.api);
-        let http = http::serve(self.listener, Arc::clone(&api))?;
+        let http = http::serve(self.listener, Arc::clone(&api), &self.limits)?;
         let http_handle = http.handle();
         let http_ended = CancellationToken::new();
         let serving = async {

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::connections::Connections;
 use crate::fingerprint_cache::FingerprintCache;
 use crate::lanes::Lanes;
+use crate::limits::Limits;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
 
@@ -29,6 +30,8 @@ pub struct Api {
     started: OnceLock<Lanes>,
     /// Determines which hosts and pages requests may come from, and the base URL of links in responses.
     pub origin: Origin,
+    /// What clients may use, and what they use now.
+    pub limits: Limits,
     /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
     pub job_expiry_seconds: u32,
     /// Announces new jobs to the workers.
@@ -76,6 +79,7 @@ impl Api {
                 config.allowed_hosts.clone(),
                 config.trust_proxy,
             ),
+            limits: Limits::new(&config.limits),
             job_expiry_seconds: config.job_expiry_seconds(),
             dispatch,
             notifier,

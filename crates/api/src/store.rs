@@ -1,5 +1,6 @@
 //! The tables that only the API writes. Jobs are in [`shared_model::job_store`], because the workers write them too.
 
+pub mod amounts;
 pub mod feed_calendars;
 pub mod feeds;
 pub mod todos;

@@ -9,6 +9,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 pub const HTTP_REQUESTS: &str = "http_requests_total";
 /// Seconds until the response headers are sent, by `method` and `route`.
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
+/// Requests that were refused because a limit was reached, by `limit`.
+pub const HTTP_REFUSED: &str = "http_requests_refused_total";
 /// Jobs that are waiting to be published.
 pub const OUTBOX_JOBS: &str = "outbox_jobs";
 /// How long the oldest of them has been waiting, in seconds.
@@ -57,6 +59,10 @@ fn describe() {
         HTTP_DURATION,
         Unit::Seconds,
         "Time until the response headers are sent"
+    );
+    describe_counter!(
+        HTTP_REFUSED,
+        "Requests that were refused because a limit was reached"
     );
     describe_gauge!(OUTBOX_JOBS, "Jobs that are waiting to be published");
     describe_gauge!(

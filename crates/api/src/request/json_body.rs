@@ -16,8 +16,15 @@ use crate::request::members::Members;
 /// The maximum length of a body, in bytes. The longest todo needs a tenth of this, even if every character is escaped.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// The time limit for receiving a body. A phone needs a second for the longest body.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a client may take to send a body. It is part of the application's data.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTimeout(pub Duration);
+
+impl Default for BodyTimeout {
+    fn default() -> Self {
+        Self(Duration::from_secs(15))
+    }
+}
 
 /// A request body was refused.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +53,10 @@ impl FromRequest for JsonBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = is_json(request);
+        let BodyTimeout(limit) = request.app_data().copied().unwrap_or_default();
         let payload = payload.take();
         Box::pin(async move {
-            let body = tokio::time::timeout(READ_TIMEOUT, read(payload))
+            let body = tokio::time::timeout(limit, read(payload))
                 .await
                 .unwrap_or(Err(BodyError::TooSlow))?;
             if body.is_empty() || is_json {

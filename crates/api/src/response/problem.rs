@@ -9,6 +9,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
 use crate::feed_token::NoRandomness;
+use crate::limits::reached::LimitReached;
 use crate::readiness::Readiness;
 use crate::request::input_error::InputError;
 use crate::request::json_body::BodyError;
@@ -30,6 +31,8 @@ pub enum ApiError {
     Host(HostError),
     /// A page of another site sent the request.
     ForeignPage(ForeignPage),
+    /// A limit of the service is reached.
+    Limit(LimitReached),
     /// No todo has this id.
     TodoNotFound,
     /// No job has this id.
@@ -100,6 +103,12 @@ impl From<BodyError> for actix_web::Error {
     }
 }
 
+impl From<LimitReached> for ApiError {
+    fn from(limit: LimitReached) -> Self {
+        Self::Limit(limit)
+    }
+}
+
 impl From<NoRandomness> for ApiError {
     fn from(error: NoRandomness) -> Self {
         Self::NoRandomness(error)
@@ -135,6 +144,14 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl ApiError {
+    /// Returns the limit that was reached, if that is the reason.
+    pub fn limit(&self) -> Option<LimitReached> {
+        match self {
+            Self::Limit(limit) => Some(*limit),
+            _ => None,
+        }
+    }
+
     /// Returns the text of the `error` member, if the original has the same error.
     fn original(&self) -> Option<&'static str> {
         Some(match self {
@@ -152,6 +169,7 @@ impl ApiError {
             Self::JobExpired => "Task expired",
             Self::Input(InputError::Invalid(_))
             | Self::Body(_)
+            | Self::Limit(_)
             | Self::Host(_)
             | Self::ForeignPage(_)
             | Self::FeedNotFound
@@ -172,6 +190,7 @@ impl ApiError {
         match self {
             Self::Input(error) => error.to_string().into(),
             Self::Body(error) => error.to_string().into(),
+            Self::Limit(limit) => limit.to_string().into(),
             Self::Host(error) => error.to_string().into(),
             Self::ForeignPage(error) => error.to_string().into(),
             Self::TodoNotFound => "no todo has this id".into(),

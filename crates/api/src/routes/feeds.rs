@@ -12,7 +12,7 @@ use crate::request::query::Query;
 use crate::request::{calendar, openapi};
 use crate::response::feed::FeedView;
 use crate::response::links::Links;
-use crate::response::openapi::problems::{BadBody, BadInput, NotFound, ServerFault};
+use crate::response::openapi::problems::{BadBody, BadInput, NotFound, ServerFault, TooMany};
 use crate::response::openapi::schemas;
 use crate::response::problem::ApiError;
 use crate::state::Api;
@@ -32,6 +32,7 @@ use crate::store::feeds;
         (status = 201, description = "The new feed, with its address", body = schemas::Feed, headers(("Location" = String))),
         BadInput,
         BadBody,
+        TooMany,
         ServerFault,
     ),
 )]
@@ -42,6 +43,7 @@ pub(super) async fn create(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let wanted = calendar::read(&query, body.members()?)?;
+    api.limits.usage.check_feed()?;
     let token = FeedToken::generate(Uuid::now_v7())?;
     let stored = token.clone();
     let feed = api

@@ -71,6 +71,10 @@ pub(super) async fn create(
     let wanted = calendar::read(&query, body.members()?)?;
     let key = headers::idempotency_key(&request)?;
     let wait = headers::preferred_wait(&request);
+    api.limits.usage.check_job()?;
+    if wait.is_some() {
+        api.limits.begin_wait()?.assign_to(&request);
+    }
     let accepted = match key {
         Some(key) => accept_once(&api, key, wanted).await?,
         None => CreatedJob::New(api.accept_job(wanted).await?),

@@ -10,7 +10,7 @@ use crate::request::json_body::JsonBody;
 use crate::request::openapi;
 use crate::request::todo::{NewTodo, TodoChanges};
 use crate::response::links::Links;
-use crate::response::openapi::problems::{BadBody, BadInput, NotFound, ServerFault};
+use crate::response::openapi::problems::{BadBody, BadInput, NotFound, ServerFault, TooMany};
 use crate::response::openapi::schemas::DeletedTodo;
 use crate::response::problem::ApiError;
 use crate::response::todo::TodoView;
@@ -51,6 +51,7 @@ pub(super) async fn find(api: Data<Api>, TodoPath(id): TodoPath) -> Result<HttpR
         (status = 201, description = "The new todo", body = TodoView, headers(("Location" = String))),
         BadInput,
         BadBody,
+        TooMany,
         ServerFault,
     ),
 )]
@@ -60,6 +61,7 @@ pub(super) async fn create(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let new = NewTodo::read(body.required_members()?)?;
+    api.limits.usage.check_todo()?;
     let todo = api
         .query(move |connection| todos::insert(connection, &new))
         .await?;

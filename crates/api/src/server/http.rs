@@ -9,10 +9,15 @@ use actix_web::dev::{self, Extensions};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::admission::{ConnectionSlot, admit};
+use crate::limits::settings::LimitSettings;
 use crate::observe::observe;
 use crate::protection::protect;
+use crate::request::json_body::BodyTimeout;
 use crate::request::origin::LocalAddress;
 use crate::routes;
 use crate::state::Api;
@@ -26,17 +31,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// after a second.
 const BACKLOG: u32 = 2048;
 
-/// Listens on `address`. Call it within a tokio runtime.
+/// Listens on `address`. A connection is closed when its client has read nothing for `stall_timeout` although there is
+/// something to read. Call it within a tokio runtime.
 ///
 /// # Errors
 /// Returns an error if the address is in use or does not belong to this machine.
-pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr, stall_timeout: Duration) -> std::io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     // otherwise a restarted process would have to wait until the connections of its predecessor time out
     socket.set_reuseaddr(true)?;
+    // connections inherit it
+    #[cfg(target_os = "linux")]
+    SockRef::from(&socket).set_tcp_user_timeout(Some(stall_timeout))?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
 }
@@ -45,18 +54,30 @@ pub(super) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 ///
 /// # Errors
 /// Returns an error if the listener can't be used.
-pub(super) fn serve(listener: TcpListener, api: Arc<Api>) -> std::io::Result<dev::Server> {
+pub(super) fn serve(
+    listener: TcpListener,
+    api: Arc<Api>,
+    limits: &LimitSettings,
+) -> std::io::Result<dev::Server> {
+    let body_timeout = BodyTimeout(limits.body_timeout);
     let api = Data::from(api);
+    let shared = Arc::clone(&api);
     let app = move || {
         // the last middleware is the first to see a request
         App::new()
             .app_data(api.clone())
+            .app_data(body_timeout)
             .wrap(from_fn(protect))
+            .wrap(from_fn(admit))
             .wrap(from_fn(observe))
             .configure(routes::configure)
     };
     let server = HttpServer::new(app)
-        .on_connect(remember_local_address)
+        .on_connect(move |connection, data| {
+            remember_local_address(connection, data);
+            data.insert(ConnectionSlot(shared.limits.connections.take()));
+        })
+        .client_request_timeout(limits.header_timeout)
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .shutdown_timeout(DRAIN_TIMEOUT_SECONDS)

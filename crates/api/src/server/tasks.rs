@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::background::relay::{InboxReader, Relay};
 use crate::background::sweeper::Sweeper;
+use crate::background::usage_watch;
 use crate::readiness::QueueState;
 use crate::state::Api;
 use crate::telemetry::{OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
@@ -47,6 +48,7 @@ impl Tasks {
         tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
             () = measure(&api) => Ok(()),
+            () = usage_watch::run(&api.limits.usage, &api.connections.upkeep) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! Clients that read a large result slowly.
 
+use local_services::testing::eventually;
 use sha2::{Digest, Sha256};
 use shared_model::job::JobId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,9 +30,9 @@ async fn large_result(database_url: &str) -> JobId {
     id
 }
 
-/// Requests the result, and reads nothing yet.
-async fn request(process: &Process, id: JobId, coding: &str) -> TcpStream {
-    let host = process.url.trim_start_matches("http://");
+/// Requests the result from the API at `url`, and reads nothing yet.
+async fn request(url: &str, id: JobId, coding: &str) -> TcpStream {
+    let host = url.trim_start_matches("http://");
     let socket = TcpSocket::new_v4().unwrap();
     socket
         .set_recv_buffer_size(READ_BYTES.try_into().unwrap())
@@ -49,7 +50,7 @@ async fn request(process: &Process, id: JobId, coding: &str) -> TcpStream {
 async fn download_slowly(process: &Process, id: JobId, coding: &str) -> Vec<usize> {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(request(process, id, coding).await);
+        clients.push(request(&process.url, id, coding).await);
     }
     let mut lengths = vec![0; CLIENTS];
     let mut buffer = vec![0; READ_BYTES];
@@ -83,4 +84,23 @@ async fn a_slow_client_costs_the_api_one_part_of_its_result() {
             "{coding}: grew by {grown} bytes"
         );
     }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_disconnected() {
+    let database_url = database();
+    let id = large_result(&database_url).await;
+    let flags = ["--stall-timeout=1s", "--max-requests=1"];
+    let service = Service::launch(&config(&database_url, &flags));
+    service.wait_until_ready().await;
+    let mut client = request(&service.url, id, "gzip").await;
+    client.readable().await.unwrap();
+    assert_eq!(service.get("/api/v1/todos").await.status, 503);
+    eventually("the client no longer occupies the API", async || {
+        service.get("/api/v1/todos").await.status == 200
+    })
+    .await;
+    let mut received = Vec::new();
+    let _ = client.read_to_end(&mut received).await;
+    assert!(received.len() < RESULT_BYTES, "{}", received.len());
 }

@@ -77,6 +77,11 @@ pub(crate) struct NoResult(ProblemDetails);
 #[response(status = 409, content_type = "application/problem+json")]
 pub(crate) struct Ended(ProblemDetails);
 
+/// There are as many as there may be. Delete some first.
+#[derive(Debug, IntoResponses)]
+#[response(status = 409, content_type = "application/problem+json")]
+pub(crate) struct TooMany(ProblemDetails);
+
 /// The job has expired.
 #[derive(Debug, IntoResponses)]
 #[response(status = 410, content_type = "application/problem+json")]
@@ -98,7 +103,8 @@ pub(crate) enum ServerFault {
     /// Internal error. Quote the `X-Request-Id` of the response when you report it.
     #[response(status = 500, content_type = "application/problem+json")]
     Failed(ProblemDetails),
-    /// The service is temporarily unavailable, or a feed's first calendar is not ready. See `Retry-After`.
+    /// The service is temporarily unavailable, one of its limits is reached, or a feed's first calendar is not ready. See
+    /// `Retry-After`.
     #[response(status = 503, content_type = "application/problem+json", headers(("Retry-After" = u32)))]
     Unavailable(ProblemDetails),
 }

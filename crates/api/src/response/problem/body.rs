@@ -8,6 +8,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
 use super::{ApiError, POLL_AFTER_SECONDS};
+use crate::limits::reached::LimitReached;
 use crate::readiness::Readiness;
 use crate::request::json_body::BodyError;
 use crate::request::origin::HostError;
@@ -52,13 +53,16 @@ impl ResponseError for ApiError {
             | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::NoResult { .. } | Self::JobEnded(_) => StatusCode::CONFLICT,
+            Self::NoResult { .. }
+            | Self::JobEnded(_)
+            | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
             Self::JobExpired => StatusCode::GONE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::UnsupportedType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Starting
+            Self::Limit(_)
+            | Self::Starting
             | Self::NotReady(_)
             | Self::FeedNotReady
             | Self::Database(DatabaseError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
@@ -87,8 +91,7 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, *allowed));
         }
-        if let Self::Body(BodyError::TooLarge(_) | BodyError::TooSlow) = self {
-            // do not wait for the rest of the body
+        if self.ends_connection() {
             response.force_close();
         }
         response
@@ -98,9 +101,20 @@ impl ResponseError for ApiError {
 }
 
 impl ApiError {
+    /// Returns whether the connection has to end, because the rest of the body is not awaited, or because there are too many
+    /// connections.
+    fn ends_connection(&self) -> bool {
+        matches!(
+            self,
+            Self::Body(BodyError::TooLarge(_) | BodyError::TooSlow)
+                | Self::Limit(LimitReached::Connections)
+        )
+    }
+
     fn retry_after_seconds(&self) -> Option<u32> {
         match self {
             Self::JobNotFinished(_) => Some(POLL_AFTER_SECONDS),
+            Self::Limit(limit) => limit.retry_after_seconds(),
             Self::Starting
             | Self::NotReady(_)
             | Self::FeedNotReady
@@ -141,6 +155,7 @@ impl ApiError {
             },
             Self::Input(_)
             | Self::Body(_)
+            | Self::Limit(_)
             | Self::Host(_)
             | Self::ForeignPage(_)
             | Self::TodoNotFound

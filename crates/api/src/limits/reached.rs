@@ -1,0 +1,60 @@
+//! The error of a client that reaches a limit.
+
+/// A limit is reached, so nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LimitReached {
+    /// `MAX_CONNECTIONS`.
+    #[error("too many clients are connected; try again later")]
+    Connections,
+    /// `MAX_REQUESTS`.
+    #[error("too many requests are being handled; try again later")]
+    Requests,
+    /// `MAX_STREAMS`.
+    #[error("too many clients follow jobs; try again later, or read the status of the job instead")]
+    Streams,
+    /// `MAX_WAITING_REQUESTS`.
+    #[error(
+        "too many requests wait for the end of their jobs, and no job was created; try again later, or without Prefer: wait"
+    )]
+    WaitingRequests,
+    /// `MAX_OUTSTANDING_JOBS`.
+    #[error("no more than {0} jobs may wait or run, and none was created; try again later")]
+    Jobs(u64),
+    /// `MAX_TODOS`.
+    #[error("no more than {0} todos can be stored; delete some first")]
+    Todos(u64),
+    /// `MAX_FEEDS`.
+    #[error("no more than {0} feeds can be stored; delete some first")]
+    Feeds(u64),
+    /// `MAX_STORED_MIB`.
+    #[error("the storage of the service is full; try again later, or tell its operators")]
+    StoredBytes,
+}
+
+impl LimitReached {
+    /// Returns a short name for metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Requests => "requests",
+            Self::Streams => "streams",
+            Self::WaitingRequests => "waiting_requests",
+            Self::Jobs(_) => "outstanding_jobs",
+            Self::Todos(_) => "todos",
+            Self::Feeds(_) => "feeds",
+            Self::StoredBytes => "stored_bytes",
+        }
+    }
+
+    /// Returns after how many seconds the client should try again. `None` means that the client has to delete something
+    /// first.
+    pub fn retry_after_seconds(self) -> Option<u32> {
+        match self {
+            Self::Requests => Some(1),
+            Self::Connections | Self::Streams | Self::WaitingRequests | Self::Jobs(_) => Some(5),
+            // expired rows are deleted every half a minute
+            Self::StoredBytes => Some(30),
+            Self::Todos(_) | Self::Feeds(_) => None,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The settings of the limits.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use shared_model::settings::positive_duration;
+
+use super::usage::Amounts;
+
+const BYTES_PER_MIB: u64 = 1024 * 1024;
+
+/// How much clients may use, and how long they may take.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub struct LimitSettings {
+    /// Maximum connections of clients. Requests on further connections are answered with 503, those of probes excepted
+    #[arg(long, env, value_name = "COUNT", default_value = "20000")]
+    pub max_connections: NonZeroUsize,
+    /// Maximum requests that are handled at the same time, from their headers to the end of their responses, probes
+    /// excepted. Further ones are answered with 503
+    #[arg(long, env, value_name = "COUNT", default_value = "2000")]
+    pub max_requests: NonZeroUsize,
+    /// Maximum open streams of events. Further ones are answered with 503
+    #[arg(long, env, value_name = "COUNT", default_value = "10000")]
+    pub max_streams: NonZeroUsize,
+    /// Maximum requests that wait for the end of their jobs (Prefer: wait). Further ones are answered with 503
+    #[arg(long, env, value_name = "COUNT", default_value = "10000")]
+    pub max_waiting_requests: NonZeroUsize,
+    /// Maximum jobs that have not ended. While there are more, no job is accepted. Measured every few seconds
+    #[arg(long, env, value_name = "COUNT", default_value = "1000000")]
+    pub max_outstanding_jobs: u64,
+    /// Maximum todos. While there are more, no todo is created. Measured every few seconds
+    #[arg(long, env, value_name = "COUNT", default_value = "1000000")]
+    pub max_todos: u64,
+    /// Maximum feeds. While there are more, no feed is created. Measured every few seconds
+    #[arg(long, env, value_name = "COUNT", default_value = "10000")]
+    pub max_feeds: u64,
+    /// Maximum size of the tables with their indexes, in MiB. While they are larger, nothing is created. Measured every
+    /// few seconds
+    #[arg(long, env, value_name = "MIB", default_value = "65536")]
+    pub max_stored_mib: u64,
+    /// How long a client may take to send the headers of the first request on a connection
+    #[arg(long, env, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
+    pub header_timeout: Duration,
+    /// How long a client may take to send the body of a request. A phone needs a second for the longest body
+    #[arg(long, env, value_name = "DURATION", default_value = "15s", value_parser = positive_duration)]
+    pub body_timeout: Duration,
+    /// How long a client may take to read a response, streams of events excepted
+    #[arg(long, env, value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
+    pub send_timeout: Duration,
+    /// How long a client may read nothing of what was sent to it. Then its connection is closed (only on Linux)
+    #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    pub stall_timeout: Duration,
+}
+
+impl LimitSettings {
+    /// Returns how much may be stored.
+    pub fn max_amounts(&self) -> Amounts {
+        Amounts {
+            outstanding_jobs: self.max_outstanding_jobs,
+            todos: self.max_todos,
+            feeds: self.max_feeds,
+            bytes: self.max_stored_mib.saturating_mul(BYTES_PER_MIB),
+        }
+    }
+}
