@@ -1,16 +1,20 @@
 //! The connection to PostgreSQL: its settings, a pool of connections, and the only function that runs blocking queries.
 
 mod config;
+mod connector;
 mod error;
 mod pool;
 mod prepared;
+mod secret;
 mod session;
 mod tls;
 mod url;
 
-pub use config::{DatabaseConfig, Secret};
+pub use config::DatabaseConfig;
+pub(crate) use connector::ConnectError;
 pub use error::DatabaseError;
 pub use pool::Pool;
 pub use prepared::{Prepared, prepared};
+pub use secret::Secret;
 pub(crate) use tls::explain as explain_tls;
 pub use url::{DatabaseUrl, InvalidDatabaseUrl};

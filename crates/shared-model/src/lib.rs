@@ -7,7 +7,8 @@
 //! - [`message`]: the reference to a job that a queue carries
 //! - [`job_store`]: the store of jobs, and the only code that changes the status of a job
 //! - [`results`]: the finished calendars
-//! - [`database`], [`migrations`], [`schema`]: the connection to PostgreSQL
+//! - [`database`], [`migrations`], [`schema`], [`roles`]: the connection to PostgreSQL, its tables, and who may do what with
+//!   them
 //! - [`batch_lane`]: one statement for many callers
 //! - [`notifier`], [`listener`]: hints between the processes, by PostgreSQL's NOTIFY
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
@@ -31,6 +32,7 @@ pub mod migrations;
 pub mod notifier;
 pub mod process;
 pub mod results;
+pub mod roles;
 pub mod schema;
 pub mod settings;
 pub mod shutdown;

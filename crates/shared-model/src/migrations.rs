@@ -1,12 +1,14 @@
 //! The migrations, which are embedded in the programs.
 
 use diesel::deserialize::QueryableByName;
-use diesel::pg::PgConnection;
+use diesel::migration::MigrationSource;
+use diesel::pg::{Pg, PgConnection};
 use diesel::sql_types::{Bool, Text};
 use diesel::{QueryResult, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::database::DatabaseError;
+use crate::roles::{self, Role, RoleError};
 
 /// Every migration, in order.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -24,6 +26,15 @@ pub enum MigrationError {
     /// A migration failed and was rolled back.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The user of this connection may not run migrations.
+    #[error(
+        "the database's tables are missing or of an older version, and this user may not change them: run \
+         `taskoverflow-api migrate` with the login of their owner ({0})"
+    )]
+    NotAllowed(String),
+    /// A role can't be prepared.
+    #[error(transparent)]
+    Role(#[from] RoleError),
 }
 
 /// Runs the migrations that have not run yet. If several processes call this, they take turns.
@@ -31,6 +42,14 @@ pub enum MigrationError {
 /// # Errors
 /// Returns an error if a migration fails or the database does not answer.
 pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    run_for(connection, &[])
+}
+
+/// Does what [`run`] does, and makes the roles of the other processes, with the privileges that they need.
+///
+/// # Errors
+/// Returns an error if a migration fails, a role can't be made, or the database does not answer.
+pub fn run_for(connection: &mut PgConnection, roles: &[Role]) -> Result<(), MigrationError> {
     // a migration, or waiting for another process to run it, may take longer than a query of the service is allowed to
     let timeouts = timeouts(connection)?;
     execute(connection, "SET statement_timeout = 0")?;
@@ -39,10 +58,8 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
         connection,
         &format!("SELECT pg_advisory_lock({ADVISORY_LOCK})"),
     )?;
-    let outcome = connection
-        .run_pending_migrations(MIGRATIONS)
-        .map(|_| ())
-        .map_err(MigrationError::Failed);
+    let outcome = run_pending(connection)
+        .and_then(|()| roles::prepare(connection, roles).map_err(MigrationError::from));
     execute(
         connection,
         &format!("SELECT pg_advisory_unlock({ADVISORY_LOCK})"),
@@ -57,30 +74,51 @@ pub fn run(connection: &mut PgConnection) -> Result<(), MigrationError> {
     outcome
 }
 
-/// Returns whether a migration that this release needs has not run yet.
+fn run_pending(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    let outcome = connection.run_pending_migrations(MIGRATIONS).map(drop);
+    outcome.map_err(|error| {
+        let reason = error.to_string();
+        // SQLSTATE 42501, for which diesel has no kind
+        if reason.contains("permission denied") || reason.contains("must be owner") {
+            MigrationError::NotAllowed(reason)
+        } else {
+            MigrationError::Failed(error)
+        }
+    })
+}
+
+/// Returns whether a migration that this release needs has not run yet. Changes nothing, so that it needs no more than the
+/// right to read.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
     #[derive(QueryableByName)]
-    struct Row {
+    struct Table {
         #[diesel(sql_type = Bool)]
-        table_exists: bool,
+        exists: bool,
     }
-    // diesel creates its table on first use, without a lock, which would collide with a process that runs the migrations
-    let table: QueryResult<Row> = diesel::sql_query(
-        "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS table_exists",
-    )
-    .get_result(connection);
-    if !table.map_err(DatabaseError::from)?.table_exists {
+    #[derive(QueryableByName)]
+    struct Applied {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    // diesel's own check creates its table if there is none, which would also collide with a process that runs the
+    // migrations
+    let table: QueryResult<Table> =
+        diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists")
+            .get_result(connection);
+    if !table.map_err(DatabaseError::from)?.exists {
         return Ok(true);
     }
-    connection
-        .has_pending_migration(MIGRATIONS)
-        .map_err(|error| match error.downcast::<diesel::result::Error>() {
-            Ok(error) => MigrationError::Database(DatabaseError::from(*error)),
-            Err(error) => MigrationError::Failed(error),
-        })
+    let applied: QueryResult<Vec<Applied>> =
+        diesel::sql_query("SELECT version::text FROM __diesel_schema_migrations").load(connection);
+    let applied = applied.map_err(DatabaseError::from)?;
+    let needed = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrationError::Failed)?;
+    Ok(needed.iter().any(|migration| {
+        let version = migration.name().version().to_string();
+        applied.iter().all(|one| one.version != version)
+    }))
 }
 
 #[derive(QueryableByName)]

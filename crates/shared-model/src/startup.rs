@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::database::{DatabaseConfig, DatabaseError, Pool, explain_tls};
+use crate::database::{ConnectError, DatabaseConfig, DatabaseError, Pool, explain_tls};
 use crate::migrations::{self, MigrationError};
+use crate::roles::Role;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -48,7 +49,10 @@ pub async fn prepare_database(
             Ok(true) => return Ok(()),
             Ok(false) if logged => {}
             Ok(false) => {
-                log::info!("waiting for another process to migrate the database");
+                log::info!(
+                    "waiting until the migrations have run: `taskoverflow-api migrate` runs them, and so does an API that \
+                     logs in as the tables' owner"
+                );
                 logged = true;
             }
             Err(MigrationError::Database(error @ DatabaseError::Unavailable(_))) => {
@@ -63,40 +67,56 @@ pub async fn prepare_database(
     }
 }
 
-async fn is_schema_ready(pool: &Pool, migrations: Migrations) -> Result<bool, MigrationError> {
-    match migrations {
-        Migrations::Run => {
-            pool.run_long(|connection| {
-                migrations::run(connection)?;
-                Ok(!migrations::are_pending(connection)?)
-            })
+/// Runs the migrations with the login of the tables' owner, and prepares the roles of the other processes. Waits until the
+/// database accepts connections. Calling it again is safe, and so are calls at the same time.
+///
+/// # Errors
+/// Returns an error if the database refuses the settings, or if a migration or a role can't be made.
+pub async fn migrate(
+    pool: &Pool,
+    config: &DatabaseConfig,
+    roles: Vec<Role>,
+) -> Result<(), StartupError> {
+    loop {
+        wait_until_reachable(pool, config).await?;
+        let roles = roles.clone();
+        match pool
+            .run_long(move |connection| migrations::run_for(connection, &roles))
             .await
+        {
+            Err(MigrationError::Database(error @ DatabaseError::Unavailable(_))) => {
+                log::warn!(error:%; "lost the connection to the database; waiting for it");
+            }
+            outcome => return Ok(outcome?),
         }
-        Migrations::Await => {
-            pool.run(|connection| Ok(!migrations::are_pending(connection)?))
-                .await
-        }
+        tokio::time::sleep(RETRY_INTERVAL).await;
     }
+}
+
+async fn is_schema_ready(pool: &Pool, migrations: Migrations) -> Result<bool, MigrationError> {
+    pool.run_long(move |connection| {
+        // A process with a role of its own may look, but not run the migrations.
+        if !migrations::are_pending(connection)? {
+            return Ok(true);
+        }
+        if migrations == Migrations::Run {
+            migrations::run(connection)?;
+        }
+        Ok(!migrations::are_pending(connection)?)
+    })
+    .await
 }
 
 async fn wait_until_reachable(pool: &Pool, config: &DatabaseConfig) -> Result<(), StartupError> {
     let mut logged = false;
     loop {
         let pool = pool.clone();
-        let attempt = tokio::task::spawn_blocking(move || {
-            pool.connect().map(drop).map_err(|error| error.to_string())
-        });
+        let attempt = tokio::task::spawn_blocking(move || pool.connect().map(drop));
         let error = match attempt.await {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error,
+            Ok(Err(error)) => refusal(config, &error)?,
             Err(error) => error.to_string(),
         };
-        if is_refusal(&error) {
-            return Err(StartupError::RefusedSetting {
-                setting: config.location_setting(),
-                reason: explain_tls(error.trim_end()),
-            });
-        }
         if !logged {
             log::warn!(error; "can't reach the database yet; waiting for it");
             logged = true;
@@ -105,11 +125,34 @@ async fn wait_until_reachable(pool: &Pool, config: &DatabaseConfig) -> Result<()
     }
 }
 
+/// Returns why a connection could not be made, if waiting may help.
+///
+/// # Errors
+/// Returns an error if a setting is refused. A password in a file is not refused for good: the file is read again.
+fn refusal(config: &DatabaseConfig, error: &ConnectError) -> Result<String, StartupError> {
+    let reason = explain_tls(error.to_string().trim_end());
+    let setting = match error {
+        ConnectError::PasswordFile { .. } => "DATABASE_PASSWORD_FILE",
+        ConnectError::Database(_) if is_wrong_password(&reason) && config.rereads_password() => {
+            return Ok(reason);
+        }
+        ConnectError::Database(_) if is_wrong_password(&reason) || is_refusal(&reason) => {
+            config.location_setting()
+        }
+        ConnectError::Database(_) => return Ok(reason),
+    };
+    Err(StartupError::RefusedSetting { setting, reason })
+}
+
+/// SQLSTATE 28P01, for which libpq has only the message.
+fn is_wrong_password(error: &str) -> bool {
+    error.contains("password authentication failed")
+}
+
 /// Whether the error is about the settings, so that waiting would not help. libpq returns no error code for a failed
 /// connection, so this looks for the server's English messages.
 fn is_refusal(error: &str) -> bool {
     [
-        "password authentication failed",
         "does not exist",
         "no pg_hba.conf entry",
         "invalid connection option",

@@ -1,8 +1,10 @@
 //! The settings of the database connection.
 
-use std::fmt;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
+use super::connector::{Connector, Notation};
+use super::secret::Secret;
 use super::tls;
 use super::url::DatabaseUrl;
 
@@ -43,6 +45,10 @@ pub struct DatabaseConfig {
     /// The user's password, if no URL is set
     #[arg(long, env, value_name = "PASSWORD", hide_env_values = true)]
     pub database_password: Option<Secret>,
+    /// A file that contains the user's password and nothing else. It is read for every new connection, so a changed
+    /// password needs no restart. It also replaces the password of a URL
+    #[arg(long, env, value_name = "FILE", conflicts_with = "database_password")]
+    pub database_password_file: Option<PathBuf>,
     /// When to use TLS, and what to verify, if no URL is set; libpq's sslmode. TLS needs a program that was built with the
     /// feature `tls`
     #[arg(long, env, value_name = "MODE", default_value = "prefer", value_parser = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"])]
@@ -80,21 +86,31 @@ impl DatabaseConfig {
         }
     }
 
-    /// The connection string for libpq. It contains the password.
-    pub(super) fn connection_string(&self, application_name: &str) -> String {
-        match &self.database_url {
-            Some(url) => url.with_default_parameters(&parameters(application_name)),
-            None => self.keyword_string(application_name),
-        }
+    /// Whether the password can change while the process runs.
+    pub(crate) fn rereads_password(&self) -> bool {
+        self.database_password_file.is_some()
+    }
+
+    /// What makes the connections of this process.
+    pub(super) fn connector(&self, application_name: &str) -> Connector {
+        let (connection_string, notation) = match &self.database_url {
+            Some(url) => (
+                url.with_default_parameters(&parameters(application_name)),
+                Notation::Url,
+            ),
+            None => (self.keyword_string(application_name), Notation::Keywords),
+        };
+        Connector::new(
+            connection_string,
+            notation,
+            self.database_password_file.clone(),
+        )
     }
 
     /// The parts in libpq's form `host='…' port='…'`.
     fn keyword_string(&self, application_name: &str) -> String {
         let port = self.database_port.to_string();
-        let password = self
-            .database_password
-            .as_ref()
-            .map_or("", |Secret(password)| password);
+        let password = self.database_password.as_ref().map_or("", Secret::expose);
         let parts = [
             ("host", self.database_host.as_deref().unwrap_or("")),
             ("port", &port),
@@ -103,13 +119,11 @@ impl DatabaseConfig {
             ("password", password),
             ("sslmode", &self.database_sslmode),
         ];
-        let quoted = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
-        parts
-            .into_iter()
-            .chain(parameters(application_name))
-            .map(|(name, value)| format!("{name}='{}'", quoted(value)))
-            .collect::<Vec<_>>()
-            .join(" ")
+        let mut string = String::new();
+        for (name, value) in parts.into_iter().chain(parameters(application_name)) {
+            Notation::Keywords.add(&mut string, name, value);
+        }
+        string
     }
 }
 
@@ -117,22 +131,6 @@ fn parameters(application_name: &str) -> Vec<(&str, &str)> {
     let mut parameters = vec![("application_name", application_name)];
     parameters.extend(CONNECTION_PARAMETERS);
     parameters
-}
-
-/// A string that is never displayed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl From<String> for Secret {
-    fn from(secret: String) -> Self {
-        Self(secret)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
 }
 
 #[cfg(test)]
@@ -149,7 +147,7 @@ mod tests {
 
     fn connection_string(flags: &[&str]) -> String {
         let cli = Cli::parse_from([&["x"], flags].concat());
-        cli.database.connection_string("test")
+        cli.database.connector("test").connection_string().unwrap()
     }
 
     #[test]
@@ -173,5 +171,19 @@ mod tests {
         ]);
         assert!(string.contains(r"password='it\'s a \\ here'"), "{string}");
         assert!(string.contains("keepalives_idle='10'"), "{string}");
+    }
+
+    #[test]
+    fn the_password_in_a_file_replaces_the_one_in_the_url() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "p&ss\n").unwrap();
+        let flag = format!("--database-password-file={}", file.display());
+        for location in ["--database-url=postgres://me:old@h/n", "--database-host=h"] {
+            let string = connection_string(&[location, &flag]);
+            // of two values, libpq uses the last one
+            let last = string.rsplit("password=").next().unwrap();
+            assert!(["p%26ss", "'p&ss'"].contains(&last), "{string}");
+        }
     }
 }

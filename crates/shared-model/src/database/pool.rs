@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::Connection;
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection;
 use r2d2::NopErrorHandler;
 use tokio::sync::Semaphore;
 
 use super::config::DatabaseConfig;
+use super::connector::{ConnectError, Connector};
 use super::error::DatabaseError;
 use super::session::SessionManager;
 
@@ -26,7 +26,7 @@ pub struct Pool {
     connections: r2d2::Pool<SessionManager>,
     /// One permit for each connection, so that waiting for a connection does not block a thread.
     permits: Arc<Semaphore>,
-    connection_string: Arc<str>,
+    connector: Arc<Connector>,
     /// After this time a query counts as lost. The server ends a statement earlier unless it hangs.
     answer_timeout: Duration,
 }
@@ -61,9 +61,9 @@ impl Pool {
         // Disables OpenSSL's cleanup at exit. The pool's threads may be connecting at that moment and would crash.
         #[cfg(feature = "tls")]
         openssl_sys::init();
-        let connection_string: Arc<str> = config.connection_string(application_name).into();
+        let connector = Arc::new(config.connector(application_name));
         let manager = SessionManager {
-            connection_string: Arc::clone(&connection_string),
+            connector: Arc::clone(&connector),
             statement_timeout,
         };
         let connections = r2d2::Pool::builder()
@@ -76,7 +76,7 @@ impl Pool {
         Self {
             connections,
             permits: Arc::new(Semaphore::new(size as usize)),
-            connection_string,
+            connector,
             answer_timeout: statement_timeout + ANSWER_GRACE,
         }
     }
@@ -148,7 +148,7 @@ impl Pool {
     ///
     /// # Errors
     /// Returns an error if the connection can't be made.
-    pub(crate) fn connect(&self) -> Result<PgConnection, diesel::ConnectionError> {
-        PgConnection::establish(&self.connection_string)
+    pub(crate) fn connect(&self) -> Result<PgConnection, ConnectError> {
+        self.connector.connect()
     }
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use diesel::pg::PgConnection;
 use diesel::r2d2::R2D2Connection;
-use diesel::{Connection, QueryResult, RunQueryDsl};
+use diesel::{QueryResult, RunQueryDsl};
 
+use super::connector::Connector;
 use super::error::DatabaseError;
 
 /// A connection that was used within this time is not checked with a query before it is used again: a query costs as much
@@ -34,7 +35,7 @@ const SCANNING_PLANS: [&str; 5] = [
 /// Makes and checks the connections of a pool.
 #[derive(Debug)]
 pub(super) struct SessionManager {
-    pub(super) connection_string: Arc<str>,
+    pub(super) connector: Arc<Connector>,
     pub(super) statement_timeout: Duration,
 }
 
@@ -85,8 +86,7 @@ impl r2d2::ManageConnection for SessionManager {
     type Error = DatabaseError;
 
     fn connect(&self) -> Result<Session, DatabaseError> {
-        let mut connection = PgConnection::establish(&self.connection_string)
-            .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
+        let mut connection = self.connector.connect()?;
         let set = diesel::sql_query(format!(
             "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false),
                     set_config('idle_in_transaction_session_timeout', '{}', false)

@@ -150,10 +150,10 @@ fn load_part(
 /// Returns an error if the database does not answer.
 pub fn delete_expired_results(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
     swept(connection, |connection| {
+        // The rows are not locked first: that would need the right to change them, and only sweeps delete them.
         diesel::sql_query(
             "WITH expired AS MATERIALIZED (
-                 SELECT job_id FROM calendar_results WHERE expires_at <= now()
-                 ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+                 SELECT job_id FROM calendar_results WHERE expires_at <= now() ORDER BY expires_at LIMIT $1)
              DELETE FROM calendar_results AS result USING expired WHERE result.job_id = expired.job_id",
         )
         .bind::<BigInt, _>(BATCH)

@@ -15,6 +15,8 @@ mod migrations;
 #[cfg(test)]
 mod outbox;
 #[cfg(test)]
+mod password_file;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod random_sequences;
@@ -22,6 +24,8 @@ mod random_sequences;
 mod recovery;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod roles;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]

@@ -37,6 +37,12 @@ pub(crate) fn database_url() -> String {
     DATABASES.create()
 }
 
+/// The URL of the same database for another user.
+pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
+    let (_, host) = url.rsplit_once('@').unwrap();
+    format!("postgres://{user}:{password}@{host}")
+}
+
 pub(crate) fn connect(url: &str) -> PgConnection {
     PgConnection::establish(url).unwrap()
 }

@@ -1,0 +1,121 @@
+//! Opens connections. If the password is in a file, each connection reads the file again, so that a running process goes
+//! on when the password changes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use diesel::{Connection, ConnectionError, PgConnection};
+
+use super::error::DatabaseError;
+use super::secret::Secret;
+
+/// How a connection string is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notation {
+    /// `postgres://host/name?parameter=value`
+    Url,
+    /// `host='host' parameter='value'`
+    Keywords,
+}
+
+impl Notation {
+    /// Adds a parameter to a connection string.
+    pub(super) fn add(self, string: &mut String, name: &str, value: &str) {
+        let (separator, value) = match self {
+            Self::Url => (
+                if string.contains('?') { "&" } else { "?" },
+                percent_encoded(value),
+            ),
+            Self::Keywords => (
+                if string.is_empty() { "" } else { " " },
+                format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'")),
+            ),
+        };
+        string.push_str(separator);
+        string.push_str(name);
+        string.push('=');
+        string.push_str(&value);
+    }
+}
+
+/// Escapes everything but letters, digits and the four marks that mean nothing in a URL.
+fn percent_encoded(value: &str) -> String {
+    value
+        .bytes()
+        .map(|byte| match byte {
+            b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+/// Why a connection can't be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectError {
+    /// The file with the password can't be read.
+    #[error("can't read the password from {}: {reason}", file.display())]
+    PasswordFile {
+        file: PathBuf,
+        reason: std::io::Error,
+    },
+    /// The database can't be reached, or it refuses the connection.
+    #[error(transparent)]
+    Database(#[from] ConnectionError),
+}
+
+impl From<ConnectError> for DatabaseError {
+    fn from(error: ConnectError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Opens connections to one database.
+pub(super) struct Connector {
+    /// Contains the password unless it is in a file.
+    connection_string: String,
+    notation: Notation,
+    password_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("password_file", &self.password_file)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    pub(super) fn new(
+        connection_string: String,
+        notation: Notation,
+        password_file: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            connection_string,
+            notation,
+            password_file,
+        }
+    }
+
+    /// Opens a connection with the current password.
+    pub(super) fn connect(&self) -> Result<PgConnection, ConnectError> {
+        Ok(PgConnection::establish(&self.connection_string()?)?)
+    }
+
+    /// Returns the connection string for libpq, with the current password.
+    pub(super) fn connection_string(&self) -> Result<String, ConnectError> {
+        let mut string = self.connection_string.clone();
+        if let Some(file) = &self.password_file {
+            let password = Secret::read(file).map_err(|reason| ConnectError::PasswordFile {
+                file: file.clone(),
+                reason,
+            })?;
+            // of two passwords, libpq uses the last one
+            self.notation
+                .add(&mut string, "password", password.expose());
+        }
+        Ok(string)
+    }
+}
