@@ -12,6 +12,7 @@ use shared_model::settings::positive_duration;
 use crate::allowed_hosts::AllowedHosts;
 use crate::connections::{MIN_POOL, RESERVED};
 use crate::limits::settings::LimitSettings;
+use crate::migrate::MigrateConfig;
 use crate::public_url::PublicUrl;
 
 /// Only this machine can reach it. The clients of the original use this port.
@@ -37,6 +38,24 @@ pub enum Command {
     Healthcheck,
     /// Print the OpenAPI 3.1 description of the API, as JSON
     Openapi,
+    /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
+    Migrate(Box<MigrateConfig>),
+}
+
+/// The command `migrate` alone, because it needs none of the settings of the API.
+#[derive(Debug, clap::Parser)]
+#[command(name = "taskoverflow-api", version)]
+pub struct MigrateCli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: MigrateCommand,
+}
+
+/// The only command of [`MigrateCli`].
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum MigrateCommand {
+    /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
+    Migrate(Box<MigrateConfig>),
 }
 
 /// All settings of the API.
@@ -75,8 +94,8 @@ pub struct Config {
     /// How often to look for lost messages, overdue jobs and expired rows
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub sweep_interval: Duration,
-    /// Whether to run the database migrations at startup. If false, the process waits until another process has run
-    /// them
+    /// Whether to run the database migrations at startup, which only the owner of the tables may do. If false, the process
+    /// waits until `taskoverflow-api migrate` or another process has run them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
     pub migrate: bool,
     /// What clients may use.
@@ -138,6 +157,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+        MigrateCli::command().debug_assert();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! # Layout, in the order a job travels
 //! - [`config`], [`allowed_hosts`], [`public_url`], [`server`]: the process, from its settings to its end
+//! - [`migrate`]: the command that runs the migrations
 //! - [`observe`]: the middleware around every request: request id, log, metrics
 //! - [`admission`], [`limits`]: refuses requests while a limit is reached
 //! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
@@ -31,6 +32,7 @@ pub mod fingerprint_cache;
 pub mod host;
 pub mod lanes;
 pub mod limits;
+pub mod migrate;
 pub mod observe;
 pub mod page;
 pub mod protection;

@@ -3,15 +3,20 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use api::config::{Cli, Command};
+use api::config::{Cli, Command, MigrateCli, MigrateCommand};
+use api::migrate;
 use shared_model::{healthcheck, settings};
 
 fn main() -> ExitCode {
-    // before the settings are parsed, because this command needs none of them
-    if std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "openapi")
-    {
+    // before the settings are parsed, because these commands need few of them, or none
+    let command = std::env::args_os().nth(1).unwrap_or_default();
+    if command == "migrate" {
+        let MigrateCli {
+            command: MigrateCommand::Migrate(config),
+        } = settings::read();
+        return migrate::run_process(&config);
+    }
+    if command == "openapi" {
         // it is not an error if the reader closes the pipe early
         let _ = writeln!(std::io::stdout(), "{}", api::openapi_document());
         return ExitCode::SUCCESS;
@@ -19,6 +24,7 @@ fn main() -> ExitCode {
     let Cli { config, command } = settings::read();
     match command {
         Some(Command::Healthcheck) => healthcheck::run_process(config.bind_addr),
+        Some(Command::Migrate(config)) => migrate::run_process(&config),
         _ => api::run_process(config),
     }
 }

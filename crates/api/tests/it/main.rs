@@ -33,6 +33,8 @@ mod relay;
 #[cfg(test)]
 mod results;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod slow_clients;
 #[cfg(test)]

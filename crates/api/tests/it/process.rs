@@ -24,7 +24,8 @@ fn command(settings: &[(&str, &str)]) -> Command {
     command
 }
 
-fn output(settings: &[(&str, &str)]) -> Output {
+/// Runs the process until it ends.
+pub(crate) fn output(settings: &[(&str, &str)]) -> Output {
     command(settings).output().unwrap()
 }
 

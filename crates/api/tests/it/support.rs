@@ -19,19 +19,34 @@ use local_services::testing::{TestDatabases, eventually};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
-use shared_model::database::{DatabaseError, Pool};
+use shared_model::database::{DatabaseError, Pool, Secret};
 use shared_model::migrations;
+use shared_model::roles::{Process, Role};
 use tokio_util::sync::CancellationToken;
 
 use publisher::TestPublisher;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
-    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+    let role = Role {
+        process: Process::Api,
+        name: API_ROLE.parse().unwrap(),
+        password: Some(Secret::from(API_ROLE.to_owned())),
+    };
+    migrations::run_for(&mut PgConnection::establish(url).unwrap(), &[role]).unwrap();
 });
 
-/// Creates a migrated database for one test and returns its URL.
+/// The role of the API in every migrated database, and its password.
+const API_ROLE: &str = "api_of_the_tests";
+
+/// Creates a migrated database for one test and returns its URL, with the login of its owner.
 pub(crate) fn database() -> String {
     DATABASES.create()
+}
+
+/// Returns the URL of the same database for another user.
+pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
+    let (_, host) = url.rsplit_once('@').unwrap();
+    format!("postgres://{user}:{password}@{host}")
 }
 
 /// Returns the settings of a server on a free port, with `flags` added. Its queue is an SQS queue, unless the flags say
@@ -113,15 +128,23 @@ impl Service {
         Self::start_with(&[]).await
     }
 
-    /// Starts a server with `flags` added, and waits until it is ready.
+    /// Starts a server with `flags` added, and waits until it is ready. It has only the privileges of an API; the test has
+    /// those of the owner.
     pub(crate) async fn start_with(flags: &[&str]) -> Self {
-        let service = Self::launch(&config(&database(), flags));
+        let owner = database();
+        let limited = login(&owner, API_ROLE, API_ROLE);
+        let service = Self::launch_beside(&config(&limited, flags), pool(&config(&owner, &[])));
         service.wait_until_ready().await;
         service
     }
 
     /// Starts a server, which may not be ready yet.
     pub(crate) fn launch(config: &Config) -> Self {
+        Self::launch_beside(config, pool(config))
+    }
+
+    /// Starts a server, which may not be ready yet, beside the connections of the test.
+    pub(crate) fn launch_beside(config: &Config, pool: Pool) -> Self {
         let server = Server::bind(config).unwrap();
         let url = format!("http://{}", server.address());
         let publisher = Arc::new(TestPublisher::default());
@@ -135,7 +158,7 @@ impl Service {
         };
         Self {
             url,
-            pool: pool(config),
+            pool,
             publisher,
             client: Client::new(),
             shutdown,
