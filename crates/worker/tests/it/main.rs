@@ -17,6 +17,8 @@ mod process;
 #[cfg(test)]
 mod rendering;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod sharing;
 #[cfg(test)]
 mod support;

@@ -7,7 +7,7 @@ mod sqs;
 mod worker;
 
 pub(crate) use consumer::{Running, Setup, VISIBILITY};
-pub(crate) use database::{CLAIM, Database};
+pub(crate) use database::{CLAIM, Database, login};
 pub(crate) use queue::StubQueue;
 pub(crate) use sqs::Sqs;
 pub(crate) use worker::{BRIEF, Worker};

@@ -8,15 +8,24 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use flate2::read::GzDecoder;
 use local_services::testing::{TestDatabases, eventually};
-use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
+use shared_model::database::{DatabaseConfig, DatabaseError, Pool, Secret};
 use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::job_store::claims::ClaimOptions;
 use shared_model::job_store::requests::{self, NewJob, Sender};
+use shared_model::roles::{Process, Role};
 use shared_model::{migrations, results};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
-    migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
+    let role = Role {
+        process: Process::Worker,
+        name: WORKER_ROLE.parse().unwrap(),
+        password: Some(Secret::from(WORKER_ROLE.to_owned())),
+    };
+    migrations::run_for(&mut PgConnection::establish(url).unwrap(), &[role]).unwrap();
 });
+
+/// The role of the workers in every database, and its password.
+const WORKER_ROLE: &str = "worker_of_the_tests";
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -24,11 +33,27 @@ struct Cli {
     database: DatabaseConfig,
 }
 
-/// A database that no other test uses.
+/// A database that no other test uses. A worker has only the privileges of a worker in it; the test has those of the
+/// owner.
 pub(crate) struct Database {
+    /// With the login of the worker.
     pub(crate) url: String,
-    pub(crate) pool: Pool,
+    /// With the login of the worker.
     pub(crate) config: DatabaseConfig,
+    /// With the login of the owner.
+    pub(crate) owner: String,
+    /// With the login of the owner.
+    pub(crate) pool: Pool,
+}
+
+/// The URL of the same database for another user.
+pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
+    let (_, host) = url.rsplit_once('@').unwrap();
+    format!("postgres://{user}:{password}@{host}")
+}
+
+fn config(url: &str) -> DatabaseConfig {
+    Cli::parse_from(["test", "--database-url", url]).database
 }
 
 /// A lease that no test outlasts.
@@ -39,13 +64,13 @@ pub(crate) const CLAIM: ClaimOptions = ClaimOptions {
 
 impl Database {
     pub(crate) fn new() -> Self {
-        let url = DATABASES.create();
-        let cli = Cli::parse_from(["test", "--database-url", &url]);
-        let pool = Pool::new(&cli.database, "worker-test", Duration::from_secs(20));
+        let owner = DATABASES.create();
+        let url = login(&owner, WORKER_ROLE, WORKER_ROLE);
         Self {
+            config: config(&url),
             url,
-            pool,
-            config: cli.database,
+            pool: Pool::new(&config(&owner), "worker-test", Duration::from_secs(20)),
+            owner,
         }
     }
 
@@ -56,7 +81,7 @@ impl Database {
 
     /// Opens a session of its own, and begins a transaction in it.
     pub(crate) fn begin(&self, sql: &str) -> OpenTransaction {
-        let mut connection = PgConnection::establish(&self.url).unwrap();
+        let mut connection = PgConnection::establish(&self.owner).unwrap();
         connection.batch_execute(&format!("BEGIN; {sql}")).unwrap();
         OpenTransaction(connection)
     }

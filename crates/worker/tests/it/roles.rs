@@ -1,0 +1,43 @@
+//! A worker whose database password changes. (The workers of all tests of this crate log in with the role of a worker.)
+
+use std::fs;
+
+use shared_model::job::{CalendarRequest, JobStatus};
+
+use crate::support::{BRIEF, Database, Worker, login};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_goes_on_after_its_password_was_changed_and_loses_no_job() {
+    let mut database = Database::new();
+    database
+        .execute("CREATE ROLE rotating_worker LOGIN PASSWORD 'first' IN ROLE worker_of_the_tests")
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "first\n").unwrap();
+    database.url = login(&database.owner, "rotating_worker", "replaced-by-the-file");
+    let running = database.accept(CalendarRequest::default()).await;
+    let todos = database.lock_todos();
+    let settings = [BRIEF, ("DATABASE_PASSWORD_FILE", file.to_str().unwrap())];
+    let mut worker = Worker::start(&database, "postgres:", &settings);
+    database.wait_until_a_read_is_blocked().await;
+
+    database
+        .execute("ALTER ROLE rotating_worker PASSWORD 'second'")
+        .await;
+    database
+        .execute(
+            "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = 'rotating_worker'",
+        )
+        .await;
+    let waiting = database.accept(CalendarRequest::default()).await;
+    worker.wait_for_log("password authentication failed");
+    drop(todos);
+    assert_eq!(database.find(waiting).await.status, JobStatus::Pending);
+
+    fs::write(&file, "second\n").unwrap();
+    for job in [running, waiting] {
+        let job = database.wait_until_ended(job).await;
+        assert_eq!(job.status, JobStatus::Success);
+    }
+}
