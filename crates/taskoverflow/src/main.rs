@@ -5,6 +5,7 @@
 //! - [`cli`]: the flags and the subcommands
 //! - [`launcher`]: what happens in which order, from the first check until the last process has ended
 //! - [`services`]: the database and the queue, started here or existing
+//! - [`logins`]: the database logins of the processes
 //! - [`processes`]: the API and the workers, which are this program again: `taskoverflow api` and `taskoverflow worker`
 //! - [`demo`]: sample todos
 //!
@@ -16,6 +17,7 @@
 mod cli;
 mod demo;
 mod launcher;
+mod logins;
 mod processes;
 mod services;
 

@@ -20,13 +20,14 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(35);
 /// takes effect quickly.
 const LOCAL_RECEIVE_WAIT: &str = "1s";
 
-/// The settings for the parts of a database URL. They conflict with the URL that the launcher passes.
-const DATABASE_PARTS: [&str; 6] = [
+/// The settings for the parts of a database URL. They conflict with the URL that the launcher passes, or replace a part of it.
+const DATABASE_PARTS: [&str; 7] = [
     "DATABASE_HOST",
     "DATABASE_PORT",
     "DATABASE_NAME",
     "DATABASE_USER",
     "DATABASE_PASSWORD",
+    "DATABASE_PASSWORD_FILE",
     "DATABASE_SSLMODE",
 ];
 
@@ -181,16 +182,18 @@ fn start(
         remove: None,
     };
     let mut command = policy.command(std::env::current_exe()?);
-    match role {
-        Role::Api => command.args(["api", "--bind-addr"]),
-        Role::Worker => command.args(["worker", "--admin-addr"]),
+    let (words, database_url) = match role {
+        Role::Api => (["api", "--bind-addr"], &services.logins.api),
+        Role::Worker => (["worker", "--admin-addr"], &services.logins.worker),
     };
-    command.arg(addr.to_string());
+    command.args(words).arg(addr.to_string());
     configure(&mut command, options, services);
+    // The password goes into the environment, which `ps` does not show to other users.
+    command.env("DATABASE_URL", database_url.expose());
     policy.spawn(command)
 }
 
-/// Passes the settings on. The password goes into the environment, which `ps` does not show to other users.
+/// Passes the settings on.
 fn configure(command: &mut Command, options: &Options, services: &Services) {
     // An empty variable counts as not set.
     let empty = std::env::vars_os().filter(|(_, value)| value.is_empty());
@@ -210,7 +213,6 @@ fn configure(command: &mut Command, options: &Options, services: &Services) {
     command
         .arg("--queue-url")
         .arg(&services.queue_url)
-        .env("DATABASE_URL", &services.database_url)
         .env("RUST_LOG", &options.log.rust_log)
         .envs(services.sqs_environment());
     if services.has_local_sqs() && !is_set("RECEIVE_WAIT") {

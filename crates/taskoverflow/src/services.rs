@@ -5,6 +5,7 @@ use local_services::postgres::Cluster;
 use local_services::sqs::LocalSqs;
 
 use crate::cli::{Options, QueueChoice};
+use crate::logins::Logins;
 
 /// The names of the two queues of a local SQS.
 const STANDARD: &str = "ical";
@@ -21,8 +22,8 @@ const CONNECTIONS_PER_PROCESS: u32 = 32;
 /// The services that the API and the workers need, and how a user can reach them.
 #[derive(Debug)]
 pub(crate) struct Services {
-    /// The database URL with the password.
-    pub(crate) database_url: String,
+    /// The database URLs of the processes, with their passwords.
+    pub(crate) logins: Logins,
     /// The database URL for the user. It contains the password only if the launcher made it.
     pub(crate) shown_database: String,
     /// The URL of the queue that carries the jobs.
@@ -33,26 +34,22 @@ pub(crate) struct Services {
 
 impl Services {
     /// Starts the services that do not exist yet. Blocks the thread; the first start takes several seconds.
-    pub(crate) fn start(options: &Options) -> Result<Self, Error> {
-        let cluster = match options.database_url {
-            Some(_) => None,
-            None => Some(start_cluster(options)?),
+    pub(crate) fn start(options: &Options) -> anyhow::Result<Self> {
+        let (cluster, logins, shown_database) = if let Some(url) = &options.database_url {
+            (None, Logins::shared(url), url.to_string())
+        } else {
+            let cluster = start_cluster(options)?;
+            let url = cluster.url();
+            (Some(cluster), Logins::make(&url)?, url)
         };
         let (queue_url, sqs) = match &options.queue {
             QueueChoice::Existing(url) => (url.to_string(), None),
             QueueChoice::LocalStandard => (sqs_url(STANDARD), Some(start_sqs(options)?)),
             QueueChoice::LocalFifo => (sqs_url(FIFO), Some(start_sqs(options)?)),
         };
-        let own = cluster.as_ref().map(Cluster::url);
-        let given = options.database_url.as_ref();
         Ok(Self {
-            database_url: own
-                .clone()
-                .or_else(|| given.map(|url| url.expose().to_owned()))
-                .unwrap_or_default(),
-            shown_database: own
-                .or_else(|| given.map(ToString::to_string))
-                .unwrap_or_default(),
+            logins,
+            shown_database,
             queue_url,
             cluster,
             sqs,

@@ -13,5 +13,6 @@ mod isolation;
 mod life;
 mod lint;
 mod refusals;
+mod roles;
 mod settings;
 mod support;

@@ -14,14 +14,17 @@ fn processes() -> [Command; 2] {
     ]
 }
 
+/// The settings of both processes and of `taskoverflow-api migrate`.
 fn settings() -> BTreeSet<String> {
+    let migrate = api::migrate::MigrateConfig::augment_args(Command::new("migrate"));
     let variables = |command: &Command| -> Vec<String> {
         let names = command.get_arguments().filter_map(Arg::get_env);
         names
             .map(|name| name.to_string_lossy().into_owned())
             .collect()
     };
-    processes().iter().flat_map(variables).collect()
+    let commands = processes().into_iter().chain([migrate]);
+    commands.flat_map(|command| variables(&command)).collect()
 }
 
 #[test]
