@@ -9,31 +9,41 @@ locals {
   # This is rare, so they come out of the reserve for deployments.
   worker_connections = 8
 
-  # For both services. The password is not here: ECS reads it from Secrets Manager when a task starts.
+  # For all containers. The passwords are not here: ECS reads them from Secrets Manager when a task starts.
   database_environment = local.running ? {
     DATABASE_HOST    = aws_db_instance.main[0].address
     DATABASE_PORT    = "5432"
     DATABASE_NAME    = aws_db_instance.main[0].db_name
-    DATABASE_USER    = aws_db_instance.main[0].username
     DATABASE_SSLMODE = "verify-full"
     # Read by libpq. The images contain the certificate authorities of RDS at this path.
     PGSSLROOTCERT = "/etc/ssl/certs/rds-ca.pem"
   } : {}
 
-  common_environment = merge(local.database_environment, {
-    AWS_REGION = var.region
-    QUEUE_URL  = aws_sqs_queue.jobs.url
+  log_environment = {
     LOG_FORMAT = "json"
     RUST_LOG   = "info"
+  }
+
+  common_environment = merge(local.database_environment, local.log_environment, {
+    AWS_REGION = var.region
+    QUEUE_URL  = aws_sqs_queue.jobs.url
   })
+
+  # Logs in as the owner of the database. Only this container has the owner's password.
+  migrate_environment = local.running ? merge(local.database_environment, local.log_environment, {
+    DATABASE_USER = aws_db_instance.main[0].username
+    API_ROLE      = local.users["api"]
+    WORKER_ROLE   = local.users["worker"]
+  }) : {}
 
   services = local.running ? {
     api = {
       desired = var.api_count.min
       ports   = [local.api_port]
       environment = merge(local.common_environment, {
-        BIND_ADDR  = "0.0.0.0:${local.api_port}"
-        PUBLIC_URL = local.public_url
+        DATABASE_USER = local.users["api"]
+        BIND_ADDR     = "0.0.0.0:${local.api_port}"
+        PUBLIC_URL    = local.public_url
         # Requests under other names are refused. With a domain of your own, this one works as well.
         ALLOWED_HOSTS = aws_lb.main[0].dns_name
         DATABASE_POOL = tostring(local.api_pool)
@@ -43,6 +53,7 @@ locals {
       desired = var.worker_count.min
       ports   = []
       environment = merge(local.common_environment, {
+        DATABASE_USER      = local.users["worker"]
         ADMIN_ADDR         = "0.0.0.0:6401"
         DATABASE_POOL      = tostring(local.worker_connections)
         RECEIVE_WAIT       = "20s"
@@ -73,6 +84,31 @@ resource "aws_cloudwatch_log_group" "task" {
   retention_in_days = var.log_days
 }
 
+locals {
+  images = { for image, repository in aws_ecr_repository.image : image => "${repository.repository_url}:${coalesce(var.image_tag, "none")}" }
+
+  # For every container.
+  restrictions = {
+    user                   = "65532:65532"
+    readonlyRootFilesystem = true
+    linuxParameters        = { capabilities = { drop = ["ALL"] } }
+  }
+
+  logs = {
+    for task, group in aws_cloudwatch_log_group.task : task => {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = group.name
+        awslogs-region        = var.region
+        awslogs-stream-prefix = task
+        # A slow log service never delays a job.
+        mode              = "non-blocking"
+        "max-buffer-size" = "4m"
+      }
+    }
+  }
+}
+
 resource "aws_ecs_task_definition" "task" {
   for_each = local.services
 
@@ -89,48 +125,52 @@ resource "aws_ecs_task_definition" "task" {
     cpu_architecture        = var.cpu_architecture
   }
 
-  container_definitions = jsonencode([{
-    name      = each.key
-    image     = "${aws_ecr_repository.image[each.key].repository_url}:${var.image_tag}"
-    essential = true
+  container_definitions = jsonencode([
+    merge(local.restrictions, {
+      name      = each.key
+      image     = local.images[each.key]
+      essential = true
+      dependsOn = [{ containerName = "migrate", condition = "SUCCESS" }]
 
-    user                   = "65532:65532"
-    readonlyRootFilesystem = true
-    linuxParameters        = { capabilities = { drop = ["ALL"] } }
+      portMappings = [for port in each.value.ports : { containerPort = port, hostPort = port, protocol = "tcp" }]
+      environment  = [for name, value in each.value.environment : { name = name, value = value }]
+      secrets      = [{ name = "DATABASE_PASSWORD", valueFrom = aws_secretsmanager_secret.user[each.key].arn }]
+      # A new password is a new version of the task, so that running tasks are replaced.
+      dockerLabels = { password-version = tostring(var.password_version) }
 
-    portMappings = [for port in each.value.ports : { containerPort = port, hostPort = port, protocol = "tcp" }]
-    environment  = [for name, value in each.value.environment : { name = name, value = value }]
-    secrets = [{
-      name      = "DATABASE_PASSWORD"
-      valueFrom = "${local.database_secret}:password::"
-    }]
-
-    # A task that is unhealthy for five minutes is replaced; the new one starts with the current database password.
-    healthCheck = {
-      command     = ["CMD", "/taskoverflow-${each.key}", "healthcheck"]
-      interval    = 30
-      timeout     = 10
-      retries     = 10
-      startPeriod = 60
-    }
-    # The maximum on Fargate.
-    stopTimeout = 120
-
-    logConfiguration = {
-      logDriver = "awslogs"
-      options = {
-        awslogs-group         = aws_cloudwatch_log_group.task[each.key].name
-        awslogs-region        = var.region
-        awslogs-stream-prefix = each.key
-        # A slow log service never delays a job.
-        mode              = "non-blocking"
-        "max-buffer-size" = "4m"
+      # A task that is unhealthy for five minutes is replaced; the new one starts with the current database password.
+      healthCheck = {
+        command     = ["CMD", "/taskoverflow-${each.key}", "healthcheck"]
+        interval    = 30
+        timeout     = 10
+        retries     = 10
+        startPeriod = 60
       }
-    }
-  }])
+      # The maximum on Fargate.
+      stopTimeout      = 120
+      logConfiguration = local.logs[each.key]
+    }),
+    # Runs the migrations and creates the database users, then ends. Only then does the task's own container start. It does
+    # no harm that every task does this.
+    merge(local.restrictions, {
+      name      = "migrate"
+      image     = local.images["api"]
+      essential = false
+      command   = ["migrate"]
 
-  # A task that starts before its role has permissions fails and counts against the deployment.
-  depends_on = [aws_iam_role_policy.task]
+      environment = [for name, value in local.migrate_environment : { name = name, value = value }]
+      secrets = [
+        { name = "DATABASE_PASSWORD", valueFrom = "${local.database_secret}:password::" },
+        { name = "API_ROLE_PASSWORD", valueFrom = aws_secretsmanager_secret.user["api"].arn },
+        { name = "WORKER_ROLE_PASSWORD", valueFrom = aws_secretsmanager_secret.user["worker"].arn },
+      ]
+      logConfiguration = local.logs[each.key]
+    }),
+  ])
+
+  # A task that starts before its role has permissions, or before its password exists, fails and counts against the
+  # deployment.
+  depends_on = [aws_iam_role_policy.task, aws_secretsmanager_secret_version.user]
 }
 
 resource "aws_ecs_service" "task" {

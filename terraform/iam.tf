@@ -52,7 +52,7 @@ locals {
       {
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
-        Resource = [local.database_secret]
+        Resource = concat([local.database_secret], [for secret in aws_secretsmanager_secret.user : secret.arn])
       },
     ]
   }

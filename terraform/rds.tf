@@ -49,7 +49,8 @@ resource "aws_db_instance" "main" {
 
   db_name  = "taskoverflow"
   username = "taskoverflow"
-  # RDS creates the password, stores it in Secrets Manager and rotates it. It is never in Terraform's state.
+  # The owner of the tables. RDS creates the password, stores it in Secrets Manager and rotates it. It is never in
+  # Terraform's state.
   manage_master_user_password = true
 
   # A Learner Lab allows only gp2, up to 100 GiB.
@@ -79,6 +80,8 @@ resource "aws_db_instance" "main" {
 locals {
   # A partly created database has no secret yet. `destroy` must still work.
   database_secret = try(aws_db_instance.main[0].master_user_secret[0].secret_arn, "none-yet")
+
+  users = local.running ? { for process in ["api", "worker"] : process => "taskoverflow_${process}" } : {}
 }
 
 resource "aws_secretsmanager_secret_rotation" "database" {
@@ -90,4 +93,24 @@ resource "aws_secretsmanager_secret_rotation" "database" {
   rotation_rules {
     automatically_after_days = var.password_rotation_days
   }
+}
+
+# The users of the API and the worker. The container `migrate` of every task creates them (ecs.tf).
+
+resource "aws_secretsmanager_secret" "user" {
+  for_each = local.users
+
+  name_prefix = "${var.name}-database-${each.key}-"
+  description = "The password of the database user ${each.value}"
+  # A password that can be created again needs no time to be restored.
+  recovery_window_in_days = 0
+}
+
+resource "aws_secretsmanager_secret_version" "user" {
+  for_each = local.users
+
+  secret_id = aws_secretsmanager_secret.user[each.key].id
+  # 244 random bits, which are neither in Terraform's plans nor in its state.
+  secret_string_wo         = replace("${uuid()}${uuid()}", "-", "")
+  secret_string_wo_version = var.password_version
 }

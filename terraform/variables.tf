@@ -224,13 +224,24 @@ variable "protect_database" {
 }
 
 variable "password_rotation_days" {
-  description = "After how many days RDS changes the password. Tasks that can't log in with the old password are replaced within minutes. If it is 0 from the first apply on, RDS uses its default of seven days; changing it from another value to 0 stops the rotation."
+  description = "After how many days RDS changes the password of the database's owner, which only starting tasks use. If it is 0 from the first apply on, RDS uses its default of seven days; changing it from another value to 0 stops the rotation."
   type        = number
   default     = 90
 
   validation {
     condition     = var.password_rotation_days >= 0 && var.password_rotation_days <= 365
     error_message = "The value must be between 1 and 365 days, or 0."
+  }
+}
+
+variable "password_version" {
+  description = "The version of the passwords of the API's and the worker's database users. Increase it to replace both passwords, and with them the tasks."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.password_version >= 1 && floor(var.password_version) == var.password_version
+    error_message = "The version must be a whole number, at least 1."
   }
 }
 

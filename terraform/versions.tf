@@ -1,6 +1,6 @@
 terraform {
-  # The first version in which the validation of a variable can refer to other variables.
-  required_version = ">= 1.9"
+  # The first version with write-only arguments, which keep passwords out of the state.
+  required_version = ">= 1.11"
 
   required_providers {
     aws = {

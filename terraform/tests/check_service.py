@@ -86,21 +86,40 @@ def check_database():
     return database
 
 
+def secret_arns():
+    """The secrets with the passwords of the API's and the worker's database users."""
+    arns = {}
+    for process in ("api", "worker"):
+        name = f"{NAME}-database-{process}-"
+        [secret] = [s for s in client("secretsmanager").list_secrets()["SecretList"] if s["Name"].startswith(name)]
+        value = client("secretsmanager").get_secret_value(SecretId=secret["ARN"])["SecretString"]
+        check(len(value) == 64 and value.isalnum(), f"the user of the {process} has a password", len(value))
+        arns[process] = secret["ARN"]
+    return arns
+
+
 def check_tasks(database):
     ecs = client("ecs")
+    users = secret_arns()
     services = ecs.describe_services(cluster=NAME, services=["api", "worker"])["services"]
     check(len(services) == 2, "there are two services", services)
     for service in services:
         task = ecs.describe_task_definition(taskDefinition=service["taskDefinition"])["taskDefinition"]
-        [container] = task["containerDefinitions"]
+        container, migrate = task["containerDefinitions"]
         check(container["readonlyRootFilesystem"], "the root file system is read-only", container)
         check(container["user"] == "65532:65532", "the container does not run as root", container)
         check(container["stopTimeout"] == 120, "a task has 120 seconds to stop", container)
         check(container["image"].endswith(":0123456789ab"), "the image has the tag of the commit", container)
         [secret] = container["secrets"]
-        expected = f"{database['MasterUserSecret']['SecretArn']}:password::"
-        check(secret == {"name": "DATABASE_PASSWORD", "valueFrom": expected}, "the password comes from Secrets Manager", secret)
+        expected = {"name": "DATABASE_PASSWORD", "valueFrom": users[container["name"]]}
+        check(secret == expected, "the password of the service's user comes from Secrets Manager", secret)
+        secrets = {s["name"]: s["valueFrom"] for s in migrate["secrets"]}
+        owner = f"{database['MasterUserSecret']['SecretArn']}:password::"
+        check(secrets["DATABASE_PASSWORD"] == owner, "the migrations run as the owner of the database", secrets)
+        check(migrate["command"] == ["migrate"], "the migrations run first", migrate)
+        check(container["dependsOn"] == [{"containerName": "migrate", "condition": "SUCCESS"}], "the service waits for them", container)
         variables = {v["name"]: v["value"] for v in container["environment"]}
+        check(variables["DATABASE_USER"] == f"taskoverflow_{container['name']}", "the service has a database user of its own", variables)
         check(variables["DATABASE_SSLMODE"] == "verify-full", "the database's certificate is verified", variables)
         check(variables["QUEUE_URL"].endswith(f"/{NAME}-ical"), "the services use the queue that Terraform created", variables)
 

@@ -161,7 +161,7 @@ run "service" {
       && jsondecode(task.container_definitions)[0].stopTimeout == 120
       && endswith(jsondecode(task.container_definitions)[0].image, ":0123456789ab")
       && jsondecode(task.container_definitions)[0].healthCheck.command == ["CMD", "/taskoverflow-${name}", "healthcheck"]
-      && jsondecode(task.container_definitions)[0].secrets == [{ name = "DATABASE_PASSWORD", valueFrom = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1:password::" }]
+      && jsondecode(task.container_definitions)[0].secrets == [{ name = "DATABASE_PASSWORD", valueFrom = aws_secretsmanager_secret.user[name].arn }]
       && !contains(jsondecode(task.container_definitions)[0].environment[*].name, "DATABASE_PASSWORD")
     ])
     error_message = "Containers must have a read-only file system, a user other than root, the image of the commit, their own health check, and the password from Secrets Manager."
@@ -174,6 +174,37 @@ run "service" {
       == { DATABASE_SSLMODE = "verify-full", PGSSLROOTCERT = "/etc/ssl/certs/rds-ca.pem" }
     ])
     error_message = "The services must verify the database's certificate."
+  }
+
+  assert {
+    condition = {
+      for name, task in aws_ecs_task_definition.task :
+      name => one([for variable in jsondecode(task.container_definitions)[0].environment : variable.value if variable.name == "DATABASE_USER"])
+    } == { api = "taskoverflow_api", worker = "taskoverflow_worker" }
+    error_message = "Each service must log in to the database as a user of its own."
+  }
+
+  assert {
+    condition = alltrue([
+      for task in aws_ecs_task_definition.task :
+      jsondecode(task.container_definitions)[0].dependsOn == [{ containerName = "migrate", condition = "SUCCESS" }]
+      && jsondecode(task.container_definitions)[1].name == "migrate"
+      && jsondecode(task.container_definitions)[1].command == ["migrate"]
+      && !jsondecode(task.container_definitions)[1].essential
+      && jsondecode(task.container_definitions)[1].readonlyRootFilesystem
+      && jsondecode(task.container_definitions)[1].image == jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].image
+      && { for secret in jsondecode(task.container_definitions)[1].secrets : secret.name => secret.valueFrom } == {
+        DATABASE_PASSWORD    = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!db-1:password::"
+        API_ROLE_PASSWORD    = aws_secretsmanager_secret.user["api"].arn
+        WORKER_ROLE_PASSWORD = aws_secretsmanager_secret.user["worker"].arn
+      }
+    ])
+    error_message = "Before a service starts, the migrations must run and the database users be created, and only for that may the owner's password be used."
+  }
+
+  assert {
+    condition     = alltrue([for version in aws_secretsmanager_secret_version.user : version.secret_string == null && version.secret_string_wo_version == 1])
+    error_message = "The passwords of the database users must not be in the state."
   }
 
   assert {

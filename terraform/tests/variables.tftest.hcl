@@ -274,6 +274,16 @@ run "password_rotation_days_rejects_366" {
   expect_failures = [var.password_rotation_days]
 }
 
+run "password_version_rejects_0" {
+  command = plan
+
+  variables {
+    password_version = 0
+  }
+
+  expect_failures = [var.password_version]
+}
+
 run "api_count_rejects_a_minimum_of_0" {
   command = plan
 
