@@ -112,7 +112,7 @@ impl Cluster {
         policy: StopPolicy,
         options: &[(&str, &str)],
     ) -> Result<Self, Error> {
-        initdb::ensure(&installation, &home)?;
+        initdb::ensure(&installation, &home).map_err(|error| installation.explain(error))?;
         let mut cluster = Self {
             server: None,
             password: home.password()?,
@@ -143,11 +143,11 @@ impl Cluster {
                 &self.options,
                 self.port,
             )
-        })?;
-        match started {
-            Some(server) => self.server = Some(server),
-            None => return Err(server::failure(&self.home)),
-        }
+        });
+        let server = started
+            .and_then(|server| server.ok_or_else(|| server::failure(&self.home)))
+            .map_err(|error| self.installation.explain(error))?;
+        self.server = Some(server);
         Ok(())
     }
 

@@ -57,6 +57,15 @@ pub(super) fn earlier(account: Option<Account>) -> Vec<PathBuf> {
     Cache::of_user(account).map_or_else(|_| Vec::new(), |cache| cache.complete())
 }
 
+/// Returns what to do if programs that [`programs`] returned turn out to be damaged.
+pub(super) fn if_damaged(programs: &Path) -> Option<String> {
+    let package = Cache::package_of(programs)?;
+    Some(format!(
+        "If the downloaded PostgreSQL is damaged, delete {}; the next start downloads it again",
+        package.display()
+    ))
+}
+
 fn require(time_zone: &Path) -> Result<(), DownloadError> {
     if time_zone.exists() {
         return Ok(());

@@ -27,6 +27,8 @@ or use a server that is already running: DATABASE_URL=postgres://user:password@h
 pub(super) struct Installation {
     bin: PathBuf,
     major: u32,
+    /// Whether it was downloaded, and can be downloaded again.
+    is_download: bool,
 }
 
 impl Installation {
@@ -100,6 +102,23 @@ impl Installation {
         Self {
             bin,
             major: download::MAJOR,
+            is_download: true,
+        }
+    }
+
+    /// Returns an error of its programs, with what to do if a download is damaged: somebody may have removed a part of
+    /// it, or a disk may have failed.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let way_out = self
+            .is_download
+            .then(|| download::if_damaged(&self.bin))
+            .flatten();
+        match (error, way_out) {
+            (error @ Error::InUse { .. }, _) | (error, None) => error,
+            (error, Some(way_out)) => Error::Failed(format!(
+                "{}\n{way_out}",
+                crate::error::explain(&error).trim_end()
+            )),
         }
     }
 
@@ -111,6 +130,7 @@ impl Installation {
         Some(Self {
             bin,
             major: major_of(&version)?,
+            is_download: false,
         })
     }
 }
@@ -235,6 +255,7 @@ mod tests {
         Installation {
             bin: PathBuf::from(bin),
             major,
+            is_download: false,
         }
     }
 
@@ -296,7 +317,8 @@ mod tests {
                 Ok(PathBuf::from("/downloaded"))
             },
         );
-        assert_eq!(found.unwrap(), installation("/downloaded", download::MAJOR));
+        let downloaded = Installation::downloaded(PathBuf::from("/downloaded"));
+        assert_eq!(found.unwrap(), downloaded);
         let expected = format!(
             "PostgreSQL 13 or newer is not installed (but version 12 in {})",
             old.path().display()

