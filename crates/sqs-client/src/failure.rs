@@ -9,6 +9,10 @@ use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use crate::credentials;
 
+/// What the SDK says about a profile of IAM Identity Center if it was built without the feature `sso`. It has no type of
+/// its own for this error.
+const SSO_NOT_BUILT: &str = "following cargo feature(s) enabled: sso";
+
 /// Why a call failed. The text of each variant says what a person can do about it; callers that know more, such as the
 /// name of the setting to check, write their own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +43,12 @@ pub enum Failure {
          file as credentials.example shows", .0.display()
     )]
     CredentialsFileIsFolder(PathBuf),
+    /// The profile signs in with IAM Identity Center, and this program was built without the feature `sso`.
+    #[error(
+        "the AWS profile signs in with IAM Identity Center (SSO), and this program was built without it: build it with \
+         `--features sso`, or choose another profile with AWS_PROFILE"
+    )]
+    SsoNotBuilt,
     /// Credentials are configured, but could not be loaded. Contains the reason.
     #[error("the AWS credentials could not be loaded: {0}")]
     CredentialsUnavailable(String),
@@ -99,6 +109,7 @@ impl Failure {
             | Self::CredentialsRejected(_)
             | Self::CredentialsMissing
             | Self::CredentialsFileIsFolder(_)
+            | Self::SsoNotBuilt
             | Self::CredentialsUnavailable(_)
             | Self::RegionMissing => true,
             Self::NoSuchQueue
@@ -158,7 +169,14 @@ impl Failure {
         }
         match error {
             CredentialsError::CredentialsNotLoaded(_) => Self::CredentialsMissing,
-            error => Self::CredentialsUnavailable(DisplayErrorContext(error).to_string()),
+            error => {
+                let reason = DisplayErrorContext(error).to_string();
+                if reason.contains(SSO_NOT_BUILT) {
+                    Self::SsoNotBuilt
+                } else {
+                    Self::CredentialsUnavailable(reason)
+                }
+            }
         }
     }
 }

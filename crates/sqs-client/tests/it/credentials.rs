@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
@@ -20,18 +20,19 @@ fn write(file: &Path, key: &str, modified_at: SystemTime) {
         .unwrap();
 }
 
-/// Runs an ignored test of this file in a child process whose environment names this credentials file.
-fn child(test: &str, file: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// Returns a command that runs an ignored test of this file in a child process whose environment names this credentials
+/// file.
+fn child(test: &str, file: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", &format!("credentials::{test}")])
         .args(["--ignored", "--nocapture"])
         .env_clear()
         .env("AWS_SHARED_CREDENTIALS_FILE", file)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::piped());
+    command
 }
 
 #[test]
@@ -40,7 +41,9 @@ fn a_credentials_file_is_read_again_only_after_it_changed() {
     let file = folder.path().join("credentials");
     let start = SystemTime::now();
     write(&file, "FIRST", start);
-    let mut reader = child("child_process_that_prints_its_key_for_each_line", &file);
+    let mut reader = child("child_process_that_prints_its_key_for_each_line", &file)
+        .spawn()
+        .unwrap();
     let mut requests = reader.stdin.take().unwrap();
     let mut answers = BufReader::new(reader.stdout.take().unwrap()).lines();
     let mut key = || {
@@ -76,15 +79,39 @@ async fn child_process_that_prints_its_key_for_each_line() {
 fn a_folder_in_place_of_the_credentials_file_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let output = child("child_process_that_prints_why_a_call_failed", folder.path())
-        .wait_with_output()
+        .output()
         .unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let expected = format!("{} is a folder", folder.path().display());
     assert!(output.contains(&expected), "{output}");
 }
 
+#[test]
+fn a_profile_of_iam_identity_center_is_refused_only_by_a_program_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    let profile = "[default]
+sso_session = session
+sso_account_id = 123456789012
+sso_role_name = role
+[sso-session session]
+sso_region = us-east-1
+sso_start_url = https://example.awsapps.com/start
+";
+    std::fs::write(&config, profile).unwrap();
+    let nothing = folder.path().join("credentials");
+    let output = child("child_process_that_prints_why_a_call_failed", &nothing)
+        .env("AWS_CONFIG_FILE", config)
+        .output()
+        .unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let refused = output.contains("build it with `--features sso`");
+    assert!(refused || output.contains("AWS credentials"), "{output}");
+    assert_eq!(refused, !cfg!(feature = "sso"), "{output}");
+}
+
 #[tokio::test]
-#[ignore = "is the child process of the test above"]
+#[ignore = "is the child process of the tests above"]
 async fn child_process_that_prints_why_a_call_failed() {
     let config = sqs_client::config::load(Some("us-east-1")).await;
     let call = sqs_client::config::client(&config, 1).get_queue_url();
