@@ -98,6 +98,17 @@ fn start_cluster(options: &Options) -> Result<Cluster, Error> {
         &options.data_dir,
         &[("max_connections", &connections.to_string())],
     )
+    .map_err(with_the_way_to_do_without)
+}
+
+/// Adds to an error about a missing PostgreSQL that the launcher can use a server that is already running.
+fn with_the_way_to_do_without(error: Error) -> Error {
+    match error {
+        Error::NotInstalled(message) => Error::NotInstalled(format!(
+            "{message};\nor use a server that is already running: DATABASE_URL=postgres://user:password@host/database"
+        )),
+        error => error,
+    }
 }
 
 fn start_sqs(options: &Options) -> Result<LocalSqs, Error> {
@@ -110,4 +121,18 @@ fn start_sqs(options: &Options) -> Result<LocalSqs, Error> {
 
 fn sqs_url(name: &str) -> String {
     format!("sqs://{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_about_a_missing_postgresql_says_how_to_use_a_running_server() {
+        let missing = Error::NotInstalled("PostgreSQL was not found: install it".to_owned());
+        let message = with_the_way_to_do_without(missing).to_string();
+        let start = "PostgreSQL was not found: install it;\nor use a server";
+        assert!(message.starts_with(start), "{message}");
+        assert!(message.contains("DATABASE_URL=postgres://"), "{message}");
+    }
 }

@@ -19,8 +19,7 @@ const WAYS_OUT: &str = "install it:
   Alpine:          apk add postgresql
   Arch:            pacman -S postgresql
   macOS:           brew install postgresql
-or, if it is installed elsewhere, add its bin folder to the PATH;
-or use a server that is already running: DATABASE_URL=postgres://user:password@host/database";
+or, if it is installed elsewhere, add its bin folder to the PATH";
 
 /// An installation of PostgreSQL's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -346,7 +345,6 @@ mod tests {
             "version 13 or newer) was not found (but version 12 in /old)",
             "PostgreSQL 17.10 could not be downloaded: this user has no home folder",
             "apt-get install postgresql",
-            "DATABASE_URL=",
         ] {
             assert!(message.contains(expected), "{message}");
         }
