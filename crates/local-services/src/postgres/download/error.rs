@@ -19,6 +19,19 @@ pub(in crate::postgres) enum DownloadError {
         file.display()
     )]
     NoTimeZones { file: PathBuf },
+    #[error(
+        "it needs glibc {}.{} or newer (Debian 12, Ubuntu 22.04, Fedora 35, RHEL 9), and this system has {}.{}",
+        needed.0, needed.1, found.0, found.1
+    )]
+    OldGlibc {
+        needed: (u32, u32),
+        found: (u32, u32),
+    },
+    #[error(
+        "POSTGRES_MIRROR is {mirror}, but must be the URL of a folder, such as https://mirror.example.org/wheels (http or \
+         https only)"
+    )]
+    InvalidMirror { mirror: String },
     #[error("this user has no home folder: set XDG_CACHE_HOME to the folder to download it to")]
     NoHome,
     #[error(
@@ -53,6 +66,12 @@ pub(in crate::postgres) enum DownloadError {
         expected: String,
         actual: String,
     },
+    #[error(
+        "its programs may not be run in {} ({reason}), and were removed again: the file system is probably mounted with \
+         noexec; set XDG_CACHE_HOME to a folder on another file system",
+        folder.display()
+    )]
+    NotExecutable { folder: PathBuf, reason: io::Error },
     #[error("it does not run on this system, and was removed again: {reason}")]
     Unusable { reason: String },
 }

@@ -70,11 +70,28 @@ impl Package {
     }
 
     /// Returns the URL: in `mirror`, the URL of a folder, or on the package index.
-    pub(super) fn url(&self, mirror: Option<&str>) -> String {
-        match mirror {
-            Some(folder) => format!("{}/{}", folder.trim_end_matches('/'), self.file_name()),
-            None => format!("{INDEX}/{}", self.path),
+    pub(super) fn url(&self, mirror: Option<&str>) -> Result<String, DownloadError> {
+        let Some(folder) = mirror else {
+            return Ok(format!("{INDEX}/{}", self.path));
+        };
+        let host = ["http://", "https://"]
+            .iter()
+            .find_map(|scheme| folder.strip_prefix(scheme));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
+            return Err(DownloadError::InvalidMirror {
+                mirror: folder.to_owned(),
+            });
         }
+        let folder = folder.trim_end_matches('/');
+        Ok(format!("{folder}/{}", self.file_name()))
+    }
+
+    /// Returns the oldest version of glibc that it runs with, such as (2, 34) of `manylinux_2_34`; `None` if it does not
+    /// use glibc.
+    pub(super) fn glibc(&self) -> Option<(u32, u32)> {
+        let (_, tag) = self.path.split_once("manylinux_")?;
+        let mut numbers = tag.split('_').map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
     }
 
     pub(super) fn file_name(&self) -> &str {
@@ -111,10 +128,35 @@ mod tests {
         let [package, ..] = &PACKAGES;
         let name = package.file_name();
         for mirror in ["http://mirror/wheels", "http://mirror/wheels/"] {
-            let url = package.url(Some(mirror));
+            let url = package.url(Some(mirror)).unwrap();
             assert_eq!(url, format!("http://mirror/wheels/{name}"));
         }
-        let url = package.url(None);
+        let url = package.url(None).unwrap();
         assert!(url.starts_with(INDEX) && url.ends_with(name), "{url}");
+    }
+
+    #[test]
+    fn a_mirror_that_is_not_reached_with_http_is_refused() {
+        let [package, ..] = &PACKAGES;
+        for mirror in [
+            "file:///wheels",
+            "/wheels",
+            "mirror/wheels",
+            "https://",
+            "http:///x",
+        ] {
+            let message = package.url(Some(mirror)).unwrap_err().to_string();
+            let start = format!("POSTGRES_MIRROR is {mirror}, but must be the URL of a folder");
+            assert!(message.starts_with(&start), "{message}");
+            assert!(message.contains("http or https only"), "{message}");
+        }
+    }
+
+    #[test]
+    fn each_package_for_linux_has_a_minimal_version_of_glibc() {
+        for package in &PACKAGES {
+            let expected = (package.os == "linux").then_some((2, 34));
+            assert_eq!(package.glibc(), expected, "{package:?}");
+        }
     }
 }

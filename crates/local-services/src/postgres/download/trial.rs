@@ -20,8 +20,13 @@ pub(super) fn finds_all(programs: &Path) -> bool {
     NEEDED.iter().all(|name| programs.join(name).is_file())
 }
 
-/// Runs each program, as `account` if there is one, to see whether the system has the libraries that it needs.
-pub(super) fn run(programs: &Path, account: Option<Account>) -> Result<(), DownloadError> {
+/// Runs each program, as `account` if there is one, to see whether the system has the libraries that it needs, and
+/// whether `folder`, which contains it, allows that.
+pub(super) fn run(
+    programs: &Path,
+    folder: &Path,
+    account: Option<Account>,
+) -> Result<(), DownloadError> {
     for name in NEEDED {
         let mut command = Command::new(programs.join(name));
         command.arg("--version").current_dir("/");
@@ -36,6 +41,12 @@ pub(super) fn run(programs: &Path, account: Option<Account>) -> Result<(), Downl
                 output.status
             ),
             Ok(None) => "the file is busy".to_owned(),
+            Err(reason) if reason.kind() == ErrorKind::PermissionDenied => {
+                return Err(DownloadError::NotExecutable {
+                    folder: folder.to_owned(),
+                    reason,
+                });
+            }
             Err(error) => error.to_string(),
         };
         return Err(DownloadError::Unusable {
