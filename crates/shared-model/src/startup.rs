@@ -42,6 +42,7 @@ pub async fn prepare_database(
     config: &DatabaseConfig,
     migrations: Migrations,
 ) -> Result<(), StartupError> {
+    warn_about(config);
     let mut logged = false;
     loop {
         wait_until_reachable(pool, config).await?;
@@ -77,6 +78,7 @@ pub async fn migrate(
     config: &DatabaseConfig,
     roles: Vec<Role>,
 ) -> Result<(), StartupError> {
+    warn_about(config);
     loop {
         wait_until_reachable(pool, config).await?;
         let roles = roles.clone();
@@ -90,6 +92,13 @@ pub async fn migrate(
             outcome => return Ok(outcome?),
         }
         tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Logs a warning if the queries may go over a network without TLS, though the settings do not ask for that.
+fn warn_about(config: &DatabaseConfig) {
+    if let Some(warning) = config.warning() {
+        log::warn!("{warning}");
     }
 }
 

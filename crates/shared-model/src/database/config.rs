@@ -78,6 +78,18 @@ impl DatabaseConfig {
         problem.into_iter().collect()
     }
 
+    /// Returns a warning if everything may go over a network without TLS, though the settings do not ask for that.
+    pub(crate) fn warning(&self) -> Option<String> {
+        if let Some(url) = &self.database_url {
+            let disabled = "sslmode=disable in DATABASE_URL";
+            return tls::warning(&url.hosts(), url.parameter("sslmode"), disabled);
+        }
+        let hosts = self.database_host.as_deref().unwrap_or_default();
+        let hosts: Vec<_> = hosts.split(',').collect();
+        let sslmode = Some(self.database_sslmode.as_str());
+        tls::warning(&hosts, sslmode, "DATABASE_SSLMODE=disable")
+    }
+
     /// The environment variable that says where the database is.
     pub(crate) fn location_setting(&self) -> &'static str {
         match self.database_url {
@@ -185,5 +197,27 @@ mod tests {
             let last = string.rsplit("password=").next().unwrap();
             assert!(["p%26ss", "'p&ss'"].contains(&last), "{string}");
         }
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn settings_of_a_database_on_another_machine_cause_a_warning() {
+        let warning = |flags: [&str; 2]| {
+            let cli = Cli::parse_from([&["x"][..], &flags].concat());
+            cli.database.warning().unwrap_or_default()
+        };
+        let by_url = warning(["--database-url", "postgres://me:s3cret@db/todos"]);
+        assert!(by_url.contains("on db is not encrypted"), "{by_url}");
+        assert!(
+            by_url.contains("sslmode=disable in DATABASE_URL"),
+            "{by_url}"
+        );
+        let by_parts = warning(["--database-host", "db"]);
+        assert!(by_parts.contains("DATABASE_SSLMODE=disable"), "{by_parts}");
+        assert_eq!(warning(["--database-host", "127.0.0.1"]), "");
+        assert_eq!(
+            warning(["--database-url", "postgres://localhost/todos"]),
+            ""
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! TLS to PostgreSQL, which a program has only if it was built with the feature `tls`.
 
+use std::net::IpAddr;
+
 /// What to do about a database that needs TLS.
 const WAY_OUT: &str = "this program was built without TLS to PostgreSQL; build it with `--features tls`, which compiles \
     OpenSSL and needs make and perl";
@@ -21,6 +23,27 @@ pub(super) fn problem(
         _ => return None,
     };
     (!HAS_TLS).then(|| format!("{setting} asks for TLS ({demand}), but {WAY_OUT}"))
+}
+
+/// Returns a warning if these settings may send everything over a network without TLS, though they do not ask for that:
+/// libpq connects without TLS if it has none. `disabled` is the setting that asks for it.
+pub(super) fn warning(hosts: &[&str], sslmode: Option<&str>, disabled: &str) -> Option<String> {
+    let remote = hosts.iter().find(|host| !is_local(host))?;
+    (!HAS_TLS && sslmode != Some("disable")).then(|| {
+        format!(
+            "the connection to the database on {remote} is not encrypted: {WAY_OUT}; if that is intended, set {disabled}"
+        )
+    })
+}
+
+/// Whether a host is this machine: a loopback address, or a socket, whose folder may be percent-encoded.
+fn is_local(host: &str) -> bool {
+    host.is_empty()
+        || host.starts_with(['/', '@', '%'])
+        || host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 /// Adds what to do to an error of a failed connection, if TLS would help.
@@ -62,6 +85,35 @@ mod tests {
             (Some("prefer"), Some("rds.pem")),
         ] {
             assert_eq!(problem("DATABASE_URL", sslmode, sslrootcert), None);
+        }
+    }
+
+    #[test]
+    fn a_connection_to_another_machine_without_tls_causes_a_warning() {
+        for sslmode in [None, Some("allow"), Some("prefer")] {
+            for hosts in [&["db"][..], &["10.0.0.1"], &["localhost", "db"]] {
+                let warning = warning(hosts, sslmode, "sslmode=disable").unwrap();
+                for expected in ["not encrypted", "--features tls", "sslmode=disable"] {
+                    assert!(warning.contains(expected), "{warning}");
+                }
+            }
+        }
+        assert_eq!(warning(&["db"], Some("disable"), ""), None);
+    }
+
+    #[test]
+    fn a_connection_on_this_machine_causes_no_warning() {
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "127.1.2.3",
+            "::1",
+            "",
+            "/run/postgresql",
+            "%2Frun",
+            "@abstract",
+        ] {
+            assert_eq!(warning(&[host], None, ""), None, "{host}");
         }
     }
 

@@ -27,6 +27,22 @@ impl DatabaseUrl {
         url
     }
 
+    /// Returns the hosts to connect to, as they are written in the URL. An empty host or a path means a local socket.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        let given = self
+            .parameter("hostaddr")
+            .or_else(|| self.parameter("host"));
+        if let Some(hosts) = given {
+            return hosts.split(',').collect();
+        }
+        let (_, rest) = self.0.split_once("://").unwrap_or_default();
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let hosts = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, hosts)| hosts);
+        hosts.split(',').map(without_port).collect()
+    }
+
     /// Returns the value of a parameter, as it is written in the URL.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.0.split_once('?')?;
@@ -34,6 +50,14 @@ impl DatabaseUrl {
             .split('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.find_map(|(found, value)| (found == name).then_some(value))
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    let address = host.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match address {
+        Some((address, _)) => address,
+        None => host.split(':').next().unwrap_or(host),
     }
 }
 
@@ -92,6 +116,23 @@ mod tests {
             .unwrap();
         assert_eq!(url.to_string(), "postgres://me:***@db:5432/todos");
         assert!(!format!("{url:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn the_hosts_of_a_url_are_found() {
+        for (url, hosts) in [
+            ("postgres://me:s3cret@db:5432/todos", &["db"][..]),
+            ("postgres://db/todos", &["db"]),
+            ("postgres://db?sslmode=allow", &["db"]),
+            ("postgres://me@a:1,b:2/todos", &["a", "b"]),
+            ("postgres://[::1]:5432/todos", &["::1"]),
+            ("postgres:///todos", &[""]),
+            ("postgres:///todos?host=/run", &["/run"]),
+            ("postgres://a/b?host=c&hostaddr=10.0.0.1", &["10.0.0.1"]),
+        ] {
+            let url: DatabaseUrl = url.parse().unwrap();
+            assert_eq!(url.hosts(), hosts, "{url:?}");
+        }
     }
 
     #[test]
