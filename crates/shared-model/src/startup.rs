@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel::PgConnection;
+
 use crate::database::{ConnectError, DatabaseConfig, DatabaseError, Pool, explain_tls};
 use crate::migrations::{self, MigrationError};
 use crate::roles::Role;
@@ -103,15 +105,15 @@ fn warn_about(config: &DatabaseConfig) {
 }
 
 async fn is_schema_ready(pool: &Pool, migrations: Migrations) -> Result<bool, MigrationError> {
+    let look = |connection: &mut PgConnection| Ok(!migrations::are_pending(connection)?);
+    // A process with a role of its own may look, but not run the migrations.
+    let is_ready = pool.run(look).await?;
+    if is_ready || migrations == Migrations::Await {
+        return Ok(is_ready);
+    }
     pool.run_long(move |connection| {
-        // A process with a role of its own may look, but not run the migrations.
-        if !migrations::are_pending(connection)? {
-            return Ok(true);
-        }
-        if migrations == Migrations::Run {
-            migrations::run(connection)?;
-        }
-        Ok(!migrations::are_pending(connection)?)
+        migrations::run(connection)?;
+        look(connection)
     })
     .await
 }
