@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use actix_web::HttpRequest;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -86,7 +87,7 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     log::log!(
         level,
         "http.method" = request.method().as_str(),
-        "http.path" = loggable(request.path()),
+        "http.path" = loggable_path(request),
         "http.status" = status.as_u16(),
         "duration_ms" = seconds * 1000.0,
         "request.id" = id.to_str().unwrap_or_default(),
@@ -95,12 +96,13 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     );
 }
 
-/// Removes the secret from the path of a feed.
-fn loggable(path: &str) -> &str {
-    if path.starts_with(FEED_PREFIX) {
+/// Returns the path, without the secret if it is that of a feed. The routes decode the path, but a decoded path could forge
+/// a log line.
+fn loggable_path(request: &HttpRequest) -> &str {
+    if request.match_info().as_str().starts_with(FEED_PREFIX) {
         FEED_PREFIX
     } else {
-        path
+        request.path()
     }
 }
 
@@ -119,11 +121,20 @@ fn known_name(method: &Method) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+
     use super::*;
 
     #[test]
-    fn a_feeds_secret_is_not_logged() {
-        assert_eq!(loggable("/calendar/0123abc.ics"), "/calendar/");
-        assert_eq!(loggable("/api/v1/calendar/feeds"), "/api/v1/calendar/feeds");
+    fn a_feeds_secret_is_not_logged_however_its_path_is_written() {
+        for (path, logged) in [
+            ("/calendar/0123abc.ics", "/calendar/"),
+            ("/%63alendar/0123abc.ics", "/calendar/"),
+            ("/api/v1/calendar/feeds", "/api/v1/calendar/feeds"),
+            ("/a%0Ab", "/a%0Ab"),
+        ] {
+            let request = TestRequest::with_uri(path).to_http_request();
+            assert_eq!(loggable_path(&request), logged, "{path}");
+        }
     }
 }
