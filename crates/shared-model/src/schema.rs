@@ -81,4 +81,23 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    api_tokens (name) {
+        name -> Text,
+        sha256 -> Bytea,
+        scope -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    api_sessions (sha256) {
+        sha256 -> Bytea,
+        token_name -> Text,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(calendar_jobs, calendar_results);

@@ -136,3 +136,28 @@ CREATE TABLE calendar_feeds (
 -- for the foreign keys: deleting a job looks for its feeds
 CREATE INDEX calendar_feeds_last_job ON calendar_feeds (last_job_id);
 CREATE INDEX calendar_feeds_pending_job ON calendar_feeds (pending_job_id);
+
+-- what clients of the API identify themselves with
+CREATE TABLE api_tokens (
+    name       text        PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 63),
+    -- The hash of the token, which is shown once and not stored. A token is random, so its hash needs no salt, and a
+    -- request finds its token by the index of this column.
+    sha256     bytea       NOT NULL UNIQUE CHECK (length(sha256) = 32),
+    scope      text        NOT NULL CHECK (scope IN ('read-only', 'full', 'operator')),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- null: it does not expire
+    expires_at timestamptz
+);
+
+-- the browsers that are signed in with a token
+CREATE TABLE api_sessions (
+    -- the hash of the cookie
+    sha256     bytea       PRIMARY KEY CHECK (length(sha256) = 32),
+    -- revoking the token ends its sessions
+    token_name text        NOT NULL REFERENCES api_tokens ON DELETE CASCADE,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz NOT NULL
+);
+
+-- for the foreign key, and for the limit of sessions per token
+CREATE INDEX api_sessions_token ON api_sessions (token_name, created_at);

@@ -16,11 +16,22 @@ struct Grant {
 
 /// Every table of the database. Rows of `calendar_jobs` are created and deleted by the API; only a worker writes results,
 /// which the API reads and deletes when they have expired.
-const GRANTS: [Grant; 6] = [
+const GRANTS: [Grant; 8] = [
     Grant {
         table: "__diesel_schema_migrations",
         api: "SELECT",
         worker: "SELECT",
+    },
+    Grant {
+        table: "api_sessions",
+        api: "DELETE, INSERT, SELECT",
+        worker: "",
+    },
+    Grant {
+        table: "api_tokens",
+        // UPDATE for locks; no statement changes a token
+        api: "DELETE, INSERT, SELECT, UPDATE",
+        worker: "",
     },
     Grant {
         table: "calendar_feeds",
