@@ -37,7 +37,6 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/storage.js",
     "js/texts.js",
     "js/todo-editor.js",
-    "js/todo-row.js",
     "js/todo-rows.js",
     "js/todos-view.js",
     "js/todos.js",

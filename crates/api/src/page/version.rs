@@ -88,8 +88,8 @@ mod tests {
 
     /// The most that a first visit may transfer.
     const WIRE_LIMIT_BYTES: usize = 50_000;
-    /// The assumed size of a response's headers; the actual size is 284 bytes.
-    const HEADERS_BYTES: usize = 300;
+    /// The size of a response's headers.
+    const HEADERS_BYTES: usize = 284;
     /// The additional size of the policy headers, which the page and the service worker have.
     const POLICY_BYTES: usize = 350;
 
