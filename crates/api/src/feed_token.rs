@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// 160 bits, which nobody can guess.
-const SECRET_BYTES: usize = 20;
+use crate::random::{self, NoRandomness, SECRET_CHARS};
+
 /// A UUID without hyphens.
 const ID_CHARS: usize = 32;
 
@@ -19,29 +19,22 @@ pub struct FeedToken {
     secret: String,
 }
 
-/// The operating system provides no random bytes.
-#[derive(Debug, thiserror::Error)]
-#[error("no random bytes: {0}")]
-pub struct NoRandomness(getrandom::Error);
-
 impl FeedToken {
     /// Generates a token for the feed `id`.
     ///
     /// # Errors
     /// Returns an error if the operating system provides no random bytes.
     pub fn generate(id: Uuid) -> Result<Self, NoRandomness> {
-        let mut bytes = [0; SECRET_BYTES];
-        getrandom::fill(&mut bytes).map_err(NoRandomness)?;
         Ok(Self {
             id,
-            secret: hex::encode(bytes),
+            secret: random::secret()?,
         })
     }
 
     /// Parses the token of a URL. Returns `None` if no feed can have this token.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.split_at_checked(ID_CHARS)?;
-        let is_secret = secret.len() == 2 * SECRET_BYTES && secret.is_ascii();
+        let is_secret = secret.len() == SECRET_CHARS && secret.is_ascii();
         Some(Self {
             id: Uuid::try_parse(id).ok()?,
             secret: is_secret.then(|| secret.to_owned())?,

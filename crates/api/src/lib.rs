@@ -15,6 +15,7 @@
 //!   sweeper that handles lost messages, overdue jobs and expired rows
 //! - [`response`]: what a client receives, errors included
 //! - [`feed_token`], [`fingerprint_cache`]: the secret in the URL of a feed, and whether its todos have changed
+//! - [`random`]: how secrets are made
 //! - [`host`]: the hosts in settings, headers and URLs
 //! - [`page`]: the page in the browser, and Swagger UI
 //! - [`readiness`], [`telemetry`]: how operators see the process
@@ -37,6 +38,7 @@ pub mod observe;
 pub mod page;
 pub mod protection;
 pub mod public_url;
+pub mod random;
 pub mod readiness;
 pub mod request;
 pub mod response;

@@ -8,8 +8,8 @@ use std::fmt;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
-use crate::feed_token::NoRandomness;
 use crate::limits::reached::LimitReached;
+use crate::random::NoRandomness;
 use crate::readiness::Readiness;
 use crate::request::input_error::InputError;
 use crate::request::json_body::BodyError;
