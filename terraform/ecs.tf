@@ -43,6 +43,7 @@ locals {
       environment = merge(local.common_environment, {
         DATABASE_USER = local.users["api"]
         BIND_ADDR     = "0.0.0.0:${local.api_port}"
+        AUTH          = "tokens"
         PUBLIC_URL    = local.public_url
         # Requests under other names are refused. With a domain of your own, this one works as well.
         ALLOWED_HOSTS = aws_lb.main[0].dns_name

@@ -115,7 +115,7 @@ variable "vpc_cidr" {
 }
 
 variable "allowed_cidrs" {
-  description = "The IPv4 ranges that may call the API, which has no authentication."
+  description = "The IPv4 ranges from which the API can be called. Its clients also need a token (docs/security.md)."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 

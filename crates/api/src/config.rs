@@ -10,6 +10,8 @@ use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 
 use crate::allowed_hosts::AllowedHosts;
+use crate::authentication::commands::TokenCommand;
+use crate::authentication::mode::AuthMode;
 use crate::connections::{MIN_POOL, RESERVED};
 use crate::limits::settings::LimitSettings;
 use crate::migrate::MigrateConfig;
@@ -40,6 +42,12 @@ pub enum Command {
     Openapi,
     /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
     Migrate(Box<MigrateConfig>),
+    /// Create, list and revoke the tokens of the API's clients
+    Tokens {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
 }
 
 /// The command `migrate` alone, because it needs none of the settings of the API.
@@ -65,6 +73,10 @@ pub struct Config {
     /// 0.0.0.0:6400
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_BIND_ADDR)]
     pub bind_addr: SocketAddr,
+    /// Whether clients need a token, which `taskoverflow-api tokens create` makes [default: off on a loopback address;
+    /// otherwise it must be set]
+    #[arg(long, env, value_name = "MODE", value_enum)]
+    pub auth: Option<AuthMode>,
     /// The base of the URLs in responses: http or https, a host, and optionally a port and a path [default: the address
     /// that each request used]
     #[arg(long, env, value_name = "URL")]
@@ -117,12 +129,18 @@ impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.database.problems();
         problems.extend(self.queue.problems());
+        problems.extend(AuthMode::of(self.auth, self.bind_addr).err());
         if self.database.database_pool.get() < MIN_POOL {
             problems.push(format!(
                 "DATABASE_POOL must be at least {MIN_POOL}: the API keeps {RESERVED} connections for its background tasks"
             ));
         }
         problems
+    }
+
+    /// Returns whether clients need a token. They do if it is not decided.
+    pub fn auth_mode(&self) -> AuthMode {
+        AuthMode::of(self.auth, self.bind_addr).unwrap_or(AuthMode::Tokens)
     }
 
     /// Returns [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
@@ -188,6 +206,8 @@ mod tests {
 
     #[test]
     fn contradictory_settings_are_reported() {
+        let exposed = parse(&["--bind-addr", "0.0.0.0:6400"]);
+        let parse = |flags: &[&str]| parse(&[&["--bind-addr", "127.0.0.1:6400"], flags].concat());
         let problems = parse(&["--queue-group", "all"]).problems();
         assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
         let problems = parse(&["--database-pool", "7"]).problems();
@@ -195,6 +215,8 @@ mod tests {
             problems[0].contains("DATABASE_POOL must be at least 8"),
             "{problems:?}"
         );
+        let problems = exposed.problems();
+        assert!(problems[0].contains("AUTH: not set"), "{problems:?}");
         assert!(parse(&[]).problems().is_empty());
     }
 }

@@ -8,7 +8,7 @@ use shared_model::database::{DatabaseConfig, Pool};
 /// wait longer than this.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For the two lanes, the relay, the job watch and the notifier. Their statements are short, so they share these.
+/// For the three lanes, the relay, the job watch and the notifier. Their statements are short, so they share these.
 const LANES: u32 = 4;
 /// For the sweeper and the measurement of the outbox, whose statements may take long.
 const UPKEEP: u32 = 1;

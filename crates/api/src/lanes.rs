@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //! - `accept`: stores new jobs
+//! - `grants`: reads what tokens allow
 //! - `read`: reads the state of jobs
 
 mod accept;
+mod grants;
 mod read;
 
 use std::time::Duration;
@@ -13,15 +15,20 @@ use shared_model::batch_lane::{Lane, LaneLimits};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
 
+use crate::authentication::grants::Grant;
+use crate::authentication::secret::SecretHash;
 use crate::background::dispatch::Dispatch;
 use crate::connections::Connections;
 use accept::{Accept, WantedJob};
+use grants::FindGrants;
 use read::Read;
 
 /// The most jobs that one statement stores.
 const ACCEPT_BATCH: usize = 256;
 /// The most jobs that one statement reads.
 const READ_BATCH: usize = 256;
+/// The most tokens that one statement looks up.
+const GRANTS_BATCH: usize = 256;
 /// How long a request waits for its lane: as long as one statement may take.
 const WAIT: Duration = Duration::from_secs(15);
 
@@ -29,6 +36,7 @@ const WAIT: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Lanes {
     accept: Lane<WantedJob, ()>,
+    grants: Lane<SecretHash, Option<Grant>>,
     read: Lane<JobId, Option<Job>>,
 }
 
@@ -45,6 +53,10 @@ impl Lanes {
         };
         Self {
             accept: Lane::start(LaneLimits::items(ACCEPT_BATCH), accept),
+            grants: Lane::start(
+                LaneLimits::items(GRANTS_BATCH),
+                FindGrants { pool: pool.clone() },
+            ),
             read: Lane::start(LaneLimits::items(READ_BATCH), Read { pool: pool.clone() }),
         }
     }
@@ -75,6 +87,14 @@ impl Lanes {
     /// Returns an error if the database does not answer in time.
     pub async fn find(&self, id: JobId) -> Result<Option<Job>, DatabaseError> {
         within_limit(self.read.call(id)).await
+    }
+
+    /// Returns what a token or a session allows, or `None` if it is not valid.
+    ///
+    /// # Errors
+    /// Returns an error if the database does not answer in time.
+    pub async fn find_grant(&self, hash: SecretHash) -> Result<Option<Grant>, DatabaseError> {
+        within_limit(self.grants.call(hash)).await
     }
 }
 

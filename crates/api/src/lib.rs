@@ -6,6 +6,7 @@
 //! - [`observe`]: the middleware around every request: request id, log, metrics
 //! - [`admission`], [`limits`]: refuses requests while a limit is reached
 //! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
+//! - [`access`], [`authentication`]: who may call the API: tokens, and the middleware that checks them
 //! - [`routes`]: the endpoints of the API
 //! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
@@ -23,8 +24,10 @@
 //! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
 //! error appears only in the log, never in a response.
 
+pub mod access;
 pub mod admission;
 pub mod allowed_hosts;
+pub mod authentication;
 pub mod background;
 pub mod config;
 pub mod connections;

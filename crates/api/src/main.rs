@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use api::authentication::commands;
 use api::config::{Cli, Command, MigrateCli, MigrateCommand};
 use api::migrate;
 use shared_model::{healthcheck, settings};
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
     match command {
         Some(Command::Healthcheck) => healthcheck::run_process(config.bind_addr),
         Some(Command::Migrate(config)) => migrate::run_process(&config),
-        _ => api::run_process(config),
+        Some(Command::Tokens { command }) => {
+            commands::run_process(command, &config.database, config.migrate, &config.log)
+        }
+        Some(Command::Openapi) | None => api::run_process(config),
     }
 }

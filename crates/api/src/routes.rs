@@ -10,6 +10,7 @@ mod job_list;
 mod job_result;
 mod jobs;
 mod path;
+mod session;
 mod todo_list;
 mod todos;
 
@@ -74,6 +75,11 @@ fn configure_api(config: &mut ServiceConfig) {
                 .route(web::post().to(feeds::create)),
         )
         .service(resource("/calendar/feeds/{id}", "DELETE").route(web::delete().to(feeds::delete)))
+        .service(
+            resource("/session", "POST, DELETE")
+                .route(web::post().to(session::sign_in))
+                .route(web::delete().to(session::sign_out)),
+        )
         .service(resource("/todos/ical/{id}", "DELETE").route(web::delete().to(jobs::cancel)))
         .service(
             resource("/todos/ical/{id}/events", "GET, HEAD").route(get().to(job_events::events)),

@@ -1,6 +1,6 @@
 //! The state that all requests share, and their only access to the database.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use diesel::PgConnection;
@@ -12,6 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::authentication::cache::GrantCache;
+use crate::authentication::grants::Grant;
+use crate::authentication::mode::AuthMode;
+use crate::authentication::secret::SecretHash;
 use crate::background::dispatch::Dispatch;
 use crate::background::job_watch::JobWatch;
 use crate::config::Config;
@@ -28,6 +32,10 @@ pub struct Api {
     /// The connections to the database.
     pub connections: Connections,
     started: OnceLock<Lanes>,
+    /// Whether clients need a token.
+    pub auth: AuthMode,
+    /// The tokens that were valid a moment ago.
+    grants: GrantCache,
     /// Determines which hosts and pages requests may come from, and the base URL of links in responses.
     pub origin: Origin,
     /// What clients may use, and what they use now.
@@ -74,6 +82,8 @@ impl Api {
         Self {
             connections,
             started: OnceLock::new(),
+            auth: config.auth_mode(),
+            grants: GrantCache::default(),
             origin: Origin::new(
                 config.public_url.clone(),
                 config.allowed_hosts.clone(),
@@ -139,6 +149,28 @@ impl Api {
     pub async fn accept_job(&self, request: CalendarRequest) -> Result<JobId, QueryError> {
         let accepted = self.lanes()?.accept(request, self.job_expiry_seconds);
         Ok(accepted.await?)
+    }
+
+    /// Returns what a token or a session allows, as of at most [`MAX_AGE`](crate::authentication::cache::MAX_AGE) ago, or
+    /// `None` if it is not valid. Looks it up together with those of other requests.
+    ///
+    /// # Errors
+    /// Returns `Starting` before [`start`](Self::start), and `Database` if the database does not answer in time.
+    pub async fn find_grant(&self, hash: SecretHash) -> Result<Option<Arc<Grant>>, QueryError> {
+        if let Some(grant) = self.grants.find(&hash) {
+            return Ok(Some(grant));
+        }
+        let asked = Instant::now();
+        let found = self.lanes()?.find_grant(hash).await?.map(Arc::new);
+        if let Some(grant) = &found {
+            self.grants.insert(hash, Arc::clone(grant), asked);
+        }
+        Ok(found)
+    }
+
+    /// Forgets a session that has ended. Other processes forget it within a few seconds.
+    pub fn forget_grant(&self, hash: &SecretHash) {
+        self.grants.remove(hash);
     }
 
     /// Waits until a job has ended and returns it, in version `from` or later. Returns `None` if it has not ended within

@@ -107,6 +107,15 @@ pub(crate) enum Component {
     Both,
 }
 
+/// A token to sign in with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SignIn {
+    /// A token that `taskoverflow-api tokens create` has printed.
+    #[schema(example = "taskoverflow_…")]
+    token: String,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct TodoPath {

@@ -64,24 +64,36 @@ impl Origin {
         }
     }
 
+    /// Returns whether the client that sent `request` reaches the API over HTTPS.
+    pub fn is_https(&self, request: &HttpRequest) -> bool {
+        match &self.public_url {
+            Some(url) => url.origin().starts_with("https:"),
+            None => self.scheme_from_headers(request) == "https",
+        }
+    }
+
     fn base_url_from_headers(&self, request: &HttpRequest) -> String {
-        let forwarded = self
-            .trust_proxy
-            .then(|| request.headers().get(X_FORWARDED_PROTO)?.to_str().ok())
-            .flatten();
-        // each proxy appends its value, so the first one is the closest to the client
-        let scheme = match forwarded
-            .and_then(|list| list.split(',').next())
-            .map(str::trim)
-        {
-            Some("https") => "https",
-            _ => "http",
-        };
+        let scheme = self.scheme_from_headers(request);
         let host = named_hosts::of_client(request, self.trust_proxy);
         match host.filter(|host| HostPort::parse(host).is_some()) {
             Some(host) => format!("{scheme}://{host}"),
             // an HTTP/1.0 request may have no Host header
             None => format!("{scheme}://{}", local_address(request)),
+        }
+    }
+
+    fn scheme_from_headers(&self, request: &HttpRequest) -> &'static str {
+        let forwarded = self
+            .trust_proxy
+            .then(|| request.headers().get(X_FORWARDED_PROTO)?.to_str().ok())
+            .flatten();
+        // each proxy appends its value, so the first one is the closest to the client
+        match forwarded
+            .and_then(|list| list.split(',').next())
+            .map(str::trim)
+        {
+            Some("https") => "https",
+            _ => "http",
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
+use crate::authentication::scope::Action;
 use crate::limits::reached::LimitReached;
 use crate::random::NoRandomness;
 use crate::readiness::Readiness;
@@ -33,6 +34,14 @@ pub enum ApiError {
     ForeignPage(ForeignPage),
     /// A limit of the service is reached.
     Limit(LimitReached),
+    /// The request has neither a token nor a session, and needs one.
+    TokenMissing,
+    /// The token or the session of the request is unknown, expired or revoked.
+    TokenInvalid,
+    /// The token does not allow this.
+    OutOfScope(Action),
+    /// A client wants to sign in, but the API does not use tokens.
+    AuthenticationOff,
     /// No todo has this id.
     TodoNotFound,
     /// No job has this id.
@@ -172,6 +181,10 @@ impl ApiError {
             | Self::Limit(_)
             | Self::Host(_)
             | Self::ForeignPage(_)
+            | Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::OutOfScope(_)
+            | Self::AuthenticationOff
             | Self::FeedNotFound
             | Self::FeedNotReady
             | Self::NoRandomness(_)
@@ -193,6 +206,24 @@ impl ApiError {
             Self::Limit(limit) => limit.to_string().into(),
             Self::Host(error) => error.to_string().into(),
             Self::ForeignPage(error) => error.to_string().into(),
+            Self::TokenMissing => {
+                "this needs a token: send the header Authorization: Bearer TOKEN. The operators of the service create tokens \
+                 with `taskoverflow-api tokens create`"
+                    .into()
+            }
+            Self::TokenInvalid => {
+                "the token or session is unknown, expired or revoked; sign in again, or ask the operators of the service \
+                 for a new token"
+                    .into()
+            }
+            Self::OutOfScope(action) => format!(
+                "the token does not allow this request, which needs the scope {}",
+                action.allowed_by()
+            )
+            .into(),
+            Self::AuthenticationOff => {
+                "this API does not use tokens, so there is no need to sign in".into()
+            }
             Self::TodoNotFound => "no todo has this id".into(),
             Self::JobNotFound => "no job has this id".into(),
             Self::JobNotFinished(status) => format!("the job is {status}; try again later").into(),

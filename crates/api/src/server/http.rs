@@ -13,6 +13,7 @@ use actix_web::{App, HttpServer};
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::access::authorize;
 use crate::admission::{ConnectionSlot, admit};
 use crate::limits::settings::LimitSettings;
 use crate::observe::observe;
@@ -67,6 +68,7 @@ pub(super) fn serve(
         App::new()
             .app_data(api.clone())
             .app_data(body_timeout)
+            .wrap(from_fn(authorize))
             .wrap(from_fn(protect))
             .wrap(from_fn(admit))
             .wrap(from_fn(observe))

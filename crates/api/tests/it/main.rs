@@ -1,6 +1,8 @@
 //! The API as its clients see it, with a real server, a real PostgreSQL and real HTTP.
 
 #[cfg(test)]
+mod authentication;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod database_away;
@@ -35,6 +37,8 @@ mod results;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod slow_clients;
 #[cfg(test)]
@@ -47,5 +51,7 @@ mod tls;
 mod todo_list;
 #[cfg(test)]
 mod todos;
+#[cfg(test)]
+mod token_commands;
 #[cfg(test)]
 mod waiting;

@@ -343,7 +343,7 @@ async fn behind_a_proxy_every_named_host_must_be_allowed() {
 
 #[tokio::test]
 async fn links_for_a_client_without_a_host_point_to_the_address_that_it_used() {
-    let mut settings = config(&database(), &[]);
+    let mut settings = config(&database(), &["--auth=off"]);
     settings.bind_addr = "0.0.0.0:0".parse().unwrap();
     let mut service = Service::launch(&settings);
     service.url = service.url.replace("0.0.0.0", "127.0.0.1");

@@ -61,7 +61,7 @@ impl Process {
         }
     }
 
-    fn next_line(&mut self) -> Value {
+    pub(crate) fn next_line(&mut self) -> Value {
         let mut line = String::new();
         assert!(
             self.log.read_line(&mut line).unwrap() > 0,

@@ -4,6 +4,7 @@ pub(crate) mod feeds;
 pub(crate) mod jobs;
 pub(crate) mod publisher;
 mod raw;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -115,6 +116,7 @@ impl Locked {
 pub(crate) struct Service {
     /// Such as `http://127.0.0.1:41234`.
     pub(crate) url: String,
+    pub(crate) database_url: String,
     pub(crate) pool: Pool,
     pub(crate) publisher: Arc<TestPublisher>,
     client: Client,
@@ -158,6 +160,13 @@ impl Service {
         };
         Self {
             url,
+            database_url: config
+                .database
+                .database_url
+                .as_ref()
+                .unwrap()
+                .expose()
+                .to_owned(),
             pool,
             publisher,
             client: Client::new(),

@@ -37,6 +37,21 @@ pub(crate) struct UnknownHost(ProblemDetails);
 #[derive(Debug, IntoResponses)]
 #[response(status = 403, content_type = "application/problem+json")]
 pub(crate) struct ForeignPage(ProblemDetails);
+/// The client may not make this request.
+#[derive(Debug, IntoResponses)]
+pub(crate) enum Refused {
+    /// The token is missing, unknown, expired or revoked.
+    #[response(status = 401, content_type = "application/problem+json", headers(("WWW-Authenticate" = String)))]
+    Token(ProblemDetails),
+    /// The token does not allow this request, or a page of another site sent it.
+    #[response(status = 403, content_type = "application/problem+json", headers(("WWW-Authenticate" = String)))]
+    Scope(ProblemDetails),
+}
+
+/// The API does not use tokens (`AUTH=off`).
+#[derive(Debug, IntoResponses)]
+#[response(status = 409, content_type = "application/problem+json")]
+pub(crate) struct AuthenticationOff(ProblemDetails);
 
 /// The body was refused.
 #[derive(Debug, IntoResponses)]

@@ -1,7 +1,7 @@
 //! [`ApiError`] as a response: `application/problem+json` (RFC 9457) with the original's `error` member.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use shared_model::database::DatabaseError;
@@ -44,7 +44,8 @@ impl ResponseError for ApiError {
             Self::Input(_)
             | Self::Body(BodyError::Malformed(_))
             | Self::Host(HostError::Malformed { .. }) => StatusCode::BAD_REQUEST,
-            Self::ForeignPage(_) => StatusCode::FORBIDDEN,
+            Self::TokenMissing | Self::TokenInvalid => StatusCode::UNAUTHORIZED,
+            Self::ForeignPage(_) | Self::OutOfScope(_) => StatusCode::FORBIDDEN,
             Self::Host(HostError::Unknown { .. }) => StatusCode::MISDIRECTED_REQUEST,
             Self::TodoNotFound
             | Self::FeedNotFound
@@ -55,6 +56,7 @@ impl ResponseError for ApiError {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::NoResult { .. }
             | Self::JobEnded(_)
+            | Self::AuthenticationOff
             | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
             Self::JobExpired => StatusCode::GONE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -91,6 +93,9 @@ impl ResponseError for ApiError {
         if let Self::MethodNotAllowed(allowed) = self {
             response.insert_header((ALLOW, *allowed));
         }
+        if let Some(challenge) = self.challenge() {
+            response.insert_header((WWW_AUTHENTICATE, challenge));
+        }
         if self.ends_connection() {
             response.force_close();
         }
@@ -111,6 +116,18 @@ impl ApiError {
         )
     }
 
+    /// Returns the challenge of RFC 6750, section 3, if a better token would help.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::TokenMissing => Some(r#"Bearer realm="taskoverflow""#),
+            Self::TokenInvalid => Some(r#"Bearer realm="taskoverflow", error="invalid_token""#),
+            Self::OutOfScope(_) => {
+                Some(r#"Bearer realm="taskoverflow", error="insufficient_scope""#)
+            }
+            _ => None,
+        }
+    }
+
     fn retry_after_seconds(&self) -> Option<u32> {
         match self {
             Self::JobNotFinished(_) => Some(POLL_AFTER_SECONDS),
@@ -123,6 +140,10 @@ impl ApiError {
             | Self::Body(_)
             | Self::Host(_)
             | Self::ForeignPage(_)
+            | Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::OutOfScope(_)
+            | Self::AuthenticationOff
             | Self::TodoNotFound
             | Self::JobNotFound
             | Self::NoResult { .. }
@@ -158,6 +179,10 @@ impl ApiError {
             | Self::Limit(_)
             | Self::Host(_)
             | Self::ForeignPage(_)
+            | Self::TokenMissing
+            | Self::TokenInvalid
+            | Self::OutOfScope(_)
+            | Self::AuthenticationOff
             | Self::TodoNotFound
             | Self::JobNotFound
             | Self::JobExpired

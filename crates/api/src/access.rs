@@ -1,0 +1,137 @@
+//! The middleware that admits a request. It runs before the routes, so a client without a token can't find out what
+//! exists.
+//!
+//! # Layout
+//! - [`rules`]: what a request needs
+
+pub mod rules;
+
+use std::sync::Arc;
+
+use actix_web::HttpMessage;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use crate::authentication::cookie;
+use crate::authentication::grants::Grant;
+use crate::authentication::mode::AuthMode;
+use crate::authentication::secret::{Credential, SecretHash};
+use crate::response::problem::ApiError;
+use crate::state::Api;
+
+/// Handles a request with `next` if it needs no token or has a token that allows it. Otherwise responds with 401 or 403.
+/// With `AUTH=off` it admits every request.
+///
+/// # Errors
+/// Returns the error of `next`.
+pub async fn authorize<B: MessageBody>(
+    api: Data<Api>,
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    match check(&api, &request).await {
+        Ok(grant) => {
+            if let Some(grant) = grant {
+                // for the log
+                request.extensions_mut().insert(grant);
+            }
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+/// Returns what the client's token allows, or `None` if the request needs no token.
+async fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Arc<Grant>>, ApiError> {
+    if api.auth == AuthMode::Off {
+        return Ok(None);
+    }
+    // the path as the routes will see it, which is partly decoded: /%6detrics is /metrics
+    let path = request.match_info().as_str();
+    let Some(action) = rules::action(request.method(), path) else {
+        return Ok(None);
+    };
+    let is_https = || api.origin.is_https(request.request());
+    let hash = match credential(request.headers(), is_https) {
+        Credential::Missing => return Err(ApiError::TokenMissing),
+        Credential::Malformed => return Err(ApiError::TokenInvalid),
+        Credential::Secret(hash) => hash,
+    };
+    let grant = api.find_grant(hash).await?;
+    let grant = grant.ok_or(ApiError::TokenInvalid)?;
+    if grant.scope.allows(action) {
+        Ok(Some(grant))
+    } else {
+        Err(ApiError::OutOfScope(action))
+    }
+}
+
+/// Returns the token or, without one, the session that a request belongs to.
+fn credential(headers: &HeaderMap, is_https: impl FnOnce() -> bool) -> Credential {
+    let Some(header) = headers.get(AUTHORIZATION) else {
+        return cookie::read(headers, is_https);
+    };
+    let header = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    token
+        .and_then(|(_, token)| SecretHash::of_token(token.trim()))
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{COOKIE, HeaderValue};
+
+    use super::*;
+    use crate::authentication::secret::NewSecret;
+
+    fn headers(authorization: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(authorization).unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_token_is_read_from_the_authorization_header_even_if_there_is_a_cookie() {
+        let (token, session) = (NewSecret::token().unwrap(), NewSecret::session().unwrap());
+        let cookie = format!("taskoverflow_session={}", session.text);
+        for scheme in ["Bearer", "bearer", "BEARER"] {
+            let mut headers = headers(&format!("{scheme} {}", token.text));
+            headers.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
+            assert_eq!(
+                credential(&headers, || false),
+                Credential::Secret(token.hash),
+                "{scheme}"
+            );
+        }
+        let mut headers = headers("Basic YTpi");
+        headers.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
+        assert_eq!(credential(&headers, || false), Credential::Malformed);
+        headers.remove(AUTHORIZATION);
+        assert_eq!(
+            credential(&headers, || false),
+            Credential::Secret(session.hash)
+        );
+    }
+
+    #[test]
+    fn a_token_counts_only_as_a_bearer_token() {
+        let token = NewSecret::token().unwrap().text;
+        for text in [
+            token.clone(),
+            format!("Basic {token}"),
+            "Bearer".into(),
+            "Bearer x".into(),
+        ] {
+            assert_eq!(
+                credential(&headers(&text), || false),
+                Credential::Malformed,
+                "{text}"
+            );
+        }
+        assert_eq!(credential(&HeaderMap::new(), || false), Credential::Missing);
+    }
+}

@@ -1,0 +1,210 @@
+//! The commands that manage tokens, and what the process says about them at its start and in its log.
+
+use std::process::{Command, Output};
+
+use api::authentication::scope::Scope;
+use local_services::testing::{empty_database, eventually};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::process::Process;
+use crate::support::{Service, config, database};
+
+/// Runs `taskoverflow-api` with `arguments`.
+fn run(database_url: &str, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"))
+        .env_clear()
+        .envs([("DATABASE_URL", database_url), ("QUEUE_URL", "postgres:")])
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+/// Runs `taskoverflow-api tokens`, which must succeed, and returns what it prints.
+fn tokens(database_url: &str, arguments: &[&str]) -> String {
+    let output = run(database_url, &[&["tokens"], arguments].concat());
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_token_can_be_created_listed_used_and_revoked() {
+    let url = database();
+    let token = tokens(&url, &["create", "laptop", "--expires", "90d"]);
+    tokens(&url, &["create", "phone", "--read-only"]);
+    tokens(&url, &["create", "metrics", "--operator"]);
+    let service = Service::launch(&config(&url, &["--auth=tokens"]));
+    service.wait_until_ready().await;
+    let bearer = format!("Bearer {}", token.trim());
+    assert_eq!(service.status_with("Authorization", &bearer).await, 200);
+
+    let list = tokens(&url, &["list"]);
+    assert!(!list.contains(token.trim()), "{list}");
+    let rows: Vec<Vec<&str>> = list
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[0], ["NAME", "SCOPE", "CREATED", "EXPIRES"]);
+    let scopes: Vec<_> = rows[1..].iter().map(|row| (row[0], row[1])).collect();
+    assert_eq!(
+        scopes,
+        [
+            ("laptop", "full"),
+            ("metrics", "operator"),
+            ("phone", "read-only")
+        ]
+    );
+
+    tokens(&url, &["revoke", "laptop"]);
+    eventually("the token is refused", async || {
+        service.status_with("Authorization", &bearer).await == 401
+    })
+    .await;
+    assert!(!tokens(&url, &["list"]).contains("laptop"));
+}
+
+#[tokio::test]
+async fn a_token_that_was_generated_elsewhere_is_stored_by_its_hash_and_printed_nowhere() {
+    let service = Service::start_with_tokens().await;
+    let token = format!("taskoverflow_{}", "0123456789abcdef0123".repeat(2));
+    let hash = hex::encode(Sha256::digest(&token));
+    let url = service.database_url.clone();
+    let output = run(&url, &["tokens", "create", "ci", "--sha256", &hash]);
+    assert!(
+        output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+    let bearer = format!("Bearer {token}");
+    assert_eq!(service.status_with("Authorization", &bearer).await, 200);
+}
+
+#[test]
+fn a_token_can_be_created_before_the_api_starts_for_the_first_time() {
+    let url = empty_database();
+    assert!(tokens(&url, &["create", "first"]).starts_with("taskoverflow_"));
+    let url = empty_database();
+    let output = run(&url, &["--migrate=false", "tokens", "create", "first"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("the database schema is not up to date"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_command_that_can_do_nothing_fails_and_says_why() {
+    let url = database();
+    tokens(&url, &["create", "laptop"]);
+    for (arguments, code, words) in [
+        (
+            &["create", "laptop"][..],
+            1,
+            "there is already a token with this name",
+        ),
+        (&["revoke", "phone"], 1, "there is no token named phone"),
+        (&["create", "a b"], 2, "letters, digits"),
+        (
+            &["create", "a", "--read-only", "--operator"],
+            2,
+            "cannot be used with",
+        ),
+        (
+            &["create", "a", "--expires", "soon"],
+            2,
+            "must be a number with a unit",
+        ),
+        (
+            &["create", "a", "--sha256", "12"],
+            2,
+            "64 hexadecimal digits",
+        ),
+    ] {
+        let output = run(&url, &[&["tokens"], arguments].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn an_api_that_others_can_reach_does_not_start_until_it_is_told_whether_to_use_tokens() {
+    let url = database();
+    let output = run(&url, &["--bind-addr=0.0.0.0:0"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    for words in [
+        "BIND_ADDR 0.0.0.0:0",
+        "AUTH=tokens",
+        "tokens create NAME",
+        "AUTH=off",
+    ] {
+        assert!(text.contains(words), "{words} is not in\n{text}");
+    }
+    for mode in ["tokens", "off"] {
+        let settings = [
+            ("BIND_ADDR", "0.0.0.0:0"),
+            ("AUTH", mode),
+            ("DATABASE_URL", &url),
+        ];
+        Process::start(&settings, "ready");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_appears_in_the_log() {
+    let service = Service::start_with_tokens().await;
+    let token = service.token(Scope::ReadOnly).await;
+    let url = service.database_url.clone();
+    let mut process = Process::start(
+        &[
+            ("DATABASE_URL", &url),
+            ("AUTH", "tokens"),
+            ("RUST_LOG", "debug"),
+        ],
+        "ready",
+    );
+    let client = reqwest::Client::new();
+    let address = format!("{}/api/v1", process.url);
+    let signed_in = client
+        .post(format!("{address}/session"))
+        .json(&json!({ "token": token }))
+        .send()
+        .await
+        .unwrap();
+    let cookie = signed_in.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let cookie = cookie.split(';').next().unwrap();
+    for (header, value) in [
+        ("Authorization", format!("Bearer {token}")),
+        ("Authorization", format!("Bearer {token}x")),
+        ("Cookie", cookie.to_owned()),
+    ] {
+        for method in [reqwest::Method::GET, reqwest::Method::POST] {
+            let request = client.request(method, format!("{address}/todos"));
+            request.header(header, &value).send().await.unwrap();
+        }
+    }
+    let last = client
+        .get(format!("{address}/todos"))
+        .header("X-Request-Id", "last");
+    last.bearer_auth(&token).send().await.unwrap();
+    let secrets = [
+        token.trim_start_matches("taskoverflow_"),
+        cookie.split_once('=').unwrap().1,
+    ];
+    loop {
+        let line: Value = process.next_line();
+        let text = line.to_string();
+        assert!(
+            secrets.iter().all(|secret| !text.contains(secret)),
+            "{text}"
+        );
+        if line["request.id"] == "last" {
+            assert_eq!(line["auth.token"], "read-only");
+            return;
+        }
+    }
+}
