@@ -7,7 +7,8 @@ const TIMEOUT_MS = 20_000;
 
 /**
  * Dispatches an event after each request: `available` if the server handled it, `unavailable` (with the problem as
- * `detail`) if it could not. `recovered` follows once the todos have been loaded again.
+ * `detail`) if it could not. `recovered` follows once the todos have been loaded again. `unauthenticated` says that the
+ * server needs a token, and `signed-in` that it has got one.
  */
 export const server = new EventTarget();
 
@@ -57,6 +58,7 @@ export async function call(method, path, { body, headers = {}, keepalive = false
 function reported(problem) {
   const type = problem.isTransient ? 'unavailable' : 'available';
   server.dispatchEvent(new CustomEvent(type, { detail: problem }));
+  if (problem.status === 401) server.dispatchEvent(new Event('unauthenticated'));
   return problem;
 }
 

@@ -26,6 +26,7 @@ let loadTimer = 0;
 export function start() {
   server.addEventListener('unavailable', (event) => onUnavailable(/** @type {CustomEvent} */ (event).detail));
   server.addEventListener('available', onAvailable);
+  server.addEventListener('signed-in', () => ((isStale = true), refresh()));
   window.addEventListener('online', refresh);
   // a server on this device can be reached even offline
   window.addEventListener('offline', refresh);
@@ -68,7 +69,8 @@ export async function refresh() {
     if (isStale) server.dispatchEvent(new Event('recovered'));
     isStale = false;
   } catch (problem) {
-    if (problem.isTransient) return;
+    // the page asks for a token, and loads the todos once it has one
+    if (problem.isTransient || problem.status === 401) return;
     setText(banner, (loadProblem = `Couldn’t load your todos. ${problem.message}`));
     clearTimeout(loadTimer);
     loadTimer = setTimeout(refresh, MAX_DELAY_S * 1000);

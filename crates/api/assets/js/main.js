@@ -6,6 +6,7 @@ import { byId } from './elements.js';
 import * as exportView from './export-view.js';
 import * as monthView from './month-view.js';
 import * as route from './route.js';
+import * as session from './session.js';
 import * as shortcuts from './shortcuts.js';
 import { todos } from './todos.js';
 import * as todosView from './todos-view.js';
@@ -54,6 +55,7 @@ function registerServiceWorker() {
   navigator.serviceWorker.register(script).catch((error) => console.warn('The page can’t be opened offline.', error));
 }
 
+session.start();
 shortcuts.start();
 composer.start();
 todosView.start();

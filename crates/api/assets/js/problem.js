@@ -25,6 +25,7 @@ export class Problem extends Error {
 export async function readProblem(response) {
   const retryAfter = retryAfterSeconds(response);
   const facts = { status: response.status, retryAfter };
+  if (response.status === 401) return new Problem('You’re signed out.', facts);
   const body = await response.json().catch(() => null);
   const detail = body?.detail ?? body?.error;
   if (typeof detail === 'string' && detail) return new Problem(sentence(detail), facts);

@@ -22,6 +22,17 @@ export function saveItem(name, value, storage = () => localStorage) {
   }
 }
 
+/** Deletes everything that the page has stored in this browser. */
+export function forgetItems() {
+  for (const storage of [() => localStorage, () => sessionStorage]) {
+    try {
+      for (const key of Object.keys(storage())) if (key.startsWith(PREFIX)) storage().removeItem(key);
+    } catch {
+      // nothing was stored
+    }
+  }
+}
+
 /**
  * Keeps the text of a field for this tab while it is being typed, so that a reload does not lose it.
  * @param {HTMLInputElement | HTMLTextAreaElement} field

@@ -33,6 +33,7 @@ pub(super) const FILES: &[(&str, &[u8])] = embedded![
     "js/notices.js",
     "js/problem.js",
     "js/route.js",
+    "js/session.js",
     "js/shortcuts.js",
     "js/storage.js",
     "js/texts.js",

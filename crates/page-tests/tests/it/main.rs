@@ -31,6 +31,8 @@ mod security;
 #[cfg(test)]
 mod shortcuts;
 #[cfg(test)]
+mod sign_in;
+#[cfg(test)]
 mod startup;
 #[cfg(test)]
 mod subscriptions;

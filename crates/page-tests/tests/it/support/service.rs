@@ -1,5 +1,6 @@
 //! The API and a worker, as processes with a database of their own.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Service {
     api: Option<ChildGuard>,
     worker: Option<ChildGuard>,
     client: Client,
+    /// What [`call`](Self::call) sends, if the API needs tokens.
+    token: Option<String>,
 }
 
 impl Service {
@@ -44,10 +47,39 @@ impl Service {
             api: None,
             worker: None,
             client: Client::new(),
+            token: None,
         };
         service.start_api().await;
         service.start_worker();
         service
+    }
+
+    /// Starts a service whose clients need tokens.
+    pub(crate) async fn start_with_tokens() -> Self {
+        let mut service = Self::start_with(&["--auth=tokens"], &[]).await;
+        service.token = Some(service.new_token("tests"));
+        service
+    }
+
+    /// Creates a token and returns it.
+    pub(crate) fn new_token(&self, name: &str) -> String {
+        self.tokens(&["create", name]).trim().to_owned()
+    }
+
+    /// Revokes a token.
+    pub(crate) fn revoke(&self, name: &str) {
+        self.tokens(&["revoke", name]);
+    }
+
+    fn tokens(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(program("taskoverflow-api"));
+        command
+            .args(["--queue-url=postgres:", "--database-url", &self.database])
+            .arg("tokens")
+            .args(arguments);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Starts the API, always at the same address, and waits until it is ready.
@@ -78,19 +110,12 @@ impl Service {
     }
 
     fn spawn(&self, role: &str, address: &str, flags: &[&str]) -> ChildGuard {
-        let debug = std::env::current_exe().unwrap();
-        let debug = debug.ancestors().nth(2).unwrap();
-        debug.strip_prefix(target()).unwrap();
-        let program = needed(
-            debug.join("taskoverflow"),
-            "run cargo build -p taskoverflow",
-        );
         let policy = StopPolicy {
             signal: Signal::SIGKILL,
             grace: Duration::from_secs(5),
             remove: None,
         };
-        let mut command: Command = policy.command(program);
+        let mut command: Command = policy.command(program("taskoverflow"));
         command
             .args([role, address, "--queue-url=postgres:"])
             .args(["--database-url", &self.database])
@@ -108,6 +133,9 @@ impl Service {
             .request(method, format!("{}/api/v1/{path}", self.url));
         if let Some(body) = body {
             request = request.json(&body);
+        }
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
         }
         let response = request.send().await.unwrap();
         assert!(response.status().is_success(), "{response:?}");
@@ -168,4 +196,12 @@ impl Service {
         .await;
         todos
     }
+}
+
+/// Returns the path of one of our programs.
+fn program(name: &str) -> PathBuf {
+    let debug = std::env::current_exe().unwrap();
+    let debug = debug.ancestors().nth(2).unwrap();
+    debug.strip_prefix(target()).unwrap();
+    needed(debug.join(name), &format!("run cargo build -p {name}"))
 }
