@@ -5,12 +5,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use crate::limits::Limits;
 use crate::limits::occupied::{LimitedBody, Occupied};
+use crate::limits::rate::Allowance;
 use crate::limits::reached::LimitReached;
 use crate::limits::slots::Slot;
 use crate::protection::PROBES;
+use crate::request::client::client;
 use crate::response::problem::ApiError;
+use crate::response::rate_headers;
 use crate::state::Api;
 
 /// The place of a connection, which the server adds to it. `None` if it came when no place was free.
@@ -27,27 +29,42 @@ pub async fn admit<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<LimitedBody<B>>>, actix_web::Error> {
-    if !is_for_operators(request.path())
-        && let Err(error) = check(&api.limits, &request)
-    {
-        let error = ApiError::from(error);
-        return Ok(request.error_response(error).map_into_right_body());
+    let allowance = match check(&api, &request) {
+        Ok(allowance) => allowance,
+        Err(error) => {
+            // meanwhile the server reads a body that has arrived; it closes a connection with an unread one
+            tokio::task::yield_now().await;
+            let response = request.error_response(ApiError::from(error));
+            return Ok(response.map_into_right_body());
+        }
+    };
+    let mut response = next.call(request).await?;
+    if let Some(allowance) = allowance {
+        rate_headers::insert(response.headers_mut(), allowance);
     }
-    let response = next.call(request).await?;
     let occupied = Occupied::take_from(response.request());
     let send_timeout = api.limits.send_timeout;
     let limited = response.map_body(|_, body| LimitedBody::new(body, occupied, send_timeout));
     Ok(limited.map_into_left_body())
 }
 
-fn is_for_operators(path: &str) -> bool {
-    PROBES.contains(&path) || path == "/metrics"
-}
-
-fn check(limits: &Limits, request: &ServiceRequest) -> Result<(), LimitReached> {
+/// Returns what the client may still send, if its rate is limited.
+fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Allowance>, LimitReached> {
+    if is_for_operators(request.path()) {
+        return Ok(None);
+    }
     if let Some(ConnectionSlot(None)) = request.conn_data() {
         return Err(LimitReached::Connections);
     }
-    limits.begin_request()?.assign_to(request);
-    Ok(())
+    let allowance = match client(request, api.trust_proxy) {
+        Some(client) => api.limits.rate.count(&client)?,
+        None => None,
+    };
+    api.limits.begin_request()?.assign_to(request);
+    Ok(allowance)
+}
+
+/// Returns whether this is the path of a probe or of the metrics.
+pub fn is_for_operators(path: &str) -> bool {
+    PROBES.contains(&path) || path == "/metrics"
 }

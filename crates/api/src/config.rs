@@ -92,8 +92,8 @@ pub struct Config {
         hide_default_value = true
     )]
     pub allowed_hosts: AllowedHosts,
-    /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host. Enable it only behind a proxy that sets
-    /// them
+    /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host, and the last address in X-Forwarded-For. Enable
+    /// it only behind a proxy that sets them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub trust_proxy: bool,
     /// How long a job may wait, and how long it is kept after its end. Rounded up to whole seconds

@@ -5,9 +5,12 @@
 //! - [`slots`]: counts what exists at the same time
 //! - [`occupied`]: what one request holds until its response has been sent
 //! - [`usage`]: how much is stored
+//! - [`client`], [`rate`]: how many requests each client sends
 //! - [`reached`]: the error of a client that reaches a limit
 
+pub mod client;
 pub mod occupied;
+pub mod rate;
 pub mod reached;
 pub mod settings;
 pub mod slots;
@@ -16,6 +19,7 @@ pub mod usage;
 use std::time::Duration;
 
 use occupied::Occupied;
+use rate::RequestRate;
 use reached::LimitReached;
 use settings::LimitSettings;
 use slots::Slots;
@@ -26,6 +30,8 @@ use usage::Usage;
 pub struct Limits {
     /// Connections of clients.
     pub connections: Slots,
+    /// Requests of each client.
+    pub rate: RequestRate,
     /// What is stored.
     pub usage: Usage,
     requests: Slots,
@@ -40,6 +46,7 @@ impl Limits {
     pub fn new(settings: &LimitSettings) -> Self {
         Self {
             connections: Slots::new(settings.max_connections),
+            rate: RequestRate::new(settings.requests_per_second),
             usage: Usage::new(settings.max_amounts()),
             requests: Slots::new(settings.max_requests),
             streams: Slots::new(settings.max_streams),

@@ -8,5 +8,6 @@ pub mod links;
 pub mod list_page;
 pub(crate) mod openapi;
 pub mod problem;
+pub mod rate_headers;
 pub mod stored_calendar;
 pub mod todo;

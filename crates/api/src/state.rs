@@ -38,6 +38,8 @@ pub struct Api {
     grants: GrantCache,
     /// Determines which hosts and pages requests may come from, and the base URL of links in responses.
     pub origin: Origin,
+    /// Whether a proxy's headers count.
+    pub trust_proxy: bool,
     /// What clients may use, and what they use now.
     pub limits: Limits,
     /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
@@ -89,6 +91,7 @@ impl Api {
                 config.allowed_hosts.clone(),
                 config.trust_proxy,
             ),
+            trust_proxy: config.trust_proxy,
             limits: Limits::new(&config.limits),
             job_expiry_seconds: config.job_expiry_seconds(),
             dispatch,

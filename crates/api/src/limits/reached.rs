@@ -1,8 +1,13 @@
 //! The error of a client that reaches a limit.
 
+use super::rate::{Allowance, RateExceeded};
+
 /// A limit is reached, so nothing was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
+    /// `REQUESTS_PER_SECOND`.
+    #[error(transparent)]
+    RequestRate(#[from] RateExceeded),
     /// `MAX_CONNECTIONS`.
     #[error("too many clients are connected; try again later")]
     Connections,
@@ -35,6 +40,7 @@ impl LimitReached {
     /// Returns a short name for metrics.
     pub fn name(self) -> &'static str {
         match self {
+            Self::RequestRate(_) => "request_rate",
             Self::Connections => "connections",
             Self::Requests => "requests",
             Self::Streams => "streams",
@@ -50,6 +56,7 @@ impl LimitReached {
     /// first.
     pub fn retry_after_seconds(self) -> Option<u32> {
         match self {
+            Self::RequestRate(_) => Some(Allowance::FULL_AFTER_SECONDS),
             Self::Requests => Some(1),
             Self::Connections | Self::Streams | Self::WaitingRequests | Self::Jobs(_) => Some(5),
             // expired rows are deleted every half a minute

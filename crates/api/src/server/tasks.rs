@@ -98,10 +98,11 @@ impl Tasks {
     }
 }
 
-/// Updates the gauges of the outbox and limits the memory of the metrics, forever.
+/// Updates the gauges of the outbox, and limits the memory of the metrics and of the request rates, forever.
 async fn measure(api: &Api) {
     loop {
         api.metrics.run_upkeep();
+        api.limits.rate.forget_idle();
         // while the database is unavailable, the gauges keep their values, and other metrics show the problem
         if api.has_started()
             && let Ok(backlog) = api.connections.upkeep.run(outbox::backlog).await

@@ -254,3 +254,43 @@ async fn nothing_is_stored_while_the_storage_is_full() {
     assert_eq!(service.count("todos").await, todos);
     assert_eq!(service.get("/api/v1/todos").await.status, 200);
 }
+
+#[tokio::test]
+async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
+    let service = Service::start_with(&["--requests-per-second=1", "--trust-proxy"]).await;
+    let from = |address: &'static str| {
+        let request = service.request("GET", "/api/v1/todos");
+        send(request.header("X-Forwarded-For", address))
+    };
+    let mut refused = from("192.0.2.1").await;
+    assert_eq!(
+        refused.header("ratelimit-policy"),
+        Some("\"client\";q=1;w=1")
+    );
+    assert_eq!(refused.header("ratelimit"), Some("\"client\";r=0;t=1"));
+    eventually("the client is refused", async || {
+        refused = from("192.0.2.1").await;
+        refused.status == 429
+    })
+    .await;
+    refused.assert_problem(
+        429,
+        "this client may send 1 requests per second; wait before you send more",
+    );
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.header("ratelimit"), Some("\"client\";r=0;t=1"));
+    assert_eq!(from("192.0.2.2").await.status, 200);
+
+    // a refused request keeps its connection, also if it has a body
+    let request = "POST /api/v1/todos HTTP/1.1\r\nHost: HOST\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 2\r\n\r\n{}";
+    let last = "GET /livez HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n";
+    let responses = exchange(&service, &format!("{request}{request}{request}{last}")).await;
+    assert!(responses.contains("HTTP/1.1 429 "), "{responses}");
+    assert!(responses.contains(r#"{"status":"ok"}"#), "{responses}");
+    for _ in 0..10 {
+        assert_eq!(service.get("/api/v1/todos").await.status, 200);
+        let probe = service.request("GET", "/livez");
+        let probe = send(probe.header("X-Forwarded-For", "192.0.2.1")).await;
+        assert_eq!(probe.status, 200);
+    }
+}

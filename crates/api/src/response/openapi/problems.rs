@@ -92,6 +92,15 @@ pub(crate) struct NoResult(ProblemDetails);
 #[response(status = 409, content_type = "application/problem+json")]
 pub(crate) struct Ended(ProblemDetails);
 
+/// The client sends too many requests. See `Retry-After`.
+#[derive(Debug, IntoResponses)]
+#[response(
+    status = 429,
+    content_type = "application/problem+json",
+    headers(("Retry-After" = u32), ("RateLimit" = String), ("RateLimit-Policy" = String)),
+)]
+pub(crate) struct TooManyRequests(ProblemDetails);
+
 /// There are as many as there may be. Delete some first.
 #[derive(Debug, IntoResponses)]
 #[response(status = 409, content_type = "application/problem+json")]

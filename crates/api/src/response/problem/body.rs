@@ -8,10 +8,12 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
 use super::{ApiError, POLL_AFTER_SECONDS};
+use crate::limits::rate::RateExceeded;
 use crate::limits::reached::LimitReached;
 use crate::readiness::Readiness;
 use crate::request::json_body::BodyError;
 use crate::request::origin::HostError;
+use crate::response::rate_headers;
 
 /// The `Retry-After` while the database is unavailable: a restart takes a few seconds.
 const UNAVAILABLE_FOR_SECONDS: u32 = 5;
@@ -58,6 +60,7 @@ impl ResponseError for ApiError {
             | Self::JobEnded(_)
             | Self::AuthenticationOff
             | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
+            Self::Limit(LimitReached::RequestRate(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::JobExpired => StatusCode::GONE,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -99,9 +102,13 @@ impl ResponseError for ApiError {
         if self.ends_connection() {
             response.force_close();
         }
-        response
+        let mut response = response
             .content_type("application/problem+json")
-            .json(problem)
+            .json(problem);
+        if let Self::Limit(LimitReached::RequestRate(RateExceeded(allowance))) = self {
+            rate_headers::insert(response.headers_mut(), *allowance);
+        }
+        response
     }
 }
 

@@ -12,9 +12,12 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi};
 
 use crate::access::rules;
+use crate::admission::is_for_operators;
 use crate::authentication::scope::Action;
 use crate::protection::PROBES;
-use crate::response::openapi::problems::{ForeignPage, Refused, UnknownHost};
+use crate::response::openapi::problems::{
+    ForeignPage, Refused, TooManyRequests, UnknownHost,
+};
 
 const TOKEN: &str = "token";
 const SESSION: &str = "session";
@@ -66,6 +69,9 @@ fn describe_protection(operation: &mut Operation, method: &Method, path: &str) {
     let mut refusals = BTreeMap::new();
     if !PROBES.contains(&path) {
         refusals.extend(UnknownHost::responses());
+    }
+    if !is_for_operators(path) {
+        refusals.extend(TooManyRequests::responses());
     }
     if !method.is_safe() {
         refusals.extend(ForeignPage::responses());
