@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 
-use crate::options::{FeedsOptions, PipelineOptions, SustainedOptions, SystemOptions};
+use crate::options::{
+    FeedsOptions, OverloadOptions, PipelineOptions, SustainedOptions, SystemOptions,
+};
 use crate::timeline::Timeline;
-use crate::{feeds, pipeline, plot, report, sqs_stub, sustained};
+use crate::{feeds, overload, pipeline, plot, report, sqs_stub, sustained};
 
 /// Todos in the calendar of `feeds`.
 const LARGE_CALENDAR: &str = "100000";
@@ -34,6 +36,8 @@ pub enum Command {
     /// Measure what it costs when many programs poll a feed with a large calendar that does not change
     #[command(mut_arg("todos", |todos| todos.default_value(LARGE_CALENDAR)))]
     Feeds(FeedsOptions),
+    /// Measure the response times of a client within its limit, while another sends many times more than it may
+    Overload(OverloadOptions),
     /// Run the API, as `taskoverflow-api` does
     #[command(hide = true)]
     Api(Box<api::Config>),
@@ -56,6 +60,7 @@ impl Command {
             Self::Pipeline(options) => measure_pipeline(&options),
             Self::Sustained(options) => measure_sustained(&options),
             Self::Feeds(options) => measure_feeds(&options),
+            Self::Overload(options) => measure_overload(&options),
             Self::Api(config) => return api::run_process(*config),
             Self::Worker(config) => return worker::run_process(*config),
             Self::SqsStub { address } => block_on(sqs_stub::serve(address)),
@@ -100,6 +105,14 @@ fn measure_feeds(options: &FeedsOptions) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     report::write_feeds(&mut out, options, &results)?;
     save_numbers(&mut out, &options.system, "feeds", &results)
+}
+
+fn measure_overload(options: &OverloadOptions) -> anyhow::Result<()> {
+    let executable = std::env::current_exe()?;
+    let results = block_on(overload::run(&executable, options))?;
+    let mut out = std::io::stdout();
+    report::write_overload(&mut out, options, &results)?;
+    save_numbers(&mut out, &options.system, "overload", &results)
 }
 
 /// Writes the plot of a run, and prints its path.

@@ -15,6 +15,7 @@
 //! - [`pipeline`]: the command `pipeline`: saturation, an idle system, and reads
 //! - [`sustained`]: the command `sustained`: a constant rate for minutes
 //! - [`feeds`]: the command `feeds`: programs that poll a large calendar
+//! - [`overload`]: the command `overload`: a client within its limit, while another sends ten times more than it may
 //! - [`timeline`], [`plot`], [`report`]: jobs second by second, the SVG, the tables
 //!
 //! It never trades durability for speed: PostgreSQL runs with `fsync`, `full_page_writes` and `synchronous_commit` on.
@@ -25,6 +26,7 @@ pub mod http;
 pub mod load;
 pub mod measure;
 pub mod options;
+pub mod overload;
 pub mod peer;
 pub mod pipeline;
 pub mod plot;

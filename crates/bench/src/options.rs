@@ -176,6 +176,23 @@ pub struct FeedsOptions {
     pub time: Duration,
 }
 
+/// The options of `overload`.
+#[derive(Debug, Clone, clap::Args, Serialize)]
+pub struct OverloadOptions {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub system: SystemOptions,
+    /// Requests that each client may send in a second. The client within its limit sends four fifths of this
+    #[arg(long, value_name = "COUNT", default_value = "500")]
+    pub limit: NonZeroU32,
+    /// How many times more the other client sends than it may
+    #[arg(long, value_name = "COUNT", default_value = "10")]
+    pub times: NonZeroU32,
+    /// How long the clients send
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    pub time: Duration,
+}
+
 /// A rate of jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub enum Rate {

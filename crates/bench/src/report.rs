@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use crate::feeds::{Phase, Results as Feeds};
 use crate::measure::{Counted, Statement};
-use crate::options::{FeedsOptions, PipelineOptions, SustainedOptions};
+use crate::options::{FeedsOptions, OverloadOptions, PipelineOptions, SustainedOptions};
+use crate::overload::Results as Overload;
 use crate::pipeline::Results;
 use crate::sustained::{Minute, Results as Sustained};
 
@@ -235,6 +236,46 @@ pub fn write_feeds(
         100.0 * cores(idle)
     )?;
     statements(out, "polled", &polled.counted.statements)
+}
+
+/// Writes the table of `overload`.
+///
+/// # Errors
+/// Returns an error if `out` can't be written.
+pub fn write_overload(
+    out: &mut impl Write,
+    options: &OverloadOptions,
+    results: &Overload,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} jobs per second allowed to each client; the other client sends {} times as many\n\n\
+         {:<44}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        options.limit,
+        options.times,
+        "for each second; milliseconds of accepted jobs",
+        "accepted",
+        "refused",
+        "p50",
+        "p99",
+        "longest"
+    )?;
+    for (name, client) in [
+        ("the client within its limit, alone", &results.alone),
+        (
+            "the client within its limit, with the other",
+            &results.polite,
+        ),
+        ("the other client", &results.greedy),
+    ] {
+        let times = client.response;
+        writeln!(
+            out,
+            "{name:<44}{:>10.1}{:>10.1}{:>10.1}{:>10.1}{:>10.1}",
+            client.accepted, client.refused, times.p50, times.p99, times.max
+        )?;
+    }
+    Ok(())
 }
 
 /// Writes the tables of `sustained`.

@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod feeds;
 #[cfg(test)]
+mod overload;
+#[cfg(test)]
 mod pipeline;
