@@ -48,6 +48,8 @@ locals {
         # Requests under other names are refused. With a domain of your own, this one works as well.
         ALLOWED_HOSTS = aws_lb.main[0].dns_name
         DATABASE_POOL = tostring(local.api_pool)
+        # The load balancer adds the address of each client, for REQUESTS_PER_SECOND.
+        TRUST_PROXY = "true"
       })
     }
     worker = {

@@ -218,6 +218,11 @@ run "service" {
   }
 
   assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment, { name = "TRUST_PROXY", value = "true" })
+    error_message = "The API must limit each client, not all clients of the load balancer together."
+  }
+
+  assert {
     condition     = tonumber(trimsuffix(one([for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment : variable.value if variable.name == "DRAIN_TIMEOUT"]), "s")) < 120
     error_message = "A worker must release its jobs before it is killed."
   }
