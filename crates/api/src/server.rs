@@ -1,6 +1,7 @@
 //! The process: it listens immediately, serves requests once the database is ready, and ends after a signal.
 
 mod http;
+mod open_files;
 mod tasks;
 
 use std::net::{SocketAddr, TcpListener};
@@ -72,6 +73,10 @@ impl Server {
     /// # Errors
     /// Returns an error if the address is in use or does not belong to this machine.
     pub fn bind(config: &Config) -> anyhow::Result<Self> {
+        let mut config = config.clone();
+        let limits = &mut config.limits;
+        limits.max_connections = open_files::make_room(limits.max_connections);
+        let config = &config;
         let listener = http::listen(config.bind_addr, config.limits.stall_timeout)
             .with_context(|| format!("BIND_ADDR: can't listen on {}", config.bind_addr))?;
         let (queue, queue_state) = watch::channel(QueueState::Unknown);

@@ -19,7 +19,7 @@ pub struct LimitSettings {
     #[arg(long, env, value_name = "COUNT", default_value = "200")]
     pub requests_per_second: u32,
     /// Maximum connections of clients. Requests on further connections are answered with 503, those of probes excepted
-    #[arg(long, env, value_name = "COUNT", default_value = "20000")]
+    #[arg(long, env, value_name = "COUNT", default_value = "16000")]
     pub max_connections: NonZeroUsize,
     /// Maximum requests that are handled at the same time, from their headers to the end of their responses, probes
     /// excepted. Further ones are answered with 503
