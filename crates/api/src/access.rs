@@ -18,7 +18,10 @@ use actix_web::web::Data;
 use crate::authentication::cookie;
 use crate::authentication::grants::Grant;
 use crate::authentication::mode::AuthMode;
+use crate::authentication::scope::Action;
 use crate::authentication::secret::{Credential, SecretHash};
+use crate::limits::client::ClientKey;
+use crate::limits::reached::LimitReached;
 use crate::response::problem::ApiError;
 use crate::state::Api;
 
@@ -62,11 +65,24 @@ async fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Arc<Grant>>
     };
     let grant = api.find_grant(hash).await?;
     let grant = grant.ok_or(ApiError::TokenInvalid)?;
-    if grant.scope.allows(action) {
-        Ok(Some(grant))
-    } else {
-        Err(ApiError::OutOfScope(action))
+    if !grant.scope.allows(action) {
+        return Err(ApiError::OutOfScope(action));
     }
+    // operators need the metrics most when the service is overloaded
+    if action != Action::Operate {
+        count(api, request, &grant)?;
+    }
+    Ok(Some(grant))
+}
+
+/// Counts a request for the rate of its token.
+fn count(api: &Api, request: &ServiceRequest, grant: &Grant) -> Result<(), LimitReached> {
+    let token = ClientKey::Token(Arc::clone(&grant.token_name));
+    if let Some(allowance) = api.limits.rate.count(&token)? {
+        // for the headers of the response
+        request.extensions_mut().insert(allowance);
+    }
+    Ok(())
 }
 
 /// Returns the token or, without one, the session that a request belongs to.

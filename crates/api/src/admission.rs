@@ -1,5 +1,6 @@
 //! The middleware that refuses requests while a limit is reached.
 
+use actix_web::HttpMessage;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
@@ -39,7 +40,9 @@ pub async fn admit<B: MessageBody>(
         }
     };
     let mut response = next.call(request).await?;
-    if let Some(allowance) = allowance {
+    // the token of the request may have an allowance of its own
+    let of_token = response.request().extensions_mut().remove::<Allowance>();
+    if let Some(allowance) = of_token.or(allowance) {
         rate_headers::insert(response.headers_mut(), allowance);
     }
     let occupied = Occupied::take_from(response.request());

@@ -1,11 +1,13 @@
 //! Clients that use more of the service than they may, and clients that take too long.
 
+use api::authentication::scope::Scope;
 use local_services::testing::eventually;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::tokens::with_token;
 use crate::support::{ApiResponse, Service, execute, lock_todos, send};
 
 const ICAL: &str = "/api/v1/todos/ical";
@@ -293,4 +295,19 @@ async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
         let probe = send(probe.header("X-Forwarded-For", "192.0.2.1")).await;
         assert_eq!(probe.status, 200);
     }
+}
+
+#[tokio::test]
+async fn each_token_has_a_rate_of_its_own() {
+    let service = Service::start_with(&["--auth=tokens", "--requests-per-second=1"]).await;
+    let one = service.token(Scope::Full).await;
+    let other = service.token(Scope::ReadOnly).await;
+    let with = |token: &str| send(with_token(service.request("GET", "/api/v1/todos"), token));
+    eventually("the token is refused", async || {
+        with(&one).await.status == 429
+    })
+    .await;
+    let first = with(&other).await;
+    assert_eq!(first.status, 200);
+    assert_eq!(first.header("ratelimit"), Some("\"client\";r=0;t=1"));
 }

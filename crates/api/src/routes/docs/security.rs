@@ -15,9 +15,7 @@ use crate::access::rules;
 use crate::admission::is_for_operators;
 use crate::authentication::scope::Action;
 use crate::protection::PROBES;
-use crate::response::openapi::problems::{
-    ForeignPage, Refused, TooManyRequests, UnknownHost,
-};
+use crate::response::openapi::problems::{ForeignPage, Refused, TooManyRequests, UnknownHost};
 
 const TOKEN: &str = "token";
 const SESSION: &str = "session";
