@@ -31,6 +31,8 @@ mod page;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod random_inputs;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod results;
