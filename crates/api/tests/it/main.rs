@@ -21,6 +21,9 @@ mod jobs;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod many_clients;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod original_client;
