@@ -1,11 +1,44 @@
 //! Credentials in a mounted file that rotates. An environment variable names the file, so a child process reads it.
 
+use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
+use proptest::collection::vec;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tokio::runtime::Runtime;
+
+/// Parts of credentials files, valid and invalid.
+const PIECES: [&[u8]; 24] = [
+    b"[default]",
+    b"[default]\naws_access_key_id = A\naws_secret_access_key = B\n",
+    b"[profile default]",
+    b"[other]",
+    b"aws_access_key_id = A\n",
+    b"aws_secret_access_key = B\n",
+    b"aws_session_token=C\n",
+    b"aws_access_key_id",
+    b"\n",
+    b"\r\n",
+    b"\n  a = b\n",
+    b" ",
+    b"\t",
+    b"=",
+    b"#",
+    b";",
+    b"[",
+    b"]",
+    b"\"",
+    b"\\",
+    b"\0",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    "ä".as_bytes(),
+];
 
 fn write(file: &Path, key: &str, modified_at: SystemTime) {
     let profile = format!(
@@ -117,4 +150,54 @@ async fn child_process_that_prints_why_a_call_failed() {
     let call = sqs_client::config::client(&config, 1).get_queue_url();
     let error = call.queue_name("ical").send().await.unwrap_err();
     writeln!(std::io::stdout(), "{}", sqs_client::Failure::from(&error)).unwrap();
+}
+
+#[test]
+fn random_inputs_in_place_of_a_credentials_file_are_read_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let cases = Config::default().cases / 8;
+    let output = child("child_process_that_reads_random_credentials_files", &file)
+        .env("PROPTEST_CASES", cases.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("key AFTERWARDS"), "{text}");
+}
+
+#[test]
+#[ignore = "is the child process of the test above"]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the variable is the one that the credentials are read from"
+)]
+fn child_process_that_reads_random_credentials_files() {
+    let file = std::env::var_os("AWS_SHARED_CREDENTIALS_FILE").unwrap();
+    let runtime = Runtime::new().unwrap();
+    let config = runtime.block_on(sqs_client::config::load(None));
+    let provider = config.credentials_provider().unwrap();
+    // the file is read again only if its time has changed
+    let version = Cell::new(1);
+    let read = |content: &[u8]| {
+        std::fs::write(&file, content).unwrap();
+        let written = std::fs::File::options().write(true).open(&file).unwrap();
+        let modified_at = SystemTime::UNIX_EPOCH + Duration::from_secs(version.get());
+        written.set_modified(modified_at).unwrap();
+        version.set(version.get() + 1);
+        runtime.block_on(provider.provide_credentials())
+    };
+    let config = Config {
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let tested = TestRunner::new(config).run(&vec(select(&PIECES[..]), 0..12), |pieces| {
+        let _ = read(&pieces.concat());
+        Ok(())
+    });
+    tested.unwrap();
+    let valid = b"[default]\naws_access_key_id = AFTERWARDS\naws_secret_access_key = B\n";
+    let key = read(valid).unwrap().access_key_id().to_owned();
+    writeln!(std::io::stdout(), "key {key}").unwrap();
 }
