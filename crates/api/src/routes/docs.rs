@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{
@@ -49,7 +50,27 @@ pub(super) fn description() -> String {
     }
     security::describe(&mut document);
     // the document has only values that JSON can represent
-    document.to_pretty_json().unwrap_or_default()
+    let mut document = json!(document);
+    allow_empty_values(&mut document);
+    format!("{document:#}")
+}
+
+/// Says that query parameters may be empty: HTML forms send empty values, and the API takes them for absent ones. utoipa
+/// has no attribute for this.
+fn allow_empty_values(document: &mut Value) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let items = paths.into_iter().flat_map(|paths| paths.values_mut());
+    let operations = items
+        .filter_map(Value::as_object_mut)
+        .flat_map(|item| item.values_mut());
+    let parameters = operations
+        .filter_map(|operation| operation.get_mut("parameters")?.as_array_mut())
+        .flatten();
+    for parameter in parameters.filter_map(Value::as_object_mut) {
+        if parameter.get("in").is_some_and(|place| place == "query") {
+            parameter.insert("allowEmptyValue".to_owned(), Value::Bool(true));
+        }
+    }
 }
 
 static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
@@ -79,8 +100,6 @@ fn respond(request: &HttpRequest, file: Option<&Asset>) -> Result<HttpResponse, 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     #[test]
@@ -126,6 +145,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn query_parameters_may_be_empty_and_others_may_not() {
+        let document: Value = serde_json::from_str(&description()).unwrap();
+        let jobs = &document["paths"]["/api/v1/todos/ical"]["get"]["parameters"];
+        let may_be_empty = |parameter: &Value| parameter["allowEmptyValue"] == true;
+        assert_eq!(jobs.as_array().unwrap().len(), 3);
+        assert!(jobs.as_array().unwrap().iter().all(may_be_empty), "{jobs}");
+        let todo = &document["paths"]["/api/v1/todos/{id}"]["get"]["parameters"];
+        assert!(!todo.as_array().unwrap().iter().any(may_be_empty), "{todo}");
     }
 
     #[test]

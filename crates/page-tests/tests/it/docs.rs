@@ -12,7 +12,7 @@ async fn swagger_ui_lists_every_operation_and_runs_one_without_another_server() 
         .goto(format!("{}/docs", service.url))
         .await
         .unwrap();
-    page.until_count(".opblock", 20).await;
+    page.until_count(".opblock", 22).await;
     page.until_has(".info", "TaskOverflow").await;
     page.click("#operations-Todos-list_todos .opblock-summary-control")
         .await;
