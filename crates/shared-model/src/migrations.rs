@@ -103,8 +103,8 @@ pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError
         #[diesel(sql_type = Text)]
         version: String,
     }
-    // diesel's own check creates its table if there is none, which would also collide with a process that runs the
-    // migrations
+    // Diesel's own check creates its table if the table is missing. That would collide with another process that runs the
+    // migrations.
     let table: QueryResult<Table> =
         diesel::sql_query("SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL AS exists")
             .get_result(connection);

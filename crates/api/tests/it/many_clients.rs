@@ -30,8 +30,8 @@ async fn connect(process: &Process, count: usize, request: &str) -> Vec<TcpStrea
     clients
 }
 
-/// Connects `count` clients, and waits until the response to each has begun. A part of them connects at a time, because
-/// so many requests at once would be refused.
+/// Connects `count` clients, 500 at a time, and waits until the response to each has begun. If all of them sent their
+/// requests at once, the limit on concurrent requests would refuse some.
 async fn connect_and_wait(process: &Process, count: usize, request: &str) -> Vec<TcpStream> {
     let part = 500;
     let mut clients = Vec::with_capacity(count);

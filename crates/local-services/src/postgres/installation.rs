@@ -32,7 +32,8 @@ pub(super) struct Installation {
 
 impl Installation {
     /// Finds an installation. It looks at `pg_config --bindir`, then at the `PATH`, then at the folders that packages
-    /// use, the newest version first. If there is none, it downloads one that `account` can run.
+    /// use, the newest version first. If it finds nothing, it downloads a version that `account`
+    /// can run.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl Installation {
     }
 }
 
-/// Returns the first installation that is new enough. If there is none, calls `download` with the reason.
+/// Returns the first installation that is new enough. If none is, calls `download` with the reason.
 fn newest_or_download(
     installations: impl Iterator<Item = Installation>,
     download: impl FnOnce(&str) -> Result<PathBuf, DownloadError>,

@@ -43,7 +43,7 @@ impl DatabaseUrl {
         hosts.split(',').map(without_port).collect()
     }
 
-    /// Returns the value of a parameter, as it is written in the URL.
+    /// Returns the value of a parameter exactly as the URL contains it, without decoding it.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.0.split_once('?')?;
         let mut pairs = query

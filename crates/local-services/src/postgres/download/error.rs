@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub(in crate::postgres) enum DownloadError {
     #[error(
-        "there is none for this kind of machine ({}, {})",
+        "no download exists for this kind of machine ({}, {})",
         std::env::consts::OS,
         std::env::consts::ARCH
     )]

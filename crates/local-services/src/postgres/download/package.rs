@@ -60,7 +60,8 @@ pub(super) struct Package {
 }
 
 impl Package {
-    /// Returns the wheel for this machine. There is none for Linux with musl, whose wheels need another environment.
+    /// Returns the wheel for this machine. On Linux with musl it returns an error: the wheels for musl need a different
+    /// environment.
     pub(super) fn of_this_machine() -> Result<&'static Self, DownloadError> {
         PACKAGES
             .iter()
