@@ -1,4 +1,4 @@
-//! Limits on what clients may use at the same time, so that no client takes the service from the others.
+//! Limits on what clients may use at the same time, send and store.
 //!
 //! # Layout
 //! - [`settings`]: how much of everything there may be, and the time limits
