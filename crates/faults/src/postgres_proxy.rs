@@ -17,8 +17,10 @@ use tokio_util::bytes::BytesMut;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+mod answers;
 mod requests;
 
+use answers::Answer;
 use requests::Requests;
 
 /// How many bytes are read from a connection at a time.
@@ -123,8 +125,9 @@ impl PostgresProxy {
         self.hold(text, Side::Request);
     }
 
-    /// Holds the next connection that runs a statement containing `text`: the server runs it, and the client does not get
-    /// the answer until the proxy is healed.
+    /// Holds the next connection that runs a statement containing `text` with effect: the server runs it, and the client
+    /// does not get the answer until the proxy is healed. An answer without rows passes, so that a worker that looks for
+    /// jobs in vain is not held.
     pub fn hold_answer(&self, text: &'static str) {
         self.hold(text, Side::Answer);
     }
@@ -180,6 +183,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
         shared,
         requests_from: AtomicU64::new(0),
         answers_from: AtomicU64::new(0),
+        awaited: Mutex::default(),
     };
     tokio::select! {
         () = connection.forward_requests(from_client, to_server) => {}
@@ -194,6 +198,8 @@ struct Connection {
     requests_from: AtomicU64,
     /// Answers are forwarded once the proxy has been healed this many times.
     answers_from: AtomicU64,
+    /// Holds the answer that comes next, if it has rows, until the proxy has been healed this many times.
+    awaited: Mutex<Option<(Hold, u64)>>,
 }
 
 impl Connection {
@@ -211,7 +217,12 @@ impl Connection {
                     if !self.forward(&mut ready, &mut to, &self.requests_from).await {
                         return;
                     }
-                    self.hold(hold.side);
+                    match hold.side {
+                        Side::Request => self.hold(&self.requests_from, self.next_heal()),
+                        Side::Answer => {
+                            *lock(&self.awaited) = Some((hold, self.next_heal()));
+                        }
+                    }
                 }
                 ready.unsplit(request.bytes);
             }
@@ -223,19 +234,31 @@ impl Connection {
 
     async fn forward_answers(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
         let mut answers = BytesMut::new();
-        while read(&mut from, &mut answers).await
-            && self
+        while read(&mut from, &mut answers).await {
+            // A client that waits for an answer has got those before it, so this is the answer's beginning.
+            let awaited = lock(&self.awaited).take();
+            if let Some((hold, heals)) = awaited {
+                match answers::read(&answers) {
+                    Answer::Incomplete => {
+                        *lock(&self.awaited) = awaited;
+                        continue;
+                    }
+                    Answer::Rows => self.hold(&self.answers_from, heals),
+                    Answer::NoRows => lock(&self.shared.holds).push(hold),
+                }
+            }
+            if !self
                 .forward(&mut answers, &mut to, &self.answers_from)
                 .await
-        {}
+            {
+                return;
+            }
+        }
     }
 
-    fn hold(&self, side: Side) {
-        let passes_from = match side {
-            Side::Request => &self.requests_from,
-            Side::Answer => &self.answers_from,
-        };
-        passes_from.store(self.next_heal(), Ordering::Relaxed);
+    /// Forwards nothing more in one direction until the proxy has been healed `heals` times.
+    fn hold(&self, passes_from: &AtomicU64, heals: u64) {
+        passes_from.store(heals, Ordering::Relaxed);
         self.shared.held.send_modify(|held| *held += 1);
     }
 

@@ -76,3 +76,22 @@ async fn the_answer_to_a_statement_that_was_prepared_long_ago_is_held_after_the_
     proxy.heal();
     held.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_to_a_statement_that_changed_nothing_is_not_held() {
+    const UPDATE: &str = "UPDATE todos SET title = 'two'";
+    let system = system(QueueKind::Postgres).await;
+    let proxy = PostgresProxy::start(system.database.port().unwrap());
+    let proxy = proxy.await.unwrap();
+    let mut connection = connect(&system, &proxy).await;
+    proxy.hold_answer(UPDATE);
+    let updates = tokio::task::spawn_blocking(move || {
+        let nothing = diesel::sql_query(format!("{UPDATE} WHERE title = 'none'"));
+        assert_eq!(nothing.execute(&mut connection).unwrap(), 0);
+        diesel::sql_query(UPDATE).execute(&mut connection).unwrap()
+    });
+    proxy.wait_until_held(1).await.unwrap();
+    assert!(!updates.is_finished());
+    proxy.heal();
+    assert_eq!(updates.await.unwrap(), 1);
+}
