@@ -4,7 +4,7 @@
 //! - [`config`], [`allowed_hosts`], [`public_url`], [`server`]: the process, from its settings to its end
 //! - [`migrate`]: the command that runs the migrations
 //! - [`observe`]: the middleware around every request: request id, log, metrics
-//! - [`admission`], [`limits`]: refuses requests while a limit is reached
+//! - [`admission`], [`limits`]: refuse requests while a limit is reached
 //! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
 //! - [`access`], [`authentication`]: who may call the API: tokens, and the middleware that checks them
 //! - [`routes`]: the endpoints of the API

@@ -11,7 +11,7 @@
 //! let url = DATABASES.create();
 //! ```
 
-pub use databases::{TestDatabases, empty_database, shared_cluster};
+pub use databases::{TestDatabases, empty_database, login, shared_cluster};
 pub use eventually::{TIMEOUT, TimedOut, eventually, eventually_blocking, within};
 pub use memory::{peak_bytes, resident_bytes};
 

@@ -88,7 +88,7 @@ mod tests {
 
     /// The most that a first visit may transfer.
     const WIRE_LIMIT_BYTES: usize = 50_000;
-    /// The size of a response's headers.
+    /// The size of a response's headers, without those of a limited rate.
     const HEADERS_BYTES: usize = 284;
     /// The additional size of the policy headers, which the page and the service worker have.
     const POLICY_BYTES: usize = 350;

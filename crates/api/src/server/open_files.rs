@@ -6,7 +6,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Files that are not connections of clients: those to the database, the runtime's, and short-lived ones.
 const RESERVED: u64 = 256;
-/// macOS refuses a higher limit, also if none is set.
+/// macOS refuses a higher limit, even if the hard limit is unlimited.
 const MACOS_MAX: u64 = 10_240;
 
 /// Raises the limit of open files of this process as far as an ordinary user may. Returns how many of the `wanted`

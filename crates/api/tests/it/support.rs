@@ -16,6 +16,7 @@ use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use job_queue::Publisher;
+pub(crate) use local_services::testing::login;
 use local_services::testing::{TestDatabases, eventually};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -42,12 +43,6 @@ const API_ROLE: &str = "api_of_the_tests";
 /// Creates a migrated database for one test and returns its URL, with the login of its owner.
 pub(crate) fn database() -> String {
     DATABASES.create()
-}
-
-/// Returns the URL of the same database for another user.
-pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
-    let (_, host) = url.rsplit_once('@').unwrap();
-    format!("postgres://{user}:{password}@{host}")
 }
 
 /// Returns the settings of a server on a free port, with `flags` added. Its queue is an SQS queue, unless the flags say

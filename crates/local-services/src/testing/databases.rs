@@ -28,6 +28,13 @@ pub fn empty_database() -> String {
     cluster.url_of(&create_database(cluster, "template1"))
 }
 
+/// Returns the URL of the same database for another user.
+pub fn login(url: &str, user: &str, password: &str) -> String {
+    let (_scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let host = rest.rsplit_once('@').map_or(rest, |(_user, host)| host);
+    format!("postgres://{user}:{password}@{host}")
+}
+
 /// Databases that are copies of one migrated template, all in [`shared_cluster`].
 #[derive(Debug)]
 pub struct TestDatabases {

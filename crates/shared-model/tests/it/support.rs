@@ -7,6 +7,7 @@ use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
+pub(crate) use local_services::testing::login;
 use shared_model::database::{DatabaseConfig, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
 use shared_model::job_store::claims::{
@@ -35,12 +36,6 @@ pub(crate) const FIRST: JobId = JobId(Uuid::nil());
 
 pub(crate) fn database_url() -> String {
     DATABASES.create()
-}
-
-/// The URL of the same database for another user.
-pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
-    let (_, host) = url.rsplit_once('@').unwrap();
-    format!("postgres://{user}:{password}@{host}")
 }
 
 pub(crate) fn connect(url: &str) -> PgConnection {

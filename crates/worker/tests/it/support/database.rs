@@ -7,6 +7,7 @@ use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
 use flate2::read::GzDecoder;
+pub(crate) use local_services::testing::login;
 use local_services::testing::{TestDatabases, eventually};
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool, Secret};
 use shared_model::job::{CalendarRequest, Job, JobId};
@@ -44,12 +45,6 @@ pub(crate) struct Database {
     pub(crate) owner: String,
     /// With the login of the owner.
     pub(crate) pool: Pool,
-}
-
-/// The URL of the same database for another user.
-pub(crate) fn login(url: &str, user: &str, password: &str) -> String {
-    let (_, host) = url.rsplit_once('@').unwrap();
-    format!("postgres://{user}:{password}@{host}")
 }
 
 fn config(url: &str) -> DatabaseConfig {
