@@ -15,7 +15,8 @@
 //! - [`pipeline`]: the command `pipeline`: saturation, an idle system, and reads
 //! - [`sustained`]: the command `sustained`: a constant rate for minutes
 //! - [`feeds`]: the command `feeds`: programs that poll a large calendar
-//! - [`overload`]: the command `overload`: a client within its limit, while another sends ten times more than it may
+//! - [`overload`]: the command `overload`: a client within its limit, while another sends ten times as many
+//!   requests as it may
 //! - [`timeline`], [`plot`], [`report`]: jobs second by second, the SVG, the tables
 //!
 //! It never trades durability for speed: PostgreSQL runs with `fsync`, `full_page_writes` and `synchronous_commit` on.

@@ -15,7 +15,8 @@ use crate::http::Connection;
 
 /// The path of the jobs.
 pub const JOBS: &str = "/api/v1/todos/ical";
-const JSON: &str = "content-type: application/json\r\n";
+/// The header of a JSON body.
+pub const JSON: &str = "content-type: application/json\r\n";
 const JSON_AND_WAIT: &str = "content-type: application/json\r\nprefer: wait=10\r\n";
 /// How often a paused client looks whether it may go on.
 const PAUSE: Duration = Duration::from_millis(2);

@@ -185,7 +185,7 @@ pub struct OverloadOptions {
     /// Requests that each client may send in a second. The client within its limit sends four fifths of this
     #[arg(long, value_name = "COUNT", default_value = "500")]
     pub limit: NonZeroU32,
-    /// How many times more the other client sends than it may
+    /// How many times its limit the other client sends
     #[arg(long, value_name = "COUNT", default_value = "10")]
     pub times: NonZeroU32,
     /// How long the clients send

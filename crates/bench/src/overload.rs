@@ -1,4 +1,4 @@
-//! The command `overload`: one client stays within its limit while another sends many times more than it may.
+//! The command `overload`: one client stays within its limit while another sends many times as many requests as it may.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,14 +11,13 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::http::Connection;
-use crate::load::{JOBS, Times, per_second};
+use crate::load::{JOBS, JSON, Times, per_second};
 use crate::options::{OverloadOptions, Setting};
 use crate::system::System;
 
 /// The limited clients, which the API believes to be behind a proxy: those of the own machine are not limited.
 const POLITE: &str = "x-forwarded-for: 192.0.2.1\r\n";
 const GREEDY: &str = "x-forwarded-for: 192.0.2.2\r\n";
-const JSON: &str = "content-type: application/json\r\n";
 /// What the polite client sends, as a part of its limit.
 const POLITE_SHARE: f64 = 0.8;
 const ACCEPTED: u16 = 202;
@@ -38,7 +37,7 @@ pub struct Results {
 }
 
 /// How the requests of one client were answered.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Answered {
     /// Accepted jobs per second.
     pub accepted: f64,
@@ -56,6 +55,7 @@ pub async fn run(executable: &Path, options: &OverloadOptions) -> anyhow::Result
     let mut limited = options.system.clone();
     let limit = options.limit.to_string();
     limited.api.extend([
+        Setting("AUTH".to_owned(), "off".to_owned()),
         Setting("TRUST_PROXY".to_owned(), "true".to_owned()),
         Setting("REQUESTS_PER_SECOND".to_owned(), limit),
     ]);
