@@ -153,8 +153,8 @@ resource "aws_ecs_task_definition" "task" {
       stopTimeout      = 120
       logConfiguration = local.logs[each.key]
     }),
-    # Runs the migrations and creates the database users, then ends. Only then does the task's own container start. It does
-    # no harm that every task does this.
+    # Runs the migrations and creates the database users, then ends. Only then does the task's own container start.
+    # Every task does this, because repeating it is harmless.
     merge(local.restrictions, {
       name      = "migrate"
       image     = local.images["api"]

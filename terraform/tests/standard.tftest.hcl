@@ -218,6 +218,11 @@ run "service" {
   }
 
   assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment, { name = "AUTH", value = "tokens" })
+    error_message = "The API must let only clients with a token in."
+  }
+
+  assert {
     condition     = contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment, { name = "TRUST_PROXY", value = "true" })
     error_message = "The API must limit each client, not all clients of the load balancer together."
   }
