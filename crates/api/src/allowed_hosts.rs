@@ -47,6 +47,11 @@ impl AllowedHosts {
         self.0.push(host.into());
     }
 
+    /// Returns whether the list contains nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns whether the list contains `host`.
     pub fn contains(&self, host: Host<'_>) -> bool {
         self.0.iter().any(|pattern| pattern.matches(host))

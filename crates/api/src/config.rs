@@ -13,6 +13,7 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::authentication::commands::TokenCommand;
 use crate::authentication::mode::AuthMode;
 use crate::connections::{MIN_POOL, RESERVED};
+use crate::host::Host;
 use crate::limits::settings::LimitSettings;
 use crate::migrate::MigrateConfig;
 use crate::public_url::PublicUrl;
@@ -73,8 +74,9 @@ pub struct Config {
     /// 0.0.0.0:6400
     #[arg(long, env, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_BIND_ADDR)]
     pub bind_addr: SocketAddr,
-    /// Whether clients need a token, which `taskoverflow-api tokens create` makes [default: off on a loopback address;
-    /// otherwise it must be set]
+    /// Whether clients need a token, which `taskoverflow-api tokens create` makes [default: off if only this machine can
+    /// reach the API. It must be set if the address is not a loopback address, and if --public-url, --trust-proxy or
+    /// --allowed-hosts says that others use the API]
     #[arg(long, env, value_name = "MODE", value_enum)]
     pub auth: Option<AuthMode>,
     /// The base of the URLs in responses: http or https, a host, and optionally a port and a path [default: the address
@@ -129,7 +131,7 @@ impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.database.problems();
         problems.extend(self.queue.problems());
-        problems.extend(AuthMode::of(self.auth, self.bind_addr).err());
+        problems.extend(AuthMode::of(self.auth, self.exposed_by().as_deref()).err());
         if self.database.database_pool.get() < MIN_POOL {
             problems.push(format!(
                 "DATABASE_POOL must be at least {MIN_POOL}: the API keeps {RESERVED} connections for its background tasks"
@@ -140,7 +142,28 @@ impl Config {
 
     /// Returns whether clients need a token. They do if it is not decided.
     pub fn auth_mode(&self) -> AuthMode {
-        AuthMode::of(self.auth, self.bind_addr).unwrap_or(AuthMode::Tokens)
+        AuthMode::of(self.auth, self.exposed_by().as_deref()).unwrap_or(AuthMode::Tokens)
+    }
+
+    /// Returns which setting shows that other machines can reach the API, or `None`. A proxy on this machine may pass their
+    /// requests on to a loopback address.
+    fn exposed_by(&self) -> Option<String> {
+        let is_local = |url: &&PublicUrl| url.host().is_some_and(Host::is_loopback);
+        let public_url = self.public_url.as_ref().filter(|url| !is_local(url));
+        if !self.bind_addr.ip().to_canonical().is_loopback() {
+            Some(format!(
+                "other machines can reach BIND_ADDR {}",
+                self.bind_addr
+            ))
+        } else if let Some(url) = public_url {
+            Some(format!("PUBLIC_URL {url} is an address for other machines"))
+        } else if self.trust_proxy {
+            Some("TRUST_PROXY is for a proxy, which other machines may reach".to_owned())
+        } else if !self.allowed_hosts.is_empty() {
+            Some("ALLOWED_HOSTS names hosts under which other machines may reach it".to_owned())
+        } else {
+            None
+        }
     }
 
     /// Returns [`job_expiry`](Self::job_expiry) in whole seconds, at least one.
@@ -156,7 +179,6 @@ mod tests {
     use clap::{CommandFactory, Parser};
 
     use super::*;
-    use crate::host::Host;
 
     const REQUIRED: [&str; 5] = [
         "taskoverflow-api",
@@ -206,8 +228,6 @@ mod tests {
 
     #[test]
     fn contradictory_settings_are_reported() {
-        let exposed = parse(&["--bind-addr", "0.0.0.0:6400"]);
-        let parse = |flags: &[&str]| parse(&[&["--bind-addr", "127.0.0.1:6400"], flags].concat());
         let problems = parse(&["--queue-group", "all"]).problems();
         assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
         let problems = parse(&["--database-pool", "7"]).problems();
@@ -215,8 +235,44 @@ mod tests {
             problems[0].contains("DATABASE_POOL must be at least 8"),
             "{problems:?}"
         );
-        let problems = exposed.problems();
-        assert!(problems[0].contains("AUTH: not set"), "{problems:?}");
         assert!(parse(&[]).problems().is_empty());
+    }
+
+    #[test]
+    fn auth_must_be_set_if_a_setting_says_that_others_use_the_api() {
+        for (flag, setting) in [
+            ("--bind-addr=0.0.0.0:6400", "BIND_ADDR 0.0.0.0:6400"),
+            ("--bind-addr=[::]:6400", "BIND_ADDR"),
+            ("--bind-addr=10.0.0.1:6400", "BIND_ADDR"),
+            ("--bind-addr=[::ffff:10.0.0.1]:1", "BIND_ADDR"),
+            (
+                "--public-url=https://todo.example.org",
+                "PUBLIC_URL https://todo.example.org",
+            ),
+            ("--trust-proxy", "TRUST_PROXY"),
+            ("--allowed-hosts=todo.example.org", "ALLOWED_HOSTS"),
+            ("--allowed-hosts=*", "ALLOWED_HOSTS"),
+        ] {
+            let problems = parse(&[flag]).problems();
+            assert!(problems[0].starts_with("AUTH: not set"), "{problems:?}");
+            assert!(problems[0].contains(setting), "{problems:?}");
+            assert_eq!(parse(&[flag]).auth_mode(), AuthMode::Tokens, "{flag}");
+            for mode in ["off", "tokens"] {
+                let problems = parse(&[flag, "--auth", mode]).problems();
+                assert!(problems.is_empty(), "{flag}: {problems:?}");
+            }
+        }
+        for flag in [
+            "--bind-addr=127.8.0.1:1",
+            "--bind-addr=[::1]:6400",
+            "--bind-addr=[::ffff:127.0.0.1]:1",
+            "--public-url=http://localhost:6400/todo",
+            "--public-url=http://[::1]:6400",
+            "--trust-proxy=false",
+            "--allowed-hosts=,",
+        ] {
+            assert!(parse(&[flag]).problems().is_empty(), "{flag}");
+            assert_eq!(parse(&[flag]).auth_mode(), AuthMode::Off, "{flag}");
+        }
     }
 }

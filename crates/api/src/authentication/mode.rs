@@ -1,7 +1,5 @@
 //! The `AUTH` setting.
 
-use std::net::SocketAddr;
-
 /// Whether the API requires tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum AuthMode {
@@ -12,19 +10,18 @@ pub enum AuthMode {
 }
 
 impl AuthMode {
-    /// Returns the mode of an API that listens on `address`: the one that the setting names, otherwise `Off` if only this
-    /// machine can reach the address.
+    /// Returns the mode of an API: the one that the setting names, otherwise `Off`. `exposed_by` says which other setting
+    /// shows that other machines can reach the API, if one does.
     ///
     /// # Errors
-    /// Returns a text that says what to do if the setting is missing and other machines can reach the address.
-    pub fn of(setting: Option<Self>, address: SocketAddr) -> Result<Self, String> {
-        match setting {
-            Some(mode) => Ok(mode),
-            None if address.ip().to_canonical().is_loopback() => Ok(Self::Off),
-            None => Err(format!(
-                "AUTH: not set, but other machines can reach BIND_ADDR {address}. Set AUTH=tokens and create a token with \
-                 `taskoverflow-api tokens create NAME`; or set AUTH=off to let everyone who can reach the port read, change \
-                 and delete all todos"
+    /// Returns a text that says what to do if the setting is missing and other machines can reach the API.
+    pub fn of(setting: Option<Self>, exposed_by: Option<&str>) -> Result<Self, String> {
+        match (setting, exposed_by) {
+            (Some(mode), _) => Ok(mode),
+            (None, None) => Ok(Self::Off),
+            (None, Some(exposed_by)) => Err(format!(
+                "AUTH: not set, but {exposed_by}. Set AUTH=tokens and create a token with `taskoverflow-api tokens create \
+                 NAME`; or set AUTH=off to let everyone who can reach the API read, change and delete all todos"
             )),
         }
     }
@@ -34,33 +31,17 @@ impl AuthMode {
 mod tests {
     use super::*;
 
-    fn of(setting: Option<AuthMode>, address: &str) -> Result<AuthMode, String> {
-        AuthMode::of(setting, address.parse().unwrap())
-    }
-
     #[test]
-    fn only_a_loopback_address_is_open_by_default() {
-        for address in [
-            "127.0.0.1:6400",
-            "127.8.0.1:1",
-            "[::1]:6400",
-            "[::ffff:127.0.0.1]:1",
-        ] {
-            assert_eq!(of(None, address), Ok(AuthMode::Off), "{address}");
+    fn only_an_api_that_no_other_machine_can_reach_is_open_by_default() {
+        let exposed_by = "other machines can reach it";
+        assert_eq!(AuthMode::of(None, None), Ok(AuthMode::Off));
+        let problem = AuthMode::of(None, Some(exposed_by)).unwrap_err();
+        for words in [exposed_by, "AUTH=tokens", "AUTH=off"] {
+            assert!(problem.contains(words), "{problem}");
         }
-        for address in [
-            "0.0.0.0:6400",
-            "[::]:6400",
-            "10.0.0.1:6400",
-            "[::ffff:10.0.0.1]:1",
-        ] {
-            let problem = of(None, address).unwrap_err();
-            assert!(
-                problem.contains("AUTH=tokens") && problem.contains("AUTH=off"),
-                "{problem}"
-            );
-            for mode in [AuthMode::Off, AuthMode::Tokens] {
-                assert_eq!(of(Some(mode), address), Ok(mode), "{address}");
+        for mode in [AuthMode::Off, AuthMode::Tokens] {
+            for exposed_by in [None, Some(exposed_by)] {
+                assert_eq!(AuthMode::of(Some(mode), exposed_by), Ok(mode));
             }
         }
     }

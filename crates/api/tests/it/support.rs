@@ -45,8 +45,8 @@ pub(crate) fn database() -> String {
     DATABASES.create()
 }
 
-/// Returns the settings of a server on a free port, with `flags` added. Its queue is an SQS queue, unless the flags say
-/// otherwise.
+/// Returns the settings of a server on a free port, with `flags` added. Its queue is an SQS queue, and it needs no tokens,
+/// unless the flags say otherwise.
 pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
     let common = [
         "taskoverflow-api",
@@ -54,13 +54,13 @@ pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
         "--database-url",
         database_url,
     ];
-    let has_queue = flags.iter().any(|flag| flag.starts_with("--queue-url"));
-    let queue: &[&str] = if has_queue {
-        &[]
-    } else {
-        &["--queue-url=sqs://test"]
+    let defaults = ["--queue-url=sqs://test", "--auth=off"];
+    let is_default = |default: &&&str| {
+        let (name, _) = default.split_once('=').unwrap();
+        !flags.iter().any(|flag| flag.starts_with(name))
     };
-    Cli::try_parse_from(common.iter().chain(queue).chain(flags))
+    let defaults = defaults.iter().filter(is_default);
+    Cli::try_parse_from(common.iter().chain(defaults).chain(flags))
         .unwrap()
         .config
 }

@@ -130,16 +130,18 @@ fn a_command_that_can_do_nothing_fails_and_says_why() {
 #[test]
 fn an_api_that_others_can_reach_does_not_start_until_it_is_told_whether_to_use_tokens() {
     let url = database();
-    let output = run(&url, &["--bind-addr=0.0.0.0:0"]);
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{text}");
-    for words in [
-        "BIND_ADDR 0.0.0.0:0",
-        "AUTH=tokens",
-        "tokens create NAME",
-        "AUTH=off",
+    for (flag, setting) in [
+        ("--bind-addr=0.0.0.0:0", "BIND_ADDR 0.0.0.0:0"),
+        ("--public-url=https://todo.example.org", "PUBLIC_URL"),
+        ("--trust-proxy", "TRUST_PROXY"),
+        ("--allowed-hosts=todo.example.org", "ALLOWED_HOSTS"),
     ] {
-        assert!(text.contains(words), "{words} is not in\n{text}");
+        let output = run(&url, &[flag]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for words in [setting, "AUTH=tokens", "tokens create NAME", "AUTH=off"] {
+            assert!(text.contains(words), "{words} is not in\n{text}");
+        }
     }
     for mode in ["tokens", "off"] {
         let settings = [
