@@ -43,6 +43,7 @@ diesel::table! {
         finished_at -> Nullable<Timestamptz>,
         expiry -> Interval,
         expires_at -> Timestamptz,
+        token_name -> Nullable<Text>,
     }
 }
 

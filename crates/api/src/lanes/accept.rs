@@ -35,6 +35,7 @@ impl RunBatch<WantedJob, ()> for Accept {
                 request: job.request.clone(),
                 expiry_seconds: job.expiry_seconds,
                 sender,
+                token_name: None,
             })
             .collect();
         let stored = self

@@ -112,6 +112,7 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
         request: feed.request.clone(),
         expiry_seconds: api.job_expiry_seconds,
         sender: api.dispatch.table_sender(),
+        token_name: None,
     };
     let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));
     if created.await? {

@@ -125,6 +125,7 @@ async fn accept_once(
         request: wanted,
         expiry_seconds: api.job_expiry_seconds,
         sender: announcement.sender(),
+        token_name: None,
     };
     let accepted = api
         .query(move |connection| requests::insert_once(connection, &key, &job))

@@ -117,6 +117,7 @@ impl Queue {
             request: CalendarRequest::default(),
             expiry_seconds: 3600,
             sender,
+            token_name: None,
         })
         .take(count)
         .collect();

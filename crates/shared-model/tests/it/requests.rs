@@ -1,9 +1,10 @@
 //! Accepting and listing jobs.
 
-use diesel::PgConnection;
+use diesel::prelude::*;
 use shared_model::job::{CalendarRequest, JobId, JobStatus};
 use shared_model::job_store::requests::{self, Accepted, NewJob, Sender};
 use shared_model::job_store::{claims, outbox, sweeps};
+use shared_model::schema::calendar_jobs;
 use shared_model::todo::TodoFilter;
 
 use crate::support::{
@@ -40,6 +41,7 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
                 ..CalendarRequest::default()
             },
             expiry_seconds: 60 * (1 + u32::try_from(days).unwrap()),
+            token_name: (days > 0).then(|| format!("token {days}").into()),
             ..new_job(Sender::Nobody)
         })
         .collect();
@@ -49,6 +51,12 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
         assert_eq!(job.request, new.request);
         let kept = (job.expires_at - job.created_at).num_seconds();
         assert_eq!(kept, i64::from(new.expiry_seconds));
+        let token_name = calendar_jobs::table
+            .find(new.id.0)
+            .select(calendar_jobs::token_name)
+            .first::<Option<String>>(connection)
+            .unwrap();
+        assert_eq!(token_name.as_deref(), new.token_name.as_deref());
     }
 }
 

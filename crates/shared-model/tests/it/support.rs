@@ -82,6 +82,7 @@ pub(crate) fn new_job(sender: Sender) -> NewJob {
         request: CalendarRequest::default(),
         expiry_seconds: EXPIRY_SECONDS,
         sender,
+        token_name: None,
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) async fn store(pool: &Pool, ids: &[JobId], sender: Sender) -> DateTim
             request: CalendarRequest::default(),
             expiry_seconds: 3600,
             sender,
+            token_name: None,
         })
         .collect();
     pool.run(move |connection| requests::insert(connection, &jobs))

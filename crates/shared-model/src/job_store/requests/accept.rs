@@ -1,5 +1,7 @@
 //! Accepts jobs.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -23,6 +25,8 @@ pub struct NewJob {
     pub expiry_seconds: u32,
     /// Who sends its message.
     pub sender: Sender,
+    /// The name of the token that it was requested with.
+    pub token_name: Option<Arc<str>>,
 }
 
 /// Who sends the message of a new job.
@@ -111,12 +115,13 @@ fn insert_unless_present(
     let expiry = |job: &NewJob| i32::try_from(job.expiry_seconds).unwrap_or(i32::MAX);
     let query = diesel::sql_query(format!(
         "WITH stored AS (
-             INSERT INTO calendar_jobs (id, request, expiry, expires_at, send_after, sends, idempotency_key)
+             INSERT INTO calendar_jobs (id, request, expiry, expires_at, send_after, sends, token_name,
+                                        idempotency_key)
              SELECT job.id, job.request, make_interval(secs => job.expiry), now() + make_interval(secs => job.expiry),
                     CASE WHEN job.is_mine THEN now() + interval '{SEND_LEASE_SECONDS} s'
                          WHEN job.is_queued THEN now() END,
-                    job.is_mine::integer, $6
-             FROM unnest($1, $2, $3, $4, $5) AS job (id, request, expiry, is_queued, is_mine)
+                    job.is_mine::integer, job.token_name, $7
+             FROM unnest($1, $2, $3, $4, $5, $6) AS job (id, request, expiry, is_queued, is_mine, token_name)
              ON CONFLICT DO NOTHING)
          SELECT now() AS accepted_at"
     ))
@@ -125,6 +130,7 @@ fn insert_unless_present(
     .bind::<Array<Integer>, _>(column(jobs, expiry))
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender != Sender::Nobody))
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender == Sender::ThisProcess))
+    .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.token_name.as_deref()))
     .bind::<Nullable<Text>, _>(key);
     let row: Row = prepared(query).get_result(connection)?;
     Ok(row.accepted_at)

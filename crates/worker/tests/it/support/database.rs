@@ -170,6 +170,7 @@ impl Database {
             request,
             expiry_seconds: 3600,
             sender: Sender::Nobody,
+            token_name: None,
         };
         self.pool
             .run(move |connection| requests::insert(connection, &[job]))

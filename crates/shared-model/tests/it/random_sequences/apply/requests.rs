@@ -17,6 +17,7 @@ impl World {
             request: CalendarRequest::default(),
             expiry_seconds: EXPIRY_SECONDS,
             sender,
+            token_name: None,
         }
     }
 

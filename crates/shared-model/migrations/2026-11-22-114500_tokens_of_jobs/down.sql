@@ -1,0 +1,1 @@
+ALTER TABLE calendar_jobs DROP COLUMN token_name;
