@@ -95,7 +95,7 @@ pub struct Config {
     )]
     pub allowed_hosts: AllowedHosts,
     /// Whether to trust the headers X-Forwarded-Proto and X-Forwarded-Host, and the last address in X-Forwarded-For. Enable
-    /// it only behind a proxy that sets them
+    /// it only behind a proxy that sets the first two and adds the address of its client to the last
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false, default_missing_value = "true")]
     pub trust_proxy: bool,
     /// How long a job may wait, and how long it is kept after its end. Rounded up to whole seconds

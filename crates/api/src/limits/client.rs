@@ -16,17 +16,12 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// Returns the client at an address: all addresses of an IPv6 network are one client. Returns `None` for a loopback
-    /// address, because the programs of the own machine are not limited.
-    pub fn at(address: IpAddr) -> Option<Self> {
-        let address = address.to_canonical();
-        if address.is_loopback() {
-            return None;
-        }
-        Some(Self::Network(match address {
+    /// Returns the client at an address: all addresses of an IPv6 network are one client.
+    pub fn at(address: IpAddr) -> Self {
+        Self::Network(match address.to_canonical() {
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & IPV6_NETWORK).into(),
-            IpAddr::V4(_) => address,
-        }))
+            address @ IpAddr::V4(_) => address,
+        })
     }
 }
 
@@ -34,7 +29,7 @@ impl ClientKey {
 mod tests {
     use super::*;
 
-    fn key(address: &str) -> Option<ClientKey> {
+    fn key(address: &str) -> ClientKey {
         ClientKey::at(address.parse().unwrap())
     }
 
@@ -44,12 +39,5 @@ mod tests {
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
-    }
-
-    #[test]
-    fn the_own_machine_is_not_limited() {
-        for address in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert_eq!(key(address), None, "{address}");
-        }
     }
 }

