@@ -16,6 +16,14 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
+    /// Returns what the client is known by: the name of the policy in the headers that show its rate.
+    pub fn policy(&self) -> &'static str {
+        match self {
+            Self::Network(_) => "address",
+            Self::Token(_) => "token",
+        }
+    }
+
     /// Returns the client at an address: all addresses of an IPv6 network are one client.
     pub fn at(address: IpAddr) -> Self {
         Self::Network(match address.to_canonical() {

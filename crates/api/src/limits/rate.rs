@@ -23,6 +23,8 @@ pub struct RequestRate<C: Clock = MonotonicClock> {
 /// What a client may still send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
+    /// What the client is known by.
+    pub policy: &'static str,
     /// Requests in a second.
     pub per_second: u32,
     /// Requests that it may send now.
@@ -65,16 +67,14 @@ impl<C: Clock> RequestRate<C> {
         let Some(limiter) = &self.limiter else {
             return Ok(None);
         };
-        let per_second = self.per_second;
+        let allowance = |remaining| Allowance {
+            policy: client.policy(),
+            per_second: self.per_second,
+            remaining,
+        };
         match limiter.check_key(client) {
-            Ok(state) => Ok(Some(Allowance {
-                per_second,
-                remaining: state.remaining_burst_capacity(),
-            })),
-            Err(_) => Err(RateExceeded(Allowance {
-                per_second,
-                remaining: 0,
-            })),
+            Ok(state) => Ok(Some(allowance(state.remaining_burst_capacity()))),
+            Err(_) => Err(RateExceeded(allowance(0))),
         }
     }
 
@@ -110,6 +110,7 @@ mod tests {
         assert_eq!([left(1), left(1), left(1)], [Some(1), Some(0), None]);
         assert_eq!(left(2), Some(1));
         let refused = RateExceeded(Allowance {
+            policy: "address",
             per_second: 2,
             remaining: 0,
         });

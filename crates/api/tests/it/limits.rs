@@ -1,5 +1,7 @@
 //! Clients that use more of the service than they may, and clients that take too long.
 
+use std::sync::atomic::{AtomicU16, Ordering};
+
 use api::authentication::scope::Scope;
 use local_services::testing::eventually;
 use serde_json::{Value, json};
@@ -267,9 +269,9 @@ async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
     let mut refused = from("192.0.2.1").await;
     assert_eq!(
         refused.header("ratelimit-policy"),
-        Some("\"client\";q=1;w=1")
+        Some("\"address\";q=1;w=1")
     );
-    assert_eq!(refused.header("ratelimit"), Some("\"client\";r=0;t=1"));
+    assert_eq!(refused.header("ratelimit"), Some("\"address\";r=0;t=1"));
     eventually("the client is refused", async || {
         refused = from("192.0.2.1").await;
         refused.status == 429
@@ -280,7 +282,7 @@ async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
         "this client may send 1 requests per second; wait before you send more",
     );
     assert_eq!(refused.header("retry-after"), Some("1"));
-    assert_eq!(refused.header("ratelimit"), Some("\"client\";r=0;t=1"));
+    assert_eq!(refused.header("ratelimit"), Some("\"address\";r=0;t=1"));
     assert_eq!(from("192.0.2.2").await.status, 200);
 
     // a refused request keeps its connection, also if it has a body
@@ -297,18 +299,34 @@ async fn a_client_that_sends_too_many_requests_is_refused_and_others_are_not() {
 }
 
 #[tokio::test]
-async fn each_token_has_a_rate_of_its_own() {
-    let service = Service::start_with(&["--auth=tokens", "--requests-per-second=1"]).await;
+async fn each_token_has_a_rate_of_its_own_beside_that_of_the_address() {
+    let flags = ["--auth=tokens", "--requests-per-second=2", "--trust-proxy"];
+    let service = Service::start_with(&flags).await;
     let one = service.token(Scope::Full).await;
     let other = service.token(Scope::ReadOnly).await;
-    let with = |token: &str| send(with_token(service.request("GET", "/api/v1/todos"), token));
+    let addresses = AtomicU16::new(0);
+    // each request comes from another address
+    let with = async |token: &str| {
+        let network = addresses.fetch_add(1, Ordering::Relaxed);
+        let address = format!("2001:db8:0:{network:x}::1");
+        let request = with_token(service.request("GET", "/api/v1/todos"), token);
+        send(request.header("X-Forwarded-For", address)).await
+    };
+    let mut refused = with(&one).await;
     eventually("the token is refused", async || {
-        with(&one).await.status == 429
+        refused = with(&one).await;
+        refused.status == 429
     })
     .await;
+    assert_eq!(
+        refused.header("ratelimit-policy"),
+        Some("\"token\";q=2;w=1")
+    );
+    assert_eq!(refused.header("ratelimit"), Some("\"token\";r=0;t=1"));
+    assert_eq!(refused.header("retry-after"), Some("1"));
     let first = with(&other).await;
     assert_eq!(first.status, 200);
-    assert_eq!(first.header("ratelimit"), Some("\"client\";r=0;t=1"));
+    assert_eq!(first.header("ratelimit"), Some("\"token\";r=1;t=1"));
 }
 
 #[tokio::test]
