@@ -16,12 +16,15 @@ use crate::response::problem::ApiError;
 use crate::response::rate_headers;
 use crate::state::Api;
 
+/// The path of the metrics. A request for them occupies no place of the others.
+const METRICS: &str = "/metrics";
+
 /// The place of a connection, which the server adds to it. `None` if it came when no place was free.
 #[derive(Debug)]
 pub struct ConnectionSlot(pub Option<Slot>);
 
-/// Handles a request with `next`, unless a limit is reached. Probes and metrics are always handled, because operators
-/// need them most when the service is overloaded.
+/// Handles a request with `next`, unless a limit is reached. Probes are always handled, because operators need them most
+/// when the service is overloaded; so are the metrics, unless their client sends too many requests.
 ///
 /// # Errors
 /// Returns the error of `next`.
@@ -53,21 +56,23 @@ pub async fn admit<B: MessageBody>(
 
 /// Returns what the client may still send, if its rate is limited.
 fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Allowance>, LimitReached> {
-    if is_for_operators(request.path()) {
+    let path = request.path();
+    if PROBES.contains(&path) {
         return Ok(None);
     }
-    if let Some(ConnectionSlot(None)) = request.conn_data() {
+    let is_metrics = path == METRICS;
+    if let Some(ConnectionSlot(None)) = request.conn_data()
+        && !is_metrics
+    {
         return Err(LimitReached::Connections);
     }
+    // before a token is looked up, so that nobody can try many of them
     let allowance = match client(request, api.trust_proxy) {
         Some(client) => api.limits.rate.count(&client)?,
         None => None,
     };
-    api.limits.begin_request()?.assign_to(request);
+    if !is_metrics {
+        api.limits.begin_request()?.assign_to(request);
+    }
     Ok(allowance)
-}
-
-/// Returns whether this is the path of a probe or of the metrics.
-pub fn is_for_operators(path: &str) -> bool {
-    PROBES.contains(&path) || path == "/metrics"
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use api::authentication::scope::Scope;
+use api::authentication::secret::NewSecret;
 use local_services::testing::eventually;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
@@ -371,4 +372,23 @@ async fn no_address_that_a_client_claims_exempts_it() {
         request(1).await.status == 200 && request(2).await.status == 429
     })
     .await;
+}
+
+#[tokio::test]
+async fn guesses_of_an_operators_token_are_limited() {
+    let flags = ["--auth=tokens", "--requests-per-second=1", "--trust-proxy"];
+    let service = Service::start_with(&flags).await;
+    let operator = service.token(Scope::Operator).await;
+    let from = |address: &'static str, token: String| {
+        let request = with_token(service.request("GET", "/metrics"), &token);
+        send(request.header("X-Forwarded-For", address))
+    };
+    eventually("the client is refused", async || {
+        let guess = NewSecret::token().unwrap().text;
+        from("192.0.2.1", guess).await.status == 429
+    })
+    .await;
+    let refused = from("192.0.2.1", operator.clone()).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(from("192.0.2.2", operator).await.status, 200);
 }

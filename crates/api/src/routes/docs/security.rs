@@ -12,7 +12,6 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Components, OpenApi};
 
 use crate::access::rules;
-use crate::admission::is_for_operators;
 use crate::authentication::scope::Action;
 use crate::protection::PROBES;
 use crate::response::openapi::problems::{ForeignPage, Refused, TooManyRequests, UnknownHost};
@@ -67,8 +66,6 @@ fn describe_protection(operation: &mut Operation, method: &Method, path: &str) {
     let mut refusals = BTreeMap::new();
     if !PROBES.contains(&path) {
         refusals.extend(UnknownHost::responses());
-    }
-    if !is_for_operators(path) {
         refusals.extend(TooManyRequests::responses());
     }
     if !method.is_safe() {
