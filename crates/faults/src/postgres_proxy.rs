@@ -198,8 +198,8 @@ struct Connection {
     requests_from: AtomicU64,
     /// Answers are forwarded once the proxy has been healed this many times.
     answers_from: AtomicU64,
-    /// Holds the answer that comes next, if it has rows, until the proxy has been healed this many times.
-    awaited: Mutex<Option<(Hold, u64)>>,
+    /// The text of the hold for the answer that comes next, if that has rows.
+    awaited: Mutex<Option<&'static str>>,
 }
 
 impl Connection {
@@ -218,10 +218,8 @@ impl Connection {
                         return;
                     }
                     match hold.side {
-                        Side::Request => self.hold(&self.requests_from, self.next_heal()),
-                        Side::Answer => {
-                            *lock(&self.awaited) = Some((hold, self.next_heal()));
-                        }
+                        Side::Request => self.hold(&self.requests_from),
+                        Side::Answer => *lock(&self.awaited) = Some(hold.text),
                     }
                 }
                 ready.unsplit(request.bytes);
@@ -237,14 +235,16 @@ impl Connection {
         while read(&mut from, &mut answers).await {
             // A client that waits for an answer has got those before it, so this is the answer's beginning.
             let awaited = lock(&self.awaited).take();
-            if let Some((hold, heals)) = awaited {
+            if let Some(text) = awaited {
                 match answers::read(&answers) {
                     Answer::Incomplete => {
                         *lock(&self.awaited) = awaited;
                         continue;
                     }
-                    Answer::Rows => self.hold(&self.answers_from, heals),
-                    Answer::NoRows => lock(&self.shared.holds).push(hold),
+                    Answer::Rows if self.shared.take_answer_hold(text) => {
+                        self.hold(&self.answers_from);
+                    }
+                    Answer::Rows | Answer::NoRows => {}
                 }
             }
             if !self
@@ -256,9 +256,9 @@ impl Connection {
         }
     }
 
-    /// Forwards nothing more in one direction until the proxy has been healed `heals` times.
-    fn hold(&self, passes_from: &AtomicU64, heals: u64) {
-        passes_from.store(heals, Ordering::Relaxed);
+    /// Forwards nothing more in one direction until the proxy is healed.
+    fn hold(&self, passes_from: &AtomicU64) {
+        passes_from.store(self.next_heal(), Ordering::Relaxed);
         self.shared.held.send_modify(|held| *held += 1);
     }
 
@@ -291,13 +291,26 @@ impl Connection {
 }
 
 impl Shared {
-    /// Removes and returns the hold for a statement, if any.
+    /// Returns the hold for a statement, if any. One for an answer remains until an answer has rows.
     fn take_hold(&self, statement: &str) -> Option<Hold> {
         let mut holds = lock(&self.holds);
         let index = holds
             .iter()
             .position(|hold| statement.contains(hold.text))?;
-        Some(holds.remove(index))
+        let hold = *holds.get(index)?;
+        if hold.side == Side::Request {
+            holds.remove(index);
+        }
+        Some(hold)
+    }
+
+    /// Removes a hold for an answer. Returns false if there is none: another answer took it, or the proxy was healed.
+    fn take_answer_hold(&self, text: &str) -> bool {
+        let mut holds = lock(&self.holds);
+        let found = holds
+            .iter()
+            .position(|hold| hold.side == Side::Answer && hold.text == text);
+        found.map(|index| holds.remove(index)).is_some()
     }
 }
 

@@ -79,6 +79,15 @@ impl System {
     /// # Errors
     /// Returns an error if the process cannot be started.
     pub async fn start(&self, role: Role, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
+        self.start_armed(role, settings, |_, _| ()).await
+    }
+
+    async fn start_armed(
+        &self,
+        role: Role,
+        settings: &[(&str, &str)],
+        arm: impl FnOnce(&PostgresProxy, Option<&SqsProxy>),
+    ) -> anyhow::Result<Process> {
         let database = PostgresProxy::start(self.database.port()?).await?;
         let mut environment: Vec<(String, String)> = SETTINGS
             .iter()
@@ -105,6 +114,7 @@ impl System {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
+        arm(&database, sqs.as_ref());
         Process::start(&self.executable, role, &environment, database, sqs)
     }
 
@@ -114,6 +124,18 @@ impl System {
     /// Returns an error if the process cannot be started.
     pub async fn start_worker(&self, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
         self.start(Role::Worker, settings).await
+    }
+
+    /// Starts a worker after `arm` has prepared faults in its proxies, so that they are there before its first call.
+    ///
+    /// # Errors
+    /// Returns an error if the process cannot be started.
+    pub async fn start_worker_armed(
+        &self,
+        settings: &[(&str, &str)],
+        arm: impl FnOnce(&PostgresProxy, Option<&SqsProxy>),
+    ) -> anyhow::Result<Process> {
+        self.start_armed(Role::Worker, settings, arm).await
     }
 
     /// Starts an API, waits until it is ready, and returns it with a client.

@@ -40,9 +40,12 @@ async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worke
         queue.depth().await.unwrap().waiting == 3
     })
     .await;
-    let leaving = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+    let leaving = system.start_worker_armed(&[VISIBILITY_60S], |_, sqs| {
+        let hold = Rule::on(action::RECEIVE, Fault::HoldAnswer);
+        sqs.unwrap().add(hold);
+    });
+    let leaving = leaving.await.unwrap();
     let sqs = leaving.sqs().unwrap();
-    sqs.add(Rule::on(action::RECEIVE, Fault::HoldAnswer));
     sqs.wait_until("received messages", |calls| {
         calls
             .iter()
@@ -205,8 +208,8 @@ async fn f12_a_second_signal_releases_everything_within_two_seconds() {
 async fn f12_a_worker_that_is_still_starting_stops_immediately() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let starting = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
-    starting.database.stall();
+    let starting = system.start_worker_armed(&[VISIBILITY_60S], |database, _| database.stall());
+    let starting = starting.await.unwrap();
     starting.url().await.unwrap();
     client.submit().await.unwrap();
     starting.signal(Signal::SIGTERM).unwrap();
