@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::connector::Notation;
+
 /// A `postgres://` URL. It is displayed without its password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DatabaseUrl(String);
@@ -18,10 +20,7 @@ impl DatabaseUrl {
         let mut url = self.0.clone();
         for (name, value) in parameters {
             if self.parameter(name).is_none() {
-                url.push(if url.contains('?') { '&' } else { '?' });
-                url.push_str(name);
-                url.push('=');
-                url.push_str(value);
+                Notation::Url.add(&mut url, name, value);
             }
         }
         url
@@ -46,8 +45,9 @@ impl DatabaseUrl {
     /// Returns the value of a parameter exactly as the URL contains it, without decoding it.
     pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.0.split_once('?')?;
+        // libpq uses the last one of several with the same name
         let mut pairs = query
-            .split('&')
+            .rsplit('&')
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.find_map(|(found, value)| (found == name).then_some(value))
     }
