@@ -32,8 +32,7 @@ pub(super) struct Installation {
 
 impl Installation {
     /// Finds an installation. It looks at `pg_config --bindir`, then at the `PATH`, then at the folders that packages
-    /// use, the newest version first. If it finds nothing, it downloads a version that `account`
-    /// can run.
+    /// use, the newest version first. If it finds nothing, it downloads a version that `account` can run.
     ///
     /// # Errors
     ///
