@@ -159,12 +159,7 @@ async fn an_open_request_is_finished_before_the_process_ends() {
     let service = Service::start().await;
     let locked = lock_todos(&service).await;
     let blocked = tokio::spawn(service.request("GET", "/api/v1/todos").send());
-    eventually("the request waits for the lock", async || {
-        let waiting = "pg_locks WHERE NOT granted
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        service.count(waiting).await == 1
-    })
-    .await;
+    service.wait_until_blocked(1).await;
     service.stop();
     eventually("new requests are refused", async || {
         service.request("GET", "/livez").send().await.is_err()

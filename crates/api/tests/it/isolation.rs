@@ -49,12 +49,7 @@ async fn slow_requests_delay_neither_probes_nor_jobs_nor_sweeps() {
     // more than there are connections for requests
     let slow = (0..8).map(|_| async { while service.get("/api/v1/todos").await.status == 503 {} });
     let others = async {
-        eventually("all connections for requests are in use", async || {
-            let waiting = "pg_locks WHERE NOT granted
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-            service.count(waiting).await == 2
-        })
-        .await;
+        service.wait_until_blocked(2).await;
         for _ in 0..5 {
             assert_eq!(service.get("/readyz").await.status, 200);
             let id = service.new_job().await;

@@ -84,12 +84,7 @@ async fn more_requests_than_allowed_are_refused_except_probes() {
     let service = Service::start_with(&["--max-requests=1"]).await;
     let locked = lock_todos(&service).await;
     let blocked = tokio::spawn(service.request("GET", "/api/v1/todos").send());
-    eventually("the first request waits for the lock", async || {
-        let waiting = "pg_locks WHERE NOT granted
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        service.count(waiting).await == 1
-    })
-    .await;
+    service.wait_until_blocked(1).await;
     let refused = service.get("/api/v1/todos/1").await;
     assert_refused(
         &refused,

@@ -214,6 +214,16 @@ impl Service {
         send(self.request("DELETE", path)).await
     }
 
+    /// Waits until this number of statements wait for a lock.
+    pub(crate) async fn wait_until_blocked(&self, statements: i64) {
+        let blocked = "pg_locks WHERE NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        eventually("statements wait for a lock", async || {
+            self.count(blocked).await == statements
+        })
+        .await;
+    }
+
     /// Returns the number of rows in `table`.
     pub(crate) async fn count(&self, table: &'static str) -> i64 {
         #[derive(diesel::QueryableByName)]
