@@ -155,7 +155,8 @@ impl Api {
     }
 
     /// Returns what a token or a session allows, as of at most [`MAX_AGE`](crate::authentication::cache::MAX_AGE) ago, or
-    /// `None` if it is not valid. Looks it up together with those of other requests.
+    /// `None` if it is not valid. Looks it up together with those of other requests. While the database does not answer, an
+    /// operator's token that was valid some minutes ago still is, so that operators can see what is wrong.
     ///
     /// # Errors
     /// Returns `Starting` before [`start`](Self::start), and `Database` if the database does not answer in time.
@@ -164,10 +165,15 @@ impl Api {
             return Ok(Some(grant));
         }
         let asked = Instant::now();
-        let found = self.lanes()?.find_grant(hash).await?.map(Arc::new);
-        if let Some(grant) = &found {
-            self.grants.insert(hash, Arc::clone(grant), asked);
-        }
+        let found = match self.lanes()?.find_grant(hash).await {
+            Ok(found) => found.map(Arc::new),
+            Err(error @ DatabaseError::Unavailable(_)) => {
+                let of_operator = self.grants.find_in_outage(&hash);
+                return of_operator.map(Some).ok_or(error.into());
+            }
+            Err(error @ DatabaseError::Query(_)) => return Err(error.into()),
+        };
+        self.grants.remember(hash, found.as_ref(), asked);
         Ok(found)
     }
 

@@ -7,11 +7,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::grants::Grant;
+use super::scope::Scope;
 use super::secret::SecretHash;
 
 /// How long a secret counts as valid without another look at the database. A token that is revoked stops within this
 /// time; docs/security.md and the documentation of the command promise that.
 pub const MAX_AGE: Duration = Duration::from_secs(5);
+/// How long the secret of an operator counts as valid while the database does not answer: long enough to see in the metrics
+/// what is wrong. docs/security.md promises that it is no longer.
+const MAX_AGE_IN_OUTAGE: Duration = Duration::from_mins(5);
 /// How many secrets are remembered: a megabyte of memory.
 const MAX_ENTRIES: usize = 10_000;
 
@@ -23,27 +27,62 @@ pub struct GrantCache(Mutex<HashMap<SecretHash, Entry>>);
 struct Entry {
     grant: Arc<Grant>,
     until: Instant,
+    /// The same as `until`, unless it is the secret of an operator.
+    until_in_outage: Instant,
+}
+
+impl Entry {
+    fn new(grant: &Arc<Grant>, asked: Instant) -> Self {
+        let at_most = |age: Duration| grant.valid_for.map_or(age, |left| left.min(age));
+        let age_in_outage = if grant.scope == Scope::Operator {
+            MAX_AGE_IN_OUTAGE
+        } else {
+            MAX_AGE
+        };
+        Self {
+            grant: Arc::clone(grant),
+            until: asked + at_most(MAX_AGE),
+            until_in_outage: asked + at_most(age_in_outage),
+        }
+    }
 }
 
 impl GrantCache {
     /// Returns the grant of a secret that was valid a moment ago.
     pub fn find(&self, hash: &SecretHash) -> Option<Arc<Grant>> {
+        self.find_valid(hash, |entry| entry.until)
+    }
+
+    /// Returns the grant of a secret of an operator that was valid some minutes ago. Use it only if the database can't say
+    /// whether it still is.
+    pub fn find_in_outage(&self, hash: &SecretHash) -> Option<Arc<Grant>> {
+        self.find_valid(hash, |entry| entry.until_in_outage)
+    }
+
+    fn find_valid(
+        &self,
+        hash: &SecretHash,
+        until: impl FnOnce(&Entry) -> Instant,
+    ) -> Option<Arc<Grant>> {
         let now = Instant::now();
         self.with(|entries| {
-            let entry = entries.get(hash).filter(|entry| now < entry.until)?;
-            Some(Arc::clone(&entry.grant))
+            let entry = entries.get(hash)?;
+            (now < until(entry)).then(|| Arc::clone(&entry.grant))
         })
     }
 
-    /// Remembers a grant that was requested from the database at `asked`.
-    pub fn insert(&self, hash: SecretHash, grant: Arc<Grant>, asked: Instant) {
-        let until = asked + grant.valid_for.map_or(MAX_AGE, |left| left.min(MAX_AGE));
+    /// Remembers what the database, which was asked at `asked`, knows about a secret: its grant, or that it is not valid.
+    pub fn remember(&self, hash: SecretHash, found: Option<&Arc<Grant>>, asked: Instant) {
         self.with(|entries| {
+            let Some(grant) = found else {
+                entries.remove(&hash);
+                return;
+            };
             if entries.len() >= MAX_ENTRIES {
-                entries.retain(|_, entry| asked < entry.until);
+                entries.retain(|_, entry| asked < entry.until_in_outage);
             }
             if entries.len() < MAX_ENTRIES {
-                entries.insert(hash, Entry { grant, until });
+                entries.insert(hash, Entry::new(grant, asked));
             }
         });
     }
@@ -60,7 +99,6 @@ impl GrantCache {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scope::Scope;
     use super::super::secret::NewSecret;
     use super::*;
 
@@ -69,9 +107,13 @@ mod tests {
     }
 
     fn grant(valid_for: Option<Duration>) -> Arc<Grant> {
+        with_scope(Scope::Full, valid_for)
+    }
+
+    fn with_scope(scope: Scope, valid_for: Option<Duration>) -> Arc<Grant> {
         Arc::new(Grant {
             token_name: "laptop".into(),
-            scope: Scope::Full,
+            scope,
             valid_for,
         })
     }
@@ -81,8 +123,9 @@ mod tests {
         let cache = GrantCache::default();
         let second = Duration::from_secs(1);
         let (lasting, ending) = (hash(), hash());
-        cache.insert(lasting, grant(None), Instant::now());
-        cache.insert(ending, grant(Some(2 * second)), Instant::now());
+        cache.remember(lasting, Some(&grant(None)), Instant::now());
+        let ends_soon = grant(Some(2 * second));
+        cache.remember(ending, Some(&ends_soon), Instant::now());
         assert!(cache.find(&lasting).is_some() && cache.find(&ending).is_some());
         tokio::time::advance(2 * second).await;
         assert!(cache.find(&lasting).is_some() && cache.find(&ending).is_none());
@@ -94,12 +137,12 @@ mod tests {
     async fn the_memory_is_bounded_and_recovers() {
         let cache = GrantCache::default();
         for _ in 0..=MAX_ENTRIES {
-            cache.insert(hash(), grant(None), Instant::now());
+            cache.remember(hash(), Some(&grant(None)), Instant::now());
         }
         assert_eq!(cache.with(|entries| entries.len()), MAX_ENTRIES);
         tokio::time::advance(MAX_AGE).await;
         let new = hash();
-        cache.insert(new, grant(None), Instant::now());
+        cache.remember(new, Some(&grant(None)), Instant::now());
         assert!(cache.find(&new).is_some());
         assert_eq!(cache.with(|entries| entries.len()), 1);
     }
@@ -108,8 +151,35 @@ mod tests {
     fn a_secret_can_be_forgotten() {
         let cache = GrantCache::default();
         let hash = hash();
-        cache.insert(hash, grant(None), Instant::now());
+        cache.remember(hash, Some(&grant(None)), Instant::now());
         cache.remove(&hash);
         assert!(cache.find(&hash).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_database_only_an_operator_is_remembered_for_five_minutes() {
+        let cache = GrantCache::default();
+        let minute = Duration::from_mins(1);
+        let operator = |valid_for| with_scope(Scope::Operator, valid_for);
+        let [lasting, ending, revoked, full] = [(); 4].map(|()| hash());
+        for (hash, grant) in [
+            (lasting, operator(None)),
+            (ending, operator(Some(2 * minute))),
+            (revoked, operator(None)),
+            (full, grant(None)),
+        ] {
+            cache.remember(hash, Some(&grant), Instant::now());
+            assert!(cache.find_in_outage(&hash).is_some());
+        }
+        cache.remember(revoked, None, Instant::now());
+        tokio::time::advance(minute).await;
+        assert!(cache.find(&lasting).is_none());
+        let is_known = |hash| cache.find_in_outage(&hash).is_some();
+        assert_eq!([lasting, ending].map(is_known), [true, true]);
+        assert_eq!([revoked, full].map(is_known), [false, false]);
+        tokio::time::advance(minute).await;
+        assert_eq!([lasting, ending].map(is_known), [true, false]);
+        tokio::time::advance(3 * minute).await;
+        assert!(!is_known(lasting));
     }
 }

@@ -1,5 +1,7 @@
 //! The database goes down, restarts, or is too slow.
 
+use api::authentication::scope::Scope;
+use api::authentication::secret::NewSecret;
 use futures_util::future::join_all;
 use local_services::postgres::Cluster;
 use local_services::testing::eventually;
@@ -7,6 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::support::tokens::with_token;
 use crate::support::{Service, config, execute, lock_todos, send};
 
 #[tokio::test]
@@ -123,4 +126,29 @@ async fn a_list_that_ends_early_is_recognisably_incomplete() {
         !rest.ends_with(b"0\r\n\r\n"),
         "the last chunk would mark the list as complete"
     );
+}
+
+#[tokio::test]
+async fn operators_can_read_the_metrics_while_the_database_is_down() {
+    let mut cluster = Cluster::ephemeral().unwrap();
+    let service = Service::launch(&config(&cluster.url(), &["--auth=tokens"]));
+    service.wait_until_ready().await;
+    let operator = service.token(Scope::Operator).await;
+    let full = service.token(Scope::Full).await;
+    let metrics = || send(with_token(service.request("GET", "/metrics"), &operator));
+    let nowhere = || send(with_token(service.request("GET", "/nowhere"), &full));
+    assert_eq!(metrics().await.status, 200);
+    assert_eq!(nowhere().await.status, 404);
+
+    cluster.stop_immediately().unwrap();
+    eventually("the other token is forgotten", async || {
+        nowhere().await.status == 503
+    })
+    .await;
+    let metrics = metrics().await;
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.text().contains("http_requests_total"));
+    let unknown = NewSecret::token().unwrap().text;
+    let guess = send(with_token(service.request("GET", "/metrics"), &unknown)).await;
+    assert_eq!(guess.status, 503);
 }
