@@ -10,7 +10,7 @@ use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 
 use crate::allowed_hosts::AllowedHosts;
-use crate::authentication::commands::TokenCommand;
+use crate::authentication::commands::TokensConfig;
 use crate::authentication::mode::AuthMode;
 use crate::connections::{MIN_POOL, RESERVED};
 use crate::host::Host;
@@ -39,32 +39,29 @@ pub struct Cli {
 pub enum Command {
     /// Check the API that runs with these settings. The exit code is 0 if it is alive and ready, otherwise 1
     Healthcheck,
+    /// A command that has settings of its own.
+    #[command(flatten)]
+    Separate(SeparateCommand),
+}
+
+/// A command that needs none of the settings of the API, and has its own instead.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum SeparateCommand {
     /// Print the OpenAPI 3.1 description of the API, as JSON
     Openapi,
     /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
     Migrate(Box<MigrateConfig>),
-    /// Create, list and revoke the tokens of the API's clients
-    Tokens {
-        /// What to do with them.
-        #[command(subcommand)]
-        command: TokenCommand,
-    },
+    /// Create, list and revoke the tokens of the API's clients, as the owner of the tables
+    Tokens(Box<TokensConfig>),
 }
 
-/// The command `migrate` alone, because it needs none of the settings of the API.
+/// Such a command alone.
 #[derive(Debug, clap::Parser)]
 #[command(name = "taskoverflow-api", version)]
-pub struct MigrateCli {
+pub struct SeparateCli {
     /// The command.
     #[command(subcommand)]
-    pub command: MigrateCommand,
-}
-
-/// The only command of [`MigrateCli`].
-#[derive(Debug, Clone, clap::Subcommand)]
-pub enum MigrateCommand {
-    /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
-    Migrate(Box<MigrateConfig>),
+    pub command: SeparateCommand,
 }
 
 /// All settings of the API.
@@ -197,7 +194,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        MigrateCli::command().debug_assert();
+        SeparateCli::command().debug_assert();
     }
 
     #[test]

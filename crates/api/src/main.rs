@@ -4,31 +4,34 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use api::authentication::commands;
-use api::config::{Cli, Command, MigrateCli, MigrateCommand};
+use api::config::{Cli, Command, SeparateCli, SeparateCommand};
 use api::migrate;
+use clap::Subcommand;
 use shared_model::{healthcheck, settings};
 
 fn main() -> ExitCode {
-    // before the settings are parsed, because these commands need few of them, or none
-    let command = std::env::args_os().nth(1).unwrap_or_default();
-    if command == "migrate" {
-        let MigrateCli {
-            command: MigrateCommand::Migrate(config),
-        } = settings::read();
-        return migrate::run_process(&config);
-    }
-    if command == "openapi" {
-        // it is not an error if the reader closes the pipe early
-        let _ = writeln!(std::io::stdout(), "{}", api::openapi_document());
-        return ExitCode::SUCCESS;
+    // before the settings of the API are parsed, because these commands do not need them
+    let first = std::env::args_os().nth(1).unwrap_or_default();
+    if first.to_str().is_some_and(SeparateCommand::has_subcommand) {
+        let SeparateCli { command } = settings::read();
+        return run(command);
     }
     let Cli { config, command } = settings::read();
     match command {
         Some(Command::Healthcheck) => healthcheck::run_process(config.bind_addr),
-        Some(Command::Migrate(config)) => migrate::run_process(&config),
-        Some(Command::Tokens { command }) => {
-            commands::run_process(command, &config.database, config.migrate, &config.log)
+        Some(Command::Separate(command)) => run(command),
+        None => api::run_process(config),
+    }
+}
+
+fn run(command: SeparateCommand) -> ExitCode {
+    match command {
+        SeparateCommand::Openapi => {
+            // it is not an error if the reader closes the pipe early
+            let _ = writeln!(std::io::stdout(), "{}", api::openapi_document());
+            ExitCode::SUCCESS
         }
-        Some(Command::Openapi) | None => api::run_process(config),
+        SeparateCommand::Migrate(config) => migrate::run_process(&config),
+        SeparateCommand::Tokens(config) => commands::run_process(*config),
     }
 }

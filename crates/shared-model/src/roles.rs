@@ -1,19 +1,21 @@
 //! The database roles of the API and the worker: each may do in the database what its process needs, and nothing else.
 //!
 //! # Layout
+//! - `database`: who may connect
 //! - `grants`: what each process needs
+//! - `powers`: what a role must not have
 //! - `verifier`: the form in which PostgreSQL stores a password
 
+mod database;
 mod grants;
+mod powers;
 mod verifier;
 
 use std::fmt;
 use std::str::FromStr;
 
-use diesel::deserialize::QueryableByName;
 use diesel::pg::PgConnection;
-use diesel::sql_types::{Bool, Text};
-use diesel::{Connection, OptionalExtension, QueryResult, RunQueryDsl};
+use diesel::{Connection, QueryResult, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::database::{DatabaseError, Secret};
@@ -93,12 +95,42 @@ pub enum RoleError {
         /// PostgreSQL's message.
         reason: String,
     },
-    /// The role has every right that the owner of the tables has.
+    /// The role may do everything with the tables.
     #[error(
-        "the role {0} is a superuser, the owner of the tables or a member of the owner, so it can't be limited: choose \
-         another role"
+        "the role {0} is this user, or owns the tables, so it can't be limited: choose another role"
     )]
-    TooPowerful(RoleName),
+    Owner(RoleName),
+    /// The role can do more than it is granted.
+    #[error(
+        "the role {name} can't be limited, because it has {powers}: run `{remedy}` as an administrator of the database \
+         server, or choose another role"
+    )]
+    TooPowerful {
+        /// The role.
+        name: RoleName,
+        /// Its attributes, and the roles that it is a member of.
+        powers: String,
+        /// The statements that take them away.
+        remedy: String,
+    },
+    /// Everyone, or this role by somebody else, was granted more than its process needs.
+    #[error(
+        "the role {name} has the wrong privileges on {object}, and this user can't change that: {granted} instead of \
+         {wanted}. Run `REVOKE {surplus} ON {object} FROM PUBLIC, {name}` as the user who granted them, or as an \
+         administrator of the database server"
+    )]
+    OthersGrants {
+        /// The role.
+        name: RoleName,
+        /// The table or the schema.
+        object: String,
+        /// The privileges that it has.
+        granted: String,
+        /// The privileges that it should have.
+        wanted: String,
+        /// What nobody else may grant it.
+        surplus: &'static str,
+    },
     /// The password has characters that could be encoded in more than one way.
     #[error("the password of the role {0} must consist of printable ASCII characters")]
     InvalidPassword(RoleName),
@@ -110,15 +142,16 @@ impl From<diesel::result::Error> for RoleError {
     }
 }
 
-/// Creates the roles that do not exist, sets their passwords, and gives them exactly the privileges of their processes.
+/// Creates the roles that do not exist, sets their passwords, and gives them exactly the privileges of their processes. If
+/// this user owns the database, nobody else may connect to it then.
 ///
 /// # Errors
 /// Returns an error if a role can't be created or limited, or if the database does not answer.
 pub(crate) fn prepare(connection: &mut PgConnection, roles: &[Role]) -> Result<(), RoleError> {
     for role in roles {
         ensure_exists(connection, &role.name)?;
-        if has_rights_of_owner(connection, &role.name)?.unwrap_or(true) {
-            return Err(RoleError::TooPowerful(role.name.clone()));
+        if let Some(powers) = powers::find(connection, &role.name)? {
+            powers.check(&role.name)?;
         }
         if let Some(password) = &role.password {
             set_password(connection, &role.name, password.expose())?;
@@ -126,11 +159,12 @@ pub(crate) fn prepare(connection: &mut PgConnection, roles: &[Role]) -> Result<(
         // a process that runs never sees its role without privileges
         connection.transaction(|connection| grants::apply(connection, role))?;
     }
+    connection.transaction(|connection| database::limit(connection, roles))?;
     Ok(())
 }
 
 fn ensure_exists(connection: &mut PgConnection, name: &RoleName) -> Result<(), RoleError> {
-    if has_rights_of_owner(connection, name)?.is_some() {
+    if powers::find(connection, name)?.is_some() {
         return Ok(());
     }
     // in another database of the server, another process may create it at this moment
@@ -147,25 +181,6 @@ fn ensure_exists(connection: &mut PgConnection, name: &RoleName) -> Result<(), R
         }
         created => Ok(created.map(drop)?),
     }
-}
-
-/// Returns whether a role may do everything that this user may do; `None` if there is no such role.
-fn has_rights_of_owner(
-    connection: &mut PgConnection,
-    name: &RoleName,
-) -> Result<Option<bool>, RoleError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        is_owner: bool,
-    }
-    let row: Option<Row> = diesel::sql_query(
-        "SELECT pg_has_role(oid, current_user, 'MEMBER') AS is_owner FROM pg_roles WHERE rolname = $1",
-    )
-    .bind::<Text, _>(name.to_string())
-    .get_result(connection)
-    .optional()?;
-    Ok(row.map(|row| row.is_owner))
 }
 
 /// Sets a password. The statement contains its hash only, because PostgreSQL may log statements.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use shared_model::database::{DatabaseConfig, Pool};
+use clap::ArgAction;
+use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::logging::LogConfig;
 use shared_model::migrations::{self, MigrationError};
 use shared_model::process;
@@ -21,6 +22,23 @@ use super::secret::{NewSecret, SecretHash};
 use super::tokens::{self, TokenRow};
 
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The settings of the commands.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TokensConfig {
+    /// The database, with the login of the tables' owner.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// Whether to run the database migrations first, so that tokens can be created before the API starts for the first time
+    #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]
+    pub migrate: bool,
+    /// How the commands log.
+    #[command(flatten)]
+    pub log: LogConfig,
+    /// What to do with the tokens.
+    #[command(subcommand)]
+    pub command: TokenCommand,
+}
 
 /// What to do with the tokens.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -96,16 +114,16 @@ impl fmt::Display for TokenName {
     }
 }
 
-/// Runs a command as a process. With `migrate`, it first runs the migrations, so that tokens can be created before the API
-/// starts for the first time. Returns the exit code: see [`shared_model::process`].
-pub fn run_process(
-    command: TokenCommand,
-    database: &DatabaseConfig,
-    migrate: bool,
-    log: &LogConfig,
-) -> ExitCode {
-    process::run(&[], log, || {
-        let pool = Pool::new(database, "taskoverflow-api", STATEMENT_TIMEOUT);
+/// Runs a command as a process. Returns the exit code: see [`shared_model::process`].
+pub fn run_process(config: TokensConfig) -> ExitCode {
+    let TokensConfig {
+        database,
+        migrate,
+        log,
+        command,
+    } = config;
+    process::run(&database.problems(), &log, || {
+        let pool = Pool::sized(&database, 1, "taskoverflow-tokens", STATEMENT_TIMEOUT);
         let runtime = Runtime::new().context("can't start the async runtime")?;
         runtime.block_on(async {
             prepare(&pool, migrate).await?;
@@ -140,10 +158,8 @@ async fn run(command: TokenCommand, pool: &Pool, out: &mut impl Write) -> anyhow
         TokenCommand::List => list(&pool.run(tokens::list).await?, out),
         TokenCommand::Revoke { name } => {
             let TokenName(wanted) = name.clone();
-            if !pool
-                .run(move |connection| tokens::revoke(connection, &wanted))
-                .await?
-            {
+            let revoked = pool.run(move |connection| tokens::revoke(connection, &wanted));
+            if !revoked.await.map_err(with_the_login_to_use)? {
                 bail!("there is no token named {name}; `tokens list` lists all of them");
             }
             eprintln!("Revoked {name}. Running APIs refuse it within {MAX_AGE:?}.");
@@ -169,7 +185,7 @@ async fn create(new: NewToken, pool: &Pool, out: &mut impl Write) -> anyhow::Res
     let TokenName(wanted) = name.clone();
     let created =
         pool.run(move |connection| tokens::create(connection, &wanted, &hash, scope, expires));
-    let created: Option<TokenRow> = created.await?;
+    let created: Option<TokenRow> = created.await.map_err(with_the_login_to_use)?;
     let Some(created) = created else {
         bail!(
             "there is already a token with this name or this hash; revoke {name}, or choose another name"
@@ -182,6 +198,20 @@ async fn create(new: NewToken, pool: &Pool, out: &mut impl Write) -> anyhow::Res
         writeln!(out, "{text}")?;
     }
     Ok(())
+}
+
+/// Says what to do about a login that may not change tokens.
+fn with_the_login_to_use(error: DatabaseError) -> anyhow::Error {
+    let is_not_allowed = error.to_string().contains("permission denied");
+    let error = anyhow::Error::from(error);
+    if is_not_allowed {
+        error.context(
+            "this database user may not create or revoke tokens: use the login of the tables' owner, as for \
+             `taskoverflow-api migrate`",
+        )
+    } else {
+        error
+    }
 }
 
 fn list(tokens: &[TokenRow], out: &mut impl Write) -> anyhow::Result<()> {

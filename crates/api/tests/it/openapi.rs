@@ -1,6 +1,7 @@
 //! The OpenAPI document describes the real API.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -112,5 +113,25 @@ async fn swagger_ui_is_complete_and_has_a_content_security_policy() {
     for path in ["/docs/no-such.js", "/docs/index.html"] {
         let response = service.get(path).await;
         response.assert_problem(404, "no resource exists at this path");
+    }
+}
+
+#[test]
+fn the_command_prints_the_description_also_after_settings_of_the_api() {
+    let settings = [
+        "--database-url=postgres://db/a",
+        "--queue-url=postgres:",
+        "--bind-addr=127.0.0.1:0",
+    ];
+    for settings in [&[][..], &settings] {
+        let output = Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"))
+            .env_clear()
+            .args(settings)
+            .arg("openapi")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(printed["openapi"], "3.1.0");
     }
 }

@@ -38,7 +38,7 @@ static DATABASES: TestDatabases = TestDatabases::new(|url| {
 });
 
 /// The role of the API in every migrated database, and its password.
-const API_ROLE: &str = "api_of_the_tests";
+pub(crate) const API_ROLE: &str = "api_of_the_tests";
 
 /// Creates a migrated database for one test and returns its URL, with the login of its owner.
 pub(crate) fn database() -> String {

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::process::Process;
-use crate::support::{Service, config, database};
+use crate::support::{API_ROLE, Service, config, database, login};
 
 /// Runs `taskoverflow-api` with `arguments`.
 fn run(database_url: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"))
         .env_clear()
-        .envs([("DATABASE_URL", database_url), ("QUEUE_URL", "postgres:")])
+        .env("DATABASE_URL", database_url)
         .args(arguments)
         .output()
         .unwrap()
@@ -65,10 +65,11 @@ async fn a_token_can_be_created_listed_used_and_revoked() {
 
 #[tokio::test]
 async fn a_token_that_was_generated_elsewhere_is_stored_by_its_hash_and_printed_nowhere() {
-    let service = Service::start_with_tokens().await;
+    let url = database();
+    let service = Service::launch(&config(&url, &["--auth=tokens"]));
+    service.wait_until_ready().await;
     let token = format!("taskoverflow_{}", "0123456789abcdef0123".repeat(2));
     let hash = hex::encode(Sha256::digest(&token));
-    let url = service.database_url.clone();
     let output = run(&url, &["tokens", "create", "ci", "--sha256", &hash]);
     assert!(
         output.status.success() && output.stdout.is_empty(),
@@ -83,7 +84,7 @@ fn a_token_can_be_created_before_the_api_starts_for_the_first_time() {
     let url = empty_database();
     assert!(tokens(&url, &["create", "first"]).starts_with("taskoverflow_"));
     let url = empty_database();
-    let output = run(&url, &["--migrate=false", "tokens", "create", "first"]);
+    let output = run(&url, &["tokens", "--migrate=false", "create", "first"]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(
@@ -115,6 +116,11 @@ fn a_command_that_can_do_nothing_fails_and_says_why() {
             "must be a number with a unit",
         ),
         (
+            &["create", "a", "--expires", "178000000years"],
+            2,
+            "must be at most ten years",
+        ),
+        (
             &["create", "a", "--sha256", "12"],
             2,
             "64 hexadecimal digits",
@@ -128,6 +134,23 @@ fn a_command_that_can_do_nothing_fails_and_says_why() {
 }
 
 #[test]
+fn only_the_owner_of_the_tables_may_create_and_revoke_tokens() {
+    let owner = database();
+    tokens(&owner, &["create", "laptop"]);
+    let api = login(&owner, API_ROLE, API_ROLE);
+    for arguments in [&["create", "mine"], &["revoke", "laptop"]] {
+        let output = run(&api, &[&["tokens"], &arguments[..]].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            text.contains("use the login of the tables' owner"),
+            "{text}"
+        );
+    }
+    assert!(tokens(&api, &["list"]).contains("laptop"));
+}
+
+#[test]
 fn an_api_that_others_can_reach_does_not_start_until_it_is_told_whether_to_use_tokens() {
     let url = database();
     for (flag, setting) in [
@@ -136,7 +159,7 @@ fn an_api_that_others_can_reach_does_not_start_until_it_is_told_whether_to_use_t
         ("--trust-proxy", "TRUST_PROXY"),
         ("--allowed-hosts=todo.example.org", "ALLOWED_HOSTS"),
     ] {
-        let output = run(&url, &[flag]);
+        let output = run(&url, &["--queue-url=postgres:", flag]);
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{text}");
         for words in [setting, "AUTH=tokens", "tokens create NAME", "AUTH=off"] {

@@ -2,10 +2,10 @@
 
 use diesel::deserialize::QueryableByName;
 use diesel::pg::PgConnection;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Text;
 use diesel::{QueryResult, RunQueryDsl};
 
-use super::{Process, Role};
+use super::{Process, Role, RoleError};
 
 /// The privileges on one table, in alphabetical order. A process that needs none has an empty text.
 struct Grant {
@@ -29,8 +29,8 @@ const GRANTS: [Grant; 8] = [
     },
     Grant {
         table: "api_tokens",
-        // UPDATE for locks; no statement changes a token
-        api: "DELETE, INSERT, SELECT, UPDATE",
+        // Only the owner makes and revokes tokens. Locking a row takes the right to change one of its columns.
+        api: "SELECT, UPDATE (created_at)",
         worker: "",
     },
     Grant {
@@ -60,62 +60,99 @@ const GRANTS: [Grant; 8] = [
     },
 ];
 
-/// Gives a role exactly the privileges of its process. Changes only what differs.
-pub(super) fn apply(connection: &mut PgConnection, role: &Role) -> QueryResult<()> {
-    let name = &role.name;
+/// Gives a role exactly the privileges of its process in the schema. Changes only what differs.
+///
+/// # Errors
+/// Returns an error if the role has other privileges then, because of somebody else's grants.
+pub(super) fn apply(connection: &mut PgConnection, role: &Role) -> Result<(), RoleError> {
+    let name = role.name.to_string();
     for grant in &GRANTS {
         let wanted = match role.process {
             Process::Api => grant.api,
             Process::Worker => grant.worker,
         };
         let table = grant.table;
-        let granted = granted(connection, table, &name.to_string())?;
+        let granted = on_table(connection, table, &name)?;
         if granted == wanted {
             continue;
         }
-        if !granted.is_empty() {
-            execute(connection, &format!("REVOKE ALL ON {table} FROM {name}"))?;
-        }
+        // also takes back what was granted on columns
+        execute(connection, &format!("REVOKE ALL ON {table} FROM {name}"))?;
         if !wanted.is_empty() {
             execute(connection, &format!("GRANT {wanted} ON {table} TO {name}"))?;
         }
+        let granted = on_table(connection, table, &name)?;
+        verify(role, (table, "ALL"), &granted, wanted)?;
     }
-    // before PostgreSQL 15, everyone may create tables
-    if may_create_tables(connection, &name.to_string())? {
-        execute(connection, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")?;
+    let schema = "SCHEMA public";
+    if on_schema(connection, &name)? != "USAGE" {
+        // before PostgreSQL 15, everyone may create tables
+        let revoke = format!("REVOKE CREATE ON {schema} FROM PUBLIC, {name}");
+        execute(connection, &revoke)?;
+        execute(connection, &format!("GRANT USAGE ON {schema} TO {name}"))?;
+        let granted = on_schema(connection, &name)?;
+        verify(role, (schema, "CREATE"), &granted, "USAGE")?;
     }
     Ok(())
 }
 
-/// Returns the privileges of a role on a table, in the form of [`Grant`].
-fn granted(connection: &mut PgConnection, table: &str, role: &str) -> QueryResult<String> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Text)]
-        privileges: String,
+fn verify(
+    role: &Role,
+    (object, surplus): (&str, &'static str),
+    granted: &str,
+    wanted: &str,
+) -> Result<(), RoleError> {
+    if granted == wanted {
+        return Ok(());
     }
-    let row: Row = diesel::sql_query(
-        "SELECT coalesce(string_agg(privilege_type, ', ' ORDER BY privilege_type), '') AS privileges
-         FROM pg_class, aclexplode(relacl)
-         WHERE pg_class.oid = $1::regclass AND grantee = $2::regrole",
-    )
-    .bind::<Text, _>(table)
-    .bind::<Text, _>(role)
-    .get_result(connection)?;
+    let or_nothing = |privileges: &str| match privileges {
+        "" => "nothing".to_owned(),
+        privileges => privileges.to_owned(),
+    };
+    Err(RoleError::OthersGrants {
+        name: role.name.clone(),
+        object: object.to_owned(),
+        granted: or_nothing(granted),
+        wanted: or_nothing(wanted),
+        surplus,
+    })
+}
+
+/// Returns the privileges of a role on a table, its own and everyone's, in the form of [`Grant`]. It has no others,
+/// because it is a member of no role.
+fn on_table(connection: &mut PgConnection, table: &str, role: &str) -> QueryResult<String> {
+    let query = diesel::sql_query(
+        r#"SELECT coalesce(string_agg(privilege, ', ' ORDER BY privilege COLLATE "C"), '') AS privileges
+           FROM (SELECT privilege_type AS privilege
+                 FROM pg_class, aclexplode(relacl)
+                 WHERE pg_class.oid = $1::regclass AND grantee IN (0, $2::regrole::oid)
+                 UNION
+                 SELECT format('%s (%I)', privilege_type, attname)
+                 FROM pg_attribute, aclexplode(attacl)
+                 WHERE attrelid = $1::regclass AND grantee IN (0, $2::regrole::oid)) AS granted"#,
+    );
+    let row: Row = query
+        .bind::<Text, _>(table)
+        .bind::<Text, _>(role)
+        .get_result(connection)?;
     Ok(row.privileges)
 }
 
-fn may_create_tables(connection: &mut PgConnection, role: &str) -> QueryResult<bool> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        may_create: bool,
-    }
-    let row: Row =
-        diesel::sql_query("SELECT has_schema_privilege($1, 'public', 'CREATE') AS may_create")
-            .bind::<Text, _>(role)
-            .get_result(connection)?;
-    Ok(row.may_create)
+/// Returns the privileges of a role on the schema, in the same form.
+fn on_schema(connection: &mut PgConnection, role: &str) -> QueryResult<String> {
+    let query = diesel::sql_query(
+        r#"SELECT coalesce(string_agg(DISTINCT privilege_type COLLATE "C", ', '), '') AS privileges
+           FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner)))
+           WHERE nspname = 'public' AND grantee IN (0, $1::regrole::oid)"#,
+    );
+    let row: Row = query.bind::<Text, _>(role).get_result(connection)?;
+    Ok(row.privileges)
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = Text)]
+    privileges: String,
 }
 
 fn execute(connection: &mut PgConnection, sql: &str) -> QueryResult<()> {

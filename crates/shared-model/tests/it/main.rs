@@ -19,6 +19,8 @@ mod password_file;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod privileges;
+#[cfg(test)]
 mod random_sequences;
 #[cfg(test)]
 mod recovery;

@@ -74,8 +74,7 @@ impl Service {
     fn tokens(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(program("taskoverflow-api"));
         command
-            .args(["--queue-url=postgres:", "--database-url", &self.database])
-            .arg("tokens")
+            .args(["tokens", "--database-url", &self.database])
             .args(arguments);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{output:?}");
