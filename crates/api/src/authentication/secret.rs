@@ -11,6 +11,9 @@ use crate::random::{self, NoRandomness, SECRET_CHARS};
 /// The start of every token, so that programs which search files for leaked secrets recognize it.
 pub const TOKEN_PREFIX: &str = "taskoverflow_";
 
+/// What is hashed before the cookie of a session.
+const SESSION_DOMAIN: &str = "taskoverflow session ";
+
 /// The SHA-256 of a secret. A secret has 160 random bits, so its hash needs neither salt nor many rounds: nobody can
 /// find the secret by trying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,16 +23,24 @@ impl SecretHash {
     /// Returns the hash of a token, or `None` if no token has this form.
     pub fn of_token(text: &str) -> Option<Self> {
         let secret = text.strip_prefix(TOKEN_PREFIX)?;
-        is_secret(secret).then(|| Self::of(text))
+        is_secret(secret).then(|| Self::token(text))
     }
 
     /// Returns the hash of a session's cookie, or `None` if no session has a cookie of this form.
     pub fn of_session(text: &str) -> Option<Self> {
-        is_secret(text).then(|| Self::of(text))
+        is_secret(text).then(|| Self::session(text))
     }
 
-    fn of(text: &str) -> Self {
+    /// The plain hash, which `sha256sum` prints, too.
+    fn token(text: &str) -> Self {
         Self(Sha256::digest(text).into())
+    }
+
+    /// Differs from the hash of every token, also of one that an operator has stored without the prefix: both are looked up
+    /// by one statement.
+    fn session(text: &str) -> Self {
+        let hash = Sha256::new().chain_update(SESSION_DOMAIN);
+        Self(hash.chain_update(text).finalize().into())
     }
 
     /// Returns the bytes of the hash, for the database.
@@ -97,7 +108,9 @@ impl NewSecret {
     /// # Errors
     /// Returns an error if the operating system provides no random bytes.
     pub fn token() -> Result<Self, NoRandomness> {
-        Ok(Self::new(format!("{TOKEN_PREFIX}{}", random::secret()?)))
+        let text = format!("{TOKEN_PREFIX}{}", random::secret()?);
+        let hash = SecretHash::token(&text);
+        Ok(Self { text, hash })
     }
 
     /// Returns the cookie of a new session.
@@ -105,12 +118,9 @@ impl NewSecret {
     /// # Errors
     /// Returns an error if the operating system provides no random bytes.
     pub fn session() -> Result<Self, NoRandomness> {
-        Ok(Self::new(random::secret()?))
-    }
-
-    fn new(text: String) -> Self {
-        let hash = SecretHash::of(&text);
-        Self { text, hash }
+        let text = random::secret()?;
+        let hash = SecretHash::session(&text);
+        Ok(Self { text, hash })
     }
 }
 
@@ -134,6 +144,13 @@ mod tests {
         assert!(token.hash.matches(token.hash.as_bytes()));
         assert!(!token.hash.matches(session.hash.as_bytes()) && !token.hash.matches(&[]));
         assert!(!format!("{token:?}").contains(&token.text));
+    }
+
+    #[test]
+    fn a_cookie_is_not_found_by_the_hash_that_an_operator_computes_of_it() {
+        let session = NewSecret::session().unwrap();
+        let plain: [u8; 32] = Sha256::digest(&session.text).into();
+        assert!(!session.hash.matches(&plain));
     }
 
     #[test]
