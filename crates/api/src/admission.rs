@@ -1,15 +1,18 @@
 //! The middleware that refuses requests while a limit is reached.
 
+use std::rc::Rc;
+
 use actix_web::HttpMessage;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
+use crate::limits::connection::Connection;
 use crate::limits::occupied::{LimitedBody, Occupied};
 use crate::limits::rate::Allowance;
 use crate::limits::reached::LimitReached;
-use crate::limits::slots::Slot;
 use crate::protection::PROBES;
 use crate::request::client::client;
 use crate::response::problem::ApiError;
@@ -18,10 +21,6 @@ use crate::state::Api;
 
 /// The path of the metrics. A request for them occupies no place of the others.
 const METRICS: &str = "/metrics";
-
-/// The place of a connection, which the server adds to it. `None` if it came when no place was free.
-#[derive(Debug)]
-pub struct ConnectionSlot(pub Option<Slot>);
 
 /// Handles a request with `next`, unless a limit is reached. Probes are always handled, because operators need them most
 /// when the service is overloaded; so are the metrics, unless their client sends too many requests.
@@ -32,39 +31,50 @@ pub async fn admit<B: MessageBody>(
     api: Data<Api>,
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<LimitedBody<B>>>, actix_web::Error> {
-    let allowance = match check(&api, &request) {
-        Ok(allowance) => allowance,
+) -> Result<ServiceResponse<LimitedBody<EitherBody<B>>>, actix_web::Error> {
+    let connection = request.conn_data::<Rc<Connection>>().cloned();
+    let refusal = connection
+        .as_ref()
+        .and_then(|connection| connection.refusal());
+    let exchange = connection.as_ref().map(Connection::begin_request);
+    let mut response = match check(&api, &request, refusal) {
+        Ok(allowance) => {
+            let mut response = next.call(request).await?;
+            // the token of the request may have an allowance of its own
+            let of_token = response.request().extensions_mut().remove::<Allowance>();
+            if let Some(allowance) = of_token.or(allowance) {
+                rate_headers::insert(response.headers_mut(), allowance);
+            }
+            response.map_into_left_body()
+        }
         Err(error) => {
             // meanwhile the server reads a body that has arrived; it closes a connection with an unread one
             tokio::task::yield_now().await;
             let response = request.error_response(ApiError::from(error));
-            return Ok(response.map_into_right_body());
+            response.map_into_right_body()
         }
     };
-    let mut response = next.call(request).await?;
-    // the token of the request may have an allowance of its own
-    let of_token = response.request().extensions_mut().remove::<Allowance>();
-    if let Some(allowance) = of_token.or(allowance) {
-        rate_headers::insert(response.headers_mut(), allowance);
+    if refusal.is_some() {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
     }
     let occupied = Occupied::take_from(response.request());
-    let send_timeout = api.limits.send_timeout;
-    let limited = response.map_body(|_, body| LimitedBody::new(body, occupied, send_timeout));
-    Ok(limited.map_into_left_body())
+    Ok(response.map_body(|_, body| LimitedBody::new(body, occupied, exchange)))
 }
 
-/// Returns what the client may still send, if its rate is limited.
-fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Allowance>, LimitReached> {
+/// Returns what the client may still send, if its rate is limited. `refusal` is the limit that its connection has reached.
+fn check(
+    api: &Api,
+    request: &ServiceRequest,
+    refusal: Option<LimitReached>,
+) -> Result<Option<Allowance>, LimitReached> {
     let path = request.path();
     if PROBES.contains(&path) {
         return Ok(None);
     }
     let is_metrics = path == METRICS;
-    if let Some(ConnectionSlot(None)) = request.conn_data()
-        && !is_metrics
-    {
-        return Err(LimitReached::Connections);
+    if let Some(refusal) = refusal.filter(|_| !is_metrics) {
+        return Err(refusal);
     }
     // before a token is looked up, so that nobody can try many of them
     let allowance = match client(request, api.trust_proxy) {

@@ -3,12 +3,14 @@
 //! # Layout
 //! - [`settings`]: how much of everything there may be, and the time limits
 //! - [`slots`]: counts what exists at the same time
+//! - [`connection`]: what a connection does, and how long it may take
 //! - [`occupied`]: what one request holds until its response has been sent
 //! - [`usage`]: how much is stored
 //! - [`client`], [`rate`]: how many requests each client sends
 //! - [`reached`]: the error of a client that reaches a limit
 
 pub mod client;
+pub mod connection;
 pub mod occupied;
 pub mod rate;
 pub mod reached;
@@ -16,8 +18,9 @@ pub mod settings;
 pub mod slots;
 pub mod usage;
 
-use std::time::Duration;
+use std::num::NonZeroUsize;
 
+use connection::Place;
 use occupied::Occupied;
 use rate::RequestRate;
 use reached::LimitReached;
@@ -25,34 +28,45 @@ use settings::LimitSettings;
 use slots::Slots;
 use usage::Usage;
 
+/// Connections beyond the maximum that are not closed at once, so that their clients are told why they are refused, and
+/// probes are answered.
+pub const SURPLUS_CONNECTIONS: NonZeroUsize = NonZeroUsize::new(100).unwrap();
+
 /// The limits of the process, and what is in use.
 #[derive(Debug)]
 pub struct Limits {
-    /// Connections of clients.
-    pub connections: Slots,
     /// Requests of each client.
     pub rate: RequestRate,
     /// What is stored.
     pub usage: Usage,
+    connections: Slots,
+    surplus_connections: Slots,
     requests: Slots,
     streams: Slots,
     waiting_requests: Slots,
-    /// How long a response may take to be sent, streams of events excepted.
-    pub send_timeout: Duration,
 }
 
 impl Limits {
     /// Returns limits of which nothing is in use.
     pub fn new(settings: &LimitSettings) -> Self {
         Self {
-            connections: Slots::new(settings.max_connections),
             rate: RequestRate::new(settings.requests_per_second),
             usage: Usage::new(settings.max_amounts()),
+            connections: Slots::new(settings.max_connections),
+            surplus_connections: Slots::new(SURPLUS_CONNECTIONS),
             requests: Slots::new(settings.max_requests),
             streams: Slots::new(settings.max_streams),
             waiting_requests: Slots::new(settings.max_waiting_requests),
-            send_timeout: settings.send_timeout,
         }
+    }
+
+    /// Takes the place of a new connection. Returns `None` if there are so many that not even a probe can be answered.
+    pub fn connect(&self) -> Option<Place> {
+        let Some(slot) = self.connections.take() else {
+            let slot = self.surplus_connections.take()?;
+            return Some(Place::Surplus(slot, LimitReached::Connections));
+        };
+        Some(Place::Free(slot))
     }
 
     /// Takes the place of a new request.

@@ -3,6 +3,7 @@
 mod http;
 mod open_files;
 mod tasks;
+mod timed_stream;
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;

@@ -1,16 +1,18 @@
 //! What one request holds until its response has been sent.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
 
 use actix_web::HttpMessage;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::web::Bytes;
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
+use super::connection::Exchange;
 use super::slots::Slot;
+
+/// How much of a response the server gets at a time.
+const PART_BYTES: usize = 16 * 1024;
 
 /// The place of a request. It is one of the request's extensions while the request is handled, and moves to the
 /// [`LimitedBody`] of the response.
@@ -35,49 +37,44 @@ impl Occupied {
         request.extensions_mut().remove()
     }
 
-    /// Returns when the response to this request has to be sent, if it begins now. `None` means that it may take as long
-    /// as it needs.
-    fn deadline(&self, send_timeout: Duration) -> Option<Instant> {
-        match self {
-            Self::Request(_) | Self::Wait(_) => Some(Instant::now() + send_timeout),
-            Self::Stream(_) => None,
-        }
+    /// Returns whether the response may take as long as it needs.
+    fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream(_))
     }
 }
 
-/// The client did not read the response in time.
-#[derive(Debug, thiserror::Error)]
-#[error("the client did not read the response in time")]
-pub struct SendingTooSlow;
-
 pin_project! {
-    /// The body of a response. It fails, which closes the connection, if it is not sent in time, and holds the place of its
-    /// request until then.
+    /// The body of a response. It holds the place of its request, and the time limit of its connection counts, until all of
+    /// it is on its way. The server copies each part that it gets, so it gets small ones: a client that reads slowly costs
+    /// no more than a few of them.
     #[derive(Debug)]
     pub struct LimitedBody<B> {
         #[pin]
         body: B,
-        deadline: Option<Instant>,
-        occupied: Option<Occupied>,
+        rest: Bytes,
+        _occupied: Option<Occupied>,
+        _exchange: Option<Exchange>,
     }
 }
 
 impl<B> LimitedBody<B> {
-    /// Limits the time in which `body` has to be sent, from now.
-    pub fn new(body: B, occupied: Option<Occupied>, send_timeout: Duration) -> Self {
-        let deadline = occupied
-            .as_ref()
-            .and_then(|occupied| occupied.deadline(send_timeout));
+    /// Limits the time in which the client of `exchange` has to read `body`, from now. It ends what is `occupied`.
+    pub fn new(body: B, occupied: Option<Occupied>, exchange: Option<Exchange>) -> Self {
+        let is_stream = occupied.as_ref().is_some_and(Occupied::is_stream);
+        if let Some(exchange) = exchange.as_ref().filter(|_| !is_stream) {
+            exchange.begin_response();
+        }
         Self {
             body,
-            deadline,
-            occupied,
+            rest: Bytes::new(),
+            _occupied: occupied,
+            _exchange: exchange,
         }
     }
 }
 
 impl<B: MessageBody> MessageBody for LimitedBody<B> {
-    type Error = Box<dyn std::error::Error>;
+    type Error = B::Error;
 
     fn size(&self) -> BodySize {
         self.body.size()
@@ -89,47 +86,35 @@ impl<B: MessageBody> MessageBody for LimitedBody<B> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.project();
-        if this
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline)
-        {
-            return Poll::Ready(Some(Err(SendingTooSlow.into())));
+        if this.rest.is_empty() {
+            match ready!(this.body.poll_next(context)) {
+                Some(Ok(part)) => *this.rest = part,
+                end => return Poll::Ready(end),
+            }
         }
-        this.body.poll_next(context).map_err(Into::into)
+        let length = this.rest.len().min(PART_BYTES);
+        Poll::Ready(Some(Ok(this.rest.split_to(length))))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::future::poll_fn;
-    use std::num::NonZeroUsize;
     use std::pin::pin;
 
-    use actix_web::body::BodyStream;
-    use futures_util::stream;
-
-    use super::super::slots::Slots;
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_mins(1);
-
-    /// Returns whether a body can still be sent after `age`.
-    async fn can_be_sent(occupied: fn(Slot) -> Occupied, age: Duration) -> bool {
-        let slot = Slots::new(NonZeroUsize::MIN).take().unwrap();
-        let part = Ok::<_, Infallible>(Bytes::from_static(b"part"));
-        let body = BodyStream::new(stream::repeat(part));
-        let mut body = pin!(LimitedBody::new(body, Some(occupied(slot)), TIMEOUT));
-        tokio::time::advance(age).await;
-        let part = poll_fn(|context| body.as_mut().poll_next(context)).await;
-        part.unwrap().is_ok()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_response_ends_after_the_time_limit_and_a_stream_of_events_does_not() {
-        assert!(can_be_sent(Occupied::Request, TIMEOUT / 2).await);
-        assert!(!can_be_sent(Occupied::Request, TIMEOUT).await);
-        assert!(!can_be_sent(Occupied::Wait, TIMEOUT).await);
-        assert!(can_be_sent(Occupied::Stream, TIMEOUT * 100).await);
+    #[tokio::test]
+    async fn a_response_is_handed_out_in_small_parts_that_make_up_the_whole() {
+        let whole: Vec<u8> = (0..=u8::MAX).cycle().take(PART_BYTES * 3 + 1).collect();
+        let mut body = pin!(LimitedBody::new(Bytes::from(whole.clone()), None, None));
+        assert_eq!(body.size(), BodySize::Sized(whole.len() as u64));
+        let mut sent = Vec::new();
+        while let Some(part) = poll_fn(|context| body.as_mut().poll_next(context)).await {
+            let part = part.unwrap();
+            assert!((1..=PART_BYTES).contains(&part.len()), "{}", part.len());
+            sent.extend_from_slice(&part);
+        }
+        assert_eq!(sent, whole);
     }
 }

@@ -18,7 +18,8 @@ pub struct LimitSettings {
     /// limited, and without --trust-proxy clients on the same machine are not
     #[arg(long, env, value_name = "COUNT", default_value = "200")]
     pub requests_per_second: u32,
-    /// Maximum connections of clients. Requests on further connections are answered with 503, those of probes excepted
+    /// Maximum connections of clients. On a hundred further ones, probes are answered, and other requests with 503. Any more
+    /// are closed at once
     #[arg(long, env, value_name = "COUNT", default_value = "16000")]
     pub max_connections: NonZeroUsize,
     /// Maximum requests that are handled at the same time, from their headers to the end of their responses, probes
@@ -44,7 +45,7 @@ pub struct LimitSettings {
     /// few seconds
     #[arg(long, env, value_name = "MIB", default_value = "65536")]
     pub max_stored_mib: u64,
-    /// How long a client may take to send the headers of the first request on a connection
+    /// How long a client may take to send the headers of a request
     #[arg(long, env, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub header_timeout: Duration,
     /// How long a client may take to send the body of a request. A phone needs a second for the longest body

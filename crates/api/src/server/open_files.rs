@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Files that are not connections of clients: those to the database, the runtime's, and short-lived ones.
+/// Files that are not counted connections of clients: surplus connections, those to the database, the runtime's, and
+/// short-lived ones.
 const RESERVED: u64 = 256;
 /// macOS refuses a higher limit, even if the hard limit is unlimited.
 const MACOS_MAX: u64 = 10_240;

@@ -1,9 +1,11 @@
 //! Clients that use more of the service than they may, and clients that take too long.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use api::authentication::scope::Scope;
 use api::authentication::secret::NewSecret;
+use api::limits::SURPLUS_CONNECTIONS;
 use local_services::testing::eventually;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
@@ -51,12 +53,33 @@ async fn requests_on_more_connections_than_allowed_are_refused_except_probes() {
         "{response}"
     );
     for path in ["/livez", "/readyz", "/metrics", "/api/v1/health"] {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
-        let response = exchange(&service, &request).await;
+        // ends because the server closes the connection
+        let response = exchange(&service, &request(path)).await;
         assert!(response.starts_with("HTTP/1.1 200 "), "{path}: {response}");
+        assert!(response.contains("connection: close\r\n"), "{response}");
     }
     // the first connection is still open
     assert_eq!(service.get("/api/v1/todos").await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_that_not_even_probes_need_are_closed_at_once() {
+    let service = Service::start_with(&["--max-connections=1", "--header-timeout=10m"]).await;
+    let count = 2 * SURPLUS_CONNECTIONS.get();
+    let mut silent = Vec::new();
+    for _ in 0..count {
+        silent.push(connect(&service, "GET").await);
+    }
+    eventually("the server keeps no more than it needs", async || {
+        let is_open = |client: &TcpStream| {
+            let read = client.try_read(&mut [0]);
+            read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        };
+        let open = silent.iter().filter(|client| is_open(client)).count();
+        // the connection of `service` may be one of those for which there is room
+        (SURPLUS_CONNECTIONS.get()..=SURPLUS_CONNECTIONS.get() + 1).contains(&open)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
-//! Clients that read a large result slowly.
+//! Clients that read or send slowly.
 
-use local_services::testing::eventually;
+use std::time::Duration;
+
+use local_services::testing::{TIMEOUT, eventually};
 use sha2::{Digest, Sha256};
 use shared_model::job::JobId;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -16,6 +19,8 @@ const RESULT_BYTES: usize = 4 * 1024 * 1024;
 const BYTES_PER_CLIENT: usize = 3 * 1024 * 1024;
 /// What a client reads at a time, and what its system holds for it.
 const READ_BYTES: usize = 16 * 1024;
+/// The most that one packet to a client contains.
+const PACKET_BYTES: u32 = 1400;
 
 /// Stores a large result.
 async fn large_result(database_url: &str) -> JobId {
@@ -30,19 +35,43 @@ async fn large_result(database_url: &str) -> JobId {
     id
 }
 
-/// Requests the result from the API at `url`, and reads nothing yet.
-async fn request(url: &str, id: JobId, coding: &str) -> TcpStream {
+/// Sends a request to the API at `url`, and reads nothing yet.
+async fn send(url: &str, request: &str) -> TcpStream {
     let host = url.trim_start_matches("http://");
     let socket = TcpSocket::new_v4().unwrap();
     socket
         .set_recv_buffer_size(READ_BYTES.try_into().unwrap())
         .unwrap();
+    // as over a network: without it, the system would hold megabytes for the client
+    SockRef::from(&socket).set_tcp_mss(PACKET_BYTES).unwrap();
     let mut client = socket.connect(host.parse().unwrap()).await.unwrap();
-    let request = format!(
-        "GET /api/v1/todos/ical/{id}/result HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: {coding}\r\nConnection: close\r\n\r\n"
-    );
+    let request = request.replace("HOST", host);
     client.write_all(request.as_bytes()).await.unwrap();
     client
+}
+
+/// Requests the result from the API at `url`, and reads nothing yet.
+async fn request(url: &str, id: JobId, coding: &str) -> TcpStream {
+    let request = format!(
+        "GET /api/v1/todos/ical/{id}/result HTTP/1.1\r\nHost: HOST\r\nAccept-Encoding: {coding}\r\nConnection: close\r\n\r\n"
+    );
+    send(url, &request).await
+}
+
+/// Waits until the API has closed the connection. Meanwhile the client sends `more` again and again.
+async fn assert_is_closed(client: TcpStream, more: &[u8]) {
+    let (mut reader, mut writer) = client.into_split();
+    let sending = async {
+        while writer.write_all(more).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let mut received = Vec::new();
+    // ends with an error if the API resets the connection
+    let reading = reader.read_to_end(&mut received);
+    let both = async { tokio::join!(reading, sending) };
+    let ended = tokio::time::timeout(TIMEOUT, both).await;
+    assert!(ended.is_ok(), "the connection is still open");
 }
 
 /// Downloads the result with several clients, and returns the lengths of their responses. No client reads ahead of the
@@ -103,4 +132,50 @@ async fn a_client_that_stops_reading_is_disconnected() {
     let mut received = Vec::new();
     let _ = client.read_to_end(&mut received).await;
     assert!(received.len() < RESULT_BYTES, "{}", received.len());
+}
+
+#[tokio::test]
+async fn a_client_that_reads_a_large_response_too_slowly_is_disconnected() {
+    let flags = ["--send-timeout=1s", "--stall-timeout=10m", "--max-requests=1"];
+    let service = Service::start_with(&flags).await;
+    let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    let mut client = send(&service.url, request).await;
+    client.readable().await.unwrap();
+    assert_eq!(service.get("/api/v1/todos").await.status, 503);
+    let mut received = 0;
+    let mut part = [0; 64];
+    eventually("the client no longer occupies the API", async || {
+        received += client.read(&mut part).await.unwrap_or_default();
+        service.get("/api/v1/todos").await.status == 200
+    })
+    .await;
+    let mut rest = Vec::new();
+    let _ = client.read_to_end(&mut rest).await;
+    assert!(received + rest.len() < 1_000_000, "{}", rest.len());
+}
+
+#[tokio::test]
+async fn the_headers_of_a_later_request_have_a_time_limit_too() {
+    let service = Service::start_with(&["--header-timeout=1s"]).await;
+    let request = "GET /livez HTTP/1.1\r\nHost: HOST\r\n\r\n";
+    let mut client = send(&service.url, request).await;
+    client.readable().await.unwrap();
+    client
+        .write_all(b"GET /livez HTTP/1.1\r\nX: ")
+        .await
+        .unwrap();
+    assert_is_closed(client, b"x").await;
+}
+
+#[tokio::test]
+async fn the_body_of_a_refused_request_has_a_time_limit_too() {
+    let service = Service::start_with(&["--header-timeout=1s", "--auth=tokens"]).await;
+    for path in ["/api/v1/todos", "/docs/nowhere"] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        );
+        let client = send(&service.url, &request).await;
+        client.readable().await.unwrap();
+        assert_is_closed(client, b"1\r\nx\r\n").await;
+    }
 }

@@ -113,13 +113,11 @@ impl ResponseError for ApiError {
 }
 
 impl ApiError {
-    /// Returns whether the connection has to end, because the rest of the body is not awaited, or because there are too many
-    /// connections.
+    /// Returns whether the connection has to end, because the rest of the body is not awaited.
     fn ends_connection(&self) -> bool {
         matches!(
             self,
             Self::Body(BodyError::TooLarge(_) | BodyError::TooSlow)
-                | Self::Limit(LimitReached::Connections)
         )
     }
 
