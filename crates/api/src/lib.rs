@@ -19,7 +19,7 @@
 //! - [`random`]: how secrets are made
 //! - [`host`]: the hosts in settings, headers and URLs
 //! - [`page`]: the page in the browser, and Swagger UI
-//! - [`readiness`], [`telemetry`]: how operators see the process
+//! - [`readiness`], [`shared_check`], [`telemetry`]: how operators see the process
 //!
 //! A 202 means that the job is committed to the database. No request waits for the queue, and the cause of an internal
 //! error appears only in the log, never in a response.
@@ -47,6 +47,7 @@ pub mod request;
 pub mod response;
 pub mod routes;
 pub mod server;
+pub mod shared_check;
 pub mod state;
 pub mod store;
 pub mod telemetry;

@@ -25,6 +25,7 @@ use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
+use crate::shared_check::SharedCheck;
 
 /// The state that all requests share.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub struct Api {
     pub fingerprints: FingerprintCache,
     /// Cancelled when the process begins to stop, which ends all waits.
     pub stopping: CancellationToken,
+    /// Whether the database responds.
+    database: SharedCheck<DatabaseState>,
     /// The result of the relay's last call to the queue.
     queue: watch::Receiver<QueueState>,
     /// Renders the metrics.
@@ -99,6 +102,7 @@ impl Api {
             job_watch: JobWatch::default(),
             fingerprints: FingerprintCache::default(),
             stopping: CancellationToken::new(),
+            database: SharedCheck::default(),
             queue,
             metrics,
         }
@@ -190,18 +194,24 @@ impl Api {
         self.stopping.run_until_cancelled(ended).await?
     }
 
-    /// Checks whether the process can serve requests.
+    /// Checks whether the process can serve requests. All callers within a second share one question to the database, so
+    /// that nobody can make the checks of a load balancer wait.
     pub async fn readiness(&self) -> Readiness {
         let migrations = match self.started.get() {
             Some(_) => MigrationState::Done,
             None => MigrationState::Pending,
         };
-        let database = match self.connections.probes.ping().await {
-            Ok(()) => DatabaseState::Reachable,
-            Err(DatabaseError::Unavailable(_) | DatabaseError::Query(_)) => {
-                DatabaseState::Unreachable
+        let probes = self.connections.probes.clone();
+        let ping = async move {
+            match probes.ping().await {
+                Ok(()) => DatabaseState::Reachable,
+                Err(DatabaseError::Unavailable(_) | DatabaseError::Query(_)) => {
+                    DatabaseState::Unreachable
+                }
             }
         };
+        let database = self.database.result(ping).await;
+        let database = database.unwrap_or(DatabaseState::Unreachable);
         let queue = match (&self.dispatch, database) {
             (Dispatch::Relay(_), _) => *self.queue.borrow(),
             // the queue is in the database

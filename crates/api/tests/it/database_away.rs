@@ -32,6 +32,10 @@ async fn requests_get_a_503_while_the_database_is_down_and_succeed_afterwards() 
 
     cluster.stop_immediately().unwrap();
     assert_eq!(service.get("/livez").await.status, 200);
+    eventually("the process is not ready", async || {
+        service.get("/readyz").await.status == 503
+    })
+    .await;
     let ready = service.get("/readyz").await;
     ready.assert_problem(503, "the service is not ready; try again later");
     assert_eq!(ready.json()["database"], "unreachable");

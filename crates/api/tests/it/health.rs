@@ -1,6 +1,6 @@
 //! Health probes, metrics, request ids, and the start and end of a server.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use local_services::testing::{TIMEOUT, eventually};
@@ -26,6 +26,23 @@ async fn the_probes_of_a_ready_process_succeed() {
         service.get("/readyz").await.json()["queue"] == "reachable"
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_probes_succeeds_and_costs_the_database_little() {
+    let service = Service::start().await;
+    let transactions = "generate_series(1,
+         (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()))";
+    let before = service.count(transactions).await;
+    for _ in 0..4 {
+        let probes = join_all((0..500).map(|_| service.get("/readyz"))).await;
+        assert!(probes.iter().all(|probe| probe.status == 200));
+    }
+    // the database reports transactions after at most a second
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(service.get("/readyz").await.status, 200);
+    let during = service.count(transactions).await - before;
+    assert!(during < 1000, "{during} transactions");
 }
 
 #[tokio::test]
@@ -187,7 +204,7 @@ async fn every_client_of_a_burst_gets_its_job() {
                 return status;
             }
             // the pool is exhausted, and the response asks the client to try again
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
     let statuses = join_all((0..300).map(|_| post())).await;

@@ -136,7 +136,11 @@ async fn a_client_that_stops_reading_is_disconnected() {
 
 #[tokio::test]
 async fn a_client_that_reads_a_large_response_too_slowly_is_disconnected() {
-    let flags = ["--send-timeout=1s", "--stall-timeout=10m", "--max-requests=1"];
+    let flags = [
+        "--send-timeout=1s",
+        "--stall-timeout=10m",
+        "--max-requests=1",
+    ];
     let service = Service::start_with(&flags).await;
     let request = "GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: HOST\r\n\r\n";
     let mut client = send(&service.url, request).await;
