@@ -32,6 +32,12 @@ pub enum MigrationError {
          `taskoverflow-api migrate` with the login of their owner ({0})"
     )]
     NotAllowed(String),
+    /// The tables were made by migrations that have been rewritten since.
+    #[error(
+        "this database was made by an earlier preview version of TaskOverflow, whose tables can't be updated. Save what you \
+         want to keep, such as the todos with `pg_dump --data-only --table=todos`, then drop the database and create it again"
+    )]
+    EarlierPreview,
     /// A role can't be prepared.
     #[error(transparent)]
     Role(#[from] RoleError),
@@ -75,6 +81,7 @@ pub fn run_for(connection: &mut PgConnection, roles: &[Role]) -> Result<(), Migr
 }
 
 fn run_pending(connection: &mut PgConnection) -> Result<(), MigrationError> {
+    are_pending(connection)?;
     let outcome = connection.run_pending_migrations(MIGRATIONS).map(drop);
     outcome.map_err(|error| {
         let reason = error.to_string();
@@ -91,7 +98,7 @@ fn run_pending(connection: &mut PgConnection) -> Result<(), MigrationError> {
 /// right to read.
 ///
 /// # Errors
-/// Returns an error if the database does not answer.
+/// Returns an error if the database does not answer, or if it was made by an earlier preview version.
 pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError> {
     #[derive(QueryableByName)]
     struct Table {
@@ -115,10 +122,19 @@ pub fn are_pending(connection: &mut PgConnection) -> Result<bool, MigrationError
         diesel::sql_query("SELECT version::text FROM __diesel_schema_migrations").load(connection);
     let applied = applied.map_err(DatabaseError::from)?;
     let needed = MigrationSource::<Pg>::migrations(&MIGRATIONS).map_err(MigrationError::Failed)?;
-    Ok(needed.iter().any(|migration| {
-        let version = migration.name().version().to_string();
-        applied.iter().all(|one| one.version != version)
-    }))
+    let needed: Vec<_> = needed
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    let are_pending = needed
+        .iter()
+        .any(|version| applied.iter().all(|one| one.version != *version));
+    // A newer release has run all of ours and more. Only a migration that was rewritten, which gives it a new version, leaves
+    // one that we do not know while ours has not run.
+    if are_pending && applied.iter().any(|one| !needed.contains(&one.version)) {
+        return Err(MigrationError::EarlierPreview);
+    }
+    Ok(are_pending)
 }
 
 #[derive(QueryableByName)]

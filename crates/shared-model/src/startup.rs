@@ -61,6 +61,8 @@ pub async fn prepare_database(
             Err(MigrationError::Database(error @ DatabaseError::Unavailable(_))) => {
                 log::warn!(error:%; "lost the connection to the database; waiting for it");
             }
+            // waiting would not help
+            Err(error @ MigrationError::EarlierPreview) => return Err(error.into()),
             Err(error) if migrations == Migrations::Await => {
                 log::warn!(error:%; "can't look at the migrations; trying again");
             }

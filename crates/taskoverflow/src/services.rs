@@ -1,5 +1,6 @@
 //! The database and the queue: started here, or existing.
 
+use anyhow::Context;
 use local_services::Error;
 use local_services::postgres::Cluster;
 use local_services::sqs::LocalSqs;
@@ -40,7 +41,9 @@ impl Services {
         } else {
             let cluster = start_cluster(options)?;
             let url = cluster.url();
-            (Some(cluster), Logins::make(&url)?, url)
+            let logins =
+                Logins::make(&url).with_context(|| format!("{}", options.data_dir.display()))?;
+            (Some(cluster), logins, url)
         };
         let (queue_url, sqs) = match &options.queue {
             QueueChoice::Existing(url) => (url.to_string(), None),

@@ -44,8 +44,12 @@ pub(crate) fn connect(url: &str) -> PgConnection {
 
 /// A pool of `size` connections, as the processes have it.
 pub(crate) fn pool(url: &str, size: u32) -> Pool {
-    let cli = Cli::parse_from(["test", "--database-url", url]);
-    Pool::sized(&cli.database, size, "store-test", STATEMENT_TIMEOUT)
+    Pool::sized(&settings(url), size, "store-test", STATEMENT_TIMEOUT)
+}
+
+/// The settings of a process that uses this database.
+pub(crate) fn settings(url: &str) -> DatabaseConfig {
+    Cli::parse_from(["test", "--database-url", url]).database
 }
 
 #[derive(Debug, Parser)]
