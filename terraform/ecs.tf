@@ -1,5 +1,5 @@
 locals {
-  # Six connections of an API are for its background tasks and for the statements that requests share, the others for
+  # Seven connections of an API are for its background tasks and for the statements that requests share, the others for
   # single requests. One more listens for notifications.
   api_pool        = 12
   api_connections = local.api_pool + 1

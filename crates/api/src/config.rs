@@ -229,7 +229,7 @@ mod tests {
         assert!(problems[0].contains("QUEUE_GROUP"), "{problems:?}");
         let problems = parse(&["--database-pool", "7"]).problems();
         assert!(
-            problems[0].contains("DATABASE_POOL must be at least 8"),
+            problems[0].contains("DATABASE_POOL must be at least 9"),
             "{problems:?}"
         );
         assert!(parse(&[]).problems().is_empty());

@@ -29,7 +29,7 @@ const SETTINGS: [(&str, &str); 11] = [
     ("ADMIN_ADDR", "127.0.0.1:0"),
     ("LOG_FORMAT", "json"),
     ("RUST_LOG", "info"),
-    ("DATABASE_POOL", "8"),
+    ("DATABASE_POOL", "9"),
     ("WORKER_CONCURRENCY", "4"),
     ("VISIBILITY_TIMEOUT", "2s"),
     ("RECEIVE_WAIT", "1s"),

@@ -82,7 +82,7 @@ async fn no_request_fails_after_a_database_restart() {
 
 #[tokio::test]
 async fn an_exhausted_pool_is_a_503_after_a_limited_wait() {
-    let service = Service::start_with(&["--database-pool", "8"]).await;
+    let service = Service::start_with(&["--database-pool", "9"]).await;
     let locked = lock_todos(&service).await;
     let responses = join_all((0..4).map(|_| service.get("/api/v1/todos/1"))).await;
     // two requests wait for the lock until the statement timeout, the others for a connection

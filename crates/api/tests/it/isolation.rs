@@ -43,7 +43,7 @@ async fn a_job_that_the_database_rejects_takes_no_other_job_with_it() {
 
 #[tokio::test]
 async fn slow_requests_delay_neither_probes_nor_jobs_nor_sweeps() {
-    let service = Service::start_with(&["--database-pool=8", "--sweep-interval=50ms"]).await;
+    let service = Service::start_with(&["--database-pool=9", "--sweep-interval=50ms"]).await;
     let overdue = service.new_job().await;
     let locked = lock_todos(&service).await;
     // more than there are connections for requests

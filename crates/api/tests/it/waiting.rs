@@ -286,7 +286,7 @@ async fn the_stream_of_an_unknown_job_is_404_and_of_an_expired_one_410() {
 
 #[tokio::test]
 async fn a_thousand_streams_see_the_end_of_a_job_without_database_connections() {
-    let service = Service::start_with(&["--database-pool=8"]).await;
+    let service = Service::start_with(&["--database-pool=9"]).await;
     let id = service.new_job().await;
     let mut streams = Vec::new();
     // opening a stream needs one query; small groups keep the wait for a connection short
