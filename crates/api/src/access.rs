@@ -38,13 +38,20 @@ pub async fn authorize<B: MessageBody>(
     match check(&api, &request).await {
         Ok(grant) => {
             if let Some(grant) = grant {
-                // for the log
+                // for `token_name`
                 request.extensions_mut().insert(grant);
             }
             Ok(next.call(request).await?.map_into_left_body())
         }
         Err(error) => Ok(request.error_response(error).map_into_right_body()),
     }
+}
+
+/// Returns the name of the token that a request was admitted with, if it needed one.
+pub fn token_name(request: &impl HttpMessage) -> Option<Arc<str>> {
+    let extensions = request.extensions();
+    let grant = extensions.get::<Arc<Grant>>()?;
+    Some(Arc::clone(&grant.token_name))
 }
 
 /// Returns what the client's token allows, or `None` if the request needs no token.

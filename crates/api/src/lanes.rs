@@ -9,6 +9,7 @@ mod accept;
 mod grants;
 mod read;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shared_model::batch_lane::{Lane, LaneLimits};
@@ -61,7 +62,7 @@ impl Lanes {
         }
     }
 
-    /// Stores a new job and returns its id. The job is durable then.
+    /// Stores a new job, which was requested with this token, and returns its id. The job is durable then.
     ///
     /// # Errors
     /// Returns an error if the database refuses the job, or does not answer in time. In the second case the job may be
@@ -70,12 +71,14 @@ impl Lanes {
         &self,
         request: CalendarRequest,
         expiry_seconds: u32,
+        token_name: Option<Arc<str>>,
     ) -> Result<JobId, DatabaseError> {
         let id = JobId::new();
         let job = WantedJob {
             id,
             request,
             expiry_seconds,
+            token_name,
         };
         within_limit(self.accept.call(job)).await?;
         Ok(id)

@@ -1,17 +1,16 @@
 //! The middleware around every request: its id, its log line, its metrics, and the headers of every response.
 
-use std::sync::Arc;
 use std::time::Instant;
 
+use actix_web::HttpRequest;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
-use crate::authentication::grants::Grant;
+use crate::access::token_name;
 use crate::response::links::FEED_PREFIX;
 use crate::response::problem::ApiError;
 use crate::telemetry::{HTTP_DURATION, HTTP_REFUSED, HTTP_REQUESTS};
@@ -92,18 +91,11 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
         "http.path" = loggable_path(request),
         "http.status" = status.as_u16(),
         "duration_ms" = seconds * 1000.0,
-        "auth.token" = token_name(request),
+        "auth.token" = token_name(request).unwrap_or_default().as_ref(),
         "request.id" = id.to_str().unwrap_or_default(),
         "error" = error.as_deref().unwrap_or_default();
         "request completed"
     );
-}
-
-/// Returns the name of the token that a request was admitted with, or an empty text.
-fn token_name(request: &HttpRequest) -> String {
-    let extensions = request.extensions();
-    let grant = extensions.get::<Arc<Grant>>();
-    grant.map_or_else(String::new, |grant| grant.token_name.to_string())
 }
 
 /// Returns the path, without the secret if it is that of a feed. The routes decode the path, but a decoded path could forge

@@ -148,13 +148,20 @@ impl Api {
         Ok(self.lanes()?.find(id).await?)
     }
 
-    /// Stores a new job, together with other requests' jobs, and returns its id. The job is durable then.
+    /// Stores a new job, which was requested with this token, together with other requests' jobs, and returns its id. The
+    /// job is durable then.
     ///
     /// # Errors
     /// Returns `Starting` before [`start`](Self::start), and `Database` if the database refuses the job or does not answer
     /// in time. In the last case the job may be stored all the same.
-    pub async fn accept_job(&self, request: CalendarRequest) -> Result<JobId, QueryError> {
-        let accepted = self.lanes()?.accept(request, self.job_expiry_seconds);
+    pub async fn accept_job(
+        &self,
+        request: CalendarRequest,
+        token_name: Option<Arc<str>>,
+    ) -> Result<JobId, QueryError> {
+        let accepted = self
+            .lanes()?
+            .accept(request, self.job_expiry_seconds, token_name);
         Ok(accepted.await?)
     }
 

@@ -21,6 +21,8 @@ pub const OUTBOX_PUBLISHED: &str = "outbox_published_total";
 pub const OUTBOX_FAILURES: &str = "outbox_publish_failures_total";
 /// Rows that the sweeper changed or deleted, by `kind`.
 pub const SWEPT: &str = "sweeper_rows_total";
+/// When it was last measured how much is stored, in seconds since 1970.
+pub const USAGE_MEASURED: &str = "usage_measured_timestamp_seconds";
 
 /// The upper bounds of the histogram's buckets, in seconds. A query takes milliseconds; a request fails after three
 /// seconds without a connection.
@@ -76,4 +78,9 @@ fn describe() {
         "Failed attempts to publish a job; each is repeated"
     );
     describe_counter!(SWEPT, "Rows that the sweeper changed or deleted");
+    describe_gauge!(
+        USAGE_MEASURED,
+        Unit::Seconds,
+        "When it was last measured how much is stored, since 1970"
+    );
 }

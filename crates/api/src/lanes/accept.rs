@@ -15,6 +15,7 @@ pub(super) struct WantedJob {
     pub(super) id: JobId,
     pub(super) request: CalendarRequest,
     pub(super) expiry_seconds: u32,
+    pub(super) token_name: Option<Arc<str>>,
 }
 
 /// Stores a batch of jobs in one statement, and then announces them.
@@ -35,7 +36,7 @@ impl RunBatch<WantedJob, ()> for Accept {
                 request: job.request.clone(),
                 expiry_seconds: job.expiry_seconds,
                 sender,
-                token_name: None,
+                token_name: job.token_name.clone(),
             })
             .collect();
         let stored = self

@@ -25,6 +25,11 @@ pub enum LimitReached {
     /// `MAX_OUTSTANDING_JOBS`.
     #[error("no more than {0} jobs may wait or run, and none was created; try again later")]
     Jobs(u64),
+    /// `MAX_JOBS_PER_TOKEN`.
+    #[error(
+        "no more than {0} jobs of this token may wait or run, and none was created; try again later"
+    )]
+    JobsOfToken(u64),
     /// `MAX_TODOS`.
     #[error("no more than {0} todos can be stored; delete some first")]
     Todos(u64),
@@ -34,6 +39,11 @@ pub enum LimitReached {
     /// `MAX_STORED_MIB`.
     #[error("the storage of the service is full; try again later, or tell its operators")]
     StoredBytes,
+    /// The database could not be measured for [`MAX_AGE`](super::usage::MAX_AGE).
+    #[error(
+        "the service could not find out for two minutes how much is stored, so it creates nothing; try again later"
+    )]
+    NotMeasured,
 }
 
 impl LimitReached {
@@ -46,9 +56,11 @@ impl LimitReached {
             Self::Streams => "streams",
             Self::WaitingRequests => "waiting_requests",
             Self::Jobs(_) => "outstanding_jobs",
+            Self::JobsOfToken(_) => "jobs_per_token",
             Self::Todos(_) => "todos",
             Self::Feeds(_) => "feeds",
             Self::StoredBytes => "stored_bytes",
+            Self::NotMeasured => "not_measured",
         }
     }
 
@@ -58,7 +70,12 @@ impl LimitReached {
         match self {
             Self::RequestRate(_) => Some(Allowance::FULL_AFTER_SECONDS),
             Self::Requests => Some(1),
-            Self::Connections | Self::Streams | Self::WaitingRequests | Self::Jobs(_) => Some(5),
+            Self::Connections
+            | Self::Streams
+            | Self::WaitingRequests
+            | Self::Jobs(_)
+            | Self::JobsOfToken(_)
+            | Self::NotMeasured => Some(5),
             // expired rows are deleted every half a minute
             Self::StoredBytes => Some(30),
             Self::Todos(_) | Self::Feeds(_) => None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared_model::settings::positive_duration;
 
-use super::usage::Amounts;
+use super::usage::MaxAmounts;
 
 const BYTES_PER_MIB: u64 = 1024 * 1024;
 
@@ -32,13 +32,17 @@ pub struct LimitSettings {
     /// Maximum requests that wait for the end of their jobs (Prefer: wait). Further ones are answered with 503
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_waiting_requests: NonZeroUsize,
-    /// Maximum jobs that have not ended. While there are more, no job is accepted. Measured every few seconds
+    /// Maximum jobs that have not ended. While there are as many, no job is accepted. Measured every few seconds
     #[arg(long, env, value_name = "COUNT", default_value = "1000000")]
     pub max_outstanding_jobs: u64,
-    /// Maximum todos. While there are more, no todo is created. Measured every few seconds
+    /// Maximum jobs of one token that have not ended. While there are as many, no job is accepted from clients with this
+    /// token. Measured every few seconds
+    #[arg(long, env, value_name = "COUNT", default_value = "100000")]
+    pub max_jobs_per_token: u64,
+    /// Maximum todos. While there are as many, no todo is created. Measured every few seconds
     #[arg(long, env, value_name = "COUNT", default_value = "1000000")]
     pub max_todos: u64,
-    /// Maximum feeds. While there are more, no feed is created. Measured every few seconds
+    /// Maximum feeds. While there are as many, no feed is created. Measured every few seconds
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_feeds: u64,
     /// Maximum size of the tables with their indexes, in MiB. While they are larger, nothing is created. Measured every
@@ -61,9 +65,10 @@ pub struct LimitSettings {
 
 impl LimitSettings {
     /// Returns how much may be stored.
-    pub fn max_amounts(&self) -> Amounts {
-        Amounts {
+    pub fn max_amounts(&self) -> MaxAmounts {
+        MaxAmounts {
             outstanding_jobs: self.max_outstanding_jobs,
+            jobs_per_token: self.max_jobs_per_token,
             todos: self.max_todos,
             feeds: self.max_feeds,
             bytes: self.max_stored_mib.saturating_mul(BYTES_PER_MIB),

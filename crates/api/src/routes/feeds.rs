@@ -49,6 +49,7 @@ pub(super) async fn create(
     let feed = api
         .query(move |connection| feeds::insert(connection, &stored, &wanted))
         .await?;
+    api.limits.usage.add_feed();
     let links = Links::new(&api.origin, &request);
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, links.feed_resource(feed.id)))

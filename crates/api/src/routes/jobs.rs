@@ -1,5 +1,7 @@
 //! A calendar job: create, read its status, cancel.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, EntityTag, LOCATION, RETRY_AFTER};
 use actix_web::web::Data;
@@ -8,6 +10,7 @@ use shared_model::job::{CalendarRequest, Job, JobId, JobStatus};
 use shared_model::job_store::requests::{self, Accepted, Cancelled, NewJob};
 
 use super::path::JobPath;
+use crate::access;
 use crate::request::headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::request::json_body::JsonBody;
 use crate::request::query::Query;
@@ -71,14 +74,18 @@ pub(super) async fn create(
     let wanted = calendar::read(&query, body.members()?)?;
     let key = headers::idempotency_key(&request)?;
     let wait = headers::preferred_wait(&request);
-    api.limits.usage.check_job()?;
+    let token_name = access::token_name(&request);
+    api.limits.usage.check_job(token_name.as_deref())?;
     if wait.is_some() {
         api.limits.begin_wait()?.assign_to(&request);
     }
     let accepted = match key {
-        Some(key) => accept_once(&api, key, wanted).await?,
-        None => CreatedJob::New(api.accept_job(wanted).await?),
+        Some(key) => accept_once(&api, key, wanted, token_name.clone()).await?,
+        None => CreatedJob::New(api.accept_job(wanted, token_name.clone()).await?),
     };
+    if let CreatedJob::New(_) = accepted {
+        api.limits.usage.add_job(token_name.as_ref());
+    }
     let links = Links::new(&api.origin, &request);
     let mut response = HttpResponse::Accepted();
     let (id, status, version) = match accepted {
@@ -118,6 +125,7 @@ async fn accept_once(
     api: &Api,
     key: String,
     wanted: CalendarRequest,
+    token_name: Option<Arc<str>>,
 ) -> Result<CreatedJob, ApiError> {
     let announcement = api.dispatch.prepare(1);
     let job = NewJob {
@@ -125,7 +133,7 @@ async fn accept_once(
         request: wanted,
         expiry_seconds: api.job_expiry_seconds,
         sender: announcement.sender(),
-        token_name: None,
+        token_name,
     };
     let accepted = api
         .query(move |connection| requests::insert_once(connection, &key, &job))

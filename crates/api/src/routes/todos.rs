@@ -65,6 +65,7 @@ pub(super) async fn create(
     let todo = api
         .query(move |connection| todos::insert(connection, &new))
         .await?;
+    api.limits.usage.add_todo();
     let url = Links::new(&api.origin, &request).todo(todo.id);
     Ok(HttpResponse::Created()
         .insert_header((LOCATION, url))

@@ -10,6 +10,7 @@ use shared_model::startup::{Migrations, StartupError, prepare_database};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::authentication::mode::AuthMode;
 use crate::background::relay::{InboxReader, Relay};
 use crate::background::sweeper::Sweeper;
 use crate::background::usage_watch;
@@ -19,6 +20,9 @@ use crate::telemetry::{OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
 
 /// How often the outbox is measured and the metrics are tidied up.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a process that starts looks whether its database is ready.
+const STARTING_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the background tasks need.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ impl Tasks {
         tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
             () = measure(&api) => Ok(()),
-            () = usage_watch::run(&api.limits.usage, &api.connections.upkeep) => Ok(()),
+            () = watch_usage(&api) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
         }
@@ -96,6 +100,15 @@ impl Tasks {
         }
         Ok(())
     }
+}
+
+/// Measures how much is stored, for the limits, from when the database is ready.
+async fn watch_usage(api: &Api) {
+    while !api.has_started() {
+        tokio::time::sleep(STARTING_PAUSE).await;
+    }
+    let count_tokens = api.auth == AuthMode::Tokens;
+    usage_watch::run(&api.limits.usage, &api.connections.upkeep, count_tokens).await;
 }
 
 /// Updates the gauges of the outbox, and limits the memory of the metrics and of the request rates, forever.

@@ -2,23 +2,69 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use shared_model::database::{DatabaseError, prepared};
 
-use crate::limits::usage::Amounts;
+use crate::limits::usage::{Amounts, MaxAmounts};
 
 /// How many todos are counted. If there are more, the number is that of PostgreSQL's statistics.
 const COUNTED_TODOS: i64 = 10_000;
 
-/// Measures how much is stored. Counts at most as many jobs and feeds as there may be, because counting takes time.
+/// Measures how much is stored. Counts at most as many jobs and feeds as there may be, because counting takes time, and
+/// the jobs of each token only if `count_tokens`.
 ///
 /// # Errors
-/// Returns an error if the query fails.
-pub fn measure(connection: &mut PgConnection, max: Amounts) -> Result<Amounts, DatabaseError> {
+/// Returns an error if a query fails.
+pub fn measure(
+    connection: &mut PgConnection,
+    max: MaxAmounts,
+    count_tokens: bool,
+) -> Result<Amounts, DatabaseError> {
+    let mut amounts = measure_tables(connection, max)?;
+    for row in count_jobs(connection, max.outstanding_jobs, count_tokens)? {
+        let jobs = from_count(row.jobs);
+        amounts.outstanding_jobs += jobs;
+        if let Some(token_name) = row.token_name {
+            amounts.jobs_by_token.insert(token_name.into(), jobs);
+        }
+    }
+    Ok(amounts)
+}
+
+#[derive(QueryableByName)]
+struct JobsRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    token_name: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    jobs: i64,
+}
+
+/// Counts at most `max` jobs that have not ended, by their tokens or all together. The name of the token is not in the
+/// index, so it costs more.
+fn count_jobs(
+    connection: &mut PgConnection,
+    max: u64,
+    by_token: bool,
+) -> Result<Vec<JobsRow>, DatabaseError> {
+    let query = if by_token {
+        "SELECT token_name, count(*) AS jobs FROM (
+             SELECT token_name FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY') LIMIT $1) AS jobs
+         GROUP BY token_name"
+    } else {
+        "SELECT NULL::text AS token_name, count(*) AS jobs FROM (
+             SELECT FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY') LIMIT $1) AS jobs"
+    };
+    let query = diesel::sql_query(query).bind::<BigInt, _>(to_limit(max));
+    Ok(prepared(query).load(connection)?)
+}
+
+/// Measures everything but the jobs that have not ended.
+fn measure_tables(
+    connection: &mut PgConnection,
+    max: MaxAmounts,
+) -> Result<Amounts, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
-        #[diesel(sql_type = BigInt)]
-        outstanding_jobs: i64,
         #[diesel(sql_type = BigInt)]
         counted_todos: i64,
         #[diesel(sql_type = BigInt)]
@@ -30,17 +76,13 @@ pub fn measure(connection: &mut PgConnection, max: Amounts) -> Result<Amounts, D
     }
     // the statistics of live rows are lost when PostgreSQL crashes; those of the planner are not, but they are older
     let query = diesel::sql_query(
-        "SELECT (SELECT count(*) FROM (
-                     SELECT FROM calendar_jobs WHERE status IN ('PENDING', 'STARTED', 'RETRY') LIMIT $1) AS jobs)
-                     AS outstanding_jobs,
-                (SELECT count(*) FROM (SELECT FROM todos LIMIT $2) AS todos) AS counted_todos,
+        "SELECT (SELECT count(*) FROM (SELECT FROM todos LIMIT $1) AS todos) AS counted_todos,
                 (SELECT greatest(reltuples::bigint, pg_stat_get_live_tuples(oid)) FROM pg_class
                  WHERE oid = 'todos'::regclass) AS estimated_todos,
-                (SELECT count(*) FROM (SELECT FROM calendar_feeds LIMIT $3) AS feeds) AS feeds,
+                (SELECT count(*) FROM (SELECT FROM calendar_feeds LIMIT $2) AS feeds) AS feeds,
                 (SELECT sum(pg_total_relation_size(stored))::bigint
                  FROM unnest('{todos,calendar_jobs,calendar_results,calendar_feeds}'::regclass[]) AS stored) AS bytes",
     )
-    .bind::<BigInt, _>(to_limit(max.outstanding_jobs))
     .bind::<BigInt, _>(COUNTED_TODOS)
     .bind::<BigInt, _>(to_limit(max.feeds));
     let row: Row = prepared(query).get_result(connection)?;
@@ -50,10 +92,10 @@ pub fn measure(connection: &mut PgConnection, max: Amounts) -> Result<Amounts, D
         row.estimated_todos.max(COUNTED_TODOS)
     };
     Ok(Amounts {
-        outstanding_jobs: from_count(row.outstanding_jobs),
         todos: from_count(todos),
         feeds: from_count(row.feeds),
         bytes: from_count(row.bytes),
+        ..Amounts::default()
     })
 }
 

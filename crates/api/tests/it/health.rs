@@ -131,6 +131,7 @@ async fn metrics_count_requests_by_route_and_never_by_path() {
         r#"http_request_duration_seconds_bucket{method="POST",route="/api/v1/todos/ical",le="0.05"}"#,
         "# TYPE outbox_jobs gauge",
         "# TYPE outbox_oldest_age_seconds gauge",
+        "# TYPE usage_measured_timestamp_seconds gauge",
     ] {
         assert!(
             metrics.text().contains(line),

@@ -59,4 +59,6 @@ mod todos;
 #[cfg(test)]
 mod token_commands;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod waiting;

@@ -216,8 +216,10 @@ impl Service {
 
     /// Waits until this number of statements wait for a lock.
     pub(crate) async fn wait_until_blocked(&self, statements: i64) {
-        let blocked = "pg_locks WHERE NOT granted
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        // the measurement of what is stored may wait, too
+        let blocked =
+            "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+             AND query NOT LIKE '%pg_total_relation_size%'";
         eventually("statements wait for a lock", async || {
             self.count(blocked).await == statements
         })
