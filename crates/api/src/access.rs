@@ -92,16 +92,20 @@ fn count(api: &Api, request: &ServiceRequest, grant: &Grant) -> Result<(), Limit
     Ok(())
 }
 
-/// Returns the token or, without one, the session that a request belongs to.
+/// Returns the token or, without one, the session that a request belongs to. An `Authorization` with another scheme than
+/// Bearer is for a proxy in front of the API.
 fn credential(headers: &HeaderMap, is_https: impl FnOnce() -> bool) -> Credential {
-    let Some(header) = headers.get(AUTHORIZATION) else {
-        return cookie::read(headers, is_https);
-    };
-    let header = header.to_str().ok().and_then(|text| text.split_once(' '));
-    let token = header.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
-    token
-        .and_then(|(_, token)| SecretHash::of_token(token.trim()))
-        .into()
+    let mut authorizations = headers.get_all(AUTHORIZATION);
+    match authorizations.find_map(|header| bearer_token(header.to_str().ok()?)) {
+        Some(token) => SecretHash::of_token(token).into(),
+        None => cookie::read(headers, is_https),
+    }
+}
+
+/// Returns what follows the scheme Bearer, or `None` if the header has another scheme.
+fn bearer_token(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
 }
 
 #[cfg(test)]
@@ -130,31 +134,37 @@ mod tests {
                 "{scheme}"
             );
         }
-        let mut headers = headers("Basic YTpi");
-        headers.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
-        assert_eq!(credential(&headers, || false), Credential::Malformed);
-        headers.remove(AUTHORIZATION);
-        assert_eq!(
-            credential(&headers, || false),
-            Credential::Secret(session.hash)
-        );
+    }
+
+    #[test]
+    fn without_a_bearer_token_the_cookie_counts_also_behind_a_proxy_with_a_password() {
+        let session = NewSecret::session().unwrap();
+        let cookie = format!("taskoverflow_session={}", session.text);
+        let cookie = HeaderValue::from_str(&cookie).unwrap();
+        for text in ["Basic YTpi", "Negotiate abc", "", "bearertoken"] {
+            let mut headers = headers(text);
+            assert_eq!(credential(&headers, || false), Credential::Missing);
+            headers.insert(COOKIE, cookie.clone());
+            let found = credential(&headers, || false);
+            assert_eq!(found, Credential::Secret(session.hash), "{text}");
+        }
+        assert_eq!(credential(&HeaderMap::new(), || false), Credential::Missing);
     }
 
     #[test]
     fn a_token_counts_only_as_a_bearer_token() {
-        let token = NewSecret::token().unwrap().text;
-        for text in [
-            token.clone(),
-            format!("Basic {token}"),
-            "Bearer".into(),
-            "Bearer x".into(),
-        ] {
-            assert_eq!(
-                credential(&headers(&text), || false),
-                Credential::Malformed,
-                "{text}"
-            );
+        let NewSecret { text, hash } = NewSecret::token().unwrap();
+        for other in [text.clone(), format!("Basic {text}")] {
+            let headers = headers(&other);
+            assert_eq!(credential(&headers, || false), Credential::Missing);
         }
-        assert_eq!(credential(&HeaderMap::new(), || false), Credential::Missing);
+        for malformed in ["Bearer", "Bearer ", "Bearer x"] {
+            let headers = headers(malformed);
+            assert_eq!(credential(&headers, || false), Credential::Malformed);
+        }
+        let mut both = headers("Basic YTpi");
+        let token = HeaderValue::from_str(&format!("Bearer {text}")).unwrap();
+        both.append(AUTHORIZATION, token);
+        assert_eq!(credential(&both, || false), Credential::Secret(hash));
     }
 }

@@ -121,6 +121,18 @@ async fn signing_out_ends_the_session_immediately_and_deletes_the_cookie() {
 }
 
 #[tokio::test]
+async fn a_session_works_behind_a_proxy_that_asks_for_a_password() {
+    let service = Service::start_with_tokens().await;
+    let cookie = service.session(&service.token(Scope::Full).await).await;
+    let request = || {
+        let request = service.request("GET", "/api/v1/todos");
+        request.header("Authorization", "Basic YTpi")
+    };
+    assert_eq!(send(request()).await.status, 401);
+    assert_eq!(send(request().header("Cookie", &cookie)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_ends_when_it_expires_or_its_token_is_revoked() {
     let service = Service::start_with_tokens().await;
     let token = service.token(Scope::Full).await;
