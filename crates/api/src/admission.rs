@@ -9,6 +9,7 @@ use actix_web::http::ConnectionType;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
+use crate::access::rules;
 use crate::limits::connection::Connection;
 use crate::limits::occupied::{LimitedBody, Occupied};
 use crate::limits::rate::Allowance;
@@ -76,13 +77,21 @@ fn check(
     if let Some(refusal) = refusal.filter(|_| !is_metrics) {
         return Err(refusal);
     }
-    // before a token is looked up, so that nobody can try many of them
-    let allowance = match client(request, api.trust_proxy) {
-        Some(client) => api.limits.rate.count(&client)?,
-        None => None,
-    };
+    let allowance = count(api, request)?;
     if !is_metrics {
         api.limits.begin_request()?.assign_to(request);
     }
     Ok(allowance)
+}
+
+/// Counts a request for the rate of its client. It happens before a token is looked up, so that nobody can try many. Files
+/// don't count: the page consists of dozens, and they cost little.
+fn count(api: &Api, request: &ServiceRequest) -> Result<Option<Allowance>, LimitReached> {
+    if rules::is_static(request.path()) {
+        return Ok(None);
+    }
+    match client(request, api.trust_proxy) {
+        Some(client) => Ok(api.limits.rate.count(&client)?),
+        None => Ok(None),
+    }
 }

@@ -5,21 +5,25 @@ use actix_web::http::Method;
 use crate::authentication::scope::Action;
 use crate::response::links::{API_PREFIX, FEED_PREFIX};
 
-/// Paths that need no token: the page and its service worker, Swagger UI, and the probes of load balancers.
-const OPEN: [&str; 5] = ["/", "/service-worker.js", "/docs", "/livez", "/readyz"];
+/// The page, its service worker, and Swagger UI.
+const STATIC: [&str; 3] = ["/", "/service-worker.js", "/docs"];
+/// The folders of their files.
+const STATIC_FOLDERS: [&str; 2] = ["/assets/", "/docs/"];
+/// Paths that need no token: the probes of load balancers.
+const OPEN: [&str; 2] = ["/livez", "/readyz"];
 /// Paths below the API's that need no token: the health check of the original, the description of the API, and the call
 /// that exchanges a token for a session, which checks the token itself.
 const OPEN_API: [&str; 3] = ["/health", "/openapi.json", "/session"];
-/// Folders that need no token: the files of the page and of Swagger UI, and the calendars of feeds, whose paths are secret.
-const OPEN_FOLDERS: [&str; 3] = ["/assets/", "/docs/", FEED_PREFIX];
 /// Calls for operators.
 const OPERATOR: [&str; 1] = ["/metrics"];
 
 /// Returns what a request does, or `None` if it needs no token. A path that is not known here, and so also every path
 /// that does not exist, needs one. `path` must be the one that the routes compare with their patterns.
 pub fn action(method: &Method, path: &str) -> Option<Action> {
-    let is_open = OPEN.contains(&path)
-        || OPEN_FOLDERS.iter().any(|folder| path.starts_with(folder))
+    let is_open = is_static(path)
+        || OPEN.contains(&path)
+        // the path of a feed's calendar is secret
+        || path.starts_with(FEED_PREFIX)
         || path
             .strip_prefix(API_PREFIX)
             .is_some_and(|rest| OPEN_API.contains(&rest));
@@ -32,6 +36,11 @@ pub fn action(method: &Method, path: &str) -> Option<Action> {
     } else {
         Some(Action::Change)
     }
+}
+
+/// Returns whether `path` is that of a file which is the same for everybody, and in memory.
+pub fn is_static(path: &str) -> bool {
+    STATIC.contains(&path) || STATIC_FOLDERS.iter().any(|folder| path.starts_with(folder))
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ const BYTES_PER_MIB: u64 = 1024 * 1024;
 #[command(next_help_heading = "Limits")]
 pub struct LimitSettings {
     /// Maximum requests that each client may send in a second, or 0 for any number. Further ones are answered with 429. A
-    /// client is an IPv4 address, or a /64 network of IPv6 addresses. Probes are not
-    /// limited, and without --trust-proxy clients on the same machine are not
+    /// client is an IPv4 address, or a /64 network of IPv6 addresses. Probes and the
+    /// files of the page are not counted, and without --trust-proxy neither are requests from the same machine
     #[arg(long, env, value_name = "COUNT", default_value = "200")]
     pub requests_per_second: u32,
     /// Maximum connections of clients. On a hundred further ones, probes are answered, and other requests with 503. Any more

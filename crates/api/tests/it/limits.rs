@@ -363,6 +363,18 @@ async fn programs_on_this_machine_are_not_limited() {
 }
 
 #[tokio::test]
+async fn the_files_of_the_page_count_for_no_limit_of_the_rate() {
+    let service = Service::start_with(&["--requests-per-second=1", "--trust-proxy"]).await;
+    for path in ["/", "/service-worker.js", "/docs", "/docs/start.js"] {
+        for _ in 0..5 {
+            let request = service.request("GET", path);
+            let response = send(request.header("X-Forwarded-For", "192.0.2.1")).await;
+            assert_eq!(response.status, 200, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_address_that_a_client_claims_exempts_it() {
     let service = Service::start_with(&["--requests-per-second=1", "--trust-proxy"]).await;
     for addresses in [
