@@ -175,7 +175,7 @@ impl Api {
         if let Some(grant) = self.grants.find(&hash) {
             return Ok(Some(grant));
         }
-        let asked = Instant::now();
+        let asked = self.grants.ask();
         let found = match self.lanes()?.find_grant(hash).await {
             Ok(found) => found.map(Arc::new),
             Err(error @ DatabaseError::Unavailable(_)) => {
@@ -189,8 +189,8 @@ impl Api {
     }
 
     /// Forgets a session that has ended. Other processes forget it within a few seconds.
-    pub fn forget_grant(&self, hash: &SecretHash) {
-        self.grants.remove(hash);
+    pub fn end_grant(&self, hash: &SecretHash) {
+        self.grants.end(hash);
     }
 
     /// Waits until a job has ended and returns it, in version `from` or later. Returns `None` if it has not ended within

@@ -21,7 +21,21 @@ const MAX_ENTRIES: usize = 10_000;
 
 /// The secrets that were valid a moment ago. Invalid ones are not remembered, so that nobody can fill it with guesses.
 #[derive(Debug, Default)]
-pub struct GrantCache(Mutex<HashMap<SecretHash, Entry>>);
+pub struct GrantCache(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    entries: HashMap<SecretHash, Entry>,
+    /// How often a secret was forgotten because it had ended.
+    ended: u64,
+}
+
+/// When the database was asked about a secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    at: Instant,
+    ended: u64,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -65,34 +79,44 @@ impl GrantCache {
         until: impl FnOnce(&Entry) -> Instant,
     ) -> Option<Arc<Grant>> {
         let now = Instant::now();
-        self.with(|entries| {
-            let entry = entries.get(hash)?;
+        self.with(|known| {
+            let entry = known.entries.get(hash)?;
             (now < until(entry)).then(|| Arc::clone(&entry.grant))
         })
     }
 
-    /// Remembers what the database, which was asked at `asked`, knows about a secret: its grant, or that it is not valid.
-    pub fn remember(&self, hash: SecretHash, found: Option<&Arc<Grant>>, asked: Instant) {
-        self.with(|entries| {
+    /// Call this before you ask the database about a secret that [`remember`](Self::remember) is then told about.
+    pub fn ask(&self) -> Asked {
+        let at = Instant::now();
+        self.with(|Known { ended, .. }| Asked { at, ended: *ended })
+    }
+
+    /// Remembers what the database knows about a secret: its grant, or that it is not valid. Does not remember a grant if a
+    /// session has ended since the database was asked, because it may be the one.
+    pub fn remember(&self, hash: SecretHash, found: Option<&Arc<Grant>>, asked: Asked) {
+        self.with(|Known { entries, ended }| {
             let Some(grant) = found else {
                 entries.remove(&hash);
                 return;
             };
             if entries.len() >= MAX_ENTRIES {
-                entries.retain(|_, entry| asked < entry.until_in_outage);
+                entries.retain(|_, entry| asked.at < entry.until_in_outage);
             }
-            if entries.len() < MAX_ENTRIES {
-                entries.insert(hash, Entry::new(grant, asked));
+            if entries.len() < MAX_ENTRIES && *ended == asked.ended {
+                entries.insert(hash, Entry::new(grant, asked.at));
             }
         });
     }
 
-    /// Forgets a secret.
-    pub fn remove(&self, hash: &SecretHash) {
-        self.with(|entries| entries.remove(hash));
+    /// Forgets a secret that has ended.
+    pub fn end(&self, hash: &SecretHash) {
+        self.with(|Known { entries, ended }| {
+            entries.remove(hash);
+            *ended += 1;
+        });
     }
 
-    fn with<T>(&self, access: impl FnOnce(&mut HashMap<SecretHash, Entry>) -> T) -> T {
+    fn with<T>(&self, access: impl FnOnce(&mut Known) -> T) -> T {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -123,9 +147,9 @@ mod tests {
         let cache = GrantCache::default();
         let second = Duration::from_secs(1);
         let (lasting, ending) = (hash(), hash());
-        cache.remember(lasting, Some(&grant(None)), Instant::now());
+        cache.remember(lasting, Some(&grant(None)), cache.ask());
         let ends_soon = grant(Some(2 * second));
-        cache.remember(ending, Some(&ends_soon), Instant::now());
+        cache.remember(ending, Some(&ends_soon), cache.ask());
         assert!(cache.find(&lasting).is_some() && cache.find(&ending).is_some());
         tokio::time::advance(2 * second).await;
         assert!(cache.find(&lasting).is_some() && cache.find(&ending).is_none());
@@ -137,23 +161,35 @@ mod tests {
     async fn the_memory_is_bounded_and_recovers() {
         let cache = GrantCache::default();
         for _ in 0..=MAX_ENTRIES {
-            cache.remember(hash(), Some(&grant(None)), Instant::now());
+            cache.remember(hash(), Some(&grant(None)), cache.ask());
         }
-        assert_eq!(cache.with(|entries| entries.len()), MAX_ENTRIES);
+        assert_eq!(cache.with(|known| known.entries.len()), MAX_ENTRIES);
         tokio::time::advance(MAX_AGE).await;
         let new = hash();
-        cache.remember(new, Some(&grant(None)), Instant::now());
+        cache.remember(new, Some(&grant(None)), cache.ask());
         assert!(cache.find(&new).is_some());
-        assert_eq!(cache.with(|entries| entries.len()), 1);
+        assert_eq!(cache.with(|known| known.entries.len()), 1);
     }
 
     #[test]
     fn a_secret_can_be_forgotten() {
         let cache = GrantCache::default();
         let hash = hash();
-        cache.remember(hash, Some(&grant(None)), Instant::now());
-        cache.remove(&hash);
+        cache.remember(hash, Some(&grant(None)), cache.ask());
+        cache.end(&hash);
         assert!(cache.find(&hash).is_none());
+    }
+
+    #[test]
+    fn an_answer_from_before_the_end_of_a_session_is_not_remembered() {
+        let cache = GrantCache::default();
+        let hash = hash();
+        let before = cache.ask();
+        cache.end(&hash);
+        cache.remember(hash, Some(&grant(None)), before);
+        assert!(cache.find(&hash).is_none());
+        cache.remember(hash, Some(&grant(None)), cache.ask());
+        assert!(cache.find(&hash).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -168,10 +204,10 @@ mod tests {
             (revoked, operator(None)),
             (full, grant(None)),
         ] {
-            cache.remember(hash, Some(&grant), Instant::now());
+            cache.remember(hash, Some(&grant), cache.ask());
             assert!(cache.find_in_outage(&hash).is_some());
         }
-        cache.remember(revoked, None, Instant::now());
+        cache.remember(revoked, None, cache.ask());
         tokio::time::advance(minute).await;
         assert!(cache.find(&lasting).is_none());
         let is_known = |hash| cache.find_in_outage(&hash).is_some();

@@ -54,11 +54,11 @@ pub fn create(
     })
 }
 
-/// Ends a session, if it exists.
+/// Ends a session. Returns whether it existed.
 ///
 /// # Errors
 /// Returns an error if the statement fails.
-pub fn end(connection: &mut PgConnection, hash: &SecretHash) -> Result<(), DatabaseError> {
-    diesel::delete(api_sessions::table.find(hash.as_bytes())).execute(connection)?;
-    Ok(())
+pub fn end(connection: &mut PgConnection, hash: &SecretHash) -> Result<bool, DatabaseError> {
+    let ended = diesel::delete(api_sessions::table.find(hash.as_bytes())).execute(connection)?;
+    Ok(ended > 0)
 }

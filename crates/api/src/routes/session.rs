@@ -93,9 +93,12 @@ pub(super) async fn sign_out(
 ) -> Result<HttpResponse, ApiError> {
     let is_https = api.origin.is_https(&request);
     if let Credential::Secret(hash) = cookie::read(request.headers(), || is_https) {
-        api.query(move |connection| sessions::end(connection, &hash))
+        let has_ended = api
+            .query(move |connection| sessions::end(connection, &hash))
             .await?;
-        api.forget_grant(&hash);
+        if has_ended {
+            api.end_grant(&hash);
+        }
     }
     Ok(HttpResponse::NoContent()
         .insert_header((SET_COOKIE, cookie::clear(is_https)))
