@@ -6,13 +6,14 @@
 //! - [`connection`]: what a connection does, and how long it may take
 //! - [`occupied`]: what one request holds until its response has been sent
 //! - [`usage`]: how much is stored
-//! - [`client`], [`rate`]: how many requests each client sends
+//! - [`client`], [`rate`], `rate_store`: how many requests each client sends
 //! - [`reached`]: the error of a client that reaches a limit
 
 pub mod client;
 pub mod connection;
 pub mod occupied;
 pub mod rate;
+mod rate_store;
 pub mod reached;
 pub mod settings;
 pub mod slots;

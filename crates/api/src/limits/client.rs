@@ -11,6 +11,8 @@ const IPV6_NETWORK: u128 = !0 << 64;
 pub enum ClientKey {
     /// An IPv4 address, or the first address of an IPv6 network.
     Network(IpAddr),
+    /// All those for which there is no room any more.
+    OtherNetworks,
     /// The name of a token, wherever its requests come from.
     Token(Arc<str>),
 }
@@ -19,7 +21,7 @@ impl ClientKey {
     /// Returns what the client is known by: the name of the policy in the headers that show its rate.
     pub fn policy(&self) -> &'static str {
         match self {
-            Self::Network(_) => "address",
+            Self::Network(_) | Self::OtherNetworks => "address",
             Self::Token(_) => "token",
         }
     }

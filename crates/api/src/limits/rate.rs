@@ -4,13 +4,12 @@ use std::num::NonZeroU32;
 
 use governor::clock::{Clock, MonotonicClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::client::ClientKey;
+use super::rate_store::RateStore;
 
-type Limiter<C> =
-    RateLimiter<ClientKey, HashMapStateStore<ClientKey>, C, StateInformationMiddleware>;
+type Limiter<C> = RateLimiter<ClientKey, RateStore, C, StateInformationMiddleware>;
 
 /// Counts the requests of each client. A client has an allowance for one second, which fills up again as time passes.
 #[derive(Debug)]
@@ -51,7 +50,8 @@ impl RequestRate {
 impl<C: Clock> RequestRate<C> {
     fn with_clock(per_second: u32, clock: C) -> Self {
         let limiter = NonZeroU32::new(per_second).map(|per_second| {
-            RateLimiter::hashmap_with_clock(Quota::per_second(per_second), clock).with_middleware()
+            let quota = Quota::per_second(per_second);
+            Limiter::new(quota, RateStore::default(), clock)
         });
         Self {
             limiter,
