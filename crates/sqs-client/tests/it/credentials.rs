@@ -187,8 +187,12 @@ fn child_process_that_reads_random_credentials_files() {
         version.set(version.get() + 1);
         runtime.block_on(provider.provide_credentials())
     };
+    let rng_seed = match Config::default().rng_seed {
+        RngSeed::Random => RngSeed::Fixed(1),
+        fixed @ RngSeed::Fixed(_) => fixed,
+    };
     let config = Config {
-        rng_seed: RngSeed::Fixed(1),
+        rng_seed,
         failure_persistence: None,
         ..Config::default()
     };

@@ -112,21 +112,25 @@ pub(crate) fn text(originals: &'static [&'static str]) -> impl Strategy<Value = 
     bytes(originals).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Checks `PROPTEST_CASES` inputs (256 by default), divided by `cost`. The seed is fixed, so every run tests the same
-/// ones.
+/// Checks `PROPTEST_CASES` inputs (256 by default), divided by `cost`. Every run tests the same ones, unless
+/// `PROPTEST_RNG_SEED` has another number.
 #[track_caller]
 pub(crate) fn check<S: Strategy>(
     inputs: &S,
     cost: u32,
     test: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {
+    let seed = match Config::default().rng_seed {
+        RngSeed::Random => 1,
+        RngSeed::Fixed(seed) => seed,
+    };
     let config = Config {
         cases: Config::default().cases / cost,
-        rng_seed: RngSeed::Fixed(1),
+        rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
         ..Config::default()
     };
     if let Err(error) = TestRunner::new(config).run(inputs, test) {
-        panic!("{error}");
+        panic!("PROPTEST_RNG_SEED={seed}: {error}");
     }
 }

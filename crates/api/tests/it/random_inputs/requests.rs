@@ -1,6 +1,7 @@
 //! Random requests to the whole service, with a real database.
 
 use proptest::prelude::*;
+use proptest::sample::select;
 use tokio::runtime::Runtime;
 
 use super::{BODIES, CURSORS, DOWNLOAD_HEADERS, HOSTS, JOB_HEADERS, QUERIES, TOKENS, edits};
@@ -14,24 +15,68 @@ const TARGETS: &[&str] = &[
     "/api/v1/todos/1",
     "/api/v1/todos/ical",
     "/api/v1/todos/ical/0192f0c1-2345-7abc-8def-0123456789ab/result",
+    "/api/v1/todos/ical/0192f0c1-2345-7abc-8def-0123456789ab/events",
     "/api/v1/calendar/feeds/0192f0c1-2345-7abc-8def-0123456789ab",
-    "/assets/page.js",
+    "/api/v1/session",
+    "/calendar/0192f0c123457abc8def0123456789ab4bd53b2f6a1e0c97d8e5f3a2b1c0d9e8f7a6b5c4.ics",
+    "/docs/start.js",
 ];
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 13] = [
     "Accept-Encoding",
     "Authorization",
     "Content-Type",
+    "Cookie",
     "Host",
     "Idempotency-Key",
     "If-None-Match",
     "Last-Event-ID",
     "Origin",
     "Prefer",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
 ];
+const CLIENTS: &[&str] = &[
+    "192.0.2.1, 10.0.0.1:4711",
+    "[2001:db8::1]:1",
+    "::ffff:192.0.2.1,unknown",
+];
+const CHUNKS: &[&str] = &[
+    "10\r\n{\"title\": \"abcd\"\r\n1\r\n}\r\n0\r\n\r\n",
+    "2;name=value\r\n{}\r\n0\r\nX-Trailer: 1\r\n\r\n",
+];
+const SIGN_INS: &[&str] =
+    &[r#"{"token": "taskoverflow_4bd53b2f6a1e0c97d8e5f3a2b1c0d9e8f7a6b5c4"}"#];
+
+/// What follows the headers that every request has.
+#[derive(Debug, Clone)]
+enum Body {
+    Whole(Vec<u8>),
+    Chunked(Vec<u8>),
+}
+
+/// Returns a request to this target, with a line of a header.
+fn written(method: &str, target: &[u8], header: &[u8], body: &Body) -> Vec<u8> {
+    // a request with two hosts is refused before either is read
+    let host = if header.starts_with(b"Host:") {
+        ""
+    } else {
+        "Host: localhost\r\n"
+    };
+    let (framing, body) = match body {
+        Body::Whole(bytes) => (format!("Content-Length: {}", bytes.len()), bytes),
+        Body::Chunked(bytes) => ("Transfer-Encoding: chunked".to_owned(), bytes),
+    };
+    let rest = format!(
+        "\r\n{host}Content-Type: application/json\r\n{framing}\r\nConnection: close\r\n\r\n"
+    );
+    let line = [method.as_bytes(), b" ", target, b" HTTP/1.1\r\n"].concat();
+    [&line, header, rest.as_bytes(), body].concat()
+}
 
 /// Returns a complete request, in which one part is random.
-fn request() -> impl Strategy<Value = Vec<u8>> {
-    let method = prop::sample::select(&["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"][..]);
+fn request() -> impl Strategy<Value = (Vec<u8>, bool)> {
+    let method = select(&["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"][..]);
     let target = prop_oneof![
         edits::bytes(TARGETS),
         edits::bytes(QUERIES).prop_map(|query| [b"/api/v1/todos?".as_slice(), &query].concat()),
@@ -42,33 +87,40 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
         edits::bytes(HOSTS),
         edits::bytes(JOB_HEADERS),
         edits::bytes(DOWNLOAD_HEADERS),
+        edits::bytes(TOKENS),
+        edits::bytes(CLIENTS),
     ];
-    let header = (prop::sample::select(&HEADERS[..]), value)
+    let header = (select(&HEADERS[..]), value)
         .prop_map(|(name, value)| [name.as_bytes(), b": ", &value].concat());
     let plain = || Just(b"X-Header: 1".to_vec());
-    let known = || prop::sample::select(TARGETS).prop_map(|target| target.as_bytes().to_vec());
-    let body = edits::bytes(BODIES);
+    let known = || select(TARGETS).prop_map(|target| target.as_bytes().to_vec());
+    let none = || Just(Body::Whole(Vec::new()));
+    let body = prop_oneof![
+        edits::bytes(BODIES).prop_map(Body::Whole),
+        edits::bytes(SIGN_INS).prop_map(Body::Whole),
+        edits::bytes(CHUNKS).prop_map(Body::Chunked),
+    ];
     let parts = prop_oneof![
-        (target, plain(), Just(Vec::new())),
-        (known(), header, Just(Vec::new())),
+        (target, plain(), none()),
+        (known(), header, none()),
         (known(), plain(), body),
     ];
     (method, parts).prop_map(|(method, (target, header, body))| {
-        let length = body.len();
-        let rest = format!(
-            "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-        );
-        let line = [method.as_bytes(), b" ", &target, b" HTTP/1.1\r\n"].concat();
-        [line, header, b"\r\n".to_vec(), rest.into_bytes(), body].concat()
+        let is_chunked = matches!(body, Body::Chunked(_));
+        (written(method, &target, &header, &body), is_chunked)
     })
 }
 
 #[test]
 fn no_request_gets_a_5xx_response() {
     let runtime = Runtime::new().unwrap();
-    let service = runtime.block_on(Service::start());
-    edits::check(&request(), COST, |request| {
+    let service = runtime.block_on(Service::start_with(&["--auth=off", "--trust-proxy"]));
+    edits::check(&request(), COST, |(request, is_chunked)| {
         let response = runtime.block_on(service.raw(request));
+        // the client of a body that breaks off has gone
+        if is_chunked && response.text.is_empty() {
+            return Ok(());
+        }
         let status = response.status();
         prop_assert!((200..500).contains(&status), "{}", response.text);
         Ok(())
@@ -79,14 +131,19 @@ fn no_request_gets_a_5xx_response() {
 fn without_a_valid_token_every_request_is_refused() {
     let runtime = Runtime::new().unwrap();
     let service = runtime.block_on(Service::start_with(&["--auth=tokens"]));
-    let names = prop::sample::select(&["Authorization", "Cookie"][..]);
-    edits::check(&(names, edits::bytes(TOKENS)), COST, |(name, value)| {
-        let start = format!("GET /api/v1/todos HTTP/1.1\r\nHost: localhost\r\n{name}: ");
-        let end = b"\r\nConnection: close\r\n\r\n";
-        let request = [start.as_bytes(), &value, end].concat();
+    let names = select(&["Authorization", "Cookie"][..]);
+    let todos = (names, edits::bytes(TOKENS)).prop_map(|(name, value)| {
+        let header = [name.as_bytes(), b": ", &value].concat();
+        written("GET", b"/api/v1/todos", &header, &Body::Whole(Vec::new()))
+    });
+    let session = edits::bytes(SIGN_INS).prop_map(|body| {
+        let body = Body::Whole(body);
+        written("POST", b"/api/v1/session", b"X-Header: 1", &body)
+    });
+    edits::check(&prop_oneof![todos, session], COST, |request| {
         let response = runtime.block_on(service.raw(request));
         let status = response.status();
-        prop_assert!(matches!(status, 400 | 401), "{}", response.text);
+        prop_assert!(matches!(status, 400 | 401 | 413 | 422), "{}", response.text);
         Ok(())
     });
 }

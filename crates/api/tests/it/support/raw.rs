@@ -25,7 +25,7 @@ impl Service {
             stream.shutdown(Shutdown::Write).unwrap();
             let mut response = Vec::new();
             stream.read_to_end(&mut response).unwrap();
-            String::from_utf8(response).unwrap()
+            String::from_utf8_lossy(&response).into_owned()
         };
         let text = tokio::task::spawn_blocking(exchange).await.unwrap();
         RawResponse { text }
