@@ -36,33 +36,27 @@ pub async fn authorize<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     match check(&api, &request).await {
-        Ok(grant) => {
-            if let Some(grant) = grant {
-                // for `token_name`
-                request.extensions_mut().insert(grant);
-            }
-            Ok(next.call(request).await?.map_into_left_body())
-        }
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(error) => Ok(request.error_response(error).map_into_right_body()),
     }
 }
 
-/// Returns the name of the token that a request was admitted with, if it needed one.
+/// Returns the name of the token that a request was made with, if it needed one and the token is valid.
 pub fn token_name(request: &impl HttpMessage) -> Option<Arc<str>> {
     let extensions = request.extensions();
     let grant = extensions.get::<Arc<Grant>>()?;
     Some(Arc::clone(&grant.token_name))
 }
 
-/// Returns what the client's token allows, or `None` if the request needs no token.
-async fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Arc<Grant>>, ApiError> {
+/// Checks whether the request needs no token, or has one that allows it.
+async fn check(api: &Api, request: &ServiceRequest) -> Result<(), ApiError> {
     if api.auth == AuthMode::Off {
-        return Ok(None);
+        return Ok(());
     }
     // the path as the routes will see it, which is partly decoded: /%6detrics is /metrics
     let path = request.match_info().as_str();
     let Some(action) = rules::action(request.method(), path) else {
-        return Ok(None);
+        return Ok(());
     };
     let is_https = || api.origin.is_https(request.request());
     let hash = match credential(request.headers(), is_https) {
@@ -72,6 +66,8 @@ async fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Arc<Grant>>
     };
     let grant = api.find_grant(hash).await?;
     let grant = grant.ok_or(ApiError::TokenInvalid)?;
+    // for `token_name`, also in the log line of a refusal
+    request.extensions_mut().insert(Arc::clone(&grant));
     if !grant.scope.allows(action) {
         return Err(ApiError::OutOfScope(action));
     }
@@ -79,7 +75,7 @@ async fn check(api: &Api, request: &ServiceRequest) -> Result<Option<Arc<Grant>>
     if action != Action::Operate {
         count(api, request, &grant)?;
     }
-    Ok(Some(grant))
+    Ok(())
 }
 
 /// Counts a request for the rate of its token.

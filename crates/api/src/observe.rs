@@ -1,8 +1,10 @@
 //! The middleware around every request: its id, its log line, its metrics, and the headers of every response.
 //!
 //! # Layout
+//! - `notable`: which requests appear in the log although they did not fail
 //! - `paths`: what the log shows of a path
 
+mod notable;
 mod paths;
 
 use std::time::Instant;
@@ -84,6 +86,8 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     let is_failure = status.is_server_error() && route != "/readyz" && limit.is_none();
     let level = if is_failure {
         log::Level::Warn
+    } else if notable::is_notable(request, &route, status) {
+        log::Level::Info
     } else {
         log::Level::Debug
     };

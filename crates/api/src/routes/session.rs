@@ -2,7 +2,7 @@
 
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
 use crate::authentication::cookie;
 use crate::authentication::mode::AuthMode;
@@ -46,13 +46,12 @@ pub(super) async fn sign_in(
     }
     let token = token(body)?.ok_or(ApiError::TokenInvalid)?;
     let grant = api.find_grant(token).await?;
-    if !grant
-        .ok_or(ApiError::TokenInvalid)?
-        .scope
-        .allows(Action::Read)
-    {
+    let grant = grant.ok_or(ApiError::TokenInvalid)?;
+    if !grant.scope.allows(Action::Read) {
         return Err(ApiError::OutOfScope(Action::Read));
     }
+    // for the log
+    request.extensions_mut().insert(grant);
     let NewSecret { text, hash } = NewSecret::session()?;
     let is_created = api
         .query(move |connection| sessions::create(connection, &token, &hash))

@@ -233,3 +233,49 @@ async fn no_secret_appears_in_the_log() {
         }
     }
 }
+
+#[tokio::test]
+async fn refusals_sign_ins_and_calls_of_operators_are_logged_and_other_requests_are_not() {
+    let service = Service::start_with_tokens().await;
+    let full = service.token(Scope::Full).await;
+    let operator = service.token(Scope::Operator).await;
+    let url = service.database_url.clone();
+    let settings = [("DATABASE_URL", url.as_str()), ("AUTH", "tokens")];
+    let mut process = Process::start(&settings, "ready");
+    let client = reqwest::Client::new();
+    let todos = format!("{}/api/v1/todos", process.url);
+    let session = format!("{}/api/v1/session", process.url);
+    let metrics = format!("{}/metrics", process.url);
+    for (id, request) in [
+        ("quiet", client.get(&todos).bearer_auth(&full)),
+        ("missing", client.get(&todos)),
+        ("invalid", client.get(&todos).bearer_auth("guess")),
+        ("forbidden", client.get(&metrics).bearer_auth(&full)),
+        (
+            "sign-in",
+            client.post(session).json(&json!({ "token": full })),
+        ),
+        ("operator", client.get(&metrics).bearer_auth(&operator)),
+    ] {
+        request.header("X-Request-Id", id).send().await.unwrap();
+    }
+    let mut logged = Vec::new();
+    while logged.last().is_none_or(|(id, _, _)| id != "operator") {
+        let line = process.next_line();
+        if let Some(id) = line["request.id"].as_str() {
+            let token = line["auth.token"].as_str().unwrap().to_owned();
+            logged.push((id.to_owned(), line["http.status"].as_u64().unwrap(), token));
+        }
+    }
+    let logged = logged
+        .iter()
+        .map(|(id, status, token)| (id.as_str(), *status, token.as_str()));
+    let expected = [
+        ("missing", 401, ""),
+        ("invalid", 401, ""),
+        ("forbidden", 403, "full"),
+        ("sign-in", 204, "full"),
+        ("operator", 200, "operator"),
+    ];
+    assert_eq!(logged.collect::<Vec<_>>(), expected);
+}
