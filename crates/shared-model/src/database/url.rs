@@ -63,7 +63,9 @@ fn without_port(host: &str) -> &str {
 
 /// The text is not a database URL.
 #[derive(Debug, thiserror::Error)]
-#[error("a database URL looks like postgres://USER:PASSWORD@HOST:5432/NAME")]
+#[error(
+    "a database URL looks like postgres://USER:PASSWORD@HOST:5432/NAME; a % in one of its parts is written as %25"
+)]
 pub struct InvalidDatabaseUrl;
 
 impl FromStr for DatabaseUrl {
@@ -74,12 +76,22 @@ impl FromStr for DatabaseUrl {
             .strip_prefix("postgres://")
             .or_else(|| url.strip_prefix("postgresql://"));
         match rest {
-            Some(rest) if !rest.is_empty() && !url.contains(char::is_whitespace) => {
+            Some(rest)
+                if !rest.is_empty() && !url.contains(char::is_whitespace) && is_decodable(url) =>
+            {
                 Ok(Self(url.to_owned()))
             }
             _ => Err(InvalidDatabaseUrl),
         }
     }
+}
+
+/// Returns whether libpq can decode every part of the URL. Its error would quote the part, which may be the password.
+fn is_decodable(url: &str) -> bool {
+    url.split('%').skip(1).all(|rest| {
+        let code = rest.get(..2).unwrap_or_default();
+        u8::from_str_radix(code, 16).is_ok_and(|byte| byte != 0) && !code.starts_with('+')
+    })
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -123,6 +135,7 @@ mod tests {
         for (url, hosts) in [
             ("postgres://me:s3cret@db:5432/todos", &["db"][..]),
             ("postgres://db/todos", &["db"]),
+            ("postgres://me:50%25@db/todos", &["db"]),
             ("postgres://db?sslmode=allow", &["db"]),
             ("postgres://me@a:1,b:2/todos", &["a", "b"]),
             ("postgres://[::1]:5432/todos", &["::1"]),
@@ -143,6 +156,10 @@ mod tests {
             "mysql://a/b",
             "localhost",
             "postgres://a b",
+            "postgres://me:50%off@a/b",
+            "postgres://me:50%@a/b",
+            "postgres://me:%+1@a/b",
+            "postgres://me:%00@a/b",
         ] {
             assert!(url.parse::<DatabaseUrl>().is_err(), "{url:?}");
         }

@@ -121,7 +121,7 @@ fn first_line(error: &clap::Error) -> String {
     text.lines()
         .take_while(|line| !line.is_empty())
         .map(str::trim)
-        .map(without_credentials)
+        .map(|line| without_passwords(&without_credentials(line)))
         .collect::<Vec<_>>()
         .join(" ")
 }
@@ -145,6 +145,22 @@ fn without_credentials(line: &str) -> String {
             }
             _ => after,
         };
+    }
+    clean.push_str(rest);
+    clean
+}
+
+/// What a parameter that holds a password ends with in a URL.
+const PASSWORD: &str = "password=";
+
+/// Hides the values of parameters that hold a password.
+fn without_passwords(line: &str) -> String {
+    let mut clean = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(PASSWORD) {
+        let end = after.find(['&', '\'', '"']).unwrap_or(after.len());
+        clean.extend([before, PASSWORD, "***"]);
+        rest = after.get(end..).unwrap_or_default();
     }
     clean.push_str(rest);
     clean
@@ -174,9 +190,17 @@ mod tests {
                 "'x://me@h': write postgres://USER:PASSWORD@HOST",
                 "'x://***@h': write postgres://USER:PASSWORD@HOST",
             ),
+            (
+                "'postgresql+psycopg2://h/x?user=me&password=s3c ret&port=1' is invalid",
+                "'postgresql+psycopg2://h/x?user=me&password=***&port=1' is invalid",
+            ),
+            (
+                "'x://me:s3@h?sslpassword=a&password=b'",
+                "'x://***@h?sslpassword=***&password=***'",
+            ),
             ("no url", "no url"),
         ] {
-            assert_eq!(without_credentials(line), clean);
+            assert_eq!(without_passwords(&without_credentials(line)), clean);
         }
     }
 
