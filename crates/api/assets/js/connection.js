@@ -27,10 +27,10 @@ export function start() {
   server.addEventListener('unavailable', (event) => onUnavailable(/** @type {CustomEvent} */ (event).detail));
   server.addEventListener('available', onAvailable);
   server.addEventListener('signed-in', () => ((isStale = true), refresh()));
-  window.addEventListener('online', refresh);
+  addEventListener('online', refresh);
   // a server on this device can be reached even offline
-  window.addEventListener('offline', refresh);
-  window.addEventListener('pageshow', (event) => event.persisted && refresh());
+  addEventListener('offline', refresh);
+  addEventListener('pageshow', (event) => event.persisted && refresh());
   document.addEventListener('visibilitychange', () => document.hidden || refresh());
 }
 

@@ -65,7 +65,7 @@ async function sendDelete(deleted, name) {
   }
 }
 
-window.addEventListener('pagehide', () => {
+addEventListener('pagehide', () => {
   isLeaving = true;
   // requests in flight end with the page, so they are sent again
   todos.delete([...inFlight.values()].flat(), { keepalive: true }).catch(() => {});

@@ -40,7 +40,7 @@ function showRoute(isFirst) {
   exportView.setShown(shown.view === 'export');
   show();
   if (!isOtherView) return;
-  window.scrollTo(0, 0);
+  scrollTo(0, 0);
   if (shown.view === 'todos') byId('new-title').focus({ preventScroll: true });
   else if (!isFirst) byId('main').focus({ preventScroll: true });
 }
@@ -52,7 +52,7 @@ function registerServiceWorker() {
   const { trustedTypes } = /** @type {any} */ (window);
   const policy = trustedTypes?.createPolicy('service-worker', { createScriptURL: (text) => text });
   const script = policy ? policy.createScriptURL(url) : url;
-  navigator.serviceWorker.register(script).catch((error) => console.warn('The page can’t be opened offline.', error));
+  navigator.serviceWorker.register(script).catch((error) => console.warn('No page while offline:', error));
 }
 
 session.start();
@@ -71,7 +71,7 @@ byId('skip').addEventListener('click', (event) => {
   byId('main').focus();
 });
 todos.addEventListener('change', show);
-window.addEventListener('hashchange', () => showRoute(false));
+addEventListener('hashchange', () => showRoute(false));
 setInterval(() => document.hidden || show(), MINUTE_MS);
 
 todos.loadStored();

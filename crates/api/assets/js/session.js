@@ -6,6 +6,7 @@ import { finishDeletions } from './deletion.js';
 import { byId, setProblem } from './elements.js';
 import { notifyProblem } from './notices.js';
 import { forgetItems, loadItem, saveItem } from './storage.js';
+import { todos } from './todos.js';
 
 const SIGNED_IN = 'signed-in';
 
@@ -21,7 +22,7 @@ export function start() {
   byId('sign-in-form').addEventListener('submit', (event) => (event.preventDefault(), signIn()));
   byId('sign-out').addEventListener('click', signOut);
   // another tab has signed in
-  window.addEventListener('storage', () => isNeeded && loadItem(SIGNED_IN, false) && finish());
+  addEventListener('storage', () => isNeeded && loadItem(SIGNED_IN, false) && finish());
   remember(loadItem(SIGNED_IN, false));
 }
 
@@ -34,6 +35,9 @@ function remember(isSignedIn) {
 function ask() {
   if (isNeeded) return;
   isNeeded = true;
+  // the session has ended: the browser keeps nothing that needs one, even if it is never opened again
+  if (loadItem(SIGNED_IN, false)) forgetItems();
+  todos.asOf = null;
   remember(false);
   /** @type {HTMLDialogElement} */ (byId('help')).close();
   dialog.showModal();

@@ -22,7 +22,7 @@ export function start(edit) {
   const interrupted = sending;
   setSending([]);
   update((others) => [...interrupted, ...others]);
-  window.addEventListener('storage', () => ((unsaved = loadItem('unsaved', unsaved)), show()));
+  addEventListener('storage', () => ((unsaved = loadItem('unsaved', unsaved)), show()));
 }
 
 /** Sends a new todo to the server, and keeps it here if that fails. @param {import('./todos.js').Changes} todo */

@@ -9,6 +9,8 @@ const IS_ASKING: &str = "document.querySelector('#sign-in').open";
 const IS_SIGNED_IN: &str = "!document.querySelector('#sign-in').open";
 /// Everything that scripts of the page could read.
 const STORED: &str = "document.cookie + JSON.stringify(localStorage) + JSON.stringify(sessionStorage) + document.documentElement.outerHTML";
+/// What stays in the browser when the page is closed.
+const KEPT: &str = "JSON.stringify(localStorage) + JSON.stringify(sessionStorage)";
 
 async fn sign_in(page: &Page, token: &str) {
     page.until(IS_ASKING).await;
@@ -89,6 +91,31 @@ async fn a_page_whose_token_is_revoked_asks_again_and_loses_nothing() {
         .await;
     page.click(".unsaved .retry").await;
     page.until_titles(&["Two", "One"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_browser_whose_session_was_ended_keeps_no_todos_even_if_a_change_fails_later() {
+    let service = Service::start_with_tokens().await;
+    let page = Page::open(&service).await;
+    sign_in(&page, &service.new_token("first")).await;
+    page.add_todo("Private").await;
+    page.until_titles(&["Private"]).await;
+    page.until(&format!("({KEPT}).includes('Private')")).await;
+    service.revoke("first");
+    page.until("fetch('api/v1/todos').then(({ status }) => status === 401)")
+        .await;
+    let toggle = "document.querySelector('#todo-list .toggle')";
+    for _ in 0..2 {
+        page.run(&format!("{toggle}.click()")).await;
+        page.until(IS_ASKING).await;
+        page.until(&format!("!{toggle}.checked")).await;
+        let kept = page.value(KEPT).await;
+        assert!(!kept.as_str().unwrap().contains("Private"), "{kept}");
+    }
+    page.reload().await;
+    page.until(IS_ASKING).await;
+    assert_keeps_nothing(&page, "Private").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
