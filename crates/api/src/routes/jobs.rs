@@ -75,13 +75,19 @@ pub(super) async fn create(
     let key = headers::idempotency_key(&request)?;
     let wait = headers::preferred_wait(&request);
     let token_name = access::token_name(&request);
-    api.limits.usage.check_job(token_name.as_deref())?;
-    if wait.is_some() {
-        api.limits.begin_wait()?.assign_to(&request);
-    }
-    let accepted = match key {
-        Some(key) => accept_once(&api, key, wanted, token_name.clone()).await?,
-        None => CreatedJob::New(api.accept_job(wanted, token_name.clone()).await?),
+    let may_wait = match wait {
+        Some(_) => api
+            .limits
+            .begin_wait()
+            .map(|place| place.assign_to(&request)),
+        None => Ok(()),
+    };
+    let may_create = api.limits.usage.check_job(token_name.as_deref());
+    let accepted = match (may_create.and(may_wait), key) {
+        (Ok(()), None) => CreatedJob::New(api.accept_job(wanted, token_name.clone()).await?),
+        (Ok(()), Some(key)) => accept_once(&api, key, wanted, token_name.clone()).await?,
+        (Err(limit), None) => return Err(limit.into()),
+        (Err(limit), Some(key)) => find_replayed(&api, key, wanted).await?.ok_or(limit)?,
     };
     if let CreatedJob::New(_) = accepted {
         api.limits.usage.add_job(token_name.as_ref());
@@ -95,7 +101,7 @@ pub(super) async fn create(
             (job.id, job.status, job.version)
         }
     };
-    if let Some(wait) = wait
+    if let (Some(wait), Ok(())) = (wait, may_wait)
         && let Some(job) = api.wait_until_ended(id, version, wait).await
     {
         return Ok(response
@@ -145,6 +151,22 @@ async fn accept_once(
         }
         Accepted::Replayed(job) => Ok(CreatedJob::Replayed(job)),
         Accepted::KeyReused => Err(ApiError::KeyReused),
+    }
+}
+
+/// Returns the job that an earlier request with the same key has created, for a request that must not create another one.
+async fn find_replayed(
+    api: &Api,
+    key: String,
+    wanted: CalendarRequest,
+) -> Result<Option<CreatedJob>, ApiError> {
+    let found = api
+        .query(move |connection| requests::find_replayed(connection, &key, &wanted))
+        .await?;
+    match found {
+        None => Ok(None),
+        Some(Accepted::New(job) | Accepted::Replayed(job)) => Ok(Some(CreatedJob::Replayed(job))),
+        Some(Accepted::KeyReused) => Err(ApiError::KeyReused),
     }
 }
 

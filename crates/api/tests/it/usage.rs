@@ -2,8 +2,9 @@
 
 use api::authentication::scope::Scope;
 use local_services::testing::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::support::feeds::complete_newest_job;
 use crate::support::tokens::with_token;
 use crate::support::{ApiResponse, Service, execute, send};
 
@@ -60,4 +61,55 @@ async fn jobs_of_a_token_that_another_process_has_accepted_count() {
     .await;
     let accepted_here = service.count("calendar_jobs").await - 10_000;
     assert!(accepted_here < 10_000, "{accepted_here}");
+}
+
+async fn new_job_once(service: &Service, key: &str, body: &Value) -> ApiResponse {
+    let request = service.request("POST", ICAL).json(body);
+    send(
+        request
+            .header("Idempotency-Key", key)
+            .header("Prefer", "wait=0"),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_its_job_while_no_other_can_be_created() {
+    let service = Service::start_with(&["--max-outstanding-jobs=1"]).await;
+    let first = new_job_once(&service, "first", &json!({})).await;
+    assert_eq!(first.status, 202, "{}", first.text());
+    let refused = "no more than 1 jobs may wait or run, and none was created; try again later";
+    for _ in 0..2 {
+        let other = new_job_once(&service, "other", &json!({})).await;
+        other.assert_problem(503, refused);
+        let repeated = new_job_once(&service, "first", &json!({})).await;
+        assert_eq!(repeated.status, 202, "{}", repeated.text());
+        assert_eq!(repeated.header("idempotency-replayed"), Some("true"));
+        assert_eq!(repeated.json()["task_id"], first.json()["task_id"]);
+    }
+    new_job_once(&service, "first", &json!({"window": 1}))
+        .await
+        .assert_problem(422, "this Idempotency-Key was used for a different request");
+    assert_eq!(service.count("calendar_jobs").await, 1);
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_its_job_at_once_while_it_may_not_wait() {
+    let service = Service::start_with(&["--max-waiting-requests=1"]).await;
+    let repeated = || {
+        let request = service.request("POST", ICAL).json(&json!({}));
+        let request = request.header("Idempotency-Key", "first");
+        request.header("Prefer", "wait=20")
+    };
+    let waiting = tokio::spawn(repeated().send());
+    eventually("the first request has created its job", async || {
+        service.count("calendar_jobs").await == 1
+    })
+    .await;
+    let second = send(repeated()).await;
+    assert_eq!(second.status, 202, "{}", second.text());
+    assert_eq!(second.header("idempotency-replayed"), Some("true"));
+    assert_eq!(second.header("preference-applied"), None);
+    complete_newest_job(&service, b"calendar").await;
+    assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
 }

@@ -9,6 +9,6 @@ mod accept;
 mod cancel;
 mod lookup;
 
-pub use accept::{Accepted, NewJob, Sender, insert, insert_once};
+pub use accept::{Accepted, NewJob, Sender, find_replayed, insert, insert_once};
 pub use cancel::{Cancelled, cancel};
 pub use lookup::{find, find_many, list};

@@ -97,6 +97,11 @@ fn one_idempotency_key_creates_one_job_however_many_requests_carry_it() {
     };
     let reused = requests::insert_once(connection, "k", &other).unwrap();
     assert_eq!(reused, Accepted::KeyReused);
+    let mut find = |key, new: &NewJob| requests::find_replayed(connection, key, &new.request);
+    assert_eq!(find("k", &other).unwrap(), Some(reused));
+    let replayed = find("k", &new_job(Sender::AnyRelay)).unwrap();
+    assert_eq!(replayed, Some(Accepted::Replayed(job.clone())));
+    assert_eq!(find("another", &other).unwrap(), None);
     assert_eq!(requests::find(connection, other.id).unwrap(), None);
 }
 
@@ -109,6 +114,8 @@ fn an_idempotency_key_is_free_again_when_its_job_has_expired() {
     complete(connection, key);
     pass(connection, "2 hours");
     let second = new_job(Sender::AnyRelay);
+    let found = requests::find_replayed(connection, "k", &second.request);
+    assert_eq!(found.unwrap(), None);
     let made = requests::insert_once(connection, "k", &second).unwrap();
     assert!(matches!(made, Accepted::New(job) if job.id == second.id));
     let again = requests::insert_once(connection, "k", &first).unwrap();

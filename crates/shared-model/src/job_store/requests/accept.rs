@@ -75,12 +75,7 @@ pub fn insert_once(
 ) -> Result<Accepted, DatabaseError> {
     loop {
         insert_unless_present(connection, std::slice::from_ref(job), Some(key))?;
-        let existing = calendar_jobs::table
-            .filter(calendar_jobs::idempotency_key.eq(key))
-            .select(JobRow::as_select())
-            .first(connection)
-            .optional()?;
-        match existing {
+        match find_by_key(connection, key)? {
             Some(row) if row.id == job.id.0 => return Ok(Accepted::New(row.into())),
             // expired, and not swept yet: the key is free again
             Some(row) if row.expired => {
@@ -99,6 +94,35 @@ pub fn insert_once(
             }
         }
     }
+}
+
+/// Returns what [`insert_once`] returns if the key has been used before, and otherwise `None`. Stores nothing.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn find_replayed(
+    connection: &mut PgConnection,
+    key: &str,
+    request: &CalendarRequest,
+) -> Result<Option<Accepted>, DatabaseError> {
+    let existing = find_by_key(connection, key)?;
+    let used = existing.filter(|row| !row.expired);
+    Ok(used.map(|row| {
+        if row.request == *request {
+            Accepted::Replayed(row.into())
+        } else {
+            Accepted::KeyReused
+        }
+    }))
+}
+
+/// Returns the job with this key, which may have expired.
+fn find_by_key(connection: &mut PgConnection, key: &str) -> Result<Option<JobRow>, DatabaseError> {
+    Ok(calendar_jobs::table
+        .filter(calendar_jobs::idempotency_key.eq(key))
+        .select(JobRow::as_select())
+        .first(connection)
+        .optional()?)
 }
 
 /// Stores those of the jobs whose id and key are free.
