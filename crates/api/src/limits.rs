@@ -79,7 +79,7 @@ impl Limits {
         Ok(Occupied::Request(slot))
     }
 
-    /// Takes the place of a request that waits for the end of its job.
+    /// Takes the place of a request that waits for the end of a job.
     ///
     /// # Errors
     /// Returns an error if too many requests are waiting.

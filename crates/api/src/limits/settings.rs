@@ -29,7 +29,8 @@ pub struct LimitSettings {
     /// Maximum open streams of events. Further ones are answered with 503
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_streams: NonZeroUsize,
-    /// Maximum requests that wait for the end of their jobs (Prefer: wait). Further ones are answered with 503
+    /// Maximum requests that wait for the end of their jobs (Prefer: wait), or for the next calendar of a feed. Further
+    /// ones are answered with 503, or with the calendar that the feed has
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_waiting_requests: NonZeroUsize,
     /// Maximum jobs that have not ended. While there are as many, no job is accepted. Measured every few seconds

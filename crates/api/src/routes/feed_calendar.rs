@@ -58,15 +58,10 @@ pub(super) async fn calendar(
 ) -> Result<HttpResponse, ApiError> {
     let token = FeedToken::parse(&token).ok_or(ApiError::FeedNotFound)?;
     let mut feed = find(&api, &token).await?;
-    if feed.is_due {
-        refresh(&api, &feed).await;
-        if feed.shown.is_none() {
-            feed = find(&api, &token).await?;
-        }
-    }
-    if let (None, Some(first)) = (&feed.shown, feed.pending) {
-        api.wait_until_ended(first, 0, FIRST_WAIT).await;
-        feed = find(&api, &token).await?;
+    let takes_time = feed.is_due || feed.shown.is_none();
+    if takes_time && let Ok(place) = api.limits.begin_wait() {
+        place.assign_to(&request);
+        feed = bring_up_to_date(&api, &token, feed).await?;
     }
     let shown = feed.shown.ok_or(ApiError::FeedNotReady)?;
     respond(&request, api, shown).await
@@ -77,6 +72,25 @@ async fn find(api: &Api, token: &FeedToken) -> Result<FeedState, ApiError> {
     let token = token.clone();
     let found = api.query(move |connection| feed_calendars::find(connection, &token));
     found.await?.ok_or(ApiError::FeedNotFound)
+}
+
+/// Refreshes a feed if that is due and another job may be created, and waits for its first calendar.
+async fn bring_up_to_date(
+    api: &Data<Api>,
+    token: &FeedToken,
+    mut feed: FeedState,
+) -> Result<FeedState, ApiError> {
+    if feed.is_due && api.limits.usage.check_job(None).is_ok() {
+        refresh(api, &feed).await;
+        if feed.shown.is_none() {
+            feed = find(api, token).await?;
+        }
+    }
+    if let (None, Some(first)) = (&feed.shown, feed.pending) {
+        api.wait_until_ended(first, 0, FIRST_WAIT).await;
+        feed = find(api, token).await?;
+    }
+    Ok(feed)
 }
 
 /// Creates a job if the feed needs a new calendar. If that fails, the request still gets the calendar that is there, and
@@ -116,6 +130,7 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
     };
     let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));
     if created.await? {
+        api.limits.usage.add_job(None);
         api.dispatch.job_in_table();
     }
     Ok(())

@@ -3,8 +3,11 @@
 use api::authentication::scope::Scope;
 use local_services::testing::eventually;
 use serde_json::{Value, json};
+use shared_model::job::JobId;
 
-use crate::support::feeds::complete_newest_job;
+use crate::support::feeds::{
+    add_todo, complete_newest_job, first_calendar, let_a_minute_pass, new_feed_url,
+};
 use crate::support::tokens::with_token;
 use crate::support::{ApiResponse, Service, execute, send};
 
@@ -112,4 +115,58 @@ async fn a_repeated_request_gets_its_job_at_once_while_it_may_not_wait() {
     assert_eq!(second.header("preference-applied"), None);
     complete_newest_job(&service, b"calendar").await;
     assert_eq!(waiting.await.unwrap().unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_feed_keeps_its_calendar_while_no_job_can_be_created() {
+    let service = Service::start_with(&["--max-outstanding-jobs=1"]).await;
+    let url = new_feed_url(&service).await;
+    first_calendar(&service, &url, b"the first").await;
+    add_todo(&service).await;
+    eventually("another job is outstanding", async || {
+        service.post(ICAL, &json!({})).await.status == 202
+    })
+    .await;
+    let_a_minute_pass(&service).await;
+    assert_eq!(service.get(&url).await.text(), "the first");
+    assert_eq!(service.count("calendar_jobs").await, 2);
+
+    complete_newest_job(&service, b"of no feed").await;
+    eventually("the feed is refreshed", async || {
+        assert_eq!(service.get(&url).await.text(), "the first");
+        service.count("calendar_jobs").await == 3
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn programs_that_wait_for_a_first_calendar_leave_room_for_requests() {
+    let service = Service::start_with(&["--max-waiting-requests=2", "--max-requests=2"]).await;
+    let urls = [new_feed_url(&service).await, new_feed_url(&service).await];
+    let third = new_feed_url(&service).await;
+    let mut waiting = Vec::new();
+    for (url, others) in urls.iter().zip(0..) {
+        waiting.push(tokio::spawn(service.request("GET", url).send()));
+        eventually("the program has created a job", async || {
+            service.count("calendar_jobs").await == others + 1
+        })
+        .await;
+    }
+    assert_eq!(service.get("/api/v1/todos").await.status, 200);
+    let refused = service.get(&third).await;
+    refused.assert_problem(
+        503,
+        "the first calendar of this feed is not ready; try again later",
+    );
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(service.count("calendar_jobs").await, 2);
+
+    let jobs = service.get(ICAL).await.json();
+    for job in jobs.as_array().unwrap() {
+        let id = job["task_id"].as_str().unwrap().parse().unwrap();
+        service.complete(JobId(id), b"calendar").await;
+    }
+    for program in waiting {
+        assert_eq!(program.await.unwrap().unwrap().status(), 200);
+    }
 }
