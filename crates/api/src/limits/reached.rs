@@ -37,7 +37,9 @@ pub enum LimitReached {
     #[error("no more than {0} feeds can be stored; delete some first")]
     Feeds(u64),
     /// `MAX_STORED_MIB`.
-    #[error("the storage of the service is full; try again later, or tell its operators")]
+    #[error(
+        "the storage of the service is full, so it stores nothing; tell its operators, who have to make room"
+    )]
     StoredBytes,
     /// The database could not be measured for [`MAX_AGE`](super::usage::MAX_AGE).
     #[error(
@@ -64,8 +66,8 @@ impl LimitReached {
         }
     }
 
-    /// Returns after how many seconds the client should try again. `None` means that the client has to delete something
-    /// first.
+    /// Returns after how many seconds the client should try again. `None` means that waiting does not help: the client or
+    /// the operators have to make room.
     pub fn retry_after_seconds(self) -> Option<u32> {
         match self {
             Self::RequestRate(_) => Some(Allowance::FULL_AFTER_SECONDS),
@@ -76,9 +78,7 @@ impl LimitReached {
             | Self::Jobs(_)
             | Self::JobsOfToken(_)
             | Self::NotMeasured => Some(5),
-            // expired rows are deleted every half a minute
-            Self::StoredBytes => Some(30),
-            Self::Todos(_) | Self::Feeds(_) => None,
+            Self::Todos(_) | Self::Feeds(_) | Self::StoredBytes => None,
         }
     }
 }

@@ -46,8 +46,8 @@ pub struct LimitSettings {
     /// Maximum feeds. While there are as many, no feed is created. Measured every few seconds
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_feeds: u64,
-    /// Maximum size of the tables with their indexes, in MiB. While they are larger, nothing is created. Measured every
-    /// few seconds
+    /// Maximum size of the tables with their indexes, in MiB. While they are larger, nothing is created. Deleting rows does
+    /// not make them smaller, but VACUUM FULL does. Measured every few seconds
     #[arg(long, env, value_name = "MIB", default_value = "65536")]
     pub max_stored_mib: u64,
     /// How long a client may take to send the headers of a request

@@ -74,11 +74,15 @@ fn measure_tables(
         #[diesel(sql_type = BigInt)]
         bytes: i64,
     }
-    // the statistics of live rows are lost when PostgreSQL crashes; those of the planner are not, but they are older
+    // PostgreSQL knows the number of live rows since it last counted them, and forgets that it has when it crashes. The
+    // planner's number survives, but is as old as that count, so it does not know what was deleted.
     let query = diesel::sql_query(
         "SELECT (SELECT count(*) FROM (SELECT FROM todos LIMIT $1) AS todos) AS counted_todos,
-                (SELECT greatest(reltuples::bigint, pg_stat_get_live_tuples(oid)) FROM pg_class
-                 WHERE oid = 'todos'::regclass) AS estimated_todos,
+                (SELECT CASE WHEN greatest(pg_stat_get_last_analyze_time(oid), pg_stat_get_last_autoanalyze_time(oid),
+                                           pg_stat_get_last_vacuum_time(oid), pg_stat_get_last_autovacuum_time(oid))
+                                  IS NOT NULL THEN pg_stat_get_live_tuples(oid)
+                             ELSE greatest(reltuples::bigint, pg_stat_get_live_tuples(oid)) END
+                 FROM pg_class WHERE oid = 'todos'::regclass) AS estimated_todos,
                 (SELECT count(*) FROM (SELECT FROM calendar_feeds LIMIT $2) AS feeds) AS feeds,
                 (SELECT sum(pg_total_relation_size(stored))::bigint
                  FROM unnest('{todos,calendar_jobs,calendar_results,calendar_feeds}'::regclass[]) AS stored) AS bytes",

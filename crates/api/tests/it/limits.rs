@@ -260,19 +260,20 @@ async fn more_todos_and_feeds_than_allowed_are_refused_until_some_are_deleted() 
 #[tokio::test]
 async fn nothing_is_stored_while_the_storage_is_full() {
     let service = Service::start_with(&["--max-stored-mib=0"]).await;
-    let refused = "the storage of the service is full; try again later, or tell its operators";
+    let refused = "the storage of the service is full, so it stores nothing; tell its operators, who have to make room";
     let todo = json!({"title": "a"});
-    assert_refused(
-        &create_until_refused(&service, "/api/v1/todos", &todo).await,
-        refused,
-    );
+    let first = create_until_refused(&service, "/api/v1/todos", &todo).await;
+    first.assert_problem(503, refused);
+    // waiting does not help
+    assert_eq!(first.header("retry-after"), None);
     let todos = service.count("todos").await;
     for (path, body) in [
         (ICAL, json!({})),
         ("/api/v1/todos", todo),
         ("/api/v1/calendar/feeds", json!({})),
     ] {
-        assert_refused(&service.post(path, &body).await, refused);
+        let response = service.post(path, &body).await;
+        response.assert_problem(503, refused);
     }
     assert_eq!(service.count("todos").await, todos);
     assert_eq!(service.get("/api/v1/todos").await.status, 200);

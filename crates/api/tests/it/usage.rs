@@ -1,6 +1,9 @@
 //! Limits on what is stored, and the ways back below them.
 
 use api::authentication::scope::Scope;
+use api::store::amounts;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use local_services::testing::eventually;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
@@ -9,7 +12,7 @@ use crate::support::feeds::{
     add_todo, complete_newest_job, first_calendar, let_a_minute_pass, new_feed_url,
 };
 use crate::support::tokens::with_token;
-use crate::support::{ApiResponse, Service, execute, send};
+use crate::support::{ApiResponse, Service, config, database, execute, send};
 
 const ICAL: &str = "/api/v1/todos/ical";
 
@@ -169,4 +172,49 @@ async fn programs_that_wait_for_a_first_calendar_leave_room_for_requests() {
     for program in waiting {
         assert_eq!(program.await.unwrap().unwrap().status(), 200);
     }
+}
+
+/// Stores a calendar of ten megabytes.
+const STORE_MUCH: &str =
+    "INSERT INTO calendar_results (job_id, content, sha256, gzip_sha256, byte_length, event_count,
+                                skipped_count, todos_fingerprint, expires_at)
+     SELECT gen_random_uuid(), decode(repeat('00', 10000000), 'hex'), hash, hash, 1, 1, 0, '', now()
+     FROM (SELECT sha256('') AS hash) AS hashes";
+
+#[tokio::test]
+async fn a_full_storage_accepts_requests_again_after_it_was_vacuumed() {
+    let service = Service::start_with(&["--max-stored-mib=8", "--sweep-interval=1h"]).await;
+    let todo = json!({"title": "a"});
+    assert_eq!(service.post("/api/v1/todos", &todo).await.status, 201);
+    execute(&service.pool, STORE_MUCH).await;
+    eventually("the storage is full", async || {
+        service.post("/api/v1/todos", &todo).await.status == 503
+    })
+    .await;
+    execute(&service.pool, "DELETE FROM calendar_results").await;
+    execute(&service.pool, "VACUUM FULL calendar_results").await;
+    eventually("there is room again", async || {
+        service.post("/api/v1/todos", &todo).await.status == 201
+    })
+    .await;
+}
+
+#[test]
+fn many_todos_that_are_deleted_no_longer_count() {
+    let url = database();
+    let mut connection = PgConnection::establish(&url).unwrap();
+    let max = config(&url, &[]).limits.max_amounts();
+    let mut todos_after = |sql: &str| {
+        connection.batch_execute(sql).unwrap();
+        connection
+            .batch_execute("SELECT pg_stat_force_next_flush()")
+            .unwrap();
+        amounts::measure(&mut connection, max, false).unwrap().todos
+    };
+    let insert = "INSERT INTO todos (title) SELECT 'a' FROM generate_series(1, 30000)";
+    assert_eq!(todos_after(insert), 30_000);
+    assert_eq!(todos_after("ANALYZE todos"), 30_000);
+    // fewer than PostgreSQL analyzes the table for
+    assert_eq!(todos_after("DELETE FROM todos WHERE id <= 1000"), 29_000);
+    assert_eq!(todos_after("DELETE FROM todos WHERE id <= 25000"), 5_000);
 }
