@@ -10,6 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 
 use crate::access::rules;
+use crate::limits::client::ClientKey;
 use crate::limits::connection::Connection;
 use crate::limits::occupied::{LimitedBody, Occupied};
 use crate::limits::rate::Allowance;
@@ -77,21 +78,28 @@ fn check(
     if let Some(refusal) = refusal.filter(|_| !is_metrics) {
         return Err(refusal);
     }
-    let allowance = count(api, request)?;
+    let client = client(request, api.trust_proxy);
+    let allowance = count(api, path, client.as_ref())?;
     if !is_metrics {
-        api.limits.begin_request()?.assign_to(request);
+        let place = api.limits.begin_request(client.as_ref())?;
+        place.assign_to(request);
+    }
+    if let Some(client) = client {
+        // for the places of waits and streams
+        request.extensions_mut().insert(client);
     }
     Ok(allowance)
 }
 
 /// Counts a request for the rate of its client. It happens before a token is looked up, so that nobody can try many. Files
 /// don't count: the page consists of dozens, and they cost little.
-fn count(api: &Api, request: &ServiceRequest) -> Result<Option<Allowance>, LimitReached> {
-    if rules::is_static(request.path()) {
-        return Ok(None);
-    }
-    match client(request, api.trust_proxy) {
-        Some(client) => Ok(api.limits.rate.count(&client)?),
-        None => Ok(None),
+fn count(
+    api: &Api,
+    path: &str,
+    client: Option<&ClientKey>,
+) -> Result<Option<Allowance>, LimitReached> {
+    match client {
+        Some(client) if !rules::is_static(path) => Ok(api.limits.rate.count(client)?),
+        _ => Ok(None),
     }
 }

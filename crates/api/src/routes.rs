@@ -77,6 +77,7 @@ fn configure_api(config: &mut ServiceConfig) {
         .service(resource("/calendar/feeds/{id}", "DELETE").route(web::delete().to(feeds::delete)))
         .service(
             resource("/session", "POST, DELETE")
+                .app_data(session::BODY_LIMITS)
                 .route(web::post().to(session::sign_in))
                 .route(web::delete().to(session::sign_out)),
         )

@@ -116,6 +116,7 @@ impl Drop for Exchange {
 mod tests {
     use std::num::NonZeroUsize;
 
+    use super::super::shares::Percent;
     use super::super::slots::Slots;
     use super::*;
 
@@ -126,7 +127,8 @@ mod tests {
     };
 
     fn slot() -> Slot {
-        Slots::new(NonZeroUsize::MIN).take().unwrap()
+        let slots = Slots::new(NonZeroUsize::MIN, Percent::ALL);
+        slots.take(None).unwrap()
     }
 
     /// Returns how long `connection` may last from now, in seconds.

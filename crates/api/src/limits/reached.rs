@@ -11,17 +11,33 @@ pub enum LimitReached {
     /// `MAX_CONNECTIONS`.
     #[error("too many clients are connected; try again later")]
     Connections,
+    /// The client's share of `MAX_CONNECTIONS`.
+    #[error("this client has too many open connections; close some, or try again later")]
+    ConnectionsOfClient,
     /// `MAX_REQUESTS`.
     #[error("too many requests are being handled; try again later")]
     Requests,
+    /// The client's share of `MAX_REQUESTS`.
+    #[error("too many requests of this client are being handled; wait until some have ended")]
+    RequestsOfClient,
     /// `MAX_STREAMS`.
     #[error("too many clients follow jobs; try again later, or read the status of the job instead")]
     Streams,
+    /// The client's share of `MAX_STREAMS`.
+    #[error(
+        "this client follows too many jobs; close some streams, or read the status of the job instead"
+    )]
+    StreamsOfClient,
     /// `MAX_WAITING_REQUESTS`.
     #[error(
         "too many requests wait for the end of their jobs, and no job was created; try again later, or without Prefer: wait"
     )]
     WaitingRequests,
+    /// The client's share of `MAX_WAITING_REQUESTS`.
+    #[error(
+        "too many requests of this client wait for the end of their jobs, and no job was created; try again later, or without Prefer: wait"
+    )]
+    WaitingRequestsOfClient,
     /// `MAX_OUTSTANDING_JOBS`.
     #[error("no more than {0} jobs may wait or run, and none was created; try again later")]
     Jobs(u64),
@@ -54,9 +70,13 @@ impl LimitReached {
         match self {
             Self::RequestRate(_) => "request_rate",
             Self::Connections => "connections",
+            Self::ConnectionsOfClient => "connections_of_client",
             Self::Requests => "requests",
+            Self::RequestsOfClient => "requests_of_client",
             Self::Streams => "streams",
+            Self::StreamsOfClient => "streams_of_client",
             Self::WaitingRequests => "waiting_requests",
+            Self::WaitingRequestsOfClient => "waiting_requests_of_client",
             Self::Jobs(_) => "outstanding_jobs",
             Self::JobsOfToken(_) => "jobs_per_token",
             Self::Todos(_) => "todos",
@@ -71,10 +91,13 @@ impl LimitReached {
     pub fn retry_after_seconds(self) -> Option<u32> {
         match self {
             Self::RequestRate(_) => Some(Allowance::FULL_AFTER_SECONDS),
-            Self::Requests => Some(1),
+            Self::Requests | Self::RequestsOfClient => Some(1),
             Self::Connections
+            | Self::ConnectionsOfClient
             | Self::Streams
+            | Self::StreamsOfClient
             | Self::WaitingRequests
+            | Self::WaitingRequestsOfClient
             | Self::Jobs(_)
             | Self::JobsOfToken(_)
             | Self::NotMeasured => Some(5),

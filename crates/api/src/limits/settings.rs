@@ -33,6 +33,11 @@ pub struct LimitSettings {
     /// ones are answered with 503, or with the calendar that the feed has
     #[arg(long, env, value_name = "COUNT", default_value = "10000")]
     pub max_waiting_requests: NonZeroUsize,
+    /// The part of the maximum connections, requests, streams and waiting requests that one client may use, in percent.
+    /// Beyond it, the client is answered with 503. 100 means no limit for single clients. A client is an address, as for
+    /// --requests-per-second; with --trust-proxy, connections are those of the proxy and have no such limit
+    #[arg(long, env, value_name = "PERCENT", default_value = "25", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub client_share: u8,
     /// Maximum jobs that have not ended. While there are as many, no job is accepted. Measured every few seconds
     #[arg(long, env, value_name = "COUNT", default_value = "1000000")]
     pub max_outstanding_jobs: u64,

@@ -19,8 +19,15 @@ pub fn client(request: &ServiceRequest, trust_proxy: bool) -> Option<ClientKey> 
         let address = forwarded_for(request).unwrap_or(peer);
         Some(ClientKey::at(address))
     } else {
-        (!peer.is_loopback()).then(|| ClientKey::at(peer))
+        connected(peer, trust_proxy)
     }
+}
+
+/// Returns the client at the other end of a connection. Returns `None` if it is a program on this machine, or if it can be a
+/// proxy, whose connections are those of many clients.
+pub fn connected(peer: IpAddr, trust_proxy: bool) -> Option<ClientKey> {
+    let peer = peer.to_canonical();
+    (!trust_proxy && !peer.is_loopback()).then(|| ClientKey::at(peer))
 }
 
 /// Returns the address at the end of the list, if it can be that of another machine. The proxy added it; the others are

@@ -16,13 +16,22 @@ use crate::request::members::Members;
 /// The maximum length of a body, in bytes. The longest todo needs a tenth of this, even if every character is escaped.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long a client may take to send a body. It is part of the application's data.
+/// How long a client may take to send a body, and how long the body may be. They are data of the application and, if they
+/// differ from its, of a resource.
 #[derive(Debug, Clone, Copy)]
-pub struct BodyTimeout(pub Duration);
+pub struct BodyLimits {
+    /// The time limit.
+    pub timeout: Duration,
+    /// The maximum length, in bytes.
+    pub max_bytes: usize,
+}
 
-impl Default for BodyTimeout {
+impl Default for BodyLimits {
     fn default() -> Self {
-        Self(Duration::from_secs(15))
+        Self {
+            timeout: Duration::from_secs(15),
+            max_bytes: MAX_BODY_BYTES,
+        }
     }
 }
 
@@ -43,7 +52,7 @@ pub enum BodyError {
     Malformed(String),
 }
 
-/// The body of a request: at most [`MAX_BODY_BYTES`] long, and JSON according to its headers if it is not empty.
+/// The body of a request: not longer than the [`BodyLimits`] allow, and JSON according to its headers if it is not empty.
 #[derive(Debug)]
 pub struct JsonBody(Bytes);
 
@@ -53,10 +62,10 @@ impl FromRequest for JsonBody {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let is_json = is_json(request);
-        let BodyTimeout(limit) = request.app_data().copied().unwrap_or_default();
+        let limits: BodyLimits = request.app_data().copied().unwrap_or_default();
         let payload = payload.take();
         Box::pin(async move {
-            let body = tokio::time::timeout(limit, read(payload))
+            let body = tokio::time::timeout(limits.timeout, read(payload, limits.max_bytes))
                 .await
                 .unwrap_or(Err(BodyError::TooSlow))?;
             if body.is_empty() || is_json {
@@ -119,13 +128,13 @@ fn is_json_type(content_type: &str) -> bool {
         && suffix.unwrap_or(format).eq_ignore_ascii_case("json")
 }
 
-async fn read(mut payload: Payload) -> Result<Bytes, BodyError> {
+async fn read(mut payload: Payload, max_bytes: usize) -> Result<Bytes, BodyError> {
     let unreadable =
         |error: PayloadError| BodyError::Malformed(format!("the body can't be read: {error}"));
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.try_next().await.map_err(unreadable)? {
-        if body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(BodyError::TooLarge(MAX_BODY_BYTES));
+        if body.len() + chunk.len() > max_bytes {
+            return Err(BodyError::TooLarge(max_bytes));
         }
         body.extend_from_slice(&chunk);
     }

@@ -59,7 +59,7 @@ pub(super) async fn calendar(
     let token = FeedToken::parse(&token).ok_or(ApiError::FeedNotFound)?;
     let mut feed = find(&api, &token).await?;
     let takes_time = feed.is_due || feed.shown.is_none();
-    if takes_time && let Ok(place) = api.limits.begin_wait() {
+    if takes_time && let Ok(place) = api.limits.begin_wait(&request) {
         place.assign_to(&request);
         feed = bring_up_to_date(&api, &token, feed).await?;
     }

@@ -64,7 +64,7 @@ pub(super) async fn events(
     if is_seen && job.status.is_terminal() {
         return Ok(HttpResponse::NoContent().finish());
     }
-    api.limits.begin_stream()?.assign_to(&request);
+    api.limits.begin_stream(&request)?.assign_to(&request);
     let links = Links::new(&api.origin, &request);
     let first = if is_seen {
         COMMENT

@@ -78,7 +78,7 @@ pub(super) async fn create(
     let may_wait = match wait {
         Some(_) => api
             .limits
-            .begin_wait()
+            .begin_wait(&request)
             .map(|place| place.assign_to(&request)),
         None => Ok(()),
     };

@@ -1,5 +1,7 @@
 //! The session of a browser: signing in with a token, and signing out.
 
+use std::time::Duration;
+
 use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -10,13 +12,19 @@ use crate::authentication::scope::Action;
 use crate::authentication::secret::{Credential, NewSecret, SecretHash};
 use crate::authentication::sessions;
 use crate::request::input_error::InputError;
-use crate::request::json_body::JsonBody;
+use crate::request::json_body::{BodyLimits, JsonBody};
 use crate::request::{members, openapi};
 use crate::response::openapi::problems::{
     AuthenticationOff, BadBody, BadInput, Refused, ServerFault,
 };
 use crate::response::problem::ApiError;
 use crate::state::Api;
+
+/// Anybody can send this body, without a token. It contains no more than one.
+pub(super) const BODY_LIMITS: BodyLimits = BodyLimits {
+    timeout: Duration::from_secs(3),
+    max_bytes: 1024,
+};
 
 /// Exchanges a token for a cookie, which scripts can't read. The session ends after 24 hours, when the token expires or is
 /// revoked, or when the browser is closed.

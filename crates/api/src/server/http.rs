@@ -24,7 +24,8 @@ use crate::limits::connection::{Connection, ConnectionTimes};
 use crate::limits::settings::LimitSettings;
 use crate::observe::observe;
 use crate::protection::protect;
-use crate::request::json_body::BodyTimeout;
+use crate::request::client;
+use crate::request::json_body::BodyLimits;
 use crate::request::origin::LocalAddress;
 use crate::routes;
 use crate::state::Api;
@@ -69,7 +70,10 @@ pub(super) fn serve(
     api: Arc<Api>,
     limits: &LimitSettings,
 ) -> std::io::Result<dev::Server> {
-    let body_timeout = BodyTimeout(limits.body_timeout);
+    let body_limits = BodyLimits {
+        timeout: limits.body_timeout,
+        ..BodyLimits::default()
+    };
     let header_timeout = limits.header_timeout;
     let times = ConnectionTimes {
         idle: KEEP_ALIVE + header_timeout,
@@ -84,7 +88,7 @@ pub(super) fn serve(
         // the last middleware is the first to see a request
         let app = App::new()
             .app_data(api.clone())
-            .app_data(body_timeout)
+            .app_data(body_limits)
             .wrap(from_fn(authorize))
             .wrap(from_fn(protect))
             .wrap(from_fn(admit))
@@ -118,9 +122,10 @@ fn accept(
     stream: TcpStream,
 ) -> Result<(TimedStream, Protocol, Option<SocketAddr>), DispatchError> {
     let too_many = || std::io::Error::other("too many connections");
-    let place = api.limits.connect().ok_or_else(too_many)?;
-    stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
+    let client = client::connected(peer.ip(), api.trust_proxy);
+    let place = api.limits.connect(client.as_ref()).ok_or_else(too_many)?;
+    stream.set_nodelay(true)?;
     let stream = TimedStream::new(stream, Connection::new(place, times));
     Ok((stream, Protocol::Http1, Some(peer)))
 }

@@ -1,4 +1,4 @@
-//! Clients that use more of the service than they may, and clients that take too long.
+//! Clients that use more of the service than they may.
 
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -178,25 +178,6 @@ async fn more_waiting_requests_than_allowed_are_refused_and_create_no_job() {
         send(request.header("Prefer", "wait=0")).await.status == 202
     })
     .await;
-}
-
-#[tokio::test]
-async fn headers_that_do_not_arrive_in_time_are_refused() {
-    let service = Service::start_with(&["--header-timeout=1s"]).await;
-    let response = exchange(&service, "GET /livez HTTP/1.1\r\nHost: HO").await;
-    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
-}
-
-#[tokio::test]
-async fn a_body_that_does_not_arrive_in_time_is_refused() {
-    let service = Service::start_with(&["--body-timeout=100ms"]).await;
-    let request = "POST /api/v1/todos HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
-    let response = exchange(&service, request).await;
-    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
-    assert!(
-        response.contains("the body did not arrive in time"),
-        "{response}"
-    );
 }
 
 /// Creates things until the API refuses another one, and returns the refusal.

@@ -5,6 +5,8 @@ mod authentication;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod client_shares;
+#[cfg(test)]
 mod database_away;
 #[cfg(test)]
 mod feed_polls;

@@ -50,6 +50,14 @@ async fn send(url: &str, request: &str) -> TcpStream {
     client
 }
 
+/// Sends a request, and returns everything that the API sends before it closes the connection.
+async fn exchange(url: &str, request: &str) -> String {
+    let mut response = String::new();
+    let mut client = send(url, request).await;
+    client.read_to_string(&mut response).await.unwrap();
+    response
+}
+
 /// Requests the result from the API at `url`, and reads nothing yet.
 async fn request(url: &str, id: JobId, coding: &str) -> TcpStream {
     let request = format!(
@@ -156,6 +164,39 @@ async fn a_client_that_reads_a_large_response_too_slowly_is_disconnected() {
     let mut rest = Vec::new();
     let _ = client.read_to_end(&mut rest).await;
     assert!(received + rest.len() < 1_000_000, "{}", rest.len());
+}
+
+#[tokio::test]
+async fn headers_that_do_not_arrive_in_time_are_refused() {
+    let service = Service::start_with(&["--header-timeout=1s"]).await;
+    let response = exchange(&service.url, "GET /livez HTTP/1.1\r\nHost: HO").await;
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_arrive_in_time_is_refused() {
+    let service = Service::start_with(&["--body-timeout=100ms"]).await;
+    let request = "POST /api/v1/todos HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    let response = exchange(&service.url, request).await;
+    assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+    assert!(
+        response.contains("the body did not arrive in time"),
+        "{response}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_signs_in_has_little_time_and_no_room_for_more_than_a_token() {
+    let service = Service::start_with(&["--auth=tokens", "--body-timeout=10m"]).await;
+    for (body, status) in [(r#"{"token""#, 408), (&*"x".repeat(2000), 413)] {
+        let request = format!(
+            "POST /api/v1/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{body}"
+        );
+        let mut client = send(&service.url, &request).await;
+        let mut response = [0; 12];
+        client.read_exact(&mut response).await.unwrap();
+        assert_eq!(response, format!("HTTP/1.1 {status}").as_bytes());
+    }
 }
 
 #[tokio::test]
