@@ -48,8 +48,12 @@ locals {
         # Requests under other names are refused. With a domain of your own, this one works as well.
         ALLOWED_HOSTS = aws_lb.main[0].dns_name
         DATABASE_POOL = tostring(local.api_pool)
-        # The load balancer adds the address of each client, for REQUESTS_PER_SECOND.
+        # The load balancer adds the address of each client, for REQUESTS_PER_SECOND and CLIENT_SHARE.
         TRUST_PROXY = "true"
+        # A connection needs up to 32 KiB, so they fill a quarter of the memory. A request for a large calendar needs 256 KiB
+        # and more.
+        MAX_CONNECTIONS = tostring(8 * var.task_size.memory)
+        MAX_REQUESTS    = tostring(var.task_size.memory)
       })
     }
     worker = {

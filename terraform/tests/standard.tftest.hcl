@@ -228,6 +228,14 @@ run "service" {
   }
 
   assert {
+    condition = { for variable in jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment : variable.name => variable.value if startswith(variable.name, "MAX_") } == {
+      MAX_CONNECTIONS = "4096"
+      MAX_REQUESTS    = "512"
+    }
+    error_message = "The connections and requests of an API have to fit into the memory of its task."
+  }
+
+  assert {
     condition     = tonumber(trimsuffix(one([for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment : variable.value if variable.name == "DRAIN_TIMEOUT"]), "s")) < 120
     error_message = "A worker must release its jobs before it is killed."
   }
