@@ -117,8 +117,10 @@ async fn an_api_goes_on_after_its_password_was_changed_and_loses_nothing() {
          SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE usename = 'rotating_api'",
     )
     .await;
-    let unready = service.get("/readyz").await;
-    assert_eq!(unready.status, 503, "{}", unready.text());
+    eventually("the process is not ready", async || {
+        service.get("/readyz").await.status == 503
+    })
+    .await;
     let refused = service.post("/api/v1/todos", &json!({"title": "b"})).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
 
