@@ -83,11 +83,16 @@ impl Service {
             lease: LEASE,
             max_attempts: MAX_ATTEMPTS,
         };
-        let claim =
-            move |connection: &mut _| claims::claim_delivered(connection, options, &[delivered]);
-        match self.pool.run(claim).await.unwrap().pop() {
-            Some(Claimed::Begin(claim)) => *claim,
-            other => panic!("not claimed: {other:?}"),
+        loop {
+            let claim = move |connection: &mut _| {
+                claims::claim_delivered(connection, options, &[delivered])
+            };
+            match self.pool.run(claim).await.unwrap().pop() {
+                Some(Claimed::Begin(claim)) => return *claim,
+                // the relay has locked the job for a moment; a worker would receive its message again
+                Some(Claimed::Busy) => tokio::task::yield_now().await,
+                other => panic!("not claimed: {other:?}"),
+            }
         }
     }
 
