@@ -38,6 +38,9 @@ pub async fn admit<B: MessageBody>(
     let refusal = connection
         .as_ref()
         .and_then(|connection| connection.refusal());
+    if let Some(connection) = &connection {
+        connection.room_for_response().await;
+    }
     let exchange = connection.as_ref().map(Connection::begin_request);
     let mut response = match check(&api, &request, refusal) {
         Ok(allowance) => {

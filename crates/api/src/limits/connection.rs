@@ -4,10 +4,15 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::reached::LimitReached;
 use super::slots::Slot;
+
+/// How many responses wait in memory until the client reads them, before its next request is handled. A client may send
+/// many requests before it reads their responses.
+const MAX_UNSENT: u32 = 16;
 
 /// Whether there was room for a connection when it was opened.
 #[derive(Debug)]
@@ -39,6 +44,9 @@ pub struct Connection {
     /// Whether the next bytes begin a request.
     is_idle: Cell<bool>,
     deadline: Cell<Option<Instant>>,
+    /// Responses since the socket last took everything.
+    unsent: Cell<u32>,
+    sent: Notify,
 }
 
 /// A request on a connection, and then its response. The connection is idle when it is dropped.
@@ -60,6 +68,8 @@ impl Connection {
             place,
             is_idle: Cell::new(false),
             deadline: Cell::new(Some(Instant::now() + times.idle + times.headers)),
+            unsent: Cell::new(0),
+            sent: Notify::new(),
             times,
         })
     }
@@ -85,9 +95,23 @@ impl Connection {
         }
     }
 
+    /// Notes that the socket has taken all responses.
+    pub fn all_sent(&self) {
+        self.unsent.set(0);
+        self.sent.notify_waiters();
+    }
+
+    /// Waits while many responses are unsent. Without this, the server would answer any number of requests in memory.
+    pub async fn room_for_response(&self) {
+        while self.unsent.get() >= MAX_UNSENT {
+            self.sent.notified().await;
+        }
+    }
+
     /// Notes that a request has arrived. Whoever handles it limits the time that this takes.
     pub fn begin_request(self: &Rc<Self>) -> Exchange {
         self.is_idle.set(false);
+        self.unsent.set(self.unsent.get() + 1);
         self.end_after(None);
         Exchange(Rc::clone(self))
     }

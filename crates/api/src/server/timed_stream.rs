@@ -102,7 +102,12 @@ impl AsyncWrite for TimedStream {
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.poll_deadline(context)?;
-        Pin::new(&mut this.stream).poll_flush(context)
+        // the server flushes when it has nothing more to write
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            this.connection.all_sent();
+        }
+        flushed
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -145,7 +145,7 @@ async fn a_client_that_stops_reading_is_disconnected() {
 #[tokio::test]
 async fn a_client_that_reads_a_large_response_too_slowly_is_disconnected() {
     let flags = [
-        "--send-timeout=1s",
+        "--send-timeout=3s",
         "--stall-timeout=10m",
         "--max-requests=1",
     ];
@@ -164,6 +164,32 @@ async fn a_client_that_reads_a_large_response_too_slowly_is_disconnected() {
     let mut rest = Vec::new();
     let _ = client.read_to_end(&mut rest).await;
     assert!(received + rest.len() < 1_000_000, "{}", rest.len());
+}
+
+#[tokio::test]
+async fn a_client_that_sends_many_requests_and_reads_no_response_does_not_fill_the_memory() {
+    const REQUESTS: usize = 200_000;
+    const AT_ONCE: usize = 100;
+    let process = Process::start(&[("DATABASE_URL", &database())], "ready");
+    let request = "GET / HTTP/1.1\r\nHost: HOST\r\nIf-None-Match: *\r\n\r\n";
+    let mut client = send(&process.url, request).await;
+    client.readable().await.unwrap();
+    let before = process.peak_bytes();
+    let host = process.url.trim_start_matches("http://");
+    let requests = request.replace("HOST", host).repeat(AT_ONCE);
+    for _ in 0..REQUESTS / AT_ONCE {
+        let writing = client.write_all(requests.as_bytes());
+        // the API has stopped reading
+        if tokio::time::timeout(Duration::from_secs(3), writing)
+            .await
+            .is_err()
+        {
+            break;
+        }
+    }
+    let grown = process.peak_bytes() - before;
+    // the first requests of a process cost some memory; the responses to all would cost 70 MB
+    assert!(grown < 24 * 1024 * 1024, "grew by {grown} bytes");
 }
 
 #[tokio::test]
