@@ -15,6 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const PAUSE_FACTOR: u32 = 50;
 /// The same if a limit may be reached before that.
 const SHORT_PAUSE_FACTOR: u32 = 10;
+/// The longest pause. A measurement must be replaced before it is too old, even if the next one is slow.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Measures forever; the jobs of each token only if `count_tokens`.
 pub async fn run(usage: &Usage, pool: &Pool, count_tokens: bool) {
@@ -41,7 +43,7 @@ async fn watch(usage: &Usage, measure: impl AsyncFn() -> Result<Amounts, Databas
             Err(error) => {
                 failures = failures.saturating_add(1);
                 warn(failures, &error);
-                tokio::time::sleep(INTERVAL).await;
+                tokio::time::sleep(INTERVAL.max(begun.elapsed())).await;
             }
         }
     }
@@ -49,11 +51,14 @@ async fn watch(usage: &Usage, measure: impl AsyncFn() -> Result<Amounts, Databas
 
 /// Waits until the next measurement is due, if the last one took `duration`.
 async fn pause(usage: &Usage, duration: Duration) {
-    tokio::time::sleep(INTERVAL.max(duration * SHORT_PAUSE_FACTOR)).await;
-    let mut rest = duration * (PAUSE_FACTOR - SHORT_PAUSE_FACTOR);
+    let [shortest, longest] = [SHORT_PAUSE_FACTOR, PAUSE_FACTOR]
+        .map(|factor| (duration * factor).clamp(INTERVAL, LONGEST_PAUSE));
+    tokio::time::sleep(shortest).await;
+    let mut rest = longest.saturating_sub(shortest);
     while !rest.is_zero() && !usage.is_filling_up() {
-        tokio::time::sleep(INTERVAL).await;
-        rest = rest.saturating_sub(INTERVAL);
+        let step = rest.min(INTERVAL);
+        tokio::time::sleep(step).await;
+        rest = rest.saturating_sub(step);
     }
 }
 
@@ -124,6 +129,25 @@ mod tests {
         };
         let (begun, ()) = tokio::join!(measurements(&usage, 24 * SECOND), fill);
         assert_eq!(begun.len(), 2, "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_measurements_are_repeated_before_they_are_too_old() {
+        let usage = Usage::new(MAX);
+        let measure = async || {
+            sleep(12 * SECOND).await;
+            Ok(Amounts::default())
+        };
+        let checks = async {
+            for _ in 0..600 {
+                sleep(SECOND).await;
+                assert_eq!(usage.check_job(None), Ok(()));
+            }
+        };
+        tokio::select! {
+            () = watch(&usage, measure) => {}
+            () = checks => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]
