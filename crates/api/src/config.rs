@@ -145,19 +145,29 @@ impl Config {
     /// Returns which setting shows that other machines can reach the API, or `None`. A proxy on this machine may pass their
     /// requests on to a loopback address.
     fn exposed_by(&self) -> Option<String> {
-        let is_local = |url: &&PublicUrl| url.host().is_some_and(Host::is_loopback);
-        let public_url = self.public_url.as_ref().filter(|url| !is_local(url));
         if !self.bind_addr.ip().to_canonical().is_loopback() {
             Some(format!(
                 "other machines can reach BIND_ADDR {}",
                 self.bind_addr
             ))
-        } else if let Some(url) = public_url {
+        } else if let Some(published_by) = self.published_by() {
+            Some(published_by)
+        } else if !self.allowed_hosts.is_empty() {
+            Some("ALLOWED_HOSTS names hosts under which other machines may reach it".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// Returns which setting shows that other machines use the API through a proxy, or `None`. A container also has the
+    /// others of [`exposed_by`](Self::exposed_by), even if its port is published to its own machine only.
+    pub fn published_by(&self) -> Option<String> {
+        let is_local = |url: &&PublicUrl| url.host().is_some_and(Host::is_loopback);
+        let public_url = self.public_url.as_ref().filter(|url| !is_local(url));
+        if let Some(url) = public_url {
             Some(format!("PUBLIC_URL {url} is an address for other machines"))
         } else if self.trust_proxy {
             Some("TRUST_PROXY is for a proxy, which other machines may reach".to_owned())
-        } else if !self.allowed_hosts.is_empty() {
-            Some("ALLOWED_HOSTS names hosts under which other machines may reach it".to_owned())
         } else {
             None
         }

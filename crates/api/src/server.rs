@@ -18,6 +18,7 @@ use shared_model::startup::Migrations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::authentication::mode::AuthMode;
 use crate::background::dispatch::Dispatch;
 use crate::background::relay::{PARALLEL_SENDS, RelayInbox};
 use crate::background::sweeper::Sweeper;
@@ -49,6 +50,13 @@ pub fn run_process(config: Config) -> ExitCode {
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = Server::bind(&config)?;
     log::info!("http.address":% = server.address(); "listening");
+    if config.auth_mode() == AuthMode::Off
+        && let Some(published_by) = config.published_by()
+    {
+        log::warn!(
+            "AUTH is off, although {published_by}: everyone who can reach the API can read, change and delete all todos"
+        );
+    }
     let publisher = config.queue.connect_publisher();
     tokio::select! {
         outcome = server.run(publisher, shutdown.drain) => outcome,
