@@ -35,8 +35,8 @@ function remember(isSignedIn) {
 function ask() {
   if (isNeeded) return;
   isNeeded = true;
-  // the session has ended: the browser keeps nothing that needs one, even if it is never opened again
-  if (loadItem(SIGNED_IN, false)) forgetItems();
+  // without a session, the browser keeps nothing that needs one, not even what this tab has stored since it ended
+  forgetItems();
   todos.asOf = null;
   remember(false);
   /** @type {HTMLDialogElement} */ (byId('help')).close();

@@ -1,6 +1,7 @@
 // New todos that could not be saved. The browser keeps them, with the reason, until the visitor sends them again or
 // discards them. They are never resent automatically: if only the response was lost, the todo would be added twice.
 
+import { server } from './api.js';
 import { arrange, byId, fromTemplate, part, setText } from './elements.js';
 import { loadItem, saveItem } from './storage.js';
 import { todos } from './todos.js';
@@ -19,10 +20,11 @@ let editInForm;
 /** @param {typeof editInForm} edit */
 export function start(edit) {
   editInForm = edit;
-  const interrupted = sending;
+  update((others) => [...sending, ...others]);
   setSending([]);
-  update((others) => [...interrupted, ...others]);
   addEventListener('storage', () => ((unsaved = loadItem('unsaved', unsaved)), show()));
+  // the end of a session deletes them from the storage
+  server.addEventListener('signed-in', () => update((all) => all));
 }
 
 /** Sends a new todo to the server, and keeps it here if that fails. @param {import('./todos.js').Changes} todo */

@@ -87,8 +87,10 @@ async fn a_page_whose_token_is_revoked_asks_again_and_loses_nothing() {
         .await;
     page.add_todo("Two").await;
     sign_in(&page, &service.new_token("second")).await;
-    page.until_has(".unsaved .reason", "Not saved. You’re signed out.")
-        .await;
+    let reason = "Not saved. You’re signed out.";
+    page.until_has(".unsaved .reason", reason).await;
+    page.reload().await;
+    page.until_has(".unsaved .reason", reason).await;
     page.click(".unsaved .retry").await;
     page.until_titles(&["Two", "One"]).await;
 }
