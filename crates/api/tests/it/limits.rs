@@ -395,12 +395,14 @@ async fn guesses_of_an_operators_token_are_limited() {
         let request = with_token(service.request("GET", "/metrics"), &token);
         send(request.header("X-Forwarded-For", address))
     };
-    eventually("the client is refused", async || {
-        let guess = NewSecret::token().unwrap().text;
-        from("192.0.2.1", guess).await.status == 429
-    })
+    eventually(
+        "the client is refused, even with a good token",
+        async || {
+            let guess = NewSecret::token().unwrap().text;
+            from("192.0.2.1", guess).await;
+            from("192.0.2.1", operator.clone()).await.status == 429
+        },
+    )
     .await;
-    let refused = from("192.0.2.1", operator.clone()).await;
-    assert_eq!(refused.status, 429);
     assert_eq!(from("192.0.2.2", operator).await.status, 200);
 }
