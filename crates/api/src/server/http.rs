@@ -33,7 +33,7 @@ use crate::state::Api;
 /// How long open requests may continue after the shutdown begins. Orchestrators kill a process after 30 seconds.
 const DRAIN_TIMEOUT_SECONDS: u64 = 20;
 /// How long an idle connection stays open. Load balancers close theirs after 60 seconds, so they never send a request
-/// into a connection that the server is closing.
+/// into a connection that the server is closing. A connection on which the rest of a refused body arrived is the exception.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the server reads what a client still sends after a response that does not await its body. If the server closed
 /// the connection earlier, the client might not see the response.
@@ -133,7 +133,7 @@ fn accept(
 /// Adds what requests need to know of their connection.
 fn describe(stream: &TimedStream, data: &mut Extensions) {
     data.insert(Rc::clone(stream.connection()));
-    // without it, the address on which the server listens is used
+    // without it, a loopback address is used
     if let Ok(address) = stream.local_addr() {
         data.insert(LocalAddress::from(address));
     }
