@@ -24,7 +24,7 @@ mod tls;
 use server::{Behaviour, Server};
 
 /// Why PostgreSQL is downloaded.
-const REASON: &str = "PostgreSQL 13 or newer is not installed";
+const REASON: &str = "PostgreSQL 15 or newer is not installed";
 
 /// Nothing listens on this port.
 const NOBODY: &str = "http://127.0.0.1:1";
