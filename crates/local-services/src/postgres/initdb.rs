@@ -79,10 +79,16 @@ fn run(home: &Home, mut command: Command, input: &str) -> Result<(), Error> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.as_bytes())?;
+        let written = child
+            .stdin
+            .take()
+            .map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
+        let output = child.wait_with_output()?;
+        // a program that fails may end before it has read everything; its output says why
+        if output.status.success() {
+            written?;
         }
-        child.wait_with_output()
+        Ok(output)
     };
     let output = run().map_err(io_error(format!("run {}", program.display())))?;
     if output.status.success() {
