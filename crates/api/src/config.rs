@@ -159,8 +159,8 @@ impl Config {
         }
     }
 
-    /// Returns which setting shows that other machines use the API through a proxy, or `None`. A container also has the
-    /// others of [`exposed_by`](Self::exposed_by), even if its port is published to its own machine only.
+    /// Returns which setting shows that other machines use the API through a proxy, or `None`. The address to listen on does
+    /// not show this: a container listens on all addresses, even if its port is published to its own machine only.
     pub fn published_by(&self) -> Option<String> {
         let is_local = |url: &&PublicUrl| url.host().is_some_and(Host::is_loopback);
         let public_url = self.public_url.as_ref().filter(|url| !is_local(url));
