@@ -36,11 +36,16 @@ fn check_accepted(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
         }
     }
     let others: Vec<_> = jobs.keys().filter(|id| !accepted.contains(id)).collect();
-    // A request without a response may have created a job.
+    // A request without a response may have created a job. So may one with a 503: if the database fails, the API does not
+    // know whether it has stored the job.
     let unanswered = exchanges
         .iter()
         .filter(|exchange| {
-            exchange.requests_job() && matches!(exchange.outcome, Outcome::NoResponse(_))
+            let is_undecided = matches!(
+                exchange.outcome,
+                Outcome::NoResponse(_) | Outcome::Response { status: 503, .. }
+            );
+            exchange.requests_job() && is_undecided
         })
         .count();
     if others.len() > unanswered {
@@ -48,7 +53,7 @@ fn check_accepted(exchanges: &[Exchange], jobs: &Jobs, verdict: &mut Verdict) {
         verdict.add_violation(
             "G2",
             format!(
-                "{} jobs exist that no client was told about, but only {unanswered} requests got no response: {others:?}",
+                "{} jobs exist that no client was told about, but only {unanswered} requests got no response or a 503: {others:?}",
                 others.len()
             ),
         );
