@@ -66,14 +66,14 @@ impl Limits {
         }
     }
 
-    /// Takes the place of a new connection of `client`, if it is known. Returns `None` if there are so many that not even a
-    /// probe can be answered.
+    /// Takes the place of a new connection; `client` is `None` if it has no share of its own. Returns `None` if there are too
+    /// many connections to answer even probes.
     pub fn connect(&self, client: Option<&ClientKey>) -> Option<Place> {
-        let refusal = match self.connections.take(client) {
+        let none = match self.connections.take(client) {
             Ok(slot) => return Some(Place::Free(slot)),
-            Err(NoSlot::ForClient) => LimitReached::ConnectionsOfClient,
-            Err(NoSlot::ForAnyone) => LimitReached::Connections,
+            Err(none) => none,
         };
+        let refusal = none.refusal(LimitReached::ConnectionsOfClient, LimitReached::Connections);
         let slot = self.surplus_connections.take(None).ok()?;
         Some(Place::Surplus(slot, refusal))
     }
@@ -83,10 +83,10 @@ impl Limits {
     /// # Errors
     /// Returns an error if too many requests are being handled.
     pub fn begin_request(&self, client: Option<&ClientKey>) -> Result<Occupied, LimitReached> {
-        let slot = self.requests.take(client).map_err(|none| match none {
-            NoSlot::ForClient => LimitReached::RequestsOfClient,
-            NoSlot::ForAnyone => LimitReached::Requests,
-        })?;
+        let slot = self
+            .requests
+            .take(client)
+            .map_err(|none| none.refusal(LimitReached::RequestsOfClient, LimitReached::Requests))?;
         Ok(Occupied::Request(slot))
     }
 
@@ -95,9 +95,11 @@ impl Limits {
     /// # Errors
     /// Returns an error if too many requests are waiting.
     pub fn begin_wait(&self, request: &impl HttpMessage) -> Result<Occupied, LimitReached> {
-        let slot = take(&self.waiting_requests, request).map_err(|none| match none {
-            NoSlot::ForClient => LimitReached::WaitingRequestsOfClient,
-            NoSlot::ForAnyone => LimitReached::WaitingRequests,
+        let slot = take(&self.waiting_requests, request).map_err(|none| {
+            none.refusal(
+                LimitReached::WaitingRequestsOfClient,
+                LimitReached::WaitingRequests,
+            )
         })?;
         Ok(Occupied::Wait(slot))
     }
@@ -107,11 +109,19 @@ impl Limits {
     /// # Errors
     /// Returns an error if too many streams are open.
     pub fn begin_stream(&self, request: &impl HttpMessage) -> Result<Occupied, LimitReached> {
-        let slot = take(&self.streams, request).map_err(|none| match none {
-            NoSlot::ForClient => LimitReached::StreamsOfClient,
-            NoSlot::ForAnyone => LimitReached::Streams,
-        })?;
+        let slot = take(&self.streams, request)
+            .map_err(|none| none.refusal(LimitReached::StreamsOfClient, LimitReached::Streams))?;
         Ok(Occupied::Stream(slot))
+    }
+}
+
+impl NoSlot {
+    /// Returns the error of a client that gets no slot.
+    fn refusal(self, for_client: LimitReached, for_anyone: LimitReached) -> LimitReached {
+        match self {
+            Self::ForClient => for_client,
+            Self::ForAnyone => for_anyone,
+        }
     }
 }
 
