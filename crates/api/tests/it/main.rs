@@ -37,6 +37,7 @@ mod page;
 mod process;
 #[cfg(test)]
 mod random_inputs;
+mod rates;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
