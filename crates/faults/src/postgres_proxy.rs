@@ -304,7 +304,7 @@ impl Shared {
         Some(hold)
     }
 
-    /// Removes a hold for an answer. Returns false if there is none: another answer took it, or the proxy was healed.
+    /// Removes a hold for an answer. Returns false if another answer has taken it, or the proxy was healed.
     fn take_answer_hold(&self, text: &str) -> bool {
         let mut holds = lock(&self.holds);
         let found = holds

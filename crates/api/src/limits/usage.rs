@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::reached::LimitReached;
 
-/// How old a measurement may be. If there is none for longer, nothing is created.
+/// How old the last measurement may be. Once it is older, nothing is created.
 pub const MAX_AGE: Duration = Duration::from_mins(2);
 
 /// How much may be stored.

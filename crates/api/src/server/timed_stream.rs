@@ -56,7 +56,7 @@ impl TimedStream {
         let Some(deadline) = self.connection.deadline() else {
             return Ok(());
         };
-        // A timer that fires too early is left as it is: most deadlines are moved before they are reached.
+        // Most deadlines are postponed before they are reached, so the timer is only reset when it fires too early.
         if self.timer.deadline() > deadline {
             self.timer.as_mut().reset(deadline);
         }
