@@ -44,6 +44,12 @@ diesel::table! {
         expiry -> Interval,
         expires_at -> Timestamptz,
         token_name -> Nullable<Text>,
+        worker_id -> Nullable<Integer>,
+        claimed_at -> Nullable<Timestamptz>,
+        skipped_count -> Nullable<Integer>,
+        traceparent -> Nullable<Text>,
+        history -> Nullable<Jsonb>,
+        event_destinations -> Nullable<Array<Text>>,
     }
 }
 
@@ -98,6 +104,60 @@ diesel::table! {
         token_name -> Text,
         created_at -> Timestamptz,
         expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    processes (id) {
+        id -> Integer,
+        role -> Text,
+        host -> Text,
+        pid -> Integer,
+        version -> Text,
+        started_at -> Timestamptz,
+        heartbeat_at -> Timestamptz,
+        slots -> Nullable<Integer>,
+        in_flight -> Nullable<Integer>,
+        drain_requested_at -> Nullable<Timestamptz>,
+        stopped_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    activity (period, process_id) {
+        period -> Timestamptz,
+        process_id -> Integer,
+        accepted -> Integer,
+        published -> Integer,
+        started -> Integer,
+        succeeded -> Integer,
+        failed -> Integer,
+        retried -> Integer,
+        revoked -> Integer,
+        wait_seconds -> Array<Integer>,
+        run_seconds -> Array<Integer>,
+    }
+}
+
+diesel::table! {
+    processing (id) {
+        id -> Bool,
+        paused_at -> Nullable<Timestamptz>,
+        paused_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    event_deliveries (id) {
+        id -> BigInt,
+        job_id -> Uuid,
+        event_id -> Text,
+        destination -> Text,
+        event -> Jsonb,
+        created_at -> Timestamptz,
+        attempts -> Integer,
+        due_at -> Nullable<Timestamptz>,
+        last_error -> Nullable<Text>,
     }
 }
 

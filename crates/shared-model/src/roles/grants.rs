@@ -16,11 +16,16 @@ struct Grant {
 
 /// Every table of the database. Rows of `calendar_jobs` are created and deleted by the API; only a worker writes results,
 /// which the API reads and deletes when they have expired.
-const GRANTS: [Grant; 8] = [
+const GRANTS: [Grant; 12] = [
     Grant {
         table: "__diesel_schema_migrations",
         api: "SELECT",
         worker: "SELECT",
+    },
+    Grant {
+        table: "activity",
+        api: "DELETE, INSERT, SELECT, UPDATE",
+        worker: "INSERT, SELECT, UPDATE",
     },
     Grant {
         table: "api_sessions",
@@ -47,6 +52,22 @@ const GRANTS: [Grant; 8] = [
         table: "calendar_results",
         api: "DELETE, SELECT",
         worker: "INSERT",
+    },
+    Grant {
+        table: "event_deliveries",
+        api: "DELETE, INSERT, SELECT, UPDATE",
+        // a job that a worker ends leaves its events here
+        worker: "INSERT",
+    },
+    Grant {
+        table: "processes",
+        api: "DELETE, INSERT, SELECT, UPDATE",
+        worker: "INSERT, SELECT, UPDATE",
+    },
+    Grant {
+        table: "processing",
+        api: "SELECT, UPDATE",
+        worker: "SELECT",
     },
     Grant {
         table: "queue_evidence",

@@ -97,7 +97,7 @@ fn a_database_of_a_newer_release_is_accepted() {
 }
 
 /// Every migration, and the SHA-256 of its SQL.
-const WRITTEN: [(&str, &str); 2] = [
+const WRITTEN: [(&str, &str); 3] = [
     (
         "2026-11-22-000001_todos_and_jobs",
         "9997bcf8b6837e534a94bf42f74c6ddca82ad539e68aeb5bf4f963215737343a",
@@ -105,6 +105,10 @@ const WRITTEN: [(&str, &str); 2] = [
     (
         "2026-11-22-114500_tokens_of_jobs",
         "054075c3ad354288caa34462164b59670c19852f26c09cd9a370c0ae9a215da7",
+    ),
+    (
+        "2026-11-22-160000_operations",
+        "3eb954cedb269eb86ae68f776c975f7d04409ea8a45c52eaeb9caa0d8f30e915",
     ),
 ];
 

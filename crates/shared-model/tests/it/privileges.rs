@@ -13,21 +13,33 @@ use crate::support::{connect, login};
 /// Every table, view and sequence, with the privileges on it or on some of its columns.
 const API: &str = "\
 __diesel_schema_migrations: SELECT
+activity: DELETE INSERT SELECT UPDATE
 api_sessions: DELETE INSERT SELECT
 api_tokens: SELECT created_at:UPDATE
 calendar_feeds: DELETE INSERT SELECT UPDATE
 calendar_jobs: DELETE INSERT SELECT UPDATE
 calendar_results: DELETE SELECT
+event_deliveries: DELETE INSERT SELECT UPDATE
+event_deliveries_id_seq:
+processes: DELETE INSERT SELECT UPDATE
+processes_id_seq:
+processing: SELECT UPDATE
 queue_evidence: SELECT
 todos: DELETE INSERT SELECT UPDATE
 todos_id_seq:";
 const WORKER: &str = "\
 __diesel_schema_migrations: SELECT
+activity: INSERT SELECT UPDATE
 api_sessions:
 api_tokens:
 calendar_feeds:
 calendar_jobs: SELECT UPDATE
 calendar_results: INSERT
+event_deliveries: INSERT
+event_deliveries_id_seq:
+processes: INSERT SELECT UPDATE
+processes_id_seq:
+processing: SELECT
 queue_evidence: INSERT SELECT UPDATE
 todos: SELECT
 todos_id_seq:";

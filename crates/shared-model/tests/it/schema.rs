@@ -98,6 +98,8 @@ fn tables_of(connection: &mut PgConnection) -> BTreeMap<String, String> {
 
 fn diesel_type(type_name: &str) -> &'static str {
     match type_name {
+        "_int4" => "Array<Integer>",
+        "_text" => "Array<Text>",
         "bool" => "Bool",
         "bytea" => "Bytea",
         "int4" => "Integer",
