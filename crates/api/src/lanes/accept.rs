@@ -37,6 +37,8 @@ impl RunBatch<WantedJob, ()> for Accept {
                 expiry_seconds: job.expiry_seconds,
                 sender,
                 token_name: job.token_name.clone(),
+                traceparent: None,
+                event_destinations: Vec::new(),
             })
             .collect();
         let stored = self

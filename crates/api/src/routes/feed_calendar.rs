@@ -127,6 +127,8 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
         expiry_seconds: api.job_expiry_seconds,
         sender: api.dispatch.table_sender(),
         token_name: None,
+        traceparent: None,
+        event_destinations: Vec::new(),
     };
     let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));
     if created.await? {

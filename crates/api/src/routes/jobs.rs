@@ -140,6 +140,8 @@ async fn accept_once(
         expiry_seconds: api.job_expiry_seconds,
         sender: announcement.sender(),
         token_name,
+        traceparent: None,
+        event_destinations: Vec::new(),
     };
     let accepted = api
         .query(move |connection| requests::insert_once(connection, &key, &job))

@@ -118,6 +118,8 @@ impl Queue {
             expiry_seconds: 3600,
             sender,
             token_name: None,
+            traceparent: None,
+            event_destinations: Vec::new(),
         })
         .take(count)
         .collect();

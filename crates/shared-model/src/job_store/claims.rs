@@ -10,7 +10,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Jsonb, Timestamptz};
+use diesel::sql_types::{Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -55,6 +55,8 @@ pub struct Claim {
     pub request: CalendarRequest,
     /// When the job was accepted.
     pub created_at: DateTime<Utc>,
+    /// The W3C trace context of the request. `None` if its trace id is the job's id.
+    pub traceparent: Option<String>,
 }
 
 /// The conditions of a claim.
@@ -83,6 +85,8 @@ struct ClaimRow {
     request: serde_json::Value,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparent: Option<String>,
 }
 
 impl ClaimRow {
@@ -104,6 +108,7 @@ impl ClaimRow {
             is_suspect: self.is_suspect,
             request,
             created_at: self.created_at,
+            traceparent: self.traceparent,
         })
     }
 }
@@ -121,4 +126,4 @@ const HAS_CRASHED: &str =
 
 /// The columns of [`ClaimRow`], of the table `job`.
 const CLAIM_ROW: &str =
-    "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at";
+    "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at, job.traceparent";

@@ -42,6 +42,10 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
             },
             expiry_seconds: 60 * (1 + u32::try_from(days).unwrap()),
             token_name: (days > 0).then(|| format!("token {days}").into()),
+            traceparent: (days > 1).then(|| format!("trace {days}")),
+            event_destinations: (0..days)
+                .map(|n| format!("https://example.com/{n}"))
+                .collect(),
             ..new_job(Sender::Nobody)
         })
         .collect();
@@ -51,11 +55,19 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
         assert_eq!(job.request, new.request);
         let kept = (job.expires_at - job.created_at).num_seconds();
         assert_eq!(kept, i64::from(new.expiry_seconds));
-        let token_name = calendar_jobs::table
+        let (token_name, traceparent, destinations) = calendar_jobs::table
             .find(new.id.0)
-            .select(calendar_jobs::token_name)
-            .first::<Option<String>>(connection)
+            .select((
+                calendar_jobs::token_name,
+                calendar_jobs::traceparent,
+                calendar_jobs::event_destinations,
+            ))
+            .first::<(Option<String>, Option<String>, Option<Vec<String>>)>(connection)
             .unwrap();
+        assert_eq!(traceparent, new.traceparent);
+        assert_eq!(claim(connection, new.id).traceparent, new.traceparent);
+        let expected = (!new.event_destinations.is_empty()).then_some(new.event_destinations);
+        assert_eq!(destinations, expected);
         assert_eq!(token_name.as_deref(), new.token_name.as_deref());
     }
 }

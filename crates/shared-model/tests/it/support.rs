@@ -87,6 +87,8 @@ pub(crate) fn new_job(sender: Sender) -> NewJob {
         expiry_seconds: EXPIRY_SECONDS,
         sender,
         token_name: None,
+        traceparent: None,
+        event_destinations: Vec::new(),
     }
 }
 

@@ -42,6 +42,8 @@ pub(crate) async fn store(pool: &Pool, ids: &[JobId], sender: Sender) -> DateTim
             expiry_seconds: 3600,
             sender,
             token_name: None,
+            traceparent: None,
+            event_destinations: Vec::new(),
         })
         .collect();
     pool.run(move |connection| requests::insert(connection, &jobs))

@@ -69,12 +69,12 @@ pub fn claim_delivered(
              SET {CLAIM}, claim = free.claim, attempt = attempt + free.added,
                  lease_until = now() + make_interval(secs => $4)
              FROM free WHERE job.id = free.id
-             RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, free.is_suspect)
-         SELECT id, claim, attempt, request, created_at, is_suspect, NULL AS status_before, NULL AS generation_before,
+             RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, job.traceparent, free.is_suspect)
+         SELECT id, claim, attempt, request, created_at, traceparent, is_suspect, NULL AS status_before, NULL AS generation_before,
                 NULL AS attempt_before, NULL AS cancel_requested_before, NULL AS seconds_before, false AS is_copy
          FROM claimed
          UNION ALL
-         SELECT wanted.id, wanted.claim, NULL, NULL, NULL, NULL, job.status, job.generation, job.attempt, job.cancel_requested,
+         SELECT wanted.id, wanted.claim, NULL, NULL, NULL, NULL, NULL, job.status, job.generation, job.attempt, job.cancel_requested,
                 extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8,
                 wanted.id IN (SELECT id FROM claimed)
          FROM unnest($1, $2) AS wanted (id, claim)
@@ -117,6 +117,8 @@ struct Row {
     request: Option<CalendarRequest>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     created_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    traceparent: Option<String>,
     #[diesel(sql_type = Nullable<Bool>)]
     is_suspect: Option<bool>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -148,6 +150,7 @@ fn answer(delivered: &Delivered, row: Row, options: ClaimOptions) -> Claimed {
             is_suspect: row.is_suspect.unwrap_or(false),
             request,
             created_at,
+            traceparent: row.traceparent,
         }));
     }
     let Some(status) = row.status_before else {

@@ -27,6 +27,10 @@ pub struct NewJob {
     pub sender: Sender,
     /// The name of the token that it was requested with.
     pub token_name: Option<Arc<str>>,
+    /// The W3C trace context of the request. `None` if its trace id is the job's id.
+    pub traceparent: Option<String>,
+    /// Who gets an event when the job ends: `sns`, or the URLs of webhooks. None of them contains a line break.
+    pub event_destinations: Vec<String>,
 }
 
 /// Who sends the message of a new job.
@@ -137,15 +141,21 @@ fn insert_unless_present(
         accepted_at: DateTime<Utc>,
     }
     let expiry = |job: &NewJob| i32::try_from(job.expiry_seconds).unwrap_or(i32::MAX);
+    // PostgreSQL has no arrays of arrays with different lengths
+    let destinations = |job: &NewJob| {
+        let destinations = &job.event_destinations;
+        (!destinations.is_empty()).then(|| destinations.join("\n"))
+    };
     let query = diesel::sql_query(format!(
         "WITH stored AS (
              INSERT INTO calendar_jobs (id, request, expiry, expires_at, send_after, sends, token_name,
-                                        idempotency_key)
+                                        traceparent, event_destinations, idempotency_key)
              SELECT job.id, job.request, make_interval(secs => job.expiry), now() + make_interval(secs => job.expiry),
                     CASE WHEN job.is_mine THEN now() + interval '{SEND_LEASE_SECONDS} s'
                          WHEN job.is_queued THEN now() END,
-                    job.is_mine::integer, job.token_name, $7
-             FROM unnest($1, $2, $3, $4, $5, $6) AS job (id, request, expiry, is_queued, is_mine, token_name)
+                    job.is_mine::integer, job.token_name, job.traceparent, string_to_array(job.destinations, E'\\n'), $9
+             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8)
+                 AS job (id, request, expiry, is_queued, is_mine, token_name, traceparent, destinations)
              ON CONFLICT DO NOTHING)
          SELECT now() AS accepted_at"
     ))
@@ -155,6 +165,8 @@ fn insert_unless_present(
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender != Sender::Nobody))
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender == Sender::ThisProcess))
     .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.token_name.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.traceparent.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(jobs, destinations))
     .bind::<Nullable<Text>, _>(key);
     let row: Row = prepared(query).get_result(connection)?;
     Ok(row.accepted_at)

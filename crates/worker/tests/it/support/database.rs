@@ -171,6 +171,8 @@ impl Database {
             expiry_seconds: 3600,
             sender: Sender::Nobody,
             token_name: None,
+            traceparent: None,
+            event_destinations: Vec::new(),
         };
         self.pool
             .run(move |connection| requests::insert(connection, &[job]))

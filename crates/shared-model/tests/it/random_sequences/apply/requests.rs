@@ -18,6 +18,8 @@ impl World {
             expiry_seconds: EXPIRY_SECONDS,
             sender,
             token_name: None,
+            traceparent: None,
+            event_destinations: Vec::new(),
         }
     }
 
