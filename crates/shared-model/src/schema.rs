@@ -153,6 +153,7 @@ diesel::table! {
         job_id -> Uuid,
         event_id -> Text,
         destination -> Text,
+        host -> Text,
         event -> Jsonb,
         created_at -> Timestamptz,
         attempts -> Integer,

@@ -76,6 +76,9 @@ CREATE TABLE event_deliveries (
     -- the same for all destinations: by it, receivers recognise an event that arrives twice
     event_id    text        NOT NULL,
     destination text        NOT NULL,
+    -- the host in the URL, or `sns`: a host that does not answer must not delay the events for others
+    host        text        COLLATE "C" NOT NULL GENERATED ALWAYS AS
+        (coalesce(substring(destination FROM '^https?://(\[[^]]*\]|[^:/?#]+)'), destination)) STORED,
     -- what is sent
     event       jsonb       NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
@@ -85,7 +88,9 @@ CREATE TABLE event_deliveries (
     last_error  text
 );
 
-CREATE INDEX event_deliveries_due ON event_deliveries (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX event_deliveries_due ON event_deliveries (host, due_at) WHERE due_at IS NOT NULL;
+-- those that were given up, for operators
+CREATE INDEX event_deliveries_given_up ON event_deliveries (id) WHERE due_at IS NULL;
 -- the deliveries of a job, in order
 CREATE INDEX event_deliveries_job ON event_deliveries (job_id, id);
 

@@ -108,7 +108,7 @@ const WRITTEN: [(&str, &str); 3] = [
     ),
     (
         "2026-11-22-160000_operations",
-        "3eb954cedb269eb86ae68f776c975f7d04409ea8a45c52eaeb9caa0d8f30e915",
+        "8a14c4ae63d1a121d5b653453829b1d70d0d055112aaa954bab4b070f58c46b2",
     ),
 ];
 
