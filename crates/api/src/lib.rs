@@ -7,6 +7,7 @@
 //! - [`admission`], [`limits`]: refuse requests while a limit is reached
 //! - [`protection`]: refuses requests for other hosts, and changes by pages of other sites
 //! - [`access`], [`authentication`]: who may call the API: tokens, and the middleware that checks them
+//! - [`compression`]: compresses long responses
 //! - [`routes`]: the endpoints of the API
 //! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
@@ -29,6 +30,7 @@ pub mod admission;
 pub mod allowed_hosts;
 pub mod authentication;
 pub mod background;
+pub mod compression;
 pub mod config;
 pub mod connections;
 pub mod feed_token;

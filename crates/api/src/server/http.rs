@@ -20,6 +20,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::timed_stream::TimedStream;
 use crate::access::authorize;
 use crate::admission::admit;
+use crate::compression::compress;
 use crate::limits::connection::{Connection, ConnectionTimes};
 use crate::limits::settings::LimitSettings;
 use crate::observe::observe;
@@ -89,6 +90,7 @@ pub(super) fn serve(
         let app = App::new()
             .app_data(api.clone())
             .app_data(body_limits)
+            .wrap(from_fn(compress))
             .wrap(from_fn(authorize))
             .wrap(from_fn(protect))
             .wrap(from_fn(admit))

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod client_shares;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod database_away;
 #[cfg(test)]
 mod feed_polls;
