@@ -7,6 +7,7 @@
 //! - [`message`]: the reference to a job that a queue carries
 //! - [`job_store`]: the store of jobs, and the only code that changes the status of a job
 //! - [`results`]: the finished calendars
+//! - [`event_deliveries`]: the events that tell others how a job ended
 //! - [`database`], [`migrations`], [`schema`], [`roles`]: the connection to PostgreSQL, its tables, and who may do what with
 //!   them
 //! - [`batch_lane`]: one statement for many callers
@@ -22,6 +23,7 @@ pub mod backoff;
 pub mod batch_lane;
 pub mod calendar_options;
 pub mod database;
+pub mod event_deliveries;
 pub mod healthcheck;
 pub mod job;
 pub mod job_store;

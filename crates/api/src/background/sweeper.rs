@@ -77,6 +77,7 @@ impl Sweeper {
         .await;
         self.delete("results", sweeps::delete_expired_results).await;
         self.delete("jobs", sweeps::delete_expired_jobs).await;
+        self.delete("events", sweeps::delete_old_events).await;
     }
 
     /// Looks for jobs in two parts of those that have not ended: the oldest, where lost and overdue jobs almost always are,

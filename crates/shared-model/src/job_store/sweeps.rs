@@ -181,6 +181,25 @@ pub fn delete_expired_jobs(connection: &mut PgConnection) -> Result<usize, Datab
     })
 }
 
+/// Deletes events that could not be delivered for 7 days: those that were given up, and those whose destinations are no
+/// longer configured. Returns their number.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn delete_old_events(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
+    swept(connection, |connection| {
+        // the ids are in the order of time
+        diesel::sql_query(
+            "WITH oldest AS MATERIALIZED (SELECT id, created_at FROM event_deliveries ORDER BY id LIMIT $1)
+             DELETE FROM event_deliveries AS delivery USING oldest
+             WHERE delivery.id = oldest.id AND oldest.created_at <= now() - make_interval(secs => $2)",
+        )
+        .bind::<BigInt, _>(BATCH)
+        .bind::<Double, _>(TOMBSTONE_SECONDS)
+        .execute(connection)
+    })
+}
+
 /// Runs one sweep and returns what it returns; nothing if another process is running one.
 fn swept<T: Default>(
     connection: &mut PgConnection,

@@ -5,6 +5,10 @@ mod batch_lane;
 #[cfg(test)]
 mod claiming;
 #[cfg(test)]
+mod ends_of_jobs;
+#[cfg(test)]
+mod event_deliveries;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod locked_rows;

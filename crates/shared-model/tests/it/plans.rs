@@ -9,6 +9,8 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl};
 use shared_model::database::DatabaseError;
+use shared_model::event_deliveries::operate::{self, Filter};
+use shared_model::event_deliveries::take::{Wanted, take};
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimRenewal};
 use shared_model::job_store::evidence::{self, Observation};
@@ -17,6 +19,7 @@ use shared_model::job_store::requests::{self, Sender};
 use shared_model::job_store::{redrive, sweeps};
 use shared_model::results;
 
+use crate::event_deliveries::everything;
 use crate::support::{
     FIRST, LEASE, MAX_ATTEMPTS, OPTIONS, accept_many, an_error, completion, connect, database_url,
     delivered, end_lease, new_job, new_token, pool, store_waiting,
@@ -367,4 +370,39 @@ async fn claims_above_a_floor_do_not_visit_the_jobs_that_a_long_snapshot_keeps()
         Ok::<_, DatabaseError>(())
     };
     pool(&url, 1).run_long(claim_all).await.unwrap();
+}
+
+#[tokio::test]
+async fn taking_deliveries_visits_few_blocks_however_many_wait_for_a_host_that_does_not_answer() {
+    let url = database_url();
+    let measure = |connection: &mut PgConnection| {
+        let wanted = everything();
+        for _ in 0..EXECUTIONS {
+            LIMITED.measure("take from none", connection, |c| take(c, &wanted));
+        }
+        connection.batch_execute(
+            "INSERT INTO event_deliveries (job_id, event_id, destination, event)
+             SELECT ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, n, 'https://dead.example/', '{}'
+             FROM generate_series(1, 100000) AS n;
+             INSERT INTO event_deliveries (job_id, event_id, destination, event)
+             VALUES ('00000000-0000-7000-8001-000000000000', '1', 'https://e.example/', '{}')",
+        )?;
+        for shares in [0, 3] {
+            let wanted = Wanted {
+                shares: vec![("dead.example".to_owned(), shares)],
+                ..wanted.clone()
+            };
+            let taken = LIMITED.measure("take", connection, |c| take(c, &wanted));
+            let others = taken
+                .deliveries
+                .iter()
+                .filter(|one| one.host == "e.example");
+            assert_eq!(others.count(), usize::from(shares == 0));
+            LIMITED.measure("list", connection, |c| {
+                operate::list(c, &Filter::default(), None, 10)
+            });
+        }
+        Ok::<_, DatabaseError>(())
+    };
+    pool(&url, 1).run_long(measure).await.unwrap();
 }

@@ -1,0 +1,165 @@
+//! What operators see of the deliveries, and what they can do.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
+use uuid::Uuid;
+
+use crate::database::DatabaseError;
+
+/// How many deliveries [`count`] counts at most in each state, so that its cost does not grow with them.
+pub const COUNTED: i64 = 10_000;
+
+/// How many deliveries there are; [`COUNTED`] stands for any greater number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct DeliveryCounts {
+    /// Those that have to be delivered.
+    #[diesel(sql_type = BigInt)]
+    pub waiting: i64,
+    /// Those that were given up.
+    #[diesel(sql_type = BigInt)]
+    pub given_up: i64,
+}
+
+/// Returns how many deliveries there are.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn count(connection: &mut PgConnection) -> Result<DeliveryCounts, DatabaseError> {
+    let query = diesel::sql_query(
+        "SELECT (SELECT count(*) FROM (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL LIMIT $1) AS counted)
+                    AS waiting,
+                (SELECT count(*) FROM (SELECT id FROM event_deliveries WHERE due_at IS NULL LIMIT $1) AS counted)
+                    AS given_up",
+    )
+    .bind::<BigInt, _>(COUNTED);
+    Ok(query.get_result(connection)?)
+}
+
+/// Which deliveries to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that were given up, or only those that were not.
+    pub is_given_up: Option<bool>,
+    /// Only those for this host, or for `sns`.
+    pub host: Option<String>,
+}
+
+/// A delivery that has not succeeded yet.
+#[derive(Debug, Clone, PartialEq, QueryableByName)]
+pub struct OpenDelivery {
+    /// Its id.
+    #[diesel(sql_type = BigInt)]
+    pub id: i64,
+    /// The job that ended.
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    pub job_id: Uuid,
+    /// The id of the event.
+    #[diesel(sql_type = Text)]
+    pub event_id: String,
+    /// Where it goes: `sns`, or the URL of a webhook.
+    #[diesel(sql_type = Text)]
+    pub destination: String,
+    /// When the job ended.
+    #[diesel(sql_type = Timestamptz)]
+    pub created_at: DateTime<Utc>,
+    /// How many attempts have begun.
+    #[diesel(sql_type = Integer)]
+    pub attempts: i32,
+    /// When the next attempt may begin; `None` if the delivery was given up.
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub due_at: Option<DateTime<Utc>>,
+    /// Why the last attempt failed.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub last_error: Option<String>,
+}
+
+/// Returns at most `limit` deliveries whose id is less than `before`, newest first.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<OpenDelivery>, DatabaseError> {
+    // written out, because the index of those that were given up serves only this condition
+    let state = match filter.is_given_up {
+        Some(true) => "due_at IS NULL",
+        Some(false) => "due_at IS NOT NULL",
+        None => "true",
+    };
+    let query = diesel::sql_query(format!(
+        "SELECT id, job_id, event_id, destination, created_at, attempts, due_at, last_error FROM event_deliveries
+         WHERE {state} AND id < $1 AND ($2 IS NULL OR host = $2) ORDER BY id DESC LIMIT $3"
+    ))
+    .bind::<BigInt, _>(before.unwrap_or(i64::MAX))
+    .bind::<Nullable<Text>, _>(filter.host.as_deref())
+    .bind::<BigInt, _>(limit);
+    Ok(query.load(connection)?)
+}
+
+/// The outcome of an operator's wish to retry a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// It is due now, with all its attempts left.
+    Due,
+    /// It was not given up: the service still tries to deliver it.
+    NotGivenUp,
+    /// There is no such delivery: it was delivered, or never existed.
+    Unknown,
+}
+
+/// Retries a delivery that was given up.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn retry(connection: &mut PgConnection, id: i64) -> Result<Retried, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        was_given_up: bool,
+    }
+    let row: Option<Row> = diesel::sql_query(
+        "WITH delivery AS MATERIALIZED (
+             SELECT id, due_at IS NULL AS was_given_up FROM event_deliveries WHERE id = $1 FOR NO KEY UPDATE),
+         retried AS (
+             UPDATE event_deliveries SET due_at = now(), attempts = 0
+             WHERE id IN (SELECT id FROM delivery WHERE was_given_up))
+         SELECT was_given_up FROM delivery",
+    )
+    .bind::<BigInt, _>(id)
+    .get_result(connection)
+    .optional()?;
+    Ok(match row {
+        Some(Row { was_given_up: true }) => Retried::Due,
+        Some(Row {
+            was_given_up: false,
+        }) => Retried::NotGivenUp,
+        None => Retried::Unknown,
+    })
+}
+
+/// Retries at most `limit` deliveries that were given up, the oldest first: all of them, or those for `host`. Returns how
+/// many. If it is `limit`, there may be more.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn retry_given_up(
+    connection: &mut PgConnection,
+    host: Option<&str>,
+    limit: i64,
+) -> Result<usize, DatabaseError> {
+    let query = diesel::sql_query(
+        "WITH given_up AS MATERIALIZED (
+             SELECT id FROM event_deliveries WHERE due_at IS NULL AND ($1 IS NULL OR host = $1)
+             ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+         UPDATE event_deliveries AS delivery SET due_at = now(), attempts = 0
+         FROM given_up WHERE delivery.id = given_up.id",
+    )
+    .bind::<Nullable<Text>, _>(host)
+    .bind::<BigInt, _>(limit);
+    Ok(query.execute(connection)?)
+}

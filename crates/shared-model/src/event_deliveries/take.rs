@@ -1,0 +1,132 @@
+//! Takes deliveries that are due.
+
+use std::time::Duration;
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Double, Integer, Jsonb, Nullable, Text};
+use uuid::Uuid;
+
+use super::Delivery;
+use crate::database::{DatabaseError, prepared};
+use crate::job::JobId;
+
+/// The most hosts that one call looks at.
+pub const HOSTS: i64 = 200;
+
+/// What to take.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Only hosts after this one, in the order of their bytes. Every host is after the empty string.
+    pub after: String,
+    /// The most deliveries.
+    pub limit: i64,
+    /// The most deliveries for one host.
+    pub share: i32,
+    /// Hosts with a share of their own.
+    pub shares: Vec<(String, i32)>,
+    /// How long the caller has to settle them. After that, others may take them again.
+    pub lease: Duration,
+}
+
+/// What was taken.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// The deliveries, in any order.
+    pub deliveries: Vec<Delivery>,
+    /// The host after which the next call should begin, or `None` if the last host was reached.
+    pub next: Option<String>,
+}
+
+/// Takes deliveries that are due, of each host those that have been due for longest. A delivery is left while an earlier
+/// event of the same job waits for the same destination.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, DatabaseError> {
+    // The hosts are found one by one in the index by host, so that a host with many deliveries costs no more than others.
+    let query = diesel::sql_query(
+        "WITH RECURSIVE host AS (
+             SELECT (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL AND host > $1 ORDER BY host LIMIT 1)
+                        AS name,
+                    1::bigint AS number
+             UNION ALL
+             SELECT (SELECT later.host FROM event_deliveries AS later
+                     WHERE later.due_at IS NOT NULL AND later.host > host.name ORDER BY later.host LIMIT 1),
+                    number + 1
+             FROM host WHERE host.name IS NOT NULL AND number < $2),
+         due AS MATERIALIZED (
+             SELECT candidate.id FROM host
+             LEFT JOIN unnest($3, $4) AS own (host, share) ON own.host = host.name
+             CROSS JOIN LATERAL (
+                 SELECT one.id FROM event_deliveries AS one
+                 WHERE one.host = host.name AND one.due_at <= now() AND NOT EXISTS (
+                     SELECT FROM event_deliveries AS earlier
+                     WHERE earlier.job_id = one.job_id AND earlier.id < one.id
+                       AND earlier.destination = one.destination AND earlier.due_at IS NOT NULL)
+                 ORDER BY one.due_at LIMIT coalesce(own.share, $5) FOR NO KEY UPDATE OF one SKIP LOCKED) AS candidate
+             LIMIT $6),
+         taken AS (
+             UPDATE event_deliveries AS delivery
+             SET attempts = attempts + 1, due_at = now() + make_interval(secs => $7)
+             FROM due WHERE delivery.id = due.id
+             RETURNING delivery.id, job_id, event_id, destination, delivery.host, event, attempts)
+         SELECT taken.*, last.name AS last_host
+         FROM (SELECT (SELECT name FROM host WHERE number = $2) AS name) AS last LEFT JOIN taken ON true",
+    )
+    .bind::<Text, _>(&wanted.after)
+    .bind::<BigInt, _>(HOSTS)
+    .bind::<Array<Text>, _>(wanted.shares.iter().map(|(host, _)| host).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(wanted.shares.iter().map(|(_, share)| *share).collect::<Vec<_>>())
+    .bind::<Integer, _>(wanted.share)
+    .bind::<BigInt, _>(wanted.limit)
+    .bind::<Double, _>(wanted.lease.as_secs_f64());
+    let rows: Vec<TakenRow> = prepared(query).load(connection)?;
+    let last_host = rows.first().and_then(|row| row.last_host.clone());
+    let deliveries: Vec<_> = rows.into_iter().filter_map(TakenRow::delivery).collect();
+    let is_full = usize::try_from(wanted.limit).is_ok_and(|limit| deliveries.len() >= limit);
+    let next = if is_full {
+        deliveries
+            .iter()
+            .map(|delivery| delivery.host.clone())
+            .max()
+    } else {
+        last_host
+    };
+    Ok(Taken { deliveries, next })
+}
+
+/// A delivery, or nothing, and the last of [`HOSTS`] hosts.
+#[derive(QueryableByName)]
+struct TakenRow {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<i64>,
+    #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+    job_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    event_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    destination: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    host: Option<String>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    event: Option<serde_json::Value>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    attempts: Option<i32>,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_host: Option<String>,
+}
+
+impl TakenRow {
+    fn delivery(self) -> Option<Delivery> {
+        Some(Delivery {
+            id: self.id?,
+            job_id: JobId(self.job_id?),
+            event_id: self.event_id?,
+            destination: self.destination?,
+            host: self.host?,
+            event: self.event?,
+            attempt: self.attempts?,
+        })
+    }
+}

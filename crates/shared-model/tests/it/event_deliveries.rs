@@ -1,0 +1,294 @@
+//! The deliveries of events: what is taken, in which order, and what becomes of it.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::{PgConnection, RunQueryDsl};
+use shared_model::event_deliveries::Delivery;
+use shared_model::event_deliveries::operate::{self, DeliveryCounts, Filter, Retried};
+use shared_model::event_deliveries::settle::{self, FailedAttempt};
+use shared_model::event_deliveries::take::{Taken, Wanted, take};
+use shared_model::job::JobId;
+use shared_model::job_store::redrive::redrive;
+use shared_model::job_store::{requests, sweeps};
+
+use crate::support::{accept, connect_to_same, database};
+
+const SHARE: i32 = 3;
+
+/// Tells these destinations when the job ends.
+pub(crate) fn subscribe(connection: &mut PgConnection, id: JobId, destinations: &[&str]) {
+    let destinations = destinations.join("','");
+    let sql = format!(
+        "UPDATE calendar_jobs SET event_destinations = ARRAY['{destinations}'] WHERE id = '{id}'"
+    );
+    assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
+}
+
+/// More than any test stores.
+pub(crate) fn everything() -> Wanted {
+    Wanted {
+        after: String::new(),
+        limit: 1000,
+        share: 1000,
+        shares: Vec::new(),
+        lease: Duration::from_mins(1),
+    }
+}
+
+/// Ends one job for each destination, and returns the jobs.
+fn end_jobs(connection: &mut PgConnection, destinations: &[&str]) -> Vec<JobId> {
+    let end = |destination: &&str| {
+        let id = accept(connection);
+        subscribe(connection, id, &[destination]);
+        requests::cancel(connection, id).unwrap();
+        id
+    };
+    destinations.iter().map(end).collect()
+}
+
+/// Redrives jobs that ended, and ends them again.
+fn end_again(connection: &mut PgConnection, id: JobId) {
+    let fail = format!("UPDATE calendar_jobs SET status = 'FAILURE' WHERE id = '{id}'");
+    connection.batch_execute(&fail).unwrap();
+    assert_eq!(redrive(connection, Some(&[id])).unwrap(), [id]);
+    requests::cancel(connection, id).unwrap();
+}
+
+fn take_all(connection: &mut PgConnection) -> Vec<Delivery> {
+    let Taken { deliveries, next } = take(connection, &everything()).unwrap();
+    assert_eq!(next, None);
+    deliveries
+}
+
+fn fail(connection: &mut PgConnection, delivery: &Delivery, retry_after: Option<Duration>) {
+    let attempt = FailedAttempt {
+        id: delivery.id,
+        attempt: delivery.attempt,
+        error: "it hangs".to_owned(),
+        retry_after,
+    };
+    settle::failed(connection, &[attempt]).unwrap();
+}
+
+fn hosts(deliveries: &[Delivery]) -> Vec<&str> {
+    let mut hosts: Vec<_> = deliveries.iter().map(|one| one.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts
+}
+
+#[test]
+fn a_delivery_is_taken_once_and_again_when_its_lease_has_run_out() {
+    let connection = &mut database();
+    end_jobs(connection, &["sns"]);
+    let first = take_all(connection);
+    assert_eq!((first.len(), first[0].attempt), (1, 1));
+    assert_eq!(take_all(&mut connect_to_same(connection)), []);
+    let end_lease = "UPDATE event_deliveries SET due_at = now()";
+    connection.batch_execute(end_lease).unwrap();
+    let second = take_all(connection);
+    assert_eq!(second[0].attempt, 2);
+    assert_eq!(second[0].event_id, first[0].event_id);
+    // the first holder is late: the delivery is not its own any more
+    fail(connection, &first[0], None);
+    assert_eq!(operate::count(connection).unwrap().given_up, 0);
+    settle::delivered(connection, &[second[0].id]).unwrap();
+    assert_eq!(
+        operate::list(connection, &Filter::default(), None, 10).unwrap(),
+        []
+    );
+}
+
+#[test]
+fn the_host_of_a_destination_has_neither_port_nor_path() {
+    let connection = &mut database();
+    let destinations = [
+        "sns",
+        "https://b.example/path?query",
+        "https://b.example:8443",
+        "https://[2001:db8::1]:8443/x",
+        "http://127.0.0.1:80/",
+        "https://c.example?x:y",
+    ];
+    end_jobs(connection, &destinations);
+    let taken = take_all(connection);
+    let wanted = [
+        "127.0.0.1",
+        "[2001:db8::1]",
+        "b.example",
+        "b.example",
+        "c.example",
+        "sns",
+    ];
+    assert_eq!(hosts(&taken), wanted);
+}
+
+#[test]
+fn each_host_gets_its_share_however_many_deliveries_wait_for_another() {
+    let connection = &mut database();
+    let mut destinations = vec!["https://busy.example/"; 20];
+    destinations.extend(["https://a.example/", "https://idle.example/", "sns"]);
+    end_jobs(connection, &destinations);
+    let wanted = Wanted {
+        share: SHARE,
+        shares: vec![("a.example".to_owned(), 0), ("sns".to_owned(), 1)],
+        ..everything()
+    };
+    let taken = take(connection, &wanted).unwrap();
+    assert_eq!(
+        hosts(&taken.deliveries),
+        [
+            "busy.example",
+            "busy.example",
+            "busy.example",
+            "idle.example",
+            "sns"
+        ]
+    );
+}
+
+#[test]
+fn calls_with_a_limit_reach_every_host_in_turn() {
+    let connection = &mut database();
+    let destinations = [
+        "https://a.example/",
+        "https://b.example/",
+        "https://c.example/",
+    ];
+    for _ in 0..2 {
+        end_jobs(connection, &destinations);
+    }
+    let mut wanted = Wanted {
+        share: 1,
+        limit: 1,
+        ..everything()
+    };
+    for host in ["a.example", "b.example", "c.example"] {
+        let taken = take(connection, &wanted).unwrap();
+        assert_eq!(hosts(&taken.deliveries), [host]);
+        assert_eq!(taken.next.as_deref(), Some(host));
+        wanted.after = taken.next.unwrap();
+    }
+    let taken = take(connection, &wanted).unwrap();
+    assert_eq!((taken.deliveries, taken.next), (Vec::new(), None));
+}
+
+#[test]
+fn an_event_waits_for_the_earlier_ones_of_its_job_for_the_same_destination() {
+    let connection = &mut database();
+    let id = end_jobs(connection, &["sns"])[0];
+    end_again(connection, id);
+    let first = take_all(connection);
+    assert_eq!(first.len(), 1);
+    fail(connection, &first[0], Some(Duration::from_mins(1)));
+    assert_eq!(
+        take_all(connection),
+        [],
+        "the first is still to be delivered"
+    );
+    let other = end_jobs(connection, &["sns"])[0];
+    assert_eq!(take_all(connection)[0].job_id, other, "other jobs go on");
+
+    settle::delivered(connection, &[first[0].id]).unwrap();
+    let second = take_all(connection);
+    assert!(second.len() == 1 && second[0].job_id == id);
+    assert_ne!(second[0].event_id, first[0].event_id);
+}
+
+#[test]
+fn an_event_that_was_given_up_holds_up_no_later_one() {
+    let connection = &mut database();
+    let id = end_jobs(connection, &["sns"])[0];
+    end_again(connection, id);
+    let first = take_all(connection);
+    fail(connection, &first[0], None);
+    let second = take_all(connection);
+    assert!(second.len() == 1 && second[0].id > first[0].id);
+}
+
+#[test]
+fn a_delivery_that_was_given_up_is_listed_and_can_be_retried() {
+    let connection = &mut database();
+    let id = end_jobs(connection, &["https://a.example/", "https://b.example/"])[0];
+    let taken = take_all(connection);
+    for delivery in &taken {
+        fail(connection, delivery, None);
+    }
+    let counts = operate::count(connection).unwrap();
+    assert_eq!(
+        counts,
+        DeliveryCounts {
+            waiting: 0,
+            given_up: 2
+        }
+    );
+    let of_a = Filter {
+        is_given_up: Some(true),
+        host: Some("a.example".to_owned()),
+    };
+    let listed = operate::list(connection, &of_a, None, 10).unwrap();
+    assert_eq!((listed.len(), listed[0].job_id), (1, id.0));
+    assert_eq!(
+        (listed[0].due_at, listed[0].last_error.as_deref()),
+        (None, Some("it hangs"))
+    );
+    assert_eq!(
+        operate::list(connection, &of_a, Some(listed[0].id), 10).unwrap(),
+        []
+    );
+
+    assert_eq!(
+        operate::retry(connection, listed[0].id).unwrap(),
+        Retried::Due
+    );
+    assert_eq!(
+        operate::retry(connection, listed[0].id).unwrap(),
+        Retried::NotGivenUp
+    );
+    assert_eq!(
+        operate::retry(connection, i64::MAX).unwrap(),
+        Retried::Unknown
+    );
+    let waiting = Filter {
+        is_given_up: Some(false),
+        host: None,
+    };
+    assert_eq!(
+        operate::list(connection, &waiting, None, 10).unwrap()[0].attempts,
+        0
+    );
+    assert_eq!(take_all(connection)[0].job_id, id);
+}
+
+#[test]
+fn all_that_was_given_up_is_retried_in_batches() {
+    let connection = &mut database();
+    end_jobs(connection, &["https://a.example/"; 3]);
+    end_jobs(connection, &["sns"]);
+    for delivery in take_all(connection) {
+        fail(connection, &delivery, None);
+    }
+    let mut retry = |host| operate::retry_given_up(connection, host, 2).unwrap();
+    assert_eq!([retry(Some("a.example")), retry(Some("a.example"))], [2, 1]);
+    assert_eq!([retry(None), retry(None)], [1, 0]);
+    assert_eq!(take_all(connection).len(), 4);
+}
+
+#[test]
+fn events_that_nobody_accepts_for_a_week_are_deleted() {
+    let connection = &mut database();
+    end_jobs(connection, &["sns"; 2]);
+    let age = "UPDATE event_deliveries SET created_at = now() - interval '8 days', due_at = NULL
+               WHERE id = (SELECT min(id) FROM event_deliveries)";
+    connection.batch_execute(age).unwrap();
+    assert_eq!(sweeps::delete_old_events(connection).unwrap(), 1);
+    assert_eq!(sweeps::delete_old_events(connection).unwrap(), 0);
+    let counts = operate::count(connection).unwrap();
+    assert_eq!(
+        counts,
+        DeliveryCounts {
+            waiting: 1,
+            given_up: 0
+        }
+    );
+}
