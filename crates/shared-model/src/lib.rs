@@ -12,6 +12,8 @@
 //!   them
 //! - [`batch_lane`]: one statement for many callers
 //! - [`notifier`], [`listener`]: hints between the processes, by PostgreSQL's NOTIFY
+//! - [`processes`], [`mod@processing`], [`mod@activity`]: which processes run, whether the workers are paused, and what
+//!   they do
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
 //! - [`mod@backoff`]: how long to wait before another attempt
 //! - [`healthcheck`]: the command that asks a running process whether it is alive and ready
@@ -19,6 +21,7 @@
 //! An item belongs here only if both processes use it. Nothing here serves HTTP, and nothing knows the queue or the
 //! format of calendars.
 
+pub mod activity;
 pub mod backoff;
 pub mod batch_lane;
 pub mod calendar_options;
@@ -33,6 +36,8 @@ pub mod message;
 pub mod migrations;
 pub mod notifier;
 pub mod process;
+pub mod processes;
+pub mod processing;
 pub mod results;
 pub mod roles;
 pub mod schema;

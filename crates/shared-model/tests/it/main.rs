@@ -1,6 +1,8 @@
 //! Tests of the stores against a real PostgreSQL.
 
 #[cfg(test)]
+mod activity;
+#[cfg(test)]
 mod batch_lane;
 #[cfg(test)]
 mod claiming;
@@ -24,6 +26,10 @@ mod password_file;
 mod plans;
 #[cfg(test)]
 mod privileges;
+#[cfg(test)]
+mod processes;
+#[cfg(test)]
+mod processing;
 #[cfg(test)]
 mod random_sequences;
 #[cfg(test)]
