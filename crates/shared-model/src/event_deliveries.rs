@@ -52,7 +52,8 @@ pub struct Delivery {
     pub id: i64,
     /// The job that ended.
     pub job_id: JobId,
-    /// The id of the event: the same in each attempt and for each destination.
+    /// The id of the event: the same in each attempt and for each destination. It contains no dot, as Standard Webhooks
+    /// require.
     pub event_id: String,
     /// Where it goes: `sns`, or the URL of a webhook.
     pub destination: String,

@@ -97,7 +97,7 @@ CREATE INDEX event_deliveries_job ON event_deliveries (job_id, id);
 CREATE FUNCTION record_end_of_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO event_deliveries (job_id, event_id, destination, event)
-    SELECT NEW.id, NEW.id || '.' || NEW.version, destination, jsonb_build_object(
+    SELECT NEW.id, NEW.id || '_' || NEW.version, destination, jsonb_build_object(
         'task_id', NEW.id, 'task_status', NEW.status, 'attempt', NEW.attempt, 'error', NEW.error,
         'skipped_count', NEW.skipped_count, 'created_at', NEW.created_at, 'started_at', NEW.started_at,
         'finished_at', NEW.finished_at, 'expires_at', NEW.expires_at, 'traceparent', NEW.traceparent)

@@ -51,7 +51,7 @@ fn assert_one_end(connection: &mut PgConnection, id: JobId, status: JobStatus) -
     let stored = events(connection);
     let destinations: Vec<_> = stored.iter().map(|(_, to, _)| to.as_str()).collect();
     assert_eq!(destinations, ["sns", "https://a.example/"]);
-    assert_eq!(stored[0].0, format!("{id}.{}", job.version));
+    assert_eq!(stored[0].0, format!("{id}_{}", job.version));
     assert_eq!(
         stored[0].0, stored[1].0,
         "one event, however many receive it"

@@ -108,7 +108,7 @@ const WRITTEN: [(&str, &str); 3] = [
     ),
     (
         "2026-11-22-160000_operations",
-        "8a14c4ae63d1a121d5b653453829b1d70d0d055112aaa954bab4b070f58c46b2",
+        "aa1466a4eb3151b2e232c671d46bb526d784d0a0d02e305b4c55ed5e952b1f98",
     ),
 ];
 
