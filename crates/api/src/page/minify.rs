@@ -18,6 +18,18 @@ pub(super) fn minify(script: &str) -> String {
     minified
 }
 
+/// Returns the style sheet also without line breaks, and without the spaces that only make it readable.
+///
+/// It replaces text, so no string may contain such a space, and a line must not end between two words. A test checks
+/// that for the page's style sheets.
+pub(super) fn minify_styles(styles: &str) -> String {
+    let mut minified = minify(styles).replace('\n', "");
+    for separator in ["{", "}", ";", ",", ":"] {
+        minified = minified.replace(&format!("{separator} "), separator);
+    }
+    minified.replace(" {", "{").replace(";}", "}")
+}
+
 fn is_only_comment(line: &str) -> bool {
     let is_block = line.starts_with("/*") && line.find("*/") == line.len().checked_sub(2);
     line.is_empty() || line.starts_with("//") || is_block
@@ -38,7 +50,7 @@ fn push_without_types(minified: &mut String, mut line: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::asset::{SCRIPT, content_type};
-    use super::super::files::{FILES, SERVICE_WORKER};
+    use super::super::files::{FILES, SERVICE_WORKER, STYLES};
     use super::*;
 
     #[test]
@@ -61,6 +73,33 @@ mod tests {
         for line in scripts.chain([SERVICE_WORKER]).flat_map(str::lines) {
             assert!(line.matches('`').count() % 2 == 0, "{line}");
             assert!(!line.ends_with('\\'), "{line}");
+        }
+    }
+
+    #[test]
+    fn style_sheets_keep_the_spaces_that_have_a_meaning() {
+        let styles = "\
+            /* Notices. */\n@media (max-width: 3rem) {\n  .a :focus, .b > p:not([type='x'], .c) {\n    \
+            margin: 0 1px;\n    content: '';\n  }\n}\n";
+        let minified =
+            "@media (max-width:3rem){.a :focus,.b > p:not([type='x'],.c){margin:0 1px;content:''}}";
+        assert_eq!(minify_styles(styles), minified);
+    }
+
+    #[test]
+    fn no_string_in_a_style_sheet_contains_what_is_removed() {
+        for (_, bytes) in STYLES {
+            let styles = minify(std::str::from_utf8(bytes).unwrap());
+            for line in styles.lines() {
+                assert!(line.ends_with(['{', '}', ';', ',']), "{line}");
+                // what is within quotes
+                for string in line.split(['\'', '"']).skip(1).step_by(2) {
+                    assert!(
+                        string.chars().all(|c| c.is_alphanumeric() || c == ' '),
+                        "{line}"
+                    );
+                }
+            }
         }
     }
 }

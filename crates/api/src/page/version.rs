@@ -6,7 +6,7 @@ use actix_web::web::Bytes;
 
 use super::asset::{Asset, SCRIPT, content_type, sha256_hex};
 use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
-use super::minify::minify;
+use super::minify::{minify, minify_styles};
 
 /// The placeholder for the version in the page and in the service worker.
 const VERSION_PLACEHOLDER: &str = "VERSION";
@@ -61,7 +61,7 @@ fn minified(name: &str, bytes: &'static [u8]) -> Bytes {
 
 fn style_sheet() -> String {
     let styles: Vec<&[u8]> = STYLES.iter().map(|(_, bytes)| *bytes).collect();
-    minify(&String::from_utf8_lossy(&styles.concat()))
+    minify_styles(&String::from_utf8_lossy(&styles.concat()))
 }
 
 /// Hashes the files as they are sent, not their sources, so that a change to the minifier also changes the version.
