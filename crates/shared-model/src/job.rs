@@ -236,6 +236,8 @@ pub struct Job {
     pub progress_done: i32,
     /// Todos to render; `None` until the first attempt has counted them.
     pub progress_total: Option<i32>,
+    /// Todos that the calendar leaves out, because they have no deadline; `None` until the job has succeeded.
+    pub skipped_count: Option<i32>,
     /// When the job was accepted.
     pub created_at: DateTime<Utc>,
     /// When the first attempt began.

@@ -2,8 +2,8 @@
 
 import { apiUrl, call, serverNow } from './api.js';
 import { formatDateTime } from './deadline.js';
-import { fromTemplate, part, setText } from './elements.js';
-import { detailText, hasEnded, statusLabel } from './job-status.js';
+import { byId, fromTemplate, part, setText } from './elements.js';
+import { detailText, hasEnded, skippedCount, statusLabel } from './job-status.js';
 import { watch } from './job-watch.js';
 import { notifyProblem } from './notices.js';
 
@@ -27,9 +27,12 @@ export class JobCard {
     this.element = fromTemplate('job-card');
     this.download = /** @type {HTMLAnchorElement} */ (part(this.element, '.download'));
     this.cancel = /** @type {HTMLButtonElement} */ (part(this.element, '.cancel'));
+    this.include = /** @type {HTMLButtonElement} */ (part(this.element, '.include'));
     this.download.href = apiUrl(`todos/ical/${job.task_id}/result`);
     this.download.addEventListener('click', (event) => (event.preventDefault(), this.#download()));
     this.cancel.addEventListener('click', () => this.#cancel());
+    const both = byId('export-both');
+    this.include.addEventListener('click', () => (both.click(), both.focus()));
     this.element.tabIndex = -1;
     this.show(job);
   }
@@ -68,6 +71,7 @@ export class JobCard {
     setText(part(element, '.job-details'), sentences.join(' ').trim());
     this.#showProgress(job);
     this.download.hidden = job.task_status !== 'SUCCESS';
+    this.include.hidden = !skippedCount(job);
     const hadFocus = document.activeElement === this.cancel;
     this.cancel.hidden = hasEnded(job);
     // a hidden button loses the focus

@@ -5,7 +5,7 @@ import { plural, sentence } from './texts.js';
 /**
  * @typedef {{ task_id: string, task_status: string, created_at: string, started_at: string | null,
  *   finished_at: string | null, attempt: number, progress: { done: number, total: number | null },
- *   error: { code: string, detail: string } | null, expires_at: string }} Job
+ *   skipped_count: number | null, error: { code: string, detail: string } | null, expires_at: string }} Job
  */
 
 /** The label and the details of each status. Only the page knows EXPIRED: a job that the server no longer keeps. */
@@ -27,6 +27,9 @@ export const hasEnded = (job) => ENDED.has(job.task_status);
 /** @param {Job} job */
 export const statusLabel = (job) => STATUSES[job.task_status]?.[0] ?? job.task_status;
 
+/** How many todos a calendar that can be downloaded leaves out. @param {Job} job */
+export const skippedCount = (job) => job.task_status === 'SUCCESS' && job.skipped_count;
+
 /** @param {Job} job @param {number} now in milliseconds */
 export function detailText(job, now) {
   const { done, total } = job.progress;
@@ -34,6 +37,8 @@ export function detailText(job, now) {
   if (job.task_status === 'STARTED' && total !== null) sentences[0] = `${done} of ${plural(total, 'todo')} processed.`;
   if (job.task_status === 'SUCCESS' && total !== null) sentences[0] = `${plural(total, 'todo')} processed.`;
   if (job.task_status === 'FAILURE') sentences[0] = sentence(job.error?.detail || 'The server gave no reason.');
+  const skipped = skippedCount(job);
+  if (skipped) sentences.push(`${plural(skipped, 'todo')} ${skipped > 1 ? 'have no deadline and are' : 'has no deadline and is'} not in this calendar.`);
   if (job.attempt > 1) sentences.push(`Attempt ${job.attempt}.`);
   if (job.task_status !== 'EXPIRED') sentences.push(elapsedText(job, now));
   return sentences.filter(Boolean).join(' ');

@@ -44,6 +44,8 @@ pub struct JobView<'a> {
     finished_at: Option<DateTime<Utc>>,
     attempt: i32,
     progress: Progress,
+    /// How many todos the calendar leaves out, because they have no deadline; null until the job has succeeded.
+    skipped_count: Option<i32>,
     #[schema(value_type = Option<JobFailure>)]
     error: Option<&'a JobError>,
     expires_at: DateTime<Utc>,
@@ -71,6 +73,7 @@ impl<'a> JobView<'a> {
                 done: job.progress_done,
                 total: job.progress_total,
             },
+            skipped_count: job.skipped_count,
             error: job.error.as_ref(),
             expires_at: job.expires_at,
         }

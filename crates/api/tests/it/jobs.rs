@@ -112,7 +112,7 @@ async fn the_status_follows_a_job_through_its_life() {
     );
     assert_eq!(body["attempt"], 0);
     assert_eq!(body["progress"], json!({"done": 0, "total": null}));
-    for member in ["started_at", "finished_at", "error"] {
+    for member in ["started_at", "finished_at", "error", "skipped_count"] {
         assert_eq!(body[member], Value::Null, "{member}");
     }
     for member in ["created_at", "expires_at"] {
@@ -122,7 +122,7 @@ async fn the_status_follows_a_job_through_its_life() {
             "{time}"
         );
     }
-    assert_eq!(body.as_object().unwrap().len(), 10);
+    assert_eq!(body.as_object().unwrap().len(), 11);
     assert_eq!(pending.header("cache-control"), Some("no-store"));
     assert_eq!(pending.header("retry-after"), Some("1"));
 
@@ -154,6 +154,18 @@ async fn the_status_of_a_failed_job_says_why_it_failed() {
     assert_eq!(failed.json()["error"]["detail"], "it took too long");
     assert!(failed.json()["finished_at"].is_string());
     assert_eq!(failed.header("retry-after"), None);
+}
+
+#[tokio::test]
+async fn the_status_of_a_successful_job_says_how_many_todos_its_calendar_leaves_out() {
+    let service = Service::start().await;
+    let id = service.new_job().await;
+    service.complete(id, b"BEGIN:VCALENDAR").await;
+    let done = service.get(&status_path(id)).await.json();
+    assert_eq!(
+        (&done["task_status"], &done["skipped_count"]),
+        (&json!("SUCCESS"), &json!(2))
+    );
 }
 
 #[tokio::test]

@@ -78,6 +78,31 @@ async fn only_the_chosen_todos_are_exported() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
+async fn a_calendar_says_which_todos_it_leaves_out_and_offers_to_include_them() {
+    let service = samples::three_todos(&[], &[]).await;
+    let page = Page::open_at(&service, "#/export").await;
+    page.create_calendar().await;
+    page.until_job("Done").await;
+    page.until_has(
+        ".job .job-details",
+        "1 todo has no deadline and is not in this calendar.",
+    )
+    .await;
+    page.assert_accessible("a calendar leaves a todo out").await;
+    page.click(".job .include").await;
+    page.until("document.activeElement.value === 'both' && document.activeElement.checked")
+        .await;
+    page.create_calendar().await;
+    page.until_count(".job .download:not([hidden])", 2).await;
+    let newest = "document.querySelector('.job .job-details').textContent";
+    page.until(&format!("!{newest}.includes('no deadline')"))
+        .await;
+    page.until("document.querySelector('.job .include').hidden")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn a_rejected_request_leaves_the_form_filled_in() {
     let service = samples::three_todos(&[], &[]).await;
     let page = Page::open_at(&service, "#/export").await;

@@ -55,6 +55,7 @@ fn a_job_goes_from_pending_through_started_to_success() {
     let job = find(connection, id);
     assert_eq!((job.status, job.version), (JobStatus::Success, 3));
     assert_eq!((job.progress_done, job.progress_total), (4, Some(4)));
+    assert_eq!(job.skipped_count, Some(1));
     assert!(job.finished_at.is_some() && !job.expired);
     assert_eq!(
         results::part(connection, id, 0, i32::MAX).unwrap().unwrap(),

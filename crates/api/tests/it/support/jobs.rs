@@ -145,7 +145,7 @@ impl Service {
             content,
             byte_length: calendar.len().try_into().unwrap(),
             event_count: 1,
-            skipped_count: 0,
+            skipped_count: 2,
             todos_fingerprint: "0:0".to_owned(),
         };
         let completed = self

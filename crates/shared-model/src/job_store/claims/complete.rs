@@ -67,7 +67,7 @@ pub fn complete(
                  FOR NO KEY UPDATE SKIP LOCKED) AS job),
          done AS (
              UPDATE calendar_jobs AS job
-             SET status = 'SUCCESS', error = NULL, {END},
+             SET status = 'SUCCESS', error = NULL, {END}, skipped_count = claimed.skipped_count,
                  progress_done = claimed.event_count + claimed.skipped_count,
                  progress_total = claimed.event_count + claimed.skipped_count
              FROM claimed WHERE job.id = claimed.id
