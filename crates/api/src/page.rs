@@ -1,8 +1,9 @@
-//! The web page: its files are embedded in the binary, and compressed once when the first of them is requested.
+//! The web page and the page for operators: their files are embedded in the binary, and compressed once when the first of
+//! them is requested.
 //!
-//! All files except the page itself and the service worker are served under a path that contains the version of the
+//! All files except the pages themselves and the service worker are served under a path that contains the version of the
 //! page. A browser can therefore cache them forever and never mixes two versions. The service worker caches a complete
-//! version, which lets the page open offline.
+//! version of the web page, which lets it open offline. The page for operators needs the server.
 
 mod asset;
 mod files;
@@ -50,6 +51,15 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
+/// Returns the page for operators. It needs no token, but the calls that it makes do.
+///
+/// # Errors
+/// Returns an error if the client accepts neither gzip nor identity encoding.
+pub(crate) async fn operations(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let page = PAGE.operations.respond(&request, REVALIDATE)?;
+    Ok(with_policy(page, CONTENT_POLICY))
+}
+
 /// Returns the script that lets the page open offline. Its path must be next to the page's, because a service worker
 /// controls only what is at or below its own path.
 ///
@@ -60,7 +70,7 @@ pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse,
     Ok(with_policy(script, CONTENT_POLICY))
 }
 
-/// Returns a file of the page.
+/// Returns a file of one of the pages.
 ///
 /// # Errors
 /// Returns an error if no file has this name and version, or if the client accepts neither gzip nor identity encoding.

@@ -33,6 +33,7 @@ pub fn configure(config: &mut ServiceConfig) {
     config
         .service(web::scope(API_PREFIX).configure(configure_api))
         .service(resource("/", "GET, HEAD").route(get().to(page::index)))
+        .service(resource("/operations", "GET, HEAD").route(get().to(page::operations)))
         .service(resource("/service-worker.js", "GET, HEAD").route(get().to(page::service_worker)))
         .service(resource("/assets/{version}/{name:.*}", "GET, HEAD").route(get().to(page::asset)))
         .service(resource("/docs", "GET, HEAD").route(get().to(docs::index)))

@@ -5,8 +5,8 @@ use actix_web::http::Method;
 use crate::authentication::scope::Action;
 use crate::response::links::{API_PREFIX, FEED_PREFIX};
 
-/// The page, its service worker, and Swagger UI.
-const STATIC: [&str; 3] = ["/", "/service-worker.js", "/docs"];
+/// The page, its service worker, the page for operators, and Swagger UI.
+const STATIC: [&str; 4] = ["/", "/service-worker.js", "/operations", "/docs"];
 /// The folders of their files.
 const STATIC_FOLDERS: [&str; 2] = ["/assets/", "/docs/"];
 /// Paths that need no token: the probes of load balancers.
@@ -51,6 +51,7 @@ mod tests {
     fn only_known_paths_are_open_and_no_other_spelling_of_them() {
         for path in [
             "/",
+            "/operations",
             "/assets/0123456789ab/js/main.js",
             "/docs/start.js",
             "/calendar/0123.ics",
@@ -70,6 +71,7 @@ mod tests {
             "/api/v1/assets/x",
             "/API/v1/health",
             "/livez/",
+            "/operations/",
             "/nowhere",
         ] {
             assert_eq!(action(&Method::GET, path), Some(Action::Read), "{path}");

@@ -1,4 +1,4 @@
-//! Removes comments and indentation from scripts, style sheets and the page, which makes a first visit a quarter
+//! Removes comments and indentation from scripts, style sheets and the pages, which makes a first visit a quarter
 //! smaller.
 
 /// Returns `script` without indentation, empty lines, and lines that contain only a comment.
@@ -50,7 +50,7 @@ fn push_without_types(minified: &mut String, mut line: &str) {
 #[cfg(test)]
 mod tests {
     use super::super::asset::{SCRIPT, content_type};
-    use super::super::files::{FILES, SERVICE_WORKER, STYLES};
+    use super::super::files::{FILES, OPERATIONS_FILES, OPERATIONS_STYLES, SERVICE_WORKER, STYLES};
     use super::*;
 
     #[test]
@@ -68,6 +68,7 @@ mod tests {
     fn no_string_in_a_script_spans_several_lines() {
         let scripts = FILES
             .iter()
+            .chain(OPERATIONS_FILES)
             .filter(|(name, _)| content_type(name) == SCRIPT);
         let scripts = scripts.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap());
         for line in scripts.chain([SERVICE_WORKER]).flat_map(str::lines) {
@@ -88,14 +89,16 @@ mod tests {
 
     #[test]
     fn no_string_in_a_style_sheet_contains_what_is_removed() {
-        for (_, bytes) in STYLES {
+        for (_, bytes) in STYLES.iter().chain(OPERATIONS_STYLES) {
             let styles = minify(std::str::from_utf8(bytes).unwrap());
             for line in styles.lines() {
                 assert!(line.ends_with(['{', '}', ';', ',']), "{line}");
                 // what is within quotes
                 for string in line.split(['\'', '"']).skip(1).step_by(2) {
                     assert!(
-                        string.chars().all(|c| c.is_alphanumeric() || c == ' '),
+                        string
+                            .chars()
+                            .all(|c| c.is_alphanumeric() || " -_".contains(c)),
                         "{line}"
                     );
                 }

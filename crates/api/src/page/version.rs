@@ -1,28 +1,34 @@
-//! The page's files as this binary serves them, and the version that identifies them.
+//! The files of the pages as this binary serves them, and the version that identifies them. Both pages have the same
+//! version, because they share modules.
 
 use std::collections::BTreeMap;
 
 use actix_web::web::Bytes;
 
 use super::asset::{Asset, SCRIPT, content_type, sha256_hex};
-use super::files::{FILES, INDEX, SERVICE_WORKER, STYLES};
+use super::files::{
+    FILES, INDEX, OPERATIONS, OPERATIONS_FILES, OPERATIONS_STYLES, SERVICE_WORKER, STYLES,
+};
 use super::minify::{minify, minify_styles};
 
-/// The placeholder for the version in the page and in the service worker.
+/// The placeholder for the version in the pages and in the service worker.
 const VERSION_PLACEHOLDER: &str = "VERSION";
-/// The placeholder for the names of all files, separated by spaces, in the service worker.
+/// The placeholder for the names of all files of the page, separated by spaces, in the service worker.
 const FILES_PLACEHOLDER: &str = "FILES";
 /// The file that contains all style sheets, so that they cost a single request.
 const STYLE_SHEET: &str = "page.css";
+/// The same for the page for operators.
+const OPERATIONS_STYLE_SHEET: &str = "operations.css";
 /// The length of a version in hexadecimal digits: 48 bits.
 const VERSION_LENGTH: usize = 12;
 
-/// The page and its files, ready to be served.
+/// The pages and their files, ready to be served.
 #[derive(Debug)]
 pub(super) struct PageVersion {
     /// A hash of all files: it changes when any byte of them does.
     pub(super) version: String,
     pub(super) index: Asset,
+    pub(super) operations: Asset,
     pub(super) service_worker: Asset,
     /// The other files by name, such as `js/main.js`.
     pub(super) files: BTreeMap<&'static str, Asset>,
@@ -32,11 +38,17 @@ impl PageVersion {
     pub(super) fn prepare() -> Self {
         let mut files: BTreeMap<_, _> = FILES
             .iter()
+            .chain(OPERATIONS_FILES)
             .map(|(name, bytes)| (*name, Asset::new(name, minified(name, bytes))))
             .collect();
-        files.insert(STYLE_SHEET, Asset::new(STYLE_SHEET, style_sheet()));
-        let (index, service_worker) = (minify(INDEX), minify(SERVICE_WORKER));
-        let version = version(&files, &[&index, &service_worker]);
+        for (name, styles) in [
+            (STYLE_SHEET, STYLES),
+            (OPERATIONS_STYLE_SHEET, OPERATIONS_STYLES),
+        ] {
+            files.insert(name, Asset::new(name, style_sheet(styles)));
+        }
+        let [index, operations, service_worker] = [INDEX, OPERATIONS, SERVICE_WORKER].map(minify);
+        let version = version(&files, &[&index, &operations, &service_worker]);
         let names = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
         let names: Vec<&str> = names.collect();
         let filled = |text: &str| {
@@ -45,6 +57,7 @@ impl PageVersion {
         };
         Self {
             index: Asset::new("index.html", filled(&index)),
+            operations: Asset::new("operations.html", filled(&operations)),
             service_worker: Asset::new("service-worker.js", filled(&service_worker)),
             files,
             version,
@@ -59,8 +72,8 @@ fn minified(name: &str, bytes: &'static [u8]) -> Bytes {
     }
 }
 
-fn style_sheet() -> String {
-    let styles: Vec<&[u8]> = STYLES.iter().map(|(_, bytes)| *bytes).collect();
+fn style_sheet(styles: &[(&str, &[u8])]) -> String {
+    let styles: Vec<&[u8]> = styles.iter().map(|(_, bytes)| *bytes).collect();
     minify_styles(&String::from_utf8_lossy(&styles.concat()))
 }
 
@@ -97,15 +110,37 @@ mod tests {
         std::str::from_utf8(&asset.plain.bytes).unwrap()
     }
 
+    fn wire_bytes<'a>(files: impl IntoIterator<Item = &'a Asset>) -> usize {
+        let files = files.into_iter();
+        files
+            .map(|file| file.gzip.bytes.len() + HEADERS_BYTES)
+            .sum()
+    }
+
+    /// The names of the files that a page loads.
+    fn loaded_by(page: &PageVersion, document: &Asset) -> BTreeSet<&'static str> {
+        let is_loaded = |name: &&'static str| {
+            text(document).contains(&format!("\"assets/{}/{name}\"", page.version))
+        };
+        page.files.keys().copied().filter(is_loaded).collect()
+    }
+
     #[test]
     fn a_first_visit_transfers_less_than_50_kb() {
         let page = PageVersion::prepare();
-        let all = page
-            .files
-            .values()
-            .chain([&page.index, &page.service_worker]);
-        let bytes: usize = all.map(|file| file.gzip.bytes.len() + HEADERS_BYTES).sum();
+        let files = loaded_by(&page, &page.index);
+        let files = files.iter().map(|name| &page.files[name]);
+        let bytes = wire_bytes(files.chain([&page.index, &page.service_worker]));
         let bytes = bytes + 2 * POLICY_BYTES;
+        assert!(bytes < WIRE_LIMIT_BYTES, "{bytes} bytes");
+    }
+
+    #[test]
+    fn a_first_visit_of_an_operator_transfers_less_than_50_kb() {
+        let page = PageVersion::prepare();
+        let files = loaded_by(&page, &page.operations);
+        let files = files.iter().map(|name| &page.files[name]);
+        let bytes = wire_bytes(files.chain([&page.operations])) + POLICY_BYTES;
         assert!(bytes < WIRE_LIMIT_BYTES, "{bytes} bytes");
     }
 
@@ -113,7 +148,7 @@ mod tests {
     fn every_file_in_the_folder_is_embedded() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
         let mut found = BTreeSet::new();
-        for part in ["", "css", "js"] {
+        for part in ["", "css", "js", "js/operations"] {
             for entry in std::fs::read_dir(folder.join(part)).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_file() {
@@ -126,23 +161,41 @@ mod tests {
                 }
             }
         }
-        let embedded = FILES
-            .iter()
-            .chain(STYLES)
-            .map(|(name, _)| (*name).to_owned());
-        let embedded: BTreeSet<_> = embedded
-            .chain(["index.html".to_owned(), "service-worker.js".to_owned()])
-            .collect();
+        let documents = ["index.html", "operations.html", "service-worker.js"];
+        let embedded = [FILES, STYLES, OPERATIONS_FILES, OPERATIONS_STYLES].concat();
+        let embedded = embedded.iter().map(|(name, _)| *name).chain(documents);
+        let embedded: BTreeSet<_> = embedded.map(ToOwned::to_owned).collect();
         assert_eq!(found, embedded);
     }
 
     #[test]
-    fn the_page_preloads_every_file() {
+    fn the_page_preloads_its_files_and_none_of_the_page_for_operators() {
         let page = PageVersion::prepare();
-        let index = text(&page.index);
-        for name in page.files.keys() {
-            let path = format!("assets/{}/{name}", page.version);
-            assert!(index.contains(&path), "{name} is not in index.html");
+        let own = FILES.iter().map(|(name, _)| *name).chain([STYLE_SHEET]);
+        assert_eq!(loaded_by(&page, &page.index), own.collect());
+    }
+
+    #[test]
+    fn the_page_for_operators_preloads_every_module_that_it_imports() {
+        let page = PageVersion::prepare();
+        let loaded = loaded_by(&page, &page.operations);
+        for (name, _) in OPERATIONS_FILES {
+            assert!(loaded.contains(name), "{name}");
+        }
+        for name in loaded.iter().filter(|name| content_type(name) == SCRIPT) {
+            for import in text(&page.files[name]).split(" from '").skip(1) {
+                let (import, _) = import.split_once('\'').unwrap();
+                let folder = Path::new("js").join(if name.contains("operations/") {
+                    "operations"
+                } else {
+                    ""
+                });
+                let import = match import.strip_prefix("../") {
+                    Some(shared) => format!("js/{shared}"),
+                    None => folder.join(&import[2..]).display().to_string(),
+                };
+                assert!(loaded.contains(import.as_str()), "{name} imports {import}");
+            }
         }
     }
 
@@ -158,7 +211,7 @@ mod tests {
     #[test]
     fn all_placeholders_are_filled_in() {
         let page = PageVersion::prepare();
-        for asset in [&page.index, &page.service_worker] {
+        for asset in [&page.index, &page.operations, &page.service_worker] {
             assert!(!text(asset).contains("{{"), "{}", text(asset));
         }
         assert!(text(&page.service_worker).contains(&page.version));

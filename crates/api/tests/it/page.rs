@@ -4,6 +4,9 @@ use reqwest::StatusCode;
 
 use crate::support::{Service, send};
 
+/// The page, and the page for operators.
+const PAGES: [&str; 2] = ["/", "/operations"];
+
 /// Returns the path of the page's main script, which contains the version.
 async fn main_script(service: &Service) -> String {
     let page = service.get("/").await;
@@ -14,29 +17,43 @@ async fn main_script(service: &Service) -> String {
 }
 
 #[tokio::test]
-async fn the_content_policy_of_the_page_allows_only_its_own_files() {
+async fn the_content_policy_of_each_page_allows_only_its_own_files() {
     let service = Service::start().await;
-    let page = service.get("/").await;
-    assert_eq!(page.status, StatusCode::OK);
-    assert_eq!(
-        page.header("content-type"),
-        Some("text/html; charset=utf-8")
-    );
-    let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
-    assert!(!policy.contains("unsafe"), "{policy}");
-    assert!(!policy.contains("http"), "{policy}");
-    // the policy would block these
-    for inline in [
-        "<style",
-        "style=\"",
-        "onclick",
-        "javascript:",
-        "src=\"http",
-        "href=\"http",
-    ] {
-        assert!(!page.text().contains(inline), "{inline}");
+    for path in PAGES {
+        let page = service.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/html; charset=utf-8"),
+            "{path}"
+        );
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'; "), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(!policy.contains("http"), "{policy}");
+        // the policy would block these
+        for inline in [
+            "<style",
+            "style=\"",
+            "onclick",
+            "javascript:",
+            "src=\"http",
+            "href=\"http",
+        ] {
+            assert!(!page.text().contains(inline), "{path} {inline}");
+        }
     }
+}
+
+#[tokio::test]
+async fn the_page_for_operators_opens_without_a_token() {
+    let service = Service::start_with(&["--auth=tokens"]).await;
+    let page = service.get("/operations").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let (_, script) = page.text().split_once("src=\"").unwrap();
+    let (script, _) = script.split_once('"').unwrap();
+    let script = service.get(&format!("/{script}")).await;
+    assert_eq!(script.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -48,7 +65,7 @@ async fn the_page_is_revalidated_and_its_files_are_cached_forever() {
         (script.header("cache-control"), script.header("etag")),
         (Some("max-age=31536000, immutable"), None)
     );
-    for path in ["/", "/service-worker.js"] {
+    for path in PAGES.into_iter().chain(["/service-worker.js"]) {
         let file = service.get(path).await;
         assert_eq!(file.status, StatusCode::OK, "{path}");
         assert_eq!(file.header("cache-control"), Some("no-cache"), "{path}");
