@@ -15,6 +15,7 @@
 //! - [`processes`], [`mod@processing`], [`mod@activity`]: which processes run, whether the workers are paused, and what
 //!   they do
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
+//! - [`telemetry`]: the metrics of a process, for Prometheus and for CloudWatch
 //! - [`mod@backoff`]: how long to wait before another attempt
 //! - [`healthcheck`]: the command that asks a running process whether it is alive and ready
 //!
@@ -44,4 +45,5 @@ pub mod schema;
 pub mod settings;
 pub mod shutdown;
 pub mod startup;
+pub mod telemetry;
 pub mod todo;

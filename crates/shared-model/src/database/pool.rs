@@ -26,6 +26,7 @@ pub struct Pool {
     connections: r2d2::Pool<SessionManager>,
     /// One permit for each connection, so that waiting for a connection does not block a thread.
     permits: Arc<Semaphore>,
+    size: u32,
     connector: Arc<Connector>,
     /// After this time a query counts as lost. The server ends a statement earlier unless it hangs.
     answer_timeout: Duration,
@@ -76,6 +77,7 @@ impl Pool {
         Self {
             connections,
             permits: Arc::new(Semaphore::new(size as usize)),
+            size,
             connector,
             answer_timeout: statement_timeout + ANSWER_GRACE,
         }
@@ -134,6 +136,17 @@ impl Pool {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => Err(DatabaseError::Unavailable("the process is stopping".to_owned()).into()),
         }
+    }
+
+    /// Returns how many connections the pool may have.
+    pub fn size(&self) -> u32 {
+        self.size
+    }
+
+    /// Returns how many connections are in use or being opened.
+    pub fn in_use(&self) -> u32 {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        self.size.saturating_sub(free)
     }
 
     /// Checks that the database answers.
