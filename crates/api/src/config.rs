@@ -8,6 +8,7 @@ use job_queue::QueueConfig;
 use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
+use shared_model::telemetry::MetricsConfig;
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::authentication::commands::TokensConfig;
@@ -121,6 +122,9 @@ pub struct Config {
     /// How the process logs.
     #[command(flatten)]
     pub log: LogConfig,
+    /// Where the metrics go.
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
 }
 
 impl Config {

@@ -104,6 +104,7 @@ impl Server {
         };
         let tasks = Tasks {
             database: config.database.clone(),
+            metrics: config.metrics.clone(),
             migrations: if config.migrate {
                 Migrations::Run
             } else {

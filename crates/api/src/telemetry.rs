@@ -1,9 +1,10 @@
-//! The metrics, in the format of Prometheus.
+//! The API's metrics.
 
-use std::sync::OnceLock;
+use metrics::Unit;
+use metrics_exporter_prometheus::PrometheusHandle;
+use shared_model::telemetry::{self, COMMON, Metric, MetricsConfig, record_pool};
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use crate::connections::Connections;
 
 /// Completed requests, by `method`, `route` and `status`.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
@@ -30,57 +31,69 @@ const DURATION_BUCKETS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 4.0, 15.0,
 ];
 
+/// The metrics of the API, except for those that both processes have.
+pub const METRICS: &[Metric] = &[
+    Metric::counter(HTTP_REQUESTS, "Completed requests").labelled(),
+    Metric::durations(
+        HTTP_DURATION,
+        &DURATION_BUCKETS,
+        "Time until the response headers are sent",
+    )
+    .labelled(),
+    Metric::counter(
+        HTTP_REFUSED,
+        "Requests that were refused because a limit was reached",
+    )
+    .labelled(),
+    Metric::gauge(
+        OUTBOX_JOBS,
+        Unit::Count,
+        "Jobs that are waiting to be published",
+    )
+    .in_cloudwatch(),
+    Metric::gauge(
+        OUTBOX_OLDEST_AGE,
+        Unit::Seconds,
+        "How long the oldest unpublished job has been waiting",
+    )
+    .in_cloudwatch(),
+    Metric::counter(OUTBOX_PUBLISHED, "Jobs that were published"),
+    Metric::counter(
+        OUTBOX_FAILURES,
+        "Failed attempts to publish a job; each is repeated",
+    )
+    .in_cloudwatch(),
+    Metric::counter(SWEPT, "Rows that the sweeper changed or deleted")
+        .by("kind", &["republished", "overdue", "results", "jobs"])
+        .in_cloudwatch_if(&["republished", "overdue"]),
+    Metric::gauge(
+        USAGE_MEASURED,
+        Unit::Seconds,
+        "When it was last measured how much is stored, since 1970",
+    ),
+];
+
 /// Installs the recorder of the process and returns its handle, which renders the metrics. Another call returns the same
 /// handle.
 ///
 /// # Errors
 /// Returns an error if the process has another recorder already.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
-    let recorder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(HTTP_DURATION.to_owned()), &DURATION_BUCKETS)?
-        .build_recorder();
-    let handle = recorder.handle();
-    // of two concurrent first calls, only one succeeds
-    if metrics::set_global_recorder(recorder).is_ok() {
-        describe();
-        let _ = HANDLE.set(handle);
-    }
-    HANDLE
-        .get()
-        .cloned()
-        .ok_or_else(|| anyhow::anyhow!("the process already has another metrics recorder"))
+    telemetry::install(METRICS)
 }
 
-fn describe() {
-    describe_counter!(HTTP_REQUESTS, "Completed requests");
-    describe_histogram!(
-        HTTP_DURATION,
-        Unit::Seconds,
-        "Time until the response headers are sent"
-    );
-    describe_counter!(
-        HTTP_REFUSED,
-        "Requests that were refused because a limit was reached"
-    );
-    describe_gauge!(OUTBOX_JOBS, "Jobs that are waiting to be published");
-    describe_gauge!(
-        OUTBOX_OLDEST_AGE,
-        Unit::Seconds,
-        "How long the oldest unpublished job has been waiting"
-    );
-    describe_counter!(OUTBOX_PUBLISHED, "Jobs that were published");
-    describe_counter!(
-        OUTBOX_FAILURES,
-        "Failed attempts to publish a job; each is repeated"
-    );
-    describe_counter!(SWEPT, "Rows that the sweeper changed or deleted");
-    describe_gauge!(
-        USAGE_MEASURED,
-        Unit::Seconds,
-        "When it was last measured how much is stored, since 1970"
+/// Looks after the metrics, forever: limits their memory, updates the gauges, and writes them for CloudWatch if the settings
+/// ask for it.
+pub async fn keep_up(handle: &PrometheusHandle, config: &MetricsConfig, connections: &Connections) {
+    let update = || {
+        record_pool("requests", &connections.requests);
+        record_pool("lanes", &connections.lanes);
+        record_pool("upkeep", &connections.upkeep);
+        record_pool("probes", &connections.probes);
+    };
+    let all: Vec<Metric> = COMMON.iter().chain(METRICS).copied().collect();
+    tokio::join!(
+        telemetry::keep_up(handle, update),
+        telemetry::report(handle, config, "api", &all),
     );
 }

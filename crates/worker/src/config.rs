@@ -9,6 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::job_store::claims::ClaimOptions;
 use shared_model::logging::LogConfig;
 use shared_model::settings::{duration, positive_duration};
+use shared_model::telemetry::MetricsConfig;
 
 /// The minimum visibility timeout. It leaves time for several heartbeats; SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
@@ -29,6 +30,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub log: LogConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub metrics: MetricsConfig,
 
     /// The address that serves /livez, /readyz and /metrics. By default only this machine can reach it. In a container,
     /// use 0.0.0.0:6401

@@ -15,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use self::group::Taken;
+use self::group::{Slot, Taken};
 use crate::handler::Handler;
 use crate::health::Health;
 use crate::heartbeat;
@@ -95,6 +95,9 @@ impl Consumer {
         shutdown: Shutdown,
         health: Health,
     ) -> Self {
+        let slots = u32::try_from(options.concurrency).unwrap_or(u32::MAX);
+        metrics::gauge!(telemetry::SLOTS).set(f64::from(slots));
+        metrics::gauge!(telemetry::SLOTS_IN_USE).increment(0.0);
         let in_flight = InFlight::default();
         let settler = Settler::start(
             Arc::clone(&subscription),
@@ -181,7 +184,7 @@ impl Consumer {
         let count = received.len();
         let taken = received
             .into_iter()
-            .map_while(|received| Some(self.take(received, slots.split(1)?)));
+            .map_while(|received| Some(self.take(received, Slot::new(slots.split(1)?))));
         for group in group::in_order(taken.collect()) {
             self.start(group);
         }
@@ -189,7 +192,7 @@ impl Consumer {
     }
 
     /// Puts what was received in flight.
-    fn take(&self, received: Received, slot: OwnedSemaphorePermit) -> Taken {
+    fn take(&self, received: Received, slot: Slot) -> Taken {
         let guard = match &received {
             Received::Message(delivery) => {
                 // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume

@@ -22,6 +22,7 @@ use crate::evidence::Evidence;
 use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
 use crate::render::Render;
+use crate::telemetry::Stage;
 
 mod abandoned;
 mod attempt;
@@ -105,7 +106,8 @@ impl Handler {
             }
         };
         let id = message.job_id;
-        match self.claim(id, message.generation, guard).await {
+        let claiming = self.claim(id, message.generation, guard);
+        match Stage::Claim.time(claiming).await {
             Ok(Claimed::Begin(claim)) => {
                 self.evidence.delivered(claim.created_at);
                 self.attempt(*claim, guard).await

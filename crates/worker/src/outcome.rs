@@ -60,7 +60,21 @@ impl Outcome {
         }
     }
 
-    /// Returns the value of the metric's label `outcome`.
+    /// All names.
+    pub const NAMES: [&str; 10] = [
+        "succeeded",
+        "failed",
+        "revoked",
+        "void",
+        "retry",
+        "leased",
+        "undone",
+        "unreadable",
+        "lost",
+        "given_back",
+    ];
+
+    /// Returns the value of the metric's label `outcome`: one of [`NAMES`](Self::NAMES).
     pub fn name(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",

@@ -61,6 +61,11 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
     let metrics = telemetry::install()?;
     let database = Database::new(&config.database, config.claim_options());
+    let _telemetry = AbortOnDropHandle::new(tokio::spawn(telemetry::keep_up(
+        metrics.clone(),
+        config.metrics.clone(),
+        database.clone(),
+    )));
     let health = Health::new(config.receive_wait + POLL_GRACE);
     let data = AdminData {
         health: health.clone(),

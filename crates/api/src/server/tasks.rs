@@ -7,7 +7,9 @@ use job_queue::Publisher;
 use shared_model::database::DatabaseConfig;
 use shared_model::job_store::outbox::{self, Backlog};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
+use shared_model::telemetry::{MetricsConfig, rest};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::authentication::mode::AuthMode;
@@ -16,10 +18,13 @@ use crate::background::sweeper::Sweeper;
 use crate::background::usage_watch;
 use crate::readiness::QueueState;
 use crate::state::Api;
-use crate::telemetry::{OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
+use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
 
-/// How often the outbox is measured and the metrics are tidied up.
+/// How often the database is measured, at most.
 const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often the request rates of clients that have become idle are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often a process that starts looks whether its database is ready.
 const STARTING_PAUSE: Duration = Duration::from_millis(100);
@@ -29,6 +34,7 @@ const STARTING_PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Tasks {
     pub(super) api: Arc<Api>,
     pub(super) database: DatabaseConfig,
+    pub(super) metrics: MetricsConfig,
     pub(super) migrations: Migrations,
     pub(super) sweeper: Sweeper,
     /// The messages of new jobs, unless the queue is the table of jobs.
@@ -49,9 +55,12 @@ impl Tasks {
     ) -> Result<(), StartupError> {
         let api = Arc::clone(&self.api);
         let pool = &api.connections.lanes;
+        let metrics = self.metrics.clone();
         tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
+            () = telemetry::keep_up(&api.metrics, &metrics, &api.connections) => Ok(()),
             () = measure(&api) => Ok(()),
+            () = forget_idle_clients(&api) => Ok(()),
             () = watch_usage(&api) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
@@ -111,11 +120,18 @@ async fn watch_usage(api: &Api) {
     usage_watch::run(&api.limits.usage, &api.connections.upkeep, count_tokens).await;
 }
 
-/// Updates the gauges of the outbox, and limits the memory of the metrics and of the request rates, forever.
+/// Limits the memory of the request rates, forever.
+async fn forget_idle_clients(api: &Api) {
+    loop {
+        api.limits.rate.forget_idle();
+        tokio::time::sleep(FORGET_INTERVAL).await;
+    }
+}
+
+/// Updates the gauges that are measured in the database, forever.
 async fn measure(api: &Api) {
     loop {
-        api.metrics.run_upkeep();
-        api.limits.rate.forget_idle();
+        let begun = Instant::now();
         // while the database is unavailable, the gauges keep their values, and other metrics show the problem
         if api.has_started()
             && let Ok(backlog) = api.connections.upkeep.run(outbox::backlog).await
@@ -128,6 +144,6 @@ async fn measure(api: &Api) {
             metrics::gauge!(OUTBOX_JOBS).set(jobs as f64);
             metrics::gauge!(OUTBOX_OLDEST_AGE).set(oldest_age_seconds);
         }
-        tokio::time::sleep(MEASURE_INTERVAL).await;
+        tokio::time::sleep(rest(MEASURE_INTERVAL, begun.elapsed())).await;
     }
 }

@@ -12,6 +12,7 @@ mod existing;
 mod isolation;
 mod life;
 mod lint;
+mod metrics;
 mod refusals;
 mod roles;
 mod settings;

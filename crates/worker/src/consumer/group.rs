@@ -15,7 +15,26 @@ use crate::telemetry;
 pub(super) struct Taken {
     pub(super) received: Received,
     pub(super) guard: InFlightGuard,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) slot: Slot,
+}
+
+/// A slot that is in use.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        metrics::gauge!(telemetry::SLOTS_IN_USE).increment(1.0);
+        Self { _permit: permit }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        metrics::gauge!(telemetry::SLOTS_IN_USE).decrement(1.0);
+    }
 }
 
 /// Puts the deliveries of each ordered group together, and every other delivery into a group of its own.

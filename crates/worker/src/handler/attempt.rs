@@ -21,7 +21,7 @@ use crate::isolation;
 use crate::outcome::Outcome;
 use crate::render::{Compressor, Source};
 use crate::rendered::Rendered;
-use crate::telemetry;
+use crate::telemetry::{self, Stage};
 
 /// What a render needs, apart from the claim.
 enum Prepared {
@@ -41,7 +41,9 @@ impl Handler {
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
         match rendered {
-            Rendered::Calendar(result, _slot) => self.complete(key, result, guard).await,
+            Rendered::Calendar(result, _slot) => {
+                Stage::Store.time(self.complete(key, result, guard)).await
+            }
             Rendered::Stored => self.stored(key),
             Rendered::Failed(error) => {
                 log::warn!("job.id":% = key.id, "job.attempt" = attempt, error:%; "the attempt failed");
@@ -107,17 +109,8 @@ impl Handler {
             if !self.options.render_delay.is_zero() {
                 tokio::time::sleep(self.options.render_delay).await;
             }
-            match prepared {
-                Prepared::Alone(_slot) => isolation::attempt(claim.key).await,
-                Prepared::Memory(todos) => {
-                    self.render_from_memory(claim, todos, guard, render_watch)
-                        .await
-                }
-                Prepared::Database(slot) => {
-                    self.render_from_database(claim, slot, guard, render_watch)
-                        .await
-                }
-            }
+            let rendering = self.render(prepared, claim, guard, render_watch);
+            Stage::Render.time(rendering).await
         };
         tokio::select! {
             biased;
@@ -139,7 +132,7 @@ impl Handler {
             log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
             return Ok(Prepared::Alone(acquire(&self.processes).await?));
         }
-        let reading = self.database.todos(&claim.request.filter);
+        let reading = Stage::Read.time(self.database.todos(&claim.request.filter));
         match tokio::time::timeout(self.options.job_timeout, reading).await {
             Ok(Ok(SharedTodos::Few(todos))) => Ok(Prepared::Memory(todos)),
             Ok(Ok(SharedTodos::Many)) => Ok(Prepared::Database(
@@ -147,6 +140,20 @@ impl Handler {
             )),
             Ok(Err(error)) => Err(Rendered::Failed(error.into())),
             Err(_) => Err(Rendered::TimedOut),
+        }
+    }
+
+    async fn render(
+        &self,
+        prepared: Prepared,
+        claim: Claim,
+        guard: &InFlightGuard,
+        watch: RenderWatch,
+    ) -> Rendered {
+        match prepared {
+            Prepared::Alone(_slot) => isolation::attempt(claim.key).await,
+            Prepared::Memory(todos) => self.render_from_memory(claim, todos, guard, watch).await,
+            Prepared::Database(slot) => self.render_from_database(claim, slot, guard, watch).await,
         }
     }
 

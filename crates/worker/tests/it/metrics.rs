@@ -1,9 +1,11 @@
-//! The memory of the metrics.
+//! The metrics and their memory.
 
 use std::time::Duration;
 
 use local_services::testing::resident_bytes;
-use worker::telemetry::{self, ATTEMPT_DURATION};
+use shared_model::telemetry::keep_up;
+use worker::outcome::Outcome;
+use worker::telemetry::{self, ATTEMPT_DURATION, DELIVERIES};
 
 /// How many values are recorded in each of [`MINUTES`].
 const VALUES: u32 = 400_000;
@@ -15,6 +17,8 @@ const KEPT_BYTES: u64 = 24;
 #[tokio::test(start_paused = true)]
 async fn a_histogram_that_nobody_reads_does_not_keep_its_values() {
     let handle = telemetry::install().unwrap();
+    let upkeep = handle.clone();
+    tokio::spawn(async move { keep_up(&upkeep, || {}).await });
     let histogram = metrics::histogram!(ATTEMPT_DURATION);
     let before = own_bytes();
     for _ in 0..MINUTES {
@@ -32,6 +36,15 @@ async fn a_histogram_that_nobody_reads_does_not_keep_its_values() {
     let count = format!("{ATTEMPT_DURATION}_count {values}");
     let metrics = handle.render();
     assert!(metrics.contains(&count), "{metrics}");
+}
+
+#[test]
+fn every_outcome_of_a_delivery_has_a_series_from_the_start() {
+    let metrics = telemetry::install().unwrap().render();
+    for outcome in Outcome::NAMES {
+        let series = format!("{DELIVERIES}{{outcome=\"{outcome}\"}} ");
+        assert!(metrics.contains(&series), "{metrics}");
+    }
 }
 
 /// Returns the memory of this process.
