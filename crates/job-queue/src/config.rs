@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use shared_model::database::Pool;
 use shared_model::notifier::Notifier;
+use shared_model::processes::ThisProcess;
 
 use crate::group_id::GroupId;
 use crate::postgres::PostgresSubscription;
@@ -71,12 +72,14 @@ impl QueueConfig {
         &self,
         pool: &Pool,
         notifier: &Notifier,
+        process: &ThisProcess,
         options: SubscriptionOptions,
     ) -> Arc<dyn Subscription> {
         match &self.queue_url {
             QueueUrl::Postgres => Arc::new(PostgresSubscription::new(
                 pool.clone(),
                 notifier.clone(),
+                process.clone(),
                 options,
             )),
             QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{Received, Subscription};
+use job_queue::{QueueError, Received, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::shutdown::Shutdown;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use self::group::{Slot, Taken};
@@ -20,6 +21,7 @@ use crate::handler::Handler;
 use crate::health::Health;
 use crate::heartbeat;
 use crate::in_flight::InFlight;
+use crate::pause::Pause;
 use crate::settler::Settler;
 use crate::telemetry;
 
@@ -65,6 +67,7 @@ pub struct Consumer {
     heartbeat: AbortOnDropHandle<()>,
     tasks: TaskTracker,
     shutdown: Shutdown,
+    pause: Pause,
     health: Health,
 }
 
@@ -93,6 +96,7 @@ impl Consumer {
         handler: Handler,
         options: ConsumerOptions,
         shutdown: Shutdown,
+        pause: Pause,
         health: Health,
     ) -> Self {
         let slots = u32::try_from(options.concurrency).unwrap_or(u32::MAX);
@@ -120,6 +124,7 @@ impl Consumer {
             heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat)),
             tasks: TaskTracker::new(),
             shutdown,
+            pause,
             health,
         }
     }
@@ -138,7 +143,7 @@ impl Consumer {
                 self.shutdown.drain.cancel();
                 break;
             }
-            if !self.wait_for_database().await {
+            if !self.wait_for_database().await || !self.wait_while_paused().await {
                 break;
             }
             match self.poll_once().await {
@@ -161,7 +166,7 @@ impl Consumer {
         self.health.poll_began();
         let began = Instant::now();
         let received = tokio::select! {
-            received = self.subscription.receive(slots.num_permits(), &self.shutdown.drain) => received,
+            received = self.receive(slots.num_permits()) => received,
             // A message that this poll would have returned becomes visible again after its visibility timeout.
             () = self.shutdown.hurry.cancelled() => return Polled::Stopping,
         };
@@ -174,7 +179,11 @@ impl Consumer {
             }
         };
         self.health.poll_ended();
-        self.handler.evidence.polled(began, received.is_empty());
+        if received.is_empty() && self.pause.is_paused() {
+            self.handler.evidence.interrupted();
+        } else {
+            self.handler.evidence.polled(began, received.is_empty());
+        }
         let result = if received.is_empty() {
             "empty"
         } else {
@@ -189,6 +198,17 @@ impl Consumer {
             self.start(group);
         }
         Polled::Deliveries(count)
+    }
+
+    /// Polls once. A pause ends the poll as a shutdown does.
+    async fn receive(&self, max: usize) -> Result<Vec<Received>, QueueError> {
+        let poll = async |stop: &CancellationToken| self.subscription.receive(max, stop).await;
+        self.pause.poll(&self.shutdown.drain, poll).await
+    }
+
+    /// Returns the deliveries in flight.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight.clone()
     }
 
     /// Puts what was received in flight.

@@ -10,6 +10,7 @@ use shared_model::batch_lane::{Lane, LaneLimits};
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::job_store::claims::{ClaimOptions, Claimed, Completion, Delivered, Written};
 use shared_model::notifier::Notifier;
+use shared_model::processes::ThisProcess;
 use shared_model::todo::{SelectedTodos, TodoFilter};
 use tokio::sync::Semaphore;
 
@@ -37,6 +38,8 @@ pub struct Database {
     pub large_slots: Arc<Semaphore>,
     /// Notifies other processes.
     pub notifier: Notifier,
+    /// What this process is, and what it does.
+    pub process: ThisProcess,
     claims: Lane<Delivered, Claimed>,
     todos: Lane<TodoFilter, SharedTodos>,
     results: Lane<Completion, Written>,
@@ -103,6 +106,7 @@ impl Database {
             ),
             large_slots: Arc::new(Semaphore::new(large_count as usize)),
             notifier: Notifier::default(),
+            process: ThisProcess::default(),
             pool,
             large,
         }

@@ -4,17 +4,24 @@
 //! A message that can't be read stays there for an operator to look at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use job_queue::{BatchOutcome, Deletion, Received, Subscription};
+use job_queue::{BatchOutcome, Deletion, Received, Release, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::job_store::redrive::{self, GivenUp};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
+use crate::pause::Pause;
 use crate::telemetry;
 
-/// Consumes the dead-letter queue of `source`, if there is one, until `stop` is cancelled.
-pub async fn consume(source: Arc<dyn Subscription>, database: Database, stop: CancellationToken) {
+/// Consumes the dead-letter queue of `source`, if there is one, until `stop` is cancelled; not while processing is paused.
+pub async fn consume(
+    source: Arc<dyn Subscription>,
+    database: Database,
+    paused: Pause,
+    stop: CancellationToken,
+) {
     let mut failures = 0;
     let dead_letters = loop {
         match source.dead_letters().await {
@@ -29,8 +36,14 @@ pub async fn consume(source: Arc<dyn Subscription>, database: Database, stop: Ca
     };
     failures = 0;
     while !stop.is_cancelled() {
-        let received = dead_letters.receive(job_queue::MAX_BATCH, &stop).await;
-        let settled = match received {
+        let poll =
+            async |stop: &CancellationToken| dead_letters.receive(job_queue::MAX_BATCH, stop).await;
+        let settled = match paused.poll(&stop, poll).await {
+            Ok(received) if paused.is_paused() => {
+                release_all(dead_letters.as_ref(), received).await;
+                stop.run_until_cancelled(paused.ended()).await;
+                true
+            }
             Ok(received) => settle_all(dead_letters.as_ref(), &database, received).await,
             Err(error) => {
                 log::warn!(error:%; "could not poll the dead-letter queue");
@@ -42,6 +55,19 @@ pub async fn consume(source: Arc<dyn Subscription>, database: Database, stop: Ca
             return;
         }
     }
+}
+
+/// Returns to the queue what a poll received that was open when processing was paused. If that fails, it becomes visible
+/// again after its visibility timeout.
+async fn release_all(dead_letters: &dyn Subscription, received: Vec<Received>) {
+    let releases: Vec<Release> = received
+        .into_iter()
+        .filter_map(|received| match received {
+            Received::Message(delivery) => Some(delivery.release(Duration::ZERO)),
+            Received::Claim { .. } => None,
+        })
+        .collect();
+    dead_letters.release(&releases).await;
 }
 
 /// Returns `false` if the database or the queue did not answer.
@@ -74,6 +100,7 @@ async fn settle_all(
                 log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");
                 metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
                 database.notifier.jobs_changed([id]);
+                database.process.activity.failed_waiting(1);
                 deletions.push(delivery.delete());
             }
             // If the claim on the job runs out, its message counts as lost and is sent again.

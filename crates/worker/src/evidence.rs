@@ -42,6 +42,13 @@ impl Evidence {
         }
     }
 
+    /// Records that the queue is not polled for a while: what follows is another silence.
+    pub fn interrupted(&self) {
+        let mut observed = self.lock();
+        observed.quiet_since = None;
+        observed.quiet_until = None;
+    }
+
     /// Records that the message of a job arrived that was accepted at `created_at`.
     pub fn delivered(&self, created_at: DateTime<Utc>) {
         let mut observed = self.lock();
@@ -124,6 +131,17 @@ mod tests {
         let observation = evidence.take(Some(MINUTE)).unwrap();
         assert_eq!(observation.empty_since, Some(MINUTE));
         assert!(observation.is_serial);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_without_polls_is_no_silence() {
+        let evidence = Evidence::default();
+        poll_in_vain(&evidence, 20).await;
+        evidence.interrupted();
+        assert_eq!(evidence.take(None), None);
+        tokio::time::advance(MINUTE).await;
+        evidence.polled(Instant::now(), true);
+        assert_eq!(evidence.take(None), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -178,9 +178,14 @@ impl Handler {
             Err(error) => return unknown(id, &error),
         };
         self.database.notifier.jobs_changed([id]);
+        let activity = &self.database.process.activity;
         match status {
-            Some(JobStatus::Revoked) => Outcome::Revoked,
+            Some(JobStatus::Revoked) => {
+                activity.revoked(1);
+                Outcome::Revoked
+            }
             Some(_) => {
+                activity.failed_waiting(1);
                 log::error!("job.id":% = id; "the job failed: all its attempts are used up");
                 Outcome::Failed
             }

@@ -83,6 +83,11 @@ impl InFlight {
         self.inner.extending.read().await
     }
 
+    /// Returns how many deliveries are in flight.
+    pub fn count(&self) -> usize {
+        lock(&self.inner.entries).len()
+    }
+
     /// Stops every handler.
     pub fn stop_all(&self, reason: StopReason) {
         for entry in self.entries() {

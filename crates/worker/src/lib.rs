@@ -5,6 +5,7 @@
 //! - [`process`]: startup, signals and shutdown
 //! - [`database`]: the statements that many jobs share
 //! - [`consumer`]: polls the queue for as many deliveries as there are free slots
+//! - [`pause`]: whether an operator has paused processing
 //! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and the task that keeps them hidden from other workers
 //! - [`handler`]: one delivery, from the claim on its job to its outcome
 //! - [`isolation`]: runs a job that seems to crash its workers in a process of its own
@@ -33,6 +34,7 @@ pub mod in_flight;
 pub mod isolation;
 pub mod operations;
 pub mod outcome;
+pub mod pause;
 pub mod process;
 pub mod render;
 mod rendered;

@@ -28,7 +28,7 @@ pub enum Outcome {
     Unreadable,
     /// The delivery or the job now belongs to another worker.
     Lost,
-    /// The worker is shutting down, or an earlier message of the ordered group has to come first.
+    /// The worker is shutting down, processing is paused, or an earlier message of the ordered group has to come first.
     NotStarted,
 }
 

@@ -8,9 +8,12 @@ use anyhow::Context;
 use job_queue::Subscription;
 use shared_model::backoff::Backoff;
 use shared_model::process;
+use shared_model::processes::{Control, NewProcess, Reporter, Role};
 use shared_model::shutdown::Shutdown;
 use shared_model::startup::{Migrations, prepare_database};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::admin::{self, AdminData};
@@ -21,11 +24,15 @@ use crate::dead_letters;
 use crate::handler::{Handler, HandlerOptions, LONGEST_BUSY_RELEASE};
 use crate::health::Health;
 use crate::isolation;
+use crate::pause::Pause;
 use crate::render::{self, Render};
 use crate::telemetry;
 
 /// How much longer than `RECEIVE_WAIT` a poll may take before it is considered dead.
 const POLL_GRACE: Duration = Duration::from_secs(15);
+
+/// After a second signal, how long the worker has to record that it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// Runs the worker as a process, with a runtime of its own, until SIGTERM or SIGINT. Returns the exit code: see
 /// [`shared_model::process`].
@@ -101,9 +108,16 @@ async fn work(
     health: Health,
 ) -> Ended {
     let (pool, notifier) = (&database.pool, &database.notifier);
+    let (reporter, control) = reporter(config, &database);
+    // a worker that starts during a pause must know of it
+    reporter.begin().await;
+    let following = follow(control.clone(), shutdown.drain.clone());
+    let _following = AbortOnDropHandle::new(tokio::spawn(following));
+    let pause = Pause::new(control);
+    let options = config.subscription_options();
     let subscription = config
         .queue
-        .connect_subscription(pool, notifier, config.subscription_options())
+        .connect_subscription(pool, notifier, &database.process, options)
         .await;
     tokio::spawn(warn_of_incompatibilities(
         Arc::clone(&subscription),
@@ -112,6 +126,7 @@ async fn work(
     let dead_letters = tokio::spawn(dead_letters::consume(
         Arc::clone(&subscription),
         database.clone(),
+        pause.clone(),
         shutdown.drain.clone(),
     ));
     let hurry = shutdown.hurry.clone();
@@ -126,17 +141,65 @@ async fn work(
             .then(|| serial_silence(options.visibility)),
     );
     let report = AbortOnDropHandle::new(tokio::spawn(report));
-    let consumer = Consumer::new(subscription, handler, options, shutdown, health);
+    let consumer = Consumer::new(subscription, handler, options, shutdown, pause, health);
+    let in_flight = consumer.in_flight();
     let ended = tokio::select! {
         ended = consumer.run() => ended,
         () = notifier.run(pool) => Ended::Drained,
+        () = reporter.run(|| Some(in_flight.count())) => Ended::Drained,
     };
     drop(report);
     tokio::select! {
         _ = dead_letters => {}
         () = hurry.cancelled() => {}
     }
+    let hurried = async {
+        hurry.cancelled().await;
+        tokio::time::sleep(LAST_WORDS).await;
+    };
+    tokio::select! {
+        () = reporter.end() => {}
+        () = hurried => {}
+    }
     ended
+}
+
+/// Returns what reports this process, and what it learns.
+fn reporter(config: &Config, database: &Database) -> (Reporter, watch::Receiver<Control>) {
+    let (control, learned) = watch::channel(Control::default());
+    let slots = config.worker_concurrency.get();
+    let reporter = Reporter {
+        pool: database.pool.clone(),
+        process: NewProcess::this(Role::Worker, Some(slots)),
+        this: database.process.clone(),
+        control,
+    };
+    (reporter, learned)
+}
+
+/// Logs what operators want from this worker, and drains it when one asks for it. [`Pause`] does the rest.
+async fn follow(mut control: watch::Receiver<Control>, drain: CancellationToken) {
+    let mut was_paused = false;
+    loop {
+        let Control {
+            paused,
+            drain: drains,
+            ..
+        } = *control.borrow_and_update();
+        if paused && !was_paused {
+            log::info!("processing is paused: running jobs finish, and no others begin");
+        } else if was_paused && !paused {
+            log::info!("processing is resumed");
+        }
+        was_paused = paused;
+        if drains && !drain.is_cancelled() {
+            log::info!("an operator has asked this worker to drain");
+            drain.cancel();
+        }
+        if control.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Returns how long the polls of a queue that delivers one message at a time have to stay empty before it counts as empty:

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared_model::database::{DatabaseError, Pool};
+use shared_model::job::JobStatus;
 use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions};
 use shared_model::listener::{self, JOB_DUE};
 use shared_model::notifier::Notifier;
+use shared_model::processes::ThisProcess;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,7 @@ pub struct PostgresSubscription {
     pool: Pool,
     options: SubscriptionOptions,
     notifier: Notifier,
+    process: ThisProcess,
     wake: Arc<Notify>,
     look: Mutex<Look>,
     _listener: AbortOnDropHandle<()>,
@@ -38,7 +41,12 @@ pub struct PostgresSubscription {
 impl PostgresSubscription {
     /// Creates a subscription over the pool that the jobs are stored through. It keeps one more connection, on which it
     /// listens for notifications. Call it within a tokio runtime.
-    pub fn new(pool: Pool, notifier: Notifier, options: SubscriptionOptions) -> Self {
+    pub fn new(
+        pool: Pool,
+        notifier: Notifier,
+        process: ThisProcess,
+        options: SubscriptionOptions,
+    ) -> Self {
         let wake = Arc::new(Notify::new());
         let woken = Arc::clone(&wake);
         let listener = listener::listen(pool.clone(), JOB_DUE, move |_| woken.notify_one());
@@ -47,6 +55,7 @@ impl PostgresSubscription {
             pool,
             options,
             notifier,
+            process,
             wake,
             look: Mutex::new(Look::new()),
             _listener: AbortOnDropHandle::new(listener),
@@ -93,6 +102,12 @@ impl PostgresSubscription {
         look.searched(search, &found);
         for (id, status) in &found.ended {
             log::error!("job.id":% = id, "job.status":% = status; "the job ended: no worker can claim it any more");
+            match status {
+                JobStatus::Revoked => self.process.activity.revoked(1),
+                JobStatus::Failure => self.process.activity.failed_waiting(1),
+                JobStatus::Pending | JobStatus::Started | JobStatus::Retry | JobStatus::Success => {
+                }
+            }
         }
         self.notifier
             .jobs_changed(found.ended.into_iter().map(|(id, _)| id));

@@ -21,6 +21,7 @@ use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use shared_model::migrations;
 use shared_model::notifier::Notifier;
+use shared_model::processes::ThisProcess;
 use tokio_util::sync::CancellationToken;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
@@ -340,6 +341,7 @@ fn subscription(
         QueueUrl::Postgres => Arc::new(PostgresSubscription::new(
             pool.clone(),
             Notifier::default(),
+            ThisProcess::default(),
             options,
         )),
         QueueUrl::Sqs(address) => Arc::new(SqsSubscription::new(

@@ -1,4 +1,4 @@
-//! What must hold before the next poll: the database answers, and abandoned renders end.
+//! What must hold before the next poll: the database answers, abandoned renders end, and processing is not paused.
 
 use std::time::Duration;
 
@@ -51,6 +51,17 @@ impl Consumer {
             }
         }
         true
+    }
+
+    /// Waits while processing is paused. Returns `false` if the worker is shutting down.
+    pub(super) async fn wait_while_paused(&self) -> bool {
+        if !self.pause.is_paused() {
+            return true;
+        }
+        self.handler.evidence.interrupted();
+        let ended = self.pause.ended();
+        let ended = self.shutdown.drain.run_until_cancelled(ended).await;
+        ended.is_some()
     }
 
     /// Returns whether the database answers, or `None` if the worker is shutting down.

@@ -63,7 +63,8 @@ impl Consumer {
     /// Starts a task that handles and settles the deliveries of a group, one after the other.
     pub(super) fn start(&self, mut group: VecDeque<Taken>) {
         let (handler, settler) = (self.handler.clone(), self.settler.clone());
-        let (drain, health) = (self.shutdown.drain.clone(), self.health.clone());
+        let (drain, pause) = (self.shutdown.drain.clone(), self.pause.clone());
+        let health = self.health.clone();
         self.tasks.spawn(async move {
             let mut may_begin = true;
             while let Some(Taken {
@@ -72,7 +73,7 @@ impl Consumer {
                 slot,
             }) = group.pop_front()
             {
-                may_begin &= !drain.is_cancelled();
+                may_begin &= !drain.is_cancelled() && !pause.is_paused();
                 let (outcome, delivery) = match received {
                     Received::Message(delivery) if may_begin => {
                         (handler.handle(&delivery, &guard).await, Some(delivery))

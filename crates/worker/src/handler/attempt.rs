@@ -38,8 +38,22 @@ impl Handler {
     pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
         let (key, attempt) = (claim.key, claim.attempt);
         let began = Instant::now();
+        self.database.process.activity.started(None);
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
+        let outcome = self.end(key, attempt, rendered, guard).await;
+        self.count(outcome, began.elapsed());
+        outcome
+    }
+
+    /// Records how an attempt ended.
+    async fn end(
+        &self,
+        key: ClaimKey,
+        attempt: i32,
+        rendered: Rendered,
+        guard: &InFlightGuard,
+    ) -> Outcome {
         match rendered {
             Rendered::Calendar(result, _slot) => {
                 Stage::Store.time(self.complete(key, result, guard)).await
@@ -80,6 +94,24 @@ impl Handler {
                 let error = JobError::new(ErrorCode::WorkerStopped, "the worker was shut down");
                 self.retry(key, error, Duration::ZERO).await
             }
+        }
+    }
+
+    /// Counts an attempt that took this long.
+    fn count(&self, outcome: Outcome, run: Duration) {
+        let activity = &self.database.process.activity;
+        match outcome {
+            Outcome::Succeeded => activity.succeeded(run),
+            Outcome::Failed => activity.failed(run),
+            Outcome::Retry(_) => activity.retried(run),
+            Outcome::Revoked => activity.revoked(1),
+            // another worker ends the job, or nobody knows how it stands
+            Outcome::Lost
+            | Outcome::Unknown
+            | Outcome::Stale
+            | Outcome::Leased(_)
+            | Outcome::Unreadable
+            | Outcome::NotStarted => {}
         }
     }
 

@@ -11,6 +11,8 @@ mod locked_rows;
 #[cfg(target_os = "linux")]
 mod metrics;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod paused_clock;
 #[cfg(test)]
 mod process;

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use worker::consumer::{Consumer, ConsumerOptions, Ended, STOP_GRACE};
 use worker::handler::{Handler, HandlerOptions};
 use worker::health::Health;
+use worker::pause::Pause;
 use worker::render::{self, Render};
 
 use super::{CLAIM, Database};
@@ -77,6 +78,7 @@ impl Running {
             Handler::new(database.of_worker(), handler),
             options,
             shutdown.clone(),
+            Pause::never(),
             Health::new(VISIBILITY),
         );
         Self {
@@ -101,6 +103,7 @@ impl Database {
             wait: Duration::from_secs(1),
             max_attempts: CLAIM.max_attempts,
         };
-        PostgresSubscription::new(self.pool.clone(), self.of_worker().notifier, options)
+        let worker = self.of_worker();
+        PostgresSubscription::new(self.pool.clone(), worker.notifier, worker.process, options)
     }
 }

@@ -7,6 +7,8 @@ use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
 use super::{Database, Worker};
 
+const VISIBLE: &str = "ApproximateNumberOfMessages";
+
 /// An SQS queue with its dead-letter queue.
 pub(crate) struct Sqs {
     pub(crate) url: String,
@@ -71,6 +73,11 @@ impl Sqs {
         count(&self.url)
     }
 
+    /// Returns how many messages a poll could receive now.
+    pub(crate) fn count_visible(&self) -> u32 {
+        number(&self.url, VISIBLE)
+    }
+
     fn dead_letters_url(&self) -> String {
         let (base, name) = self.url.rsplit_once('/').unwrap();
         format!("{base}/{name}-dead-letters")
@@ -82,9 +89,12 @@ impl Sqs {
 }
 
 fn count(url: &str) -> u32 {
+    number(url, VISIBLE) + number(url, "ApproximateNumberOfMessagesNotVisible")
+}
+
+fn number(url: &str, attribute: &str) -> u32 {
     let attributes = LocalSqs::shared().queue_attributes(url).unwrap();
-    let number = |name: &str| attributes[name].parse::<u32>().unwrap();
-    number("ApproximateNumberOfMessages") + number("ApproximateNumberOfMessagesNotVisible")
+    attributes[attribute].parse().unwrap()
 }
 
 /// The body of the message that refers to a job.
