@@ -12,6 +12,7 @@ mod read;
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared_model::activity::Activity;
 use shared_model::batch_lane::{Lane, LaneLimits};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
@@ -42,15 +43,17 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// Starts the lanes, as tasks of the current runtime. `dispatch` learns of each job that is stored.
+    /// Starts the lanes, as tasks of the current runtime. `dispatch` and `activity` learn of each job that is
+    /// stored.
     ///
     /// # Panics
     /// Panics outside of a tokio runtime.
-    pub fn start(connections: &Connections, dispatch: Dispatch) -> Self {
+    pub fn start(connections: &Connections, dispatch: Dispatch, activity: Activity) -> Self {
         let pool = &connections.lanes;
         let accept = Accept {
             pool: pool.clone(),
             dispatch,
+            activity,
         };
         Self {
             accept: Lane::start(LaneLimits::items(ACCEPT_BATCH), accept),

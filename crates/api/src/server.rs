@@ -102,6 +102,14 @@ impl Server {
         } else {
             (Dispatch::Notify(notifier.clone()), None)
         };
+        let api = Arc::new(Api::new(
+            config,
+            connections,
+            dispatch,
+            notifier.clone(),
+            queue_state,
+            metrics,
+        ));
         let tasks = Tasks {
             database: config.database.clone(),
             metrics: config.metrics.clone(),
@@ -111,8 +119,9 @@ impl Server {
                 Migrations::Await
             },
             sweeper: Sweeper {
-                pool: connections.upkeep.clone(),
-                notifier: notifier.clone(),
+                pool: api.connections.upkeep.clone(),
+                notifier,
+                activity: api.process.activity.clone(),
                 interval: config.sweep_interval,
                 queue: queue_name,
                 republish_after: config.republish_after,
@@ -124,14 +133,7 @@ impl Server {
                 PARALLEL_SENDS
             },
             queue,
-            api: Arc::new(Api::new(
-                config,
-                connections,
-                dispatch,
-                notifier,
-                queue_state,
-                metrics,
-            )),
+            api,
         };
         Ok(Self {
             address: listener.local_addr()?,

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::notifier::Notifier;
+use shared_model::processes::ThisProcess;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,8 @@ pub struct Api {
     pub dispatch: Dispatch,
     /// Reports the changes of jobs to all API processes.
     pub notifier: Notifier,
+    /// What this process is, and what it does.
+    pub process: ThisProcess,
     /// Notifies waiting requests when their jobs change.
     pub job_watch: JobWatch,
     /// Recent fingerprints of the todos, for feeds.
@@ -99,6 +102,7 @@ impl Api {
             job_expiry_seconds: config.job_expiry_seconds(),
             dispatch,
             notifier,
+            process: ThisProcess::default(),
             job_watch: JobWatch::default(),
             fingerprints: FingerprintCache::default(),
             stopping: CancellationToken::new(),
@@ -113,8 +117,10 @@ impl Api {
     /// # Panics
     /// Panics outside of a tokio runtime.
     pub fn start(&self) {
-        self.started
-            .get_or_init(|| Lanes::start(&self.connections, self.dispatch.clone()));
+        self.started.get_or_init(|| {
+            let activity = self.process.activity.clone();
+            Lanes::start(&self.connections, self.dispatch.clone(), activity)
+        });
     }
 
     /// Returns whether queries may run.

@@ -22,6 +22,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use job_queue::{Publisher, QueueError};
+use shared_model::activity::Activity;
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
 use tokio::sync::{mpsc, watch};
@@ -52,6 +53,8 @@ pub struct Relay {
     pub inbox: InboxReader,
     /// How many calls run at the same time: [`PARALLEL_SENDS`], or 1 if the queue has to keep the order of all jobs.
     pub parallel: usize,
+    /// Counts the messages that the queue accepts.
+    pub activity: Activity,
     /// Receives the result of each call to the queue.
     pub queue: watch::Sender<QueueState>,
 }
@@ -66,6 +69,7 @@ impl Relay {
         let batches = Batches {
             publisher: self.publisher.as_ref(),
             settlements: &settlements,
+            activity: &self.activity,
             queue: &self.queue,
             hurry: &hurry,
         };

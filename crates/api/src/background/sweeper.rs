@@ -1,18 +1,22 @@
-//! The sweeper handles lost messages, overdue jobs and expired rows. Every API process runs one; a database lock lets only
+//! The sweeper handles lost messages, overdue jobs, and rows that have expired or are old. Every API process runs one; a database lock lets only
 //! one of them work at a time.
 
 use std::time::Duration;
 
 use diesel::PgConnection;
+use shared_model::activity::{self, Activity};
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
 use shared_model::job_store::sweeps::{self, Part};
 use shared_model::notifier::Notifier;
+use shared_model::processes;
 
 use crate::telemetry::SWEPT;
 
 /// Less than the id of every job.
 const START: JobId = JobId(uuid::Uuid::nil());
+/// The sweep of old activity.
+const ACTIVITY: &str = "activity";
 
 /// Sweeps at regular intervals.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Sweeper {
     pub pool: Pool,
     /// Reports the jobs that a sweep ends.
     pub notifier: Notifier,
+    /// Counts them.
+    pub activity: Activity,
     /// The average time between two sweeps.
     pub interval: Duration,
     /// The name of the queue whose lost messages are sent again, or `None` if the queue is the table of jobs, which loses
@@ -67,7 +73,10 @@ impl Sweeper {
             self.search("republished", &mut positions.lost, lost, |_| {})
                 .await;
         }
-        let report = |ids| self.notifier.jobs_changed(ids);
+        let report = |ids: Vec<JobId>| {
+            self.activity.failed_waiting(ids.len());
+            self.notifier.jobs_changed(ids);
+        };
         self.search(
             "overdue",
             &mut positions.overdue,
@@ -77,6 +86,8 @@ impl Sweeper {
         .await;
         self.delete("results", sweeps::delete_expired_results).await;
         self.delete("jobs", sweeps::delete_expired_jobs).await;
+        self.delete(ACTIVITY, activity::delete_old).await;
+        self.delete("processes", processes::delete_old).await;
         self.delete("events", sweeps::delete_old_events).await;
     }
 
@@ -152,7 +163,13 @@ impl Sweeper {
 
 fn record(kind: &'static str, rows: usize) {
     if rows > 0 {
-        log::info!("sweep.kind" = kind, "sweep.rows" = rows; "swept");
+        // there is old activity in every round, because every process reports all the time
+        let level = if kind == ACTIVITY {
+            log::Level::Debug
+        } else {
+            log::Level::Info
+        };
+        log::log!(level, "sweep.kind" = kind, "sweep.rows" = rows; "swept");
         metrics::counter!(SWEPT, "kind" => kind).increment(rows as u64);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shared_model::activity::Activity;
 use shared_model::batch_lane::RunBatch;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, JobId};
@@ -23,6 +24,7 @@ pub(super) struct WantedJob {
 pub(super) struct Accept {
     pub(super) pool: Pool,
     pub(super) dispatch: Dispatch,
+    pub(super) activity: Activity,
 }
 
 impl RunBatch<WantedJob, ()> for Accept {
@@ -45,6 +47,7 @@ impl RunBatch<WantedJob, ()> for Accept {
             .pool
             .run(move |connection| requests::insert(connection, &jobs));
         announcement.stored(wanted.iter().map(|job| job.id), stored.await?);
+        self.activity.accepted(wanted.len());
         Ok(vec![(); wanted.len()])
     }
 }

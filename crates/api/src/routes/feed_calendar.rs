@@ -134,6 +134,7 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
     if created.await? {
         api.limits.usage.add_job(None);
         api.dispatch.job_in_table();
+        api.process.activity.accepted(1);
     }
     Ok(())
 }

@@ -149,6 +149,7 @@ async fn accept_once(
     match accepted {
         Accepted::New(job) => {
             announcement.stored([job.id], job.created_at);
+            api.process.activity.accepted(1);
             Ok(CreatedJob::New(job.id))
         }
         Accepted::Replayed(job) => Ok(CreatedJob::Replayed(job)),
@@ -246,6 +247,9 @@ pub(super) async fn cancel(
         .ok_or(ApiError::JobNotFound)?;
     if let Cancelled::Revoked(_) | Cancelled::Requested(_) = cancelled {
         api.notifier.jobs_changed([id]);
+    }
+    if let Cancelled::Revoked(_) = cancelled {
+        api.process.activity.revoked(1);
     }
     let (status, job) = match cancelled {
         Cancelled::Already(job) | Cancelled::TooLate(job) if job.expired => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use job_queue::Publisher;
 use shared_model::database::DatabaseConfig;
 use shared_model::job_store::outbox::{self, Backlog};
+use shared_model::processes::{Control, NewProcess, Reporter, Role};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
 use shared_model::telemetry::{MetricsConfig, rest};
 use tokio::sync::watch;
@@ -56,15 +57,19 @@ impl Tasks {
         let api = Arc::clone(&self.api);
         let pool = &api.connections.lanes;
         let metrics = self.metrics.clone();
-        tokio::select! {
+        let reporter = reporter(&api);
+        let outcome = tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
             () = telemetry::keep_up(&api.metrics, &metrics, &api.connections) => Ok(()),
+            () = report(&api, &reporter) => Ok(()),
             () = measure(&api) => Ok(()),
             () = forget_idle_clients(&api) => Ok(()),
             () = watch_usage(&api) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
-        }
+        };
+        reporter.end().await;
+        outcome
     }
 
     /// Prepares the database, then publishes jobs and sweeps.
@@ -95,6 +100,7 @@ impl Tasks {
                         pool,
                         publisher,
                         inbox,
+                        activity: self.api.process.activity.clone(),
                         parallel: self.parallel_sends,
                         queue: self.queue,
                     };
@@ -109,6 +115,24 @@ impl Tasks {
         }
         Ok(())
     }
+}
+
+/// Returns what reports this process to the database. Nobody asks an API to pause or to drain.
+fn reporter(api: &Api) -> Reporter {
+    Reporter {
+        pool: api.connections.lanes.clone(),
+        process: NewProcess::this(Role::Api, None),
+        this: api.process.clone(),
+        control: watch::Sender::new(Control::default()),
+    }
+}
+
+/// Reports this process to the database, from when the database is ready.
+async fn report(api: &Api, reporter: &Reporter) {
+    while !api.has_started() {
+        tokio::time::sleep(STARTING_PAUSE).await;
+    }
+    reporter.run(|| None).await;
 }
 
 /// Measures how much is stored, for the limits, from when the database is ready.

@@ -6,6 +6,7 @@ use api::background::sweeper::{Positions, Sweeper};
 use futures_util::future::join_all;
 use local_services::testing::eventually;
 use serde_json::json;
+use shared_model::activity::Activity;
 use shared_model::job::JobId;
 use shared_model::job_store::outbox;
 use shared_model::listener::{self, JOB_DUE};
@@ -90,6 +91,7 @@ async fn a_sweep_that_fails_stops_no_other_sweep() {
     let sweeper = Sweeper {
         pool: service.pool.clone(),
         notifier: Notifier::default(),
+        activity: Activity::default(),
         interval: Duration::from_secs(1),
         queue: Some("test".to_owned()),
         republish_after: Duration::from_mins(1),

@@ -38,6 +38,8 @@ mod page;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod random_inputs;
 mod rates;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use api::background::relay::{PARALLEL_SENDS, Relay, RelayInbox};
 use api::readiness::QueueState;
 use job_queue::Publisher;
 use local_services::testing::{TIMEOUT, eventually};
+use shared_model::activity::Activity;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox;
@@ -48,6 +49,7 @@ impl Bench {
             pool: self.pool.clone(),
             publisher: Arc::clone(&self.publisher) as Arc<dyn Publisher>,
             inbox: reader,
+            activity: Activity::default(),
             parallel,
             queue: sender,
         };

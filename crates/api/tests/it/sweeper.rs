@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::background::sweeper::{Positions, Sweeper};
+use shared_model::activity::Activity;
 use shared_model::job_store::sweeps::{BATCH, PART};
 use shared_model::notifier::Notifier;
 
@@ -12,6 +13,7 @@ fn sweeper(service: &Service) -> Sweeper {
     Sweeper {
         pool: service.pool.clone(),
         notifier: Notifier::default(),
+        activity: Activity::default(),
         interval: Duration::from_secs(1),
         queue: Some("test".to_owned()),
         republish_after: Duration::from_mins(1),

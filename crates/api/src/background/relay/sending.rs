@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use job_queue::{Publisher, QueueError};
+use shared_model::activity::Activity;
 use shared_model::job_store::outbox::SendKey;
 use shared_model::message::OutboundMessage;
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct Batches<'a> {
     pub(super) publisher: &'a dyn Publisher,
     pub(super) settlements: &'a Settlements,
+    pub(super) activity: &'a Activity,
     pub(super) queue: &'a watch::Sender<QueueState>,
     /// Cancelled when calls that have not ended are to be given up.
     pub(super) hurry: &'a CancellationToken,
@@ -52,6 +54,7 @@ impl Batches<'_> {
             self.settlements.unsent(messages.iter().map(SendKey::from));
         })?;
         self.queue.send_replace(QueueState::Reachable);
+        self.activity.published(published.sent.len());
         metrics::counter!(OUTBOX_PUBLISHED).increment(published.sent.len() as u64);
         metrics::counter!(OUTBOX_FAILURES).increment(published.failed.len() as u64);
         for (key, reason) in &published.failed {
@@ -104,6 +107,7 @@ mod tests {
         let batches = Batches {
             publisher: &NeverCalled,
             settlements: &Settlements::default(),
+            activity: &Activity::default(),
             queue: &watch::channel(QueueState::Unreachable).0,
             hurry: &CancellationToken::new(),
         };
