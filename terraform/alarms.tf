@@ -16,7 +16,12 @@ resource "aws_sns_topic_subscription" "alarms" {
 
 locals {
   alarm_topics = aws_sns_topic.alarms[*].arn
+
+  # The metrics that the processes write to their logs, in CloudWatch's embedded metric format (EMF_NAMESPACE in ecs.tf).
+  metrics_namespace = var.name
 }
+
+# Each alarm says how it treats missing data, and why.
 
 # The worker receives messages from the dead-letter queue, ends their jobs and deletes them. It leaves those that it
 # can't read in the queue, where each receive hides them for five minutes. So only the sum of visible and hidden
@@ -27,9 +32,10 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 2
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_topics
-  ok_actions          = local.alarm_topics
+  # SQS reports nothing about a queue that has been unused for six hours.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
 
   dynamic "metric_query" {
     for_each = { visible = "ApproximateNumberOfMessagesVisible", hidden = "ApproximateNumberOfMessagesNotVisible" }
@@ -59,9 +65,10 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.oldest_message_seconds
   evaluation_periods  = 3
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_topics
-  ok_actions          = local.alarm_topics
+  # SQS reports nothing about a queue that has been unused for six hours.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
 
   namespace   = "AWS/SQS"
   metric_name = "ApproximateAgeOfOldestMessage"
@@ -78,9 +85,10 @@ resource "aws_cloudwatch_metric_alarm" "server_errors" {
   comparison_operator = "GreaterThanThreshold"
   threshold           = 5
   evaluation_periods  = 2
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_topics
-  ok_actions          = local.alarm_topics
+  # The load balancer reports nothing while there are no requests.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
 
   dynamic "metric_query" {
     for_each = { api = "HTTPCode_Target_5XX_Count", balancer = "HTTPCode_ELB_5XX_Count" }
@@ -113,15 +121,167 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = 3
-  treat_missing_data  = "breaching"
-  alarm_actions       = local.alarm_topics
-  ok_actions          = local.alarm_topics
+  # Container Insights may report nothing about a service without tasks.
+  treat_missing_data = "breaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
 
   namespace   = "ECS/ContainerInsights"
   metric_name = "RunningTaskCount"
   dimensions  = { ClusterName = aws_ecs_cluster.main[0].name, ServiceName = aws_ecs_service.task["worker"].name }
   period      = 60
   statistic   = "Minimum"
+}
+
+# The API accepts jobs while SQS can't be written to, so nothing else shows that they are stuck.
+resource "aws_cloudwatch_metric_alarm" "outbox" {
+  count = local.stage
+
+  alarm_name          = "${var.name}-outbox"
+  alarm_description   = "A job has waited five minutes to be published to SQS, or no API reports its metrics. Check the API's log: does SQS refuse its messages?"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 300
+  evaluation_periods  = 3
+  # Every API reports it once a minute. If none does, nobody knows whether jobs are stuck.
+  treat_missing_data = "breaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
+
+  namespace   = local.metrics_namespace
+  metric_name = "outbox_oldest_age_seconds"
+  dimensions  = { Service = "api" }
+  period      = 60
+  statistic   = "Maximum"
+
+  # Otherwise it would go off before the first API runs.
+  depends_on = [aws_ecs_service.task]
+}
+
+resource "aws_cloudwatch_metric_alarm" "failed_jobs" {
+  count = local.stage
+
+  alarm_name          = "${var.name}-failed-jobs"
+  alarm_description   = "Jobs fail: in workers, because they are overdue, or because their messages were received too often. Check the worker's log and the page /operations."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.failed_jobs
+  evaluation_periods  = 1
+  # Without a worker and an API no job fails, and other alarms report that.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
+
+  dynamic "metric_query" {
+    for_each = {
+      failed       = ["worker", "worker_deliveries_failed"]
+      dead_letters = ["worker", "worker_dead_letters_failed"]
+      overdue      = ["api", "sweeper_rows_overdue"]
+    }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = local.metrics_namespace
+        metric_name = metric_query.value[1]
+        dimensions  = { Service = metric_query.value[0] }
+        period      = 300
+        stat        = "Sum"
+      }
+    }
+  }
+
+  metric_query {
+    id    = "all"
+    label = "Failed jobs"
+    # The processes of one service may be gone while the other still reports.
+    expression  = "FILL(failed, 0) + FILL(dead_letters, 0) + FILL(overdue, 0)"
+    return_data = true
+  }
+}
+
+locals {
+  # Which metric of the database is compared with which number, and how missing data counts. Each lasts 15 minutes, because
+  # a backup or a vacuum may take that long.
+  database_alarms = local.running ? {
+    storage = {
+      description = "Less than a tenth of the database's storage is free, and RDS has not enlarged it (it may do so once in six hours, up to max_allocated_storage). Increase database_gib."
+      metric      = "FreeStorageSpace"
+      comparison  = "LessThanThreshold"
+      threshold   = var.database_gib * pow(1024, 3) / 10
+      # A database whose storage is full stops, and reports nothing.
+      missing = "breaching"
+    }
+    memory = {
+      description = "The database has less than 64 MiB of free memory, and will swap. Use a larger database_class or fewer connections."
+      metric      = "FreeableMemory"
+      comparison  = "LessThanThreshold"
+      threshold   = 64 * pow(1024, 2)
+      # The alarm about its storage reports a database that reports nothing.
+      missing = "notBreaching"
+    }
+    connections = {
+      description = "More than four fifths of the database's connections are in use. Increase database_connections and database_class, or run fewer tasks."
+      metric      = "DatabaseConnections"
+      comparison  = "GreaterThanThreshold"
+      threshold   = floor(0.8 * var.database_connections)
+      # As above.
+      missing = "notBreaching"
+    }
+  } : {}
+}
+
+resource "aws_cloudwatch_metric_alarm" "database" {
+  for_each = local.database_alarms
+
+  alarm_name          = "${var.name}-database-${each.key}"
+  alarm_description   = each.value.description
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  evaluation_periods  = 3
+  treat_missing_data  = each.value.missing
+  alarm_actions       = local.alarm_topics
+  ok_actions          = local.alarm_topics
+
+  namespace   = "AWS/RDS"
+  metric_name = each.value.metric
+  dimensions  = { DBInstanceIdentifier = aws_db_instance.main[0].identifier }
+  period      = 300
+  statistic   = "Average"
+}
+
+# Only burstable classes have credits. A new database has none, and earns some while it is idle. So the alarm also looks at
+# the CPU: 30 % is the highest share that one of these classes earns credits for.
+resource "aws_cloudwatch_metric_alarm" "database_credit" {
+  count = local.running && startswith(var.database_class, "db.t") ? 1 : 0
+
+  alarm_name          = "${var.name}-database-credit"
+  alarm_description   = "The database has used up its CPU credits and still needs more CPU than it earns credits for: it becomes slow, or AWS charges for more. Use a larger database_class."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 3
+  # The alarm about its storage reports a database that reports nothing.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_topics
+  ok_actions         = local.alarm_topics
+
+  dynamic "metric_query" {
+    for_each = { credits = "CPUCreditBalance", cpu = "CPUUtilization" }
+    content {
+      id = metric_query.key
+      metric {
+        namespace   = "AWS/RDS"
+        metric_name = metric_query.value
+        dimensions  = { DBInstanceIdentifier = aws_db_instance.main[0].identifier }
+        period      = 300
+        stat        = "Average"
+      }
+    }
+  }
+
+  metric_query {
+    id          = "exhausted"
+    label       = "Out of CPU credits"
+    expression  = "IF(credits < 10 AND cpu > 30, 1, 0)"
+    return_data = true
+  }
 }
 
 locals {
@@ -148,6 +308,21 @@ locals {
     ]]
     "Response time (s)" = ["Average", [
       ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", aws_lb.main[0].arn_suffix],
+    ]]
+    "Age of the oldest unpublished job (s)" = ["Maximum", [
+      [local.metrics_namespace, "outbox_oldest_age_seconds", "Service", "api"],
+    ]]
+    "Ended attempts" = ["Sum", [
+      for outcome in ["succeeded", "failed", "retry"] :
+      [local.metrics_namespace, "worker_deliveries_${outcome}", "Service", "worker"]
+    ]]
+    "Time in the queue and of attempts, 95th percentile (s)" = ["p95", [
+      for metric in ["worker_queue_wait_seconds", "worker_attempt_duration_seconds"] :
+      [local.metrics_namespace, metric, "Service", "worker"]
+    ]]
+    "Database: free memory and storage (bytes)" = ["Minimum", [
+      for metric in ["FreeableMemory", "FreeStorageSpace"] :
+      ["AWS/RDS", metric, "DBInstanceIdentifier", var.name]
     ]]
     "Database: CPU (%)" = ["Average", [
       ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.name],

@@ -27,6 +27,8 @@ locals {
   common_environment = merge(local.database_environment, local.log_environment, {
     AWS_REGION = var.region
     QUEUE_URL  = aws_sqs_queue.jobs.url
+    # CloudWatch makes metrics of lines in the log, for the alarms and the dashboard.
+    EMF_NAMESPACE = local.metrics_namespace
   })
 
   # Logs in as the owner of the database. Only this container has the owner's password.

@@ -336,3 +336,14 @@ variable "oldest_message_seconds" {
     error_message = "The value must be at least 60, because SQS measures the age once a minute."
   }
 }
+
+variable "failed_jobs" {
+  description = "The number of jobs that may fail within five minutes. If more do, there is an alarm."
+  type        = number
+  default     = 5
+
+  validation {
+    condition     = var.failed_jobs >= 0 && floor(var.failed_jobs) == var.failed_jobs
+    error_message = "The value must be a whole number, at least 0."
+  }
+}

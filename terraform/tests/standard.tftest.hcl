@@ -39,6 +39,11 @@ run "without_images_only_queues_and_registries" {
   }
 
   assert {
+    condition     = length(aws_cloudwatch_metric_alarm.outbox) + length(aws_cloudwatch_metric_alarm.failed_jobs) + length(aws_cloudwatch_metric_alarm.database) + length(aws_cloudwatch_metric_alarm.database_credit) == 0
+    error_message = "Without images, there must be no alarm about the service."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_sqs_queue_policy.jobs.policy).Statement) == 1
     error_message = "Until the service runs, users of the account must be able to use the queue."
   }
@@ -273,10 +278,76 @@ run "service" {
 
   assert {
     condition = alltrue([
-      for alarm in [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message, aws_cloudwatch_metric_alarm.server_errors[0], aws_cloudwatch_metric_alarm.no_worker[0]] :
-      length(alarm.alarm_actions) == 1
+      for alarm in concat(
+        [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message, aws_cloudwatch_metric_alarm.server_errors[0], aws_cloudwatch_metric_alarm.no_worker[0]],
+        [aws_cloudwatch_metric_alarm.outbox[0], aws_cloudwatch_metric_alarm.failed_jobs[0], aws_cloudwatch_metric_alarm.database_credit[0]],
+        values(aws_cloudwatch_metric_alarm.database),
+      ) :
+      length(alarm.alarm_actions) == 1 && alarm.ok_actions == alarm.alarm_actions
     ])
     error_message = "Every alarm must send a notification."
+  }
+
+  assert {
+    condition = (
+      alltrue([for task in aws_ecs_task_definition.task : contains(jsondecode(task.container_definitions)[0].environment, { name = "EMF_NAMESPACE", value = "taskoverflow" })])
+      && aws_cloudwatch_metric_alarm.outbox[0].namespace == "taskoverflow"
+      && aws_cloudwatch_metric_alarm.outbox[0].metric_name == "outbox_oldest_age_seconds"
+      && aws_cloudwatch_metric_alarm.outbox[0].dimensions == tomap({ Service = "api" })
+    )
+    error_message = "The alarm must watch the age that the API writes into its log."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.outbox[0].threshold == 300
+      && aws_cloudwatch_metric_alarm.outbox[0].comparison_operator == "GreaterThanThreshold"
+      && aws_cloudwatch_metric_alarm.outbox[0].statistic == "Maximum"
+    )
+    error_message = "There must be an alarm when the oldest unpublished job of any API is older than five minutes."
+  }
+
+  assert {
+    condition = {
+      for name, alarm in {
+        outbox         = aws_cloudwatch_metric_alarm.outbox[0]
+        no_worker      = aws_cloudwatch_metric_alarm.no_worker[0]
+        storage        = aws_cloudwatch_metric_alarm.database["storage"]
+        memory         = aws_cloudwatch_metric_alarm.database["memory"]
+        connections    = aws_cloudwatch_metric_alarm.database["connections"]
+        credit         = aws_cloudwatch_metric_alarm.database_credit[0]
+        failed_jobs    = aws_cloudwatch_metric_alarm.failed_jobs[0]
+        dead_letters   = aws_cloudwatch_metric_alarm.dead_letters
+        oldest_message = aws_cloudwatch_metric_alarm.oldest_message
+        server_errors  = aws_cloudwatch_metric_alarm.server_errors[0]
+      } : name => alarm.treat_missing_data
+      } == {
+      outbox         = "breaching"
+      no_worker      = "breaching"
+      storage        = "breaching"
+      memory         = "notBreaching"
+      connections    = "notBreaching"
+      credit         = "notBreaching"
+      failed_jobs    = "notBreaching"
+      dead_letters   = "notBreaching"
+      oldest_message = "notBreaching"
+      server_errors  = "notBreaching"
+    }
+    error_message = "An API, a worker or a database that is silent must raise one alarm, and an idle service none."
+  }
+
+  assert {
+    condition     = { for query in aws_cloudwatch_metric_alarm.failed_jobs[0].metric_query : query.id => query.expression == null ? one(query.metric).metric_name : query.expression } == { all = "FILL(failed, 0) + FILL(dead_letters, 0) + FILL(overdue, 0)", dead_letters = "worker_dead_letters_failed", failed = "worker_deliveries_failed", overdue = "sweeper_rows_overdue" }
+    error_message = "The alarm must count all jobs that fail, wherever they do."
+  }
+
+  assert {
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.database : name => "${alarm.metric_name} ${alarm.comparison_operator} ${alarm.threshold}" } == {
+      storage     = "FreeStorageSpace LessThanThreshold 2147483648"
+      memory      = "FreeableMemory LessThanThreshold 67108864"
+      connections = "DatabaseConnections GreaterThanThreshold 160"
+    }
+    error_message = "There must be alarms before the database runs out of storage, memory or connections."
   }
 
   assert {
@@ -304,8 +375,8 @@ run "service" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 8
-    error_message = "The dashboard must have all eight charts."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 12
+    error_message = "The dashboard must have all twelve charts."
   }
 
   assert {
@@ -359,5 +430,25 @@ run "backups_on_the_free_plan" {
   assert {
     condition     = aws_db_instance.main[0].backup_retention_period == 1
     error_message = "Backups must be kept for one day, which the free plan allows."
+  }
+}
+
+run "a_database_without_credits" {
+  command = apply
+
+  variables {
+    image_tag      = "0123456789ab"
+    database_class = "db.m7g.large"
+    failed_jobs    = 0
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_metric_alarm.database_credit) == 0 && length(aws_cloudwatch_metric_alarm.database) == 3
+    error_message = "Only a burstable class has CPU credits."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.failed_jobs[0].threshold == 0
+    error_message = "failed_jobs = 0 must report every failed job."
   }
 }

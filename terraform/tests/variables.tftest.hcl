@@ -494,3 +494,13 @@ run "image_tag_rejects_a_full_commit_id" {
 
   expect_failures = [var.image_tag]
 }
+
+run "failed_jobs_rejects_a_negative_number" {
+  command = plan
+
+  variables {
+    failed_jobs = -1
+  }
+
+  expect_failures = [var.failed_jobs]
+}
