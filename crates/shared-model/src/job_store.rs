@@ -26,12 +26,14 @@
 //! - [`claims`]: claim, renew, complete, retry and fail, for the worker
 //! - `column`: the parameters of a statement for many rows
 //! - `end`: the assignments that every terminal status shares
+//! - `entries`: what a job's row forgets when it changes
 //! - [`sweeps`]: lost messages, overdue jobs and expired rows
 //! - [`redrive`]: failed jobs that an operator retries, and jobs whose message is in the dead-letter queue
 
 pub mod claims;
 mod column;
 mod end;
+mod entries;
 pub mod evidence;
 pub mod outbox;
 pub mod redrive;

@@ -140,6 +140,7 @@ impl Config {
         ClaimOptions {
             lease: self.visibility_timeout,
             max_attempts: i32::try_from(self.max_attempts.get()).unwrap_or(i32::MAX),
+            worker_id: None,
         }
     }
 

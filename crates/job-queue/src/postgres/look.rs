@@ -140,6 +140,7 @@ mod tests {
     const OPTIONS: ClaimOptions = ClaimOptions {
         lease: Duration::from_mins(1),
         max_attempts: 3,
+        worker_id: None,
     };
 
     /// Makes a look that finds `due` of at most ten jobs whose backoff or claim had ended.

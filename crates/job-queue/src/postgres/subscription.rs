@@ -93,6 +93,7 @@ impl PostgresSubscription {
         let options = ClaimOptions {
             lease: self.options.visibility,
             max_attempts: self.options.max_attempts,
+            worker_id: None,
         };
         let (search, until) = look.begin(options, i64::try_from(max).unwrap_or(i64::MAX));
         let found = self

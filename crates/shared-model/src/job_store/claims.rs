@@ -10,7 +10,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Jsonb, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -57,6 +57,8 @@ pub struct Claim {
     pub created_at: DateTime<Utc>,
     /// The W3C trace context of the request. `None` if its trace id is the job's id.
     pub traceparent: Option<String>,
+    /// How many seconds after its acceptance the job was claimed.
+    pub waited_seconds: f64,
 }
 
 /// The conditions of a claim.
@@ -66,6 +68,8 @@ pub struct ClaimOptions {
     pub lease: Duration,
     /// A job that has had this many attempts can't be claimed.
     pub max_attempts: i32,
+    /// The process that claims: its id among the [`processes`](crate::processes), or `None` while it has none.
+    pub worker_id: Option<i32>,
 }
 
 /// A row that a claim returns.
@@ -87,6 +91,8 @@ struct ClaimRow {
     created_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Text>)]
     traceparent: Option<String>,
+    #[diesel(sql_type = Double)]
+    waited_seconds: f64,
 }
 
 impl ClaimRow {
@@ -109,13 +115,14 @@ impl ClaimRow {
             request,
             created_at: self.created_at,
             traceparent: self.traceparent,
+            waited_seconds: self.waited_seconds,
         })
     }
 }
 
-/// The assignments of every claim; the statement adds `claim`, `attempt` and `lease_until`. The attempt is counted before
-/// any work is done, so a job that kills its worker still runs out of attempts. A claim proves that the job's message
-/// arrived, so there is nothing left to send.
+/// The assignments of every claim; the statement adds `claim`, `worker_id`, `claimed_at`, `attempt` and `lease_until`. The
+/// attempt is counted before any work is done, so a job that kills its worker still runs out of attempts. A claim proves
+/// that the job's message arrived, so there is nothing left to send.
 const CLAIM: &str = "status = 'STARTED', version = version + 1, retry_at = NULL, send_after = NULL, \
                      started_at = coalesce(started_at, now()), progress_done = 0";
 
@@ -125,5 +132,5 @@ const HAS_CRASHED: &str =
     "coalesce(job.error ->> 'code', 'worker_stopped') IN ('panic', 'worker_stopped')";
 
 /// The columns of [`ClaimRow`], of the table `job`.
-const CLAIM_ROW: &str =
-    "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at, job.traceparent";
+const CLAIM_ROW: &str = "job.id, job.claim, job.generation, job.attempt, job.request, job.created_at, job.traceparent,
+     extract(epoch FROM coalesce(job.claimed_at, now()) - job.created_at)::float8 AS waited_seconds";

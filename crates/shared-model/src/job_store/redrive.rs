@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::database::DatabaseError;
 use crate::job::{ErrorCode, JobError, JobId};
 use crate::job_store::end::END;
+use crate::job_store::entries;
 
 /// Returns failed jobs to PENDING, in a new generation and with all their attempts left. Messages of the old generation
 /// become stale. `None` means every failed job that has not expired. Returns the jobs that are PENDING again.
@@ -25,14 +26,16 @@ pub fn redrive(
         id: Uuid,
     }
     let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
-    let rows: Vec<Row> = diesel::sql_query(
-        "UPDATE calendar_jobs
+    let rows: Vec<Row> = diesel::sql_query(format!(
+        "UPDATE calendar_jobs AS job
          SET status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
              cancel_requested = false, progress_done = 0, progress_total = NULL,
-             send_after = now(), sends = sends + 1, sent_at = NULL, started_at = NULL, finished_at = NULL, expires_at = now() + expiry
+             worker_id = NULL, claimed_at = NULL, send_after = now(), sends = sends + 1, sent_at = NULL, started_at = NULL,
+             finished_at = NULL, expires_at = now() + expiry, history = {}
          WHERE status = 'FAILURE' AND status <> 'SUCCESS' AND expires_at > now() AND ($1 IS NULL OR id = ANY ($1))
          RETURNING id",
-    )
+        entries::with(entries::REDRIVEN)
+    ))
     .bind::<Nullable<Array<diesel::sql_types::Uuid>>, _>(ids)
     .load(connection)?;
     Ok(rows.into_iter().map(|row| JobId(row.id)).collect())

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::database::DatabaseError;
 use crate::job::{ErrorCode, JobError, JobId};
 use crate::job_store::end::END;
+use crate::job_store::entries;
 
 /// Rows that one sweep changes or deletes at most, so that its transaction stays short.
 pub const BATCH: i64 = 500;
@@ -56,7 +57,11 @@ pub fn republish_lost(
         AND greatest(job.created_at, job.sent_at, job.retry_at, job.lease_until)
             + make_interval(secs => $4 * 2 ^ least(greatest(job.sends - 1, 0), 3))
             < (SELECT greatest(newest_delivered, empty_since) FROM queue_evidence WHERE queue = $5)";
-    let query = sweep_part(begin, IS_LOST, "send_after = now()")
+    let republish = format!(
+        "send_after = now(), history = {}",
+        entries::with(entries::REPUBLISHED)
+    );
+    let query = sweep_part(begin, IS_LOST, &republish)
         .bind::<Double, _>(after.as_secs_f64())
         .bind::<Text, _>(queue);
     load_part(connection, begin, query)

@@ -28,6 +28,7 @@ pub(crate) const MAX_ATTEMPTS: i32 = 3;
 pub(crate) const OPTIONS: ClaimOptions = ClaimOptions {
     lease: LEASE,
     max_attempts: MAX_ATTEMPTS,
+    worker_id: Some(7),
 };
 pub(crate) const EXPIRY_SECONDS: u32 = 3600;
 pub(crate) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -209,8 +210,7 @@ pub(crate) fn end_lease(connection: &mut PgConnection, id: JobId) {
 
 /// Moves all times of jobs and results back, as if this interval had passed. The evidence about queues stays.
 pub(crate) fn pass(connection: &mut PgConnection, interval: &str) {
-    let columns =
-        "created_at started_at finished_at expires_at lease_until retry_at send_after sent_at";
+    let columns = "created_at started_at claimed_at finished_at expires_at lease_until retry_at send_after sent_at";
     let earlier: Vec<_> = columns
         .split(' ')
         .map(|column| format!("{column} = {column} - interval '{interval}'"))

@@ -84,6 +84,7 @@ impl Service {
         let options = ClaimOptions {
             lease: LEASE,
             max_attempts: MAX_ATTEMPTS,
+            worker_id: None,
         };
         loop {
             let claim = move |connection: &mut _| {

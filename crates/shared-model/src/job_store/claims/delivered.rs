@@ -9,10 +9,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Double, Integer, Jsonb, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::{CLAIM, Claim, ClaimKey, ClaimOptions, HAS_CRASHED, MAX_SHARED_CRASHES};
+use super::{CLAIM, CLAIM_ROW, Claim, ClaimKey, ClaimOptions, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, JobId, JobStatus};
 use crate::job_store::column::column;
+use crate::job_store::entries;
 
 /// A delivered message whose job is to be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +49,7 @@ pub fn claim_delivered(
     options: ClaimOptions,
     delivered: &[Delivered],
 ) -> Result<Vec<Claimed>, DatabaseError> {
+    let lost = entries::with(entries::LOST);
     let query = diesel::sql_query(format!(
         "WITH free AS MATERIALIZED (
              SELECT wanted.id, wanted.claim, job.added, job.is_suspect
@@ -66,15 +68,17 @@ pub fn claim_delivered(
                  FOR NO KEY UPDATE SKIP LOCKED) AS job),
          claimed AS (
              UPDATE calendar_jobs AS job
-             SET {CLAIM}, claim = free.claim, attempt = attempt + free.added,
-                 lease_until = now() + make_interval(secs => $4)
+             SET {CLAIM}, claim = free.claim, worker_id = $7, attempt = attempt + free.added,
+                 claimed_at = CASE free.added WHEN 1 THEN now() ELSE job.claimed_at END,
+                 lease_until = now() + make_interval(secs => $4),
+                 history = CASE WHEN job.status = 'STARTED' AND free.added = 1 THEN {lost} ELSE job.history END
              FROM free WHERE job.id = free.id
-             RETURNING job.id, job.claim, job.attempt, job.request, job.created_at, job.traceparent, free.is_suspect)
-         SELECT id, claim, attempt, request, created_at, traceparent, is_suspect, NULL AS status_before, NULL AS generation_before,
+             RETURNING {CLAIM_ROW}, free.is_suspect)
+         SELECT id, claim, attempt, request, created_at, traceparent, waited_seconds, is_suspect, NULL AS status_before, NULL AS generation_before,
                 NULL AS attempt_before, NULL AS cancel_requested_before, NULL AS seconds_before, false AS is_copy
          FROM claimed
          UNION ALL
-         SELECT wanted.id, wanted.claim, NULL, NULL, NULL, NULL, NULL, job.status, job.generation, job.attempt, job.cancel_requested,
+         SELECT wanted.id, wanted.claim, NULL, NULL, NULL, NULL, NULL, NULL, job.status, job.generation, job.attempt, job.cancel_requested,
                 extract(epoch FROM coalesce(job.lease_until, job.retry_at) - now())::float8,
                 wanted.id IN (SELECT id FROM claimed)
          FROM unnest($1, $2) AS wanted (id, claim)
@@ -86,7 +90,8 @@ pub fn claim_delivered(
     .bind::<Array<Integer>, _>(column(delivered, |one| one.generation))
     .bind::<Double, _>(options.lease.as_secs_f64())
     .bind::<Integer, _>(options.max_attempts)
-    .bind::<Integer, _>(MAX_SHARED_CRASHES);
+    .bind::<Integer, _>(MAX_SHARED_CRASHES)
+    .bind::<Nullable<Integer>, _>(options.worker_id);
     let rows: Vec<Row> = prepared(query).load(connection)?;
     let mut rows: HashMap<ClaimKey, Row> = rows
         .into_iter()
@@ -119,6 +124,8 @@ struct Row {
     created_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Text>)]
     traceparent: Option<String>,
+    #[diesel(sql_type = Nullable<Double>)]
+    waited_seconds: Option<f64>,
     #[diesel(sql_type = Nullable<Bool>)]
     is_suspect: Option<bool>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -151,6 +158,7 @@ fn answer(delivered: &Delivered, row: Row, options: ClaimOptions) -> Claimed {
             request,
             created_at,
             traceparent: row.traceparent,
+            waited_seconds: row.waited_seconds.unwrap_or_default(),
         }));
     }
     let Some(status) = row.status_before else {

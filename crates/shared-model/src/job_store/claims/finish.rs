@@ -12,6 +12,7 @@ use super::ClaimKey;
 use crate::database::DatabaseError;
 use crate::job::{JobError, JobId, JobStatus};
 use crate::job_store::end::END;
+use crate::job_store::entries;
 
 /// Sets the job to RETRY, for another attempt after `delay`. A job that a client has cancelled meanwhile becomes
 /// REVOKED instead. Returns the new status, or `None` if the claim was lost; nothing was written then.
@@ -25,12 +26,13 @@ pub fn retry(
     delay: Duration,
 ) -> Result<Option<JobStatus>, DatabaseError> {
     connection.transaction(|connection| {
-        let retried = diesel::sql_query(
-            "UPDATE calendar_jobs
+        let retried = diesel::sql_query(format!(
+            "UPDATE calendar_jobs AS job
              SET status = 'RETRY', version = version + 1, error = $3, claim = NULL, lease_until = NULL,
-                 retry_at = now() + make_interval(secs => $4)
+                 retry_at = now() + make_interval(secs => $4), history = {}
              WHERE id = $1 AND claim = $2 AND status = 'STARTED' AND NOT cancel_requested",
-        )
+            entries::with(entries::RETRIED)
+        ))
         .bind::<diesel::sql_types::Uuid, _>(key.id.0)
         .bind::<diesel::sql_types::Uuid, _>(key.claim)
         .bind::<Jsonb, _>(error)
@@ -78,11 +80,11 @@ pub fn unclaim(connection: &mut PgConnection, keys: &[ClaimKey]) -> Result<(), D
              JOIN unnest($1, $2) AS mine (id, claim) ON job.id = mine.id AND job.claim = mine.claim
              WHERE job.status = 'STARTED' ORDER BY job.id FOR NO KEY UPDATE OF job SKIP LOCKED),
          revoked AS (
-             UPDATE calendar_jobs AS job SET status = 'REVOKED', claim = NULL, {END}
+             UPDATE calendar_jobs AS job SET status = 'REVOKED', claim = NULL, worker_id = NULL, claimed_at = NULL, {END}
              FROM mine WHERE job.id = mine.id AND mine.cancel_requested)
          UPDATE calendar_jobs AS job
-         SET status = 'RETRY', version = version + 1, attempt = attempt - 1, claim = NULL, lease_until = NULL,
-             retry_at = now()
+         SET status = 'RETRY', version = version + 1, attempt = attempt - 1, claim = NULL, worker_id = NULL,
+             claimed_at = NULL, lease_until = NULL, retry_at = now()
          FROM mine WHERE job.id = mine.id AND NOT mine.cancel_requested"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(|key| key.id.0))

@@ -9,6 +9,7 @@ use super::finish::end_in;
 use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{ErrorCode, JobError, JobId, JobStatus};
+use crate::job_store::entries;
 
 /// Claims at most `limit` jobs in PENDING that were accepted after the job `after`, the oldest first. Skips jobs that
 /// other sessions have locked. Each gets the claim `claim`, which must be new.
@@ -30,14 +31,16 @@ pub fn claim_pending(
              WHERE (status, id) > ('PENDING', $1) AND status <= 'PENDING' AND status <> 'SUCCESS'
              ORDER BY status, id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
          UPDATE calendar_jobs AS job
-         SET {CLAIM}, claim = $3, attempt = attempt + 1, lease_until = now() + make_interval(secs => $4)
+         SET {CLAIM}, claim = $3, worker_id = $5, claimed_at = now(), attempt = attempt + 1,
+             lease_until = now() + make_interval(secs => $4)
          FROM due WHERE job.id = due.id
          RETURNING {CLAIM_ROW}, false AS is_suspect"
     ))
     .bind::<diesel::sql_types::Uuid, _>(after.0)
     .bind::<BigInt, _>(limit)
     .bind::<diesel::sql_types::Uuid, _>(claim)
-    .bind::<Double, _>(options.lease.as_secs_f64());
+    .bind::<Double, _>(options.lease.as_secs_f64())
+    .bind::<Nullable<Integer>, _>(options.worker_id);
     let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
     Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
@@ -53,6 +56,7 @@ pub fn claim_due(
     claim: Uuid,
     limit: i64,
 ) -> Result<Vec<Claim>, DatabaseError> {
+    let lost = entries::with(entries::LOST);
     let query = diesel::sql_query(format!(
         "WITH retried AS MATERIALIZED (
              SELECT id, attempt >= $3 AND {HAS_CRASHED} AS is_suspect FROM calendar_jobs AS job
@@ -64,7 +68,8 @@ pub fn claim_due(
              LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
          due AS (SELECT * FROM retried UNION ALL SELECT * FROM abandoned LIMIT $2)
          UPDATE calendar_jobs AS job
-         SET {CLAIM}, claim = $4, attempt = attempt + 1, lease_until = now() + make_interval(secs => $5)
+         SET {CLAIM}, claim = $4, worker_id = $6, claimed_at = now(), attempt = attempt + 1,
+             lease_until = now() + make_interval(secs => $5), history = CASE job.status WHEN 'STARTED' THEN {lost} ELSE job.history END
          FROM due WHERE job.id = due.id
          RETURNING {CLAIM_ROW}, due.is_suspect"
     ))
@@ -72,7 +77,8 @@ pub fn claim_due(
     .bind::<BigInt, _>(limit)
     .bind::<Integer, _>(MAX_SHARED_CRASHES)
     .bind::<diesel::sql_types::Uuid, _>(claim)
-    .bind::<Double, _>(options.lease.as_secs_f64());
+    .bind::<Double, _>(options.lease.as_secs_f64())
+    .bind::<Nullable<Integer>, _>(options.worker_id);
     let rows: Vec<ClaimRow> = prepared(query).load(connection)?;
     Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }

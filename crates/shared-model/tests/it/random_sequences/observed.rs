@@ -22,11 +22,21 @@ pub(super) struct Observed {
     pub(super) sends: i32,
     pub(super) cancel_requested: bool,
     pub(super) results: i64,
+    pub(super) history: History,
+}
+
+/// What the row still tells about what it has forgotten. The model has no history, so the world counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct History {
+    /// Attempts that were followed by another one, lost messages, and redrives.
+    pub(super) entries: i32,
+    /// Whether the row names the worker and the time of its attempt.
+    pub(super) has_attempt: bool,
 }
 
 impl Observed {
     /// What the model expects to see.
-    pub(super) fn expected(row: &Row, tokens: &[Uuid]) -> Self {
+    pub(super) fn expected(row: &Row, tokens: &[Uuid], history: History) -> Self {
         Self {
             status: status(row.status),
             version: row.version.into(),
@@ -39,6 +49,7 @@ impl Observed {
             sends: row.sends.into(),
             cancel_requested: row.cancel_requested,
             results: row.results.into(),
+            history,
         }
     }
 }
@@ -82,11 +93,17 @@ pub(super) fn observe(connection: &mut PgConnection) -> Vec<(JobId, Observed)> {
         cancel_requested: bool,
         #[diesel(sql_type = BigInt)]
         results: i64,
+        #[diesel(sql_type = Integer)]
+        entries: i32,
+        #[diesel(sql_type = Bool)]
+        has_attempt: bool,
     }
     let rows: Vec<Stored> = diesel::sql_query(
         "SELECT id, status, version, generation, attempt, claim, lease_until <= now() AS lease_lapsed,
                 retry_at <= now() AS retry_due, send_after <= now() AS send_due, sends, cancel_requested,
-                (SELECT count(*) FROM calendar_results WHERE job_id = id) AS results
+                (SELECT count(*) FROM calendar_results WHERE job_id = id) AS results,
+                coalesce(jsonb_array_length(history), 0) AS entries,
+                worker_id IS NOT NULL AND claimed_at IS NOT NULL AS has_attempt
          FROM calendar_jobs",
     )
     .load(connection)
@@ -107,6 +124,10 @@ pub(super) fn observe(connection: &mut PgConnection) -> Vec<(JobId, Observed)> {
         sends: row.sends,
         cancel_requested: row.cancel_requested,
         results: row.results,
+        history: History {
+            entries: row.entries,
+            has_attempt: row.has_attempt,
+        },
     };
     rows.into_iter()
         .map(|row| (JobId(row.id), observed(row)))

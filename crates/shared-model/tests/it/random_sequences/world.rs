@@ -13,7 +13,7 @@ use shared_model::job_store::claims::ClaimKey;
 use shared_model::job_store::outbox::SendKey;
 use uuid::Uuid;
 
-use super::observed::{Observed, observe};
+use super::observed::{History, Observed, observe};
 use super::operation::{Held, JOBS, KEYS};
 use crate::support::{database, new_token};
 
@@ -28,6 +28,7 @@ pub(super) struct World {
     pub(super) overdue: [bool; JOBS],
     /// The last progress of each job: todos done, and all.
     pub(super) progress: [(i32, Option<i32>); JOBS],
+    pub(super) history: [History; JOBS],
     /// The job of each idempotency key.
     pub(super) keys: [Option<usize>; KEYS],
     /// The tokens of all claims. The model names each by its index.
@@ -45,6 +46,7 @@ impl World {
             rows: [None; JOBS],
             overdue: [false; JOBS],
             progress: [(0, None); JOBS],
+            history: [History::default(); JOBS],
             keys: [None; KEYS],
             tokens: Vec::new(),
             claims: Default::default(),
@@ -62,6 +64,7 @@ impl World {
         self.rows = [None; JOBS];
         self.overdue = [false; JOBS];
         self.progress = [(0, None); JOBS];
+        self.history = [History::default(); JOBS];
         self.keys = [None; KEYS];
         self.tokens.clear();
         self.claims = Default::default();
@@ -124,8 +127,8 @@ impl World {
     pub(super) fn compare(&mut self) -> Result<(), TestCaseError> {
         let mut stored: HashMap<JobId, Observed> =
             observe(&mut self.connection).into_iter().collect();
-        for (id, row) in self.ids.iter().zip(&self.rows) {
-            let expected = row.map(|row| Observed::expected(&row, &self.tokens));
+        for ((id, row), history) in self.ids.iter().zip(&self.rows).zip(&self.history) {
+            let expected = row.map(|row| Observed::expected(&row, &self.tokens, *history));
             prop_assert_eq!(stored.remove(id), expected, "stored, and expected");
         }
         prop_assert_eq!(stored.len(), 0, "jobs that nobody has accepted");

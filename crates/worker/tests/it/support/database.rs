@@ -55,6 +55,7 @@ fn config(url: &str) -> DatabaseConfig {
 pub(crate) const CLAIM: ClaimOptions = ClaimOptions {
     lease: Duration::from_secs(30),
     max_attempts: 5,
+    worker_id: None,
 };
 
 impl Database {

@@ -42,6 +42,8 @@ impl World {
             if self.change(job, |row| row.redrive(Outbox::Due, rules)) == Some(true) {
                 self.overdue[job] = false;
                 self.progress[job] = (0, None);
+                self.history[job].entries += 1;
+                self.history[job].has_attempt = false;
                 expected.push(self.ids[job]);
             }
         }
@@ -55,14 +57,12 @@ impl World {
     pub(super) fn republish_lost(&mut self) -> Compared {
         let rules = self.rules;
         let mut expected = 0;
-        for row in self
-            .rows
-            .iter_mut()
-            .flatten()
-            .filter(|row| row.looks_lost(rules))
-        {
-            row.republish(rules);
-            expected += 1;
+        for (row, history) in self.rows.iter_mut().zip(&mut self.history) {
+            if let Some(row) = row.as_mut().filter(|row| row.looks_lost(rules)) {
+                row.republish(rules);
+                history.entries += 1;
+                expected += 1;
+            }
         }
         let republished = republish_lost(&mut self.connection, QUEUE_URL, REPUBLISH_AFTER);
         prop_assert_eq!(republished, expected);

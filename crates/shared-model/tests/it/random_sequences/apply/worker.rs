@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use job_model::row::{self, Row, Status};
 use proptest::{prop_assert, prop_assert_eq};
+use shared_model::job::JobStatus;
 use shared_model::job_store::claims::{self, ClaimRenewal, Claimed, Delivered, Renewal, Written};
 
 use super::super::observed::status;
@@ -63,13 +64,23 @@ impl World {
     pub(super) fn note_claimed(&mut self, jobs: &[usize], token: row::Token) -> Compared {
         let rules = self.rules;
         for job in jobs {
+            let before = self.rows[*job];
             let claimed = self.change(*job, |row| {
                 row.claim(row.generation, token, max_attempts(), rules)
             });
             prop_assert_eq!(claimed, Some(row::Claimed::Begin));
+            self.note_attempt(*job, before, token);
             self.note_begun(*job, token);
         }
         Ok(())
+    }
+
+    /// Notes that an attempt has begun. It may replace one that never ended; a repeated claim replaces none.
+    fn note_attempt(&mut self, job: usize, before: Option<Row>, token: row::Token) {
+        let has_replaced =
+            before.is_some_and(|row| row.status == Status::Started && row.claim != Some(token));
+        self.history[job].entries += i32::from(has_replaced);
+        self.history[job].has_attempt = true;
     }
 
     pub(super) fn note_begun(&mut self, job: usize, token: row::Token) {
@@ -96,10 +107,12 @@ impl World {
                 key: self.key(job, token),
                 generation: generation.into(),
             });
+            let before = self.rows[job];
             let claimed = self.change(job, |row| {
                 row.claim(generation, token, max_attempts(), rules)
             });
             if claimed == Some(row::Claimed::Begin) {
+                self.note_attempt(job, before, token);
                 self.note_begun(job, token);
             }
             expected.push(claimed.unwrap_or(row::Claimed::Stale));
@@ -180,6 +193,8 @@ impl World {
             }
             new.map(status)
         });
+        let is_retried = expected.flatten() == Some(JobStatus::Retry);
+        self.history[held.job].entries += i32::from(is_retried);
         let pause = if pause { PAUSE } else { Duration::ZERO };
         let retried = claims::retry(&mut self.connection, key, &an_error(), pause).unwrap();
         prop_assert_eq!(retried, expected.flatten());
@@ -210,7 +225,10 @@ impl World {
         for one in held {
             let (token, key) = self.claim_of(*one);
             keys.push(key);
-            self.change(one.job, |row| row.unclaim(token, rules));
+            let unclaimed = self.change(one.job, |row| row.unclaim(token, rules));
+            if unclaimed.flatten().is_some() {
+                self.history[one.job].has_attempt = false;
+            }
         }
         claims::unclaim(&mut self.connection, &keys).unwrap();
     }
