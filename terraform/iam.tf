@@ -13,11 +13,19 @@ locals {
   worker_role_arn = local.role_arns["worker"]
 
   role_statements = {
-    api = [{
-      Effect   = "Allow"
-      Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
-      Resource = aws_sqs_queue.jobs.arn
-    }]
+    api = [
+      {
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+        Resource = aws_sqs_queue.jobs.arn
+      },
+      {
+        # To show operators how many dead letters there are.
+        Effect   = "Allow"
+        Action   = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+        Resource = aws_sqs_queue.dead_letters.arn
+      },
+    ]
     worker = [
       {
         Effect   = "Allow"

@@ -116,8 +116,11 @@ run "service" {
   }
 
   assert {
-    condition     = jsondecode(aws_iam_role_policy.task["api"].policy).Statement == [{ Effect = "Allow", Action = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"], Resource = aws_sqs_queue.jobs.arn }]
-    error_message = "The API must only be able to send to the job queue."
+    condition = jsondecode(aws_iam_role_policy.task["api"].policy).Statement == [
+      { Effect = "Allow", Action = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"], Resource = aws_sqs_queue.jobs.arn },
+      { Effect = "Allow", Action = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], Resource = aws_sqs_queue.dead_letters.arn },
+    ]
+    error_message = "The API must only be able to send to the job queue, and to count the messages of both queues."
   }
 
   assert {

@@ -3,7 +3,7 @@
 use shared_model::database::DatabaseError;
 
 /// Why a call to a queue failed as a whole.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// The queue cannot be reached, is overloaded or has an internal error. Another attempt may succeed.
     #[error("the queue is not available: {0}")]

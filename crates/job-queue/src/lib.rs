@@ -6,7 +6,7 @@
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue
-//! - [`publisher`]: what the API's relay sends messages with
+//! - [`publisher`]: what the API's relay sends messages with, and what counts the messages in the queue
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
@@ -26,7 +26,7 @@ pub mod subscription;
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use group_id::GroupId;
-pub use publisher::{Published, Publisher};
+pub use publisher::{Published, Publisher, QueueDepth};
 pub use queue_url::QueueUrl;
 pub use sqs_client::limits::{MAX_BATCH, MAX_VISIBILITY, MAX_WAIT};
 pub use subscription::{

@@ -21,6 +21,12 @@ pub trait Publisher: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Returns an error if the queue does not exist, cannot be reached or rejects the credentials.
     async fn check(&self) -> Result<(), QueueError>;
+
+    /// Counts the messages in the queue and in its dead-letter queue.
+    ///
+    /// # Errors
+    /// Returns an error if the queue can't be reached, or does not allow this to the credentials.
+    async fn depth(&self) -> Result<QueueDepth, QueueError>;
 }
 
 /// Which messages of a call were sent.
@@ -30,4 +36,17 @@ pub struct Published {
     pub sent: Vec<SendKey>,
     /// All other messages, each with the queue's reason. They have to be sent again.
     pub failed: Vec<(SendKey, String)>,
+}
+
+/// How many messages are in a queue. The numbers of SQS are approximate, and up to a minute old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Messages that a worker can receive now.
+    pub visible: u64,
+    /// Messages that a worker has received and not settled.
+    pub in_flight: u64,
+    /// Messages that nobody can receive yet, because the queue delays them.
+    pub delayed: u64,
+    /// All messages in the dead-letter queue, or `None` if the queue has none. An error if only they can't be counted.
+    pub dead_letters: Result<Option<u64>, QueueError>,
 }

@@ -1,22 +1,34 @@
 //! Sending to SQS, up to ten messages per call.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_sdk_sqs::types::builders::SendMessageBatchRequestEntryBuilder;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use shared_model::message::OutboundMessage;
 use sqs_client::limits::MAX_BATCH;
-use sqs_client::{QueueAddress, SdkConfig, batch};
+use sqs_client::{QueueAddress, QueueAttributes, SdkConfig, batch};
+use tokio::sync::Mutex;
 
 use super::queue::Queue;
 use crate::error::QueueError;
 use crate::group_id::GroupId;
-use crate::publisher::{Published, Publisher};
+use crate::publisher::{Published, Publisher, QueueDepth};
+
+/// The numbers of the messages that can be received, that were received and not settled, and that are delayed.
+const COUNTS: [QueueAttributeName; 3] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+    QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+];
 
 /// The sending half of an SQS queue.
 #[derive(Debug)]
 pub struct SqsPublisher {
     queue: Queue,
     group: Option<GroupId>,
+    /// The dead-letter queue, with its ARN, from when it was looked up.
+    dead_letters: Mutex<Option<(String, Arc<Queue>)>>,
 }
 
 impl SqsPublisher {
@@ -25,7 +37,25 @@ impl SqsPublisher {
         Self {
             queue: Queue::new(config, address),
             group,
+            dead_letters: Mutex::default(),
         }
+    }
+
+    /// Returns the number of messages in the dead-letter queue with this ARN.
+    async fn count_dead_letters(&self, arn: &str) -> Result<u64, QueueError> {
+        let queue = {
+            let mut known = self.dead_letters.lock().await;
+            match known.as_ref().filter(|(known, _)| known == arn) {
+                Some((_, queue)) => Arc::clone(queue),
+                None => {
+                    let queue = Arc::new(self.queue.sibling(arn).await?);
+                    *known = Some((arn.to_owned(), Arc::clone(&queue)));
+                    queue
+                }
+            }
+        };
+        let attributes = queue.attributes().await?;
+        Ok(COUNTS.iter().map(|name| count(&attributes, name)).sum())
     }
 
     fn entry(
@@ -75,4 +105,27 @@ impl Publisher for SqsPublisher {
     async fn check(&self) -> Result<(), QueueError> {
         self.queue.attributes().await.map(drop)
     }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        let attributes = self.queue.attributes().await?;
+        let [visible, in_flight, delayed] = COUNTS.map(|name| count(&attributes, &name));
+        let dead_letters = match attributes.redrive_policy() {
+            None => Ok(None),
+            Some(policy) => {
+                let counted = self.count_dead_letters(&policy.dead_letters_arn).await;
+                counted.map(Some)
+            }
+        };
+        Ok(QueueDepth {
+            visible,
+            in_flight,
+            delayed,
+            dead_letters,
+        })
+    }
+}
+
+/// Returns a number of messages, which every queue has.
+fn count(attributes: &QueueAttributes, name: &QueueAttributeName) -> u64 {
+    attributes.number(name).unwrap_or_default()
 }

@@ -193,3 +193,32 @@ async fn the_worker_is_warned_if_messages_reach_the_dead_letter_queue_before_its
         "{warnings:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn the_depth_counts_waiting_received_and_dead_messages() {
+    for (kind, suffix) in [(Kind::Standard, ""), (Kind::Fifo, ".fifo")] {
+        let queue = Queue::new(kind);
+        queue.publish(3).await;
+        let received = queue.receive(1).await;
+        let taken = u64::try_from(received.len()).unwrap();
+        let publisher = queue.publisher();
+        let depth = publisher.depth().await.unwrap();
+        assert_eq!((depth.visible, depth.in_flight), (3 - taken, taken));
+        assert_eq!((depth.delayed, &depth.dead_letters), (0, &Ok(Some(0))));
+
+        let url = queue.url.name();
+        let dead_letters = format!(
+            "sqs://{}-dead-letters{suffix}",
+            url.strip_suffix(suffix).unwrap()
+        );
+        let dead_letters = SqsPublisher::new(&aws_config(), dead_letters.parse().unwrap(), None);
+        let messages = queue.jobs(2).await;
+        assert_eq!(dead_letters.publish(&messages).await.unwrap().sent.len(), 2);
+        let depth = publisher.depth().await.unwrap();
+        assert_eq!(depth.dead_letters, Ok(Some(2)));
+        // a dead-letter queue has none of its own
+        let depth = dead_letters.depth().await.unwrap();
+        assert_eq!((depth.visible, depth.dead_letters), (2, Ok(None)));
+    }
+}

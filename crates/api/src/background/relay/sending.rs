@@ -75,7 +75,7 @@ fn no_response() -> QueueError {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use job_queue::Published;
+    use job_queue::{Published, QueueDepth};
     use shared_model::job::JobId;
 
     use super::*;
@@ -92,6 +92,10 @@ mod tests {
 
         async fn check(&self) -> Result<(), QueueError> {
             Ok(())
+        }
+
+        async fn depth(&self) -> Result<QueueDepth, QueueError> {
+            panic!("nothing may be counted")
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use job_queue::{Published, Publisher, QueueError};
+use job_queue::{Published, Publisher, QueueDepth, QueueError};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox::SendKey;
 use shared_model::message::OutboundMessage;
@@ -28,6 +28,7 @@ pub(crate) struct TestPublisher {
     refusals: AtomicUsize,
     largest_batch: AtomicUsize,
     calls: Semaphore,
+    depth: Mutex<Result<QueueDepth, QueueError>>,
 }
 
 impl Default for TestPublisher {
@@ -39,6 +40,12 @@ impl Default for TestPublisher {
             refusals: AtomicUsize::new(0),
             largest_batch: AtomicUsize::new(0),
             calls: Semaphore::new(0),
+            depth: Mutex::new(Ok(QueueDepth {
+                visible: 0,
+                in_flight: 0,
+                delayed: 0,
+                dead_letters: Ok(None),
+            })),
         }
     }
 }
@@ -71,6 +78,11 @@ impl TestPublisher {
     /// Returns the number of messages in the largest call.
     pub(crate) fn largest_batch(&self) -> usize {
         self.largest_batch.load(Ordering::SeqCst)
+    }
+
+    /// Sets what counting the messages returns.
+    pub(crate) fn set_depth(&self, depth: Result<QueueDepth, QueueError>) {
+        *self.depth.lock().unwrap() = depth;
     }
 
     /// Waits for the next call. Each call ends one wait.
@@ -112,5 +124,9 @@ impl Publisher for TestPublisher {
 
     async fn check(&self) -> Result<(), QueueError> {
         Ok(())
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        self.depth.lock().unwrap().clone()
     }
 }
