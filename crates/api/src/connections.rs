@@ -10,7 +10,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// For the three lanes, the relay, the job watch and the notifier. Their statements are short, so they share these.
 const LANES: u32 = 4;
-/// For the sweeper and the measurements of the outbox and of what is stored. Their statements may take long, and one of
+/// For the sweeper, the measurements of the outbox and of what is stored, and what operators watch. Their statements may take long, and one of
 /// them should not hold up the others.
 const UPKEEP: u32 = 2;
 /// For `/readyz`.
@@ -28,7 +28,7 @@ pub struct Connections {
     pub requests: Pool,
     /// For the short statements that many requests share, and for the relay.
     pub lanes: Pool,
-    /// For the sweeper and the measurements.
+    /// For the sweeper, the measurements and what operators watch.
     pub upkeep: Pool,
     /// For `/readyz`.
     pub probes: Pool,

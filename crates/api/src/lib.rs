@@ -12,10 +12,11 @@
 //! - [`request`]: reads and checks what a client sends
 //! - [`state`]: what all requests share, and their only access to the database
 //! - [`connections`], [`lanes`]: the pools of connections, and the statements that many requests share
-//! - [`store`]: todos and feeds; jobs are in [`shared_model::job_store`]
+//! - [`store`]: todos, feeds, and what operators see; jobs are in [`shared_model::job_store`]
 //! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
 //!   sweeper that handles lost messages, overdue jobs and expired rows
 //! - [`response`]: what a client receives, errors included
+//! - [`operations`]: the snapshots that operators watch
 //! - [`feed_token`], [`fingerprint_cache`]: the secret in the URL of a feed, and whether its todos have changed
 //! - [`random`]: how secrets are made
 //! - [`host`]: the hosts in settings, headers and URLs
@@ -40,6 +41,7 @@ pub mod lanes;
 pub mod limits;
 pub mod migrate;
 pub mod observe;
+pub mod operations;
 pub mod page;
 pub mod protection;
 pub mod public_url;

@@ -2,6 +2,7 @@
 
 pub mod cursor;
 pub mod download;
+pub mod event_stream;
 pub mod feed;
 pub mod job;
 pub mod links;

@@ -9,6 +9,7 @@ mod job_events;
 mod job_list;
 mod job_result;
 mod jobs;
+mod operations;
 mod path;
 mod session;
 mod todo_list;
@@ -88,7 +89,8 @@ fn configure_api(config: &mut ServiceConfig) {
         )
         .service(
             resource("/todos/ical/{id}/result", "GET, HEAD").route(get().to(job_result::result)),
-        );
+        )
+        .service(web::scope("/operations").configure(operations::configure));
 }
 
 /// A resource. Methods without a route get a 405 with `allowed`.

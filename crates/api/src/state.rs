@@ -24,6 +24,7 @@ use crate::connections::Connections;
 use crate::fingerprint_cache::FingerprintCache;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
+use crate::operations::Operations;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
 use crate::shared_check::SharedCheck;
@@ -56,6 +57,8 @@ pub struct Api {
     pub job_watch: JobWatch,
     /// Recent fingerprints of the todos, for feeds.
     pub fingerprints: FingerprintCache,
+    /// What operators watch.
+    pub operations: Operations,
     /// Cancelled when the process begins to stop, which ends all waits.
     pub stopping: CancellationToken,
     /// Whether the database responds.
@@ -105,6 +108,7 @@ impl Api {
             process: ThisProcess::default(),
             job_watch: JobWatch::default(),
             fingerprints: FingerprintCache::default(),
+            operations: Operations::new(config.queue.queue_url.clone()),
             stopping: CancellationToken::new(),
             database: SharedCheck::default(),
             queue,

@@ -16,6 +16,8 @@ const OPEN: [&str; 2] = ["/livez", "/readyz"];
 const OPEN_API: [&str; 3] = ["/health", "/openapi.json", "/session"];
 /// Calls for operators.
 const OPERATOR: [&str; 1] = ["/metrics"];
+/// The path below the API's of all other calls for operators, which are below it.
+const OPERATIONS: &str = "/operations";
 
 /// Returns what a request does, or `None` if it needs no token. A path that is not known here, and so also every path
 /// that does not exist, needs one. `path` must be the one that the routes compare with their patterns.
@@ -29,13 +31,21 @@ pub fn action(method: &Method, path: &str) -> Option<Action> {
             .is_some_and(|rest| OPEN_API.contains(&rest));
     if is_open {
         None
-    } else if OPERATOR.contains(&path) {
+    } else if is_for_operators(path) {
         Some(Action::Operate)
     } else if method.is_safe() {
         Some(Action::Read)
     } else {
         Some(Action::Change)
     }
+}
+
+/// Returns whether `path` is that of a call for operators, or below one.
+fn is_for_operators(path: &str) -> bool {
+    let below = path
+        .strip_prefix(API_PREFIX)
+        .and_then(|rest| rest.strip_prefix(OPERATIONS));
+    OPERATOR.contains(&path) || below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Returns whether `path` is that of a file which is the same for everybody, and in memory.
@@ -82,11 +92,18 @@ mod tests {
     #[test]
     fn every_method_of_an_operators_call_needs_the_operators_scope() {
         for method in [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS] {
-            assert_eq!(
-                action(&method, "/metrics"),
-                Some(Action::Operate),
-                "{method}"
-            );
+            for path in [
+                "/metrics",
+                "/api/v1/operations",
+                "/api/v1/operations/",
+                "/api/v1/operations/live",
+                "/api/v1/operations/no/such/call",
+            ] {
+                let needed = action(&method, path);
+                assert_eq!(needed, Some(Action::Operate), "{method} {path}");
+            }
         }
+        let other = action(&Method::GET, "/api/v1/operationsx");
+        assert_eq!(other, Some(Action::Read));
     }
 }

@@ -22,7 +22,7 @@ pub enum Occupied {
     Request(Slot),
     /// Of a request that waits for the end of its job.
     Wait(Slot),
-    /// Of a stream of events, which may stay open for as long as its job runs.
+    /// Of a stream of events, which may stay open for as long as its client reads it.
     Stream(Slot),
 }
 

@@ -21,11 +21,11 @@ pub enum LimitReached {
     #[error("too many requests of this client are being handled; wait until some have ended")]
     RequestsOfClient,
     /// `MAX_STREAMS`.
-    #[error("too many clients follow jobs; try again later, or read the status of the job instead")]
+    #[error("too many streams of events are open; try again later, or read the status instead")]
     Streams,
     /// The client's share of `MAX_STREAMS`.
     #[error(
-        "this client follows too many jobs; close some streams, or read the status of the job instead"
+        "this client has too many open streams of events; close some, or read the status instead"
     )]
     StreamsOfClient,
     /// `MAX_WAITING_REQUESTS`.

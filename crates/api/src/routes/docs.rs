@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::{
-    feed_calendar, feeds, health, job_events, job_list, job_result, jobs, session, todo_list, todos,
+    feed_calendar, feeds, health, job_events, job_list, job_result, jobs, operations, session,
+    todo_list, todos,
 };
 use crate::page::swagger_ui;
 use crate::page::{self, Asset};
@@ -25,6 +26,7 @@ use crate::response::problem::ApiError;
         jobs::create, job_list::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
         feeds::create, feeds::list, feeds::delete, feed_calendar::calendar,
         session::sign_in, session::sign_out,
+        operations::snapshots::snapshot, operations::snapshots::live,
         health::health, health::livez, health::readyz, health::metrics,
     ),
     // utoipa collects the schemas of bodies, but not the schema that the problem responses refer to
@@ -34,6 +36,7 @@ use crate::response::problem::ApiError;
         (name = "Calendar jobs", description = "A client creates a job, a worker renders the calendar, and the client downloads it."),
         (name = "Feeds", description = "Calendars that programs subscribe to."),
         (name = "Session", description = "How browsers sign in."),
+        (name = "Operations", description = "What operators see and do. All calls need a token with the scope `operator`."),
         (name = "Health"),
     )
 )]

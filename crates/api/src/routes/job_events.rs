@@ -1,19 +1,19 @@
-//! The changes of a job as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//! The changes of a job as server-sent events.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderName};
+use actix_web::http::header::HeaderName;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt, stream};
 use shared_model::job::Job;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::time::Interval;
 
 use super::jobs::find;
 use super::path::JobPath;
 use crate::background::job_watch::Watching;
 use crate::request::openapi;
+use crate::response::event_stream::{self, COMMENT};
 use crate::response::job::JobView;
 use crate::response::links::Links;
 use crate::response::openapi::problems::{Expired, NotFound, ServerFault};
@@ -21,12 +21,6 @@ use crate::response::problem::ApiError;
 use crate::state::Api;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// Tells nginx to forward events without buffering.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// A comment, which clients ignore. If there is no event yet, it shows the client that the connection is open.
-const COMMENT: Bytes = Bytes::from_static(b":\n\n");
-/// The interval of comments, which keep proxies from closing a quiet connection.
-const COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 
 #[utoipa::path(
     get,
@@ -71,21 +65,18 @@ pub(super) async fn events(
     } else {
         event(&job, &links)
     };
-    let mut comments = interval_at(Instant::now() + COMMENT_INTERVAL, COMMENT_INTERVAL);
-    comments.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let source = EventSource {
         watching: api.job_watch.watch(id, job.version + 1),
-        comments,
+        comments: event_stream::comments(),
         links,
         api: api.clone(),
         ended: job.status.is_terminal(),
     };
     let first = stream::iter([Ok(first)]);
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((X_ACCEL_BUFFERING, "no"))
-        .streaming(first.chain(changes(source))))
+    Ok(event_stream::respond(
+        &request,
+        first.chain(changes(source)),
+    ))
 }
 
 struct EventSource {

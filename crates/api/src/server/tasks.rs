@@ -65,6 +65,7 @@ impl Tasks {
             () = measure(&api) => Ok(()),
             () = forget_idle_clients(&api) => Ok(()),
             () = watch_usage(&api) => Ok(()),
+            () = watch_operations(&api) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
         };
@@ -92,6 +93,9 @@ impl Tasks {
         let Some(publisher) = http_ended.run_until_cancelled(publisher).await else {
             return Ok(());
         };
+        if let Some(publisher) = &publisher {
+            self.api.operations.connect(Arc::clone(publisher));
+        }
         let pool = self.api.connections.lanes.clone();
         let relaying = async {
             match publisher.zip(self.inbox) {
@@ -129,17 +133,25 @@ fn reporter(api: &Api) -> Reporter {
 
 /// Reports this process to the database, from when the database is ready.
 async fn report(api: &Api, reporter: &Reporter) {
+    until_started(api).await;
+    reporter.run(|| None).await;
+}
+
+async fn until_started(api: &Api) {
     while !api.has_started() {
         tokio::time::sleep(STARTING_PAUSE).await;
     }
-    reporter.run(|| None).await;
+}
+
+/// Makes snapshots for operators, from when the database is ready.
+async fn watch_operations(api: &Api) {
+    until_started(api).await;
+    api.operations.run(&api.connections.upkeep).await;
 }
 
 /// Measures how much is stored, for the limits, from when the database is ready.
 async fn watch_usage(api: &Api) {
-    while !api.has_started() {
-        tokio::time::sleep(STARTING_PAUSE).await;
-    }
+    until_started(api).await;
     let count_tokens = api.auth == AuthMode::Tokens;
     usage_watch::run(&api.limits.usage, &api.connections.upkeep, count_tokens).await;
 }

@@ -65,7 +65,7 @@ async fn the_streams_of_one_client_leave_places_for_those_of_others() {
     assert_eq!(stream.status(), 200);
     assert_refused(
         &send(from_greedy(follow())).await,
-        "this client follows too many jobs; close some streams, or read the status of the job instead",
+        "this client has too many open streams of events; close some, or read the status instead",
     );
     let other = from_other(follow()).send().await.unwrap();
     assert_eq!(other.status(), 200);

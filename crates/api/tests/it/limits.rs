@@ -134,7 +134,7 @@ async fn more_streams_than_allowed_are_refused() {
     let stream = service.request("GET", &path).send().await.unwrap();
     assert_eq!(stream.status(), 200);
     let refused =
-        "too many clients follow jobs; try again later, or read the status of the job instead";
+        "too many streams of events are open; try again later, or read the status instead";
     assert_refused(&service.get(&path).await, refused);
     // a stream is not one of the requests that are being handled
     assert_eq!(

@@ -30,6 +30,8 @@ mod many_clients;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 mod original_client;
 #[cfg(test)]
 mod other_sites;

@@ -247,6 +247,25 @@ impl Drop for Service {
     }
 }
 
+/// Sends a request. Returns the response with its body, unless that is a stream of events, which may never end.
+pub(crate) async fn send_for_status(request: RequestBuilder) -> ApiResponse {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let is_stream = headers
+        .get("content-type")
+        .is_some_and(|kind| kind == "text/event-stream");
+    let bytes = if is_stream {
+        Vec::new()
+    } else {
+        response.bytes().await.unwrap().to_vec()
+    };
+    ApiResponse {
+        status,
+        headers,
+        bytes,
+    }
+}
+
 /// A response, read completely.
 #[derive(Debug)]
 pub(crate) struct ApiResponse {

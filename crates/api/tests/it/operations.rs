@@ -1,0 +1,257 @@
+//! What operators see, with a real database.
+
+use api::authentication::scope::Scope;
+use job_queue::{QueueDepth, QueueError};
+use local_services::testing::{TIMEOUT, eventually};
+use reqwest::Response;
+use serde_json::{Value, json};
+
+use crate::support::jobs::accept_many;
+use crate::support::tokens::with_token;
+use crate::support::{Service, execute, send};
+
+const OPERATIONS: &str = "/api/v1/operations";
+const LIVE: &str = "/api/v1/operations/live";
+
+async fn snapshot(service: &Service) -> Value {
+    let response = service.get(OPERATIONS).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    response.json()
+}
+
+/// A stream of snapshots, as a client reads it.
+struct Stream {
+    response: Response,
+    text: String,
+}
+
+impl Stream {
+    async fn open(service: &Service) -> Self {
+        let response = service.request("GET", LIVE).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self {
+            response,
+            text: String::new(),
+        }
+    }
+
+    /// Returns the next snapshot, or `None` if the stream has ended.
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let data = event.strip_prefix("event: snapshot\ndata: ");
+                let snapshot = data.map(|data| serde_json::from_str(data).unwrap());
+                self.text = rest.to_owned();
+                match snapshot {
+                    None => continue,
+                    snapshot => return snapshot,
+                }
+            }
+            let chunk = tokio::time::timeout(TIMEOUT, self.response.chunk());
+            let chunk = chunk.await.expect("nothing comes").unwrap()?;
+            self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// Returns the first snapshot that `is_wanted`.
+    async fn until(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let snapshot = self.next().await.expect("the stream goes on");
+            if is_wanted(&snapshot) {
+                return snapshot;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_counts_jobs_messages_events_and_processes() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let ids = accept_many(&service.pool, 5).await;
+    service.claim(ids[0]).await;
+    service.fail(ids[1], true).await;
+    service.fail(ids[2], false).await;
+    execute(
+        &service.pool,
+        "UPDATE calendar_jobs SET created_at = now() - interval '1 hour' WHERE status = 'PENDING';
+         INSERT INTO processes (role, host, pid, version, slots, in_flight, heartbeat_at, drain_requested_at, stopped_at)
+         VALUES ('worker', 'alpha', 7, '0.1.0', 100, 3, now(), NULL, NULL),
+                ('worker', 'beta', 8, '0.1.0', 100, 0, now(), now(), NULL),
+                ('worker', 'gamma', 9, '0.1.0', 100, 0, now(), now(), now()),
+                ('worker', 'delta', 10, '0.1.0', 100, 0, now() - interval '31 s', NULL, NULL),
+                ('worker', 'epsilon', 11, '0.1.0', 100, 0, now() - interval '2 h', NULL, NULL);
+         INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+         SELECT gen_random_uuid(), 'a', 'sns', '{}', due_at FROM (VALUES (now()), (now()), (NULL)) AS due (due_at)",
+    )
+    .await;
+    let snapshot = snapshot(&service).await;
+    assert_eq!(snapshot["queue"], "postgres:");
+    assert_eq!(snapshot["error"], Value::Null);
+    let jobs = &snapshot["jobs"];
+    let counts = ["pending", "started", "retry", "failed", "count_limit"].map(|name| &jobs[name]);
+    assert_eq!(counts, [2, 1, 1, 1, 100_000]);
+    let oldest = jobs["oldest_waiting_seconds"].as_f64().unwrap();
+    assert!((3600.0..3700.0).contains(&oldest), "{oldest}");
+    assert_eq!(
+        snapshot["queue_depth"],
+        json!({"visible": 2, "in_flight": 1, "delayed": 1, "dead_letters": null, "error": null})
+    );
+    assert_eq!(snapshot["deliveries"], json!({"waiting": 2, "given_up": 1}));
+    let states: Vec<_> = snapshot["processes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|process| process["role"] == "worker")
+        .map(|process| {
+            (
+                process["host"].as_str().unwrap(),
+                process["state"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        states,
+        [
+            ("alpha", "running"),
+            ("beta", "draining"),
+            ("gamma", "stopped"),
+            ("delta", "gone")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_counts_at_most_as_many_jobs_as_its_limit() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    execute(
+        &service.pool,
+        "INSERT INTO calendar_jobs (id, status, request, expiry, expires_at, finished_at)
+         SELECT gen_random_uuid(), status, '{}', '1 h', now() + interval '1 h', CASE status WHEN 'FAILURE' THEN now() END
+         FROM generate_series(1, 100001), unnest(ARRAY['PENDING', 'FAILURE']) AS status;
+         UPDATE calendar_jobs SET send_after = now() WHERE status = 'PENDING'",
+    )
+    .await;
+    let snapshot = snapshot(&service).await;
+    assert_eq!(snapshot["jobs"]["pending"], 100_000);
+    assert_eq!(snapshot["jobs"]["failed"], 100_000);
+    assert_eq!(
+        snapshot["outbox"]["jobs"],
+        snapshot["outbox"]["count_limit"]
+    );
+}
+
+#[tokio::test]
+async fn the_depth_of_a_queue_is_what_it_says_or_why_it_does_not() {
+    let service = Service::start().await;
+    service.publisher.set_depth(Ok(QueueDepth {
+        visible: 10,
+        in_flight: 3,
+        delayed: 1,
+        dead_letters: Ok(Some(2)),
+    }));
+    let depth = snapshot(&service).await["queue_depth"].clone();
+    assert_eq!(
+        depth,
+        json!({"visible": 10, "in_flight": 3, "delayed": 1, "dead_letters": 2, "error": null})
+    );
+    let why = "the credentials do not allow this call on sqs://test";
+    let refused = QueueError::Refused(why.to_owned());
+    service.publisher.set_depth(Err(refused));
+    eventually("the queue is asked again", async || {
+        snapshot(&service).await["queue_depth"]
+            == json!({"visible": null, "in_flight": null, "delayed": null, "dead_letters": null, "error": why})
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_a_snapshot_shows_changes_and_ends_with_the_process() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let mut stream = Stream::open(&service).await;
+    let first = stream.next().await.unwrap();
+    assert_eq!(first["jobs"]["pending"], 0);
+    assert_eq!(first["since_last"]["accepted"], 0);
+    let ids = accept_many(&service.pool, 2).await;
+    stream.until(|shown| shown["jobs"]["pending"] == 2).await;
+    service.complete(ids[0], b"calendar").await;
+    stream.until(|shown| shown["jobs"]["pending"] == 1).await;
+    service.stop();
+    while stream.next().await.is_some() {}
+    eventually("the process has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn activity_of_the_processes_appears_in_the_next_snapshot() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let mut stream = Stream::open(&service).await;
+    stream.next().await.unwrap();
+    let report = |process: i32| {
+        format!(
+            "INSERT INTO activity (period, process_id, accepted, succeeded, wait_seconds, run_seconds)
+             VALUES (date_bin('10 s', now(), 'epoch'), {process}, 40, 30, '{{}}', '{{}}')"
+        )
+    };
+    execute(&service.pool, report(1001)).await;
+    let shown = stream
+        .until(|shown| shown["last_minute"]["accepted"] == 40)
+        .await;
+    assert_eq!(shown["since_last"]["accepted"], 40);
+    execute(&service.pool, report(1002)).await;
+    let shown = stream
+        .until(|shown| shown["last_minute"]["accepted"] == 80)
+        .await;
+    assert_eq!(shown["since_last"]["accepted"], 40);
+    assert_eq!(shown["since_last"]["succeeded"], 30);
+    assert_eq!(shown["last_minute"]["succeeded"], 60);
+}
+
+#[tokio::test]
+async fn a_stream_is_one_of_the_streams_that_are_limited() {
+    let service = Service::start_with(&["--max-streams=1"]).await;
+    let mut stream = Stream::open(&service).await;
+    stream.next().await.unwrap();
+    let refused = service.get(LIVE).await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("streams"), "{}", refused.text());
+    drop(stream);
+    eventually("another stream can be opened", async || {
+        let response = service.request("GET", LIVE).send().await.unwrap();
+        response.status() == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_head_request_for_the_stream_ends() {
+    let service = Service::start_with(&["--max-streams=1"]).await;
+    let head = service.raw(format!(
+        "HEAD {LIVE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    ));
+    let head = head.await;
+    assert_eq!(head.status(), 200);
+    eventually("its place is free", async || {
+        let response = service.request("GET", LIVE).send().await.unwrap();
+        response.status() == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operators_only_may_see_and_do_this() {
+    let service = Service::start_with_tokens().await;
+    for (scope, status) in [
+        (Scope::ReadOnly, 403),
+        (Scope::Full, 403),
+        (Scope::Operator, 200),
+    ] {
+        let token = service.token(scope).await;
+        let response = send(with_token(service.request("GET", OPERATIONS), &token)).await;
+        assert_eq!(response.status, status, "{scope}");
+    }
+    service.get(OPERATIONS).await.assert_problem(
+        401,
+        "this needs a token: send the header Authorization: Bearer TOKEN. The operators of the service create tokens with `taskoverflow-api tokens create`",
+    );
+}
