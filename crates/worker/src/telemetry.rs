@@ -13,6 +13,8 @@ pub const POLLS: &str = "worker_polls_total";
 pub const DELIVERIES: &str = "worker_deliveries_total";
 /// Deliveries that the queue took back before they were settled.
 pub const DELIVERIES_LOST: &str = "worker_deliveries_lost_total";
+/// The time from a job's acceptance to the beginning of its first attempt, in seconds.
+pub const QUEUE_WAIT: &str = "worker_queue_wait_seconds";
 /// The duration of attempts until their calendar is rendered, in seconds.
 pub const ATTEMPT_DURATION: &str = "worker_attempt_duration_seconds";
 /// The duration of the [`Stage`]s of an attempt, by `stage`, in seconds.
@@ -32,10 +34,10 @@ pub const DEAD_LETTERS_FAILED: &str = "worker_dead_letters_failed_total";
 /// Deliveries of dead letters that can't be read.
 pub const DEAD_LETTERS_UNREADABLE: &str = "worker_dead_letters_unreadable_total";
 
-/// The upper bounds of the buckets of all histograms, in seconds: from a small calendar, which takes milliseconds, to the
-/// longest time that is normal in a queue.
-const DURATIONS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+/// The upper bounds of the buckets of all histograms, in seconds: from a small calendar, which takes milliseconds, to an hour
+/// in the queue.
+const DURATIONS: [f64; 16] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
 ];
 
 /// A part of an attempt.
@@ -84,6 +86,12 @@ pub const METRICS: &[Metric] = &[
         DELIVERIES_LOST,
         "Deliveries that the queue took back before they were settled",
     ),
+    Metric::durations(
+        QUEUE_WAIT,
+        &DURATIONS,
+        "Time from the acceptance of a job to the beginning of its first attempt",
+    )
+    .in_cloudwatch(),
     Metric::durations(
         ATTEMPT_DURATION,
         &DURATIONS,

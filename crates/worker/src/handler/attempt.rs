@@ -38,7 +38,11 @@ impl Handler {
     pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
         let (key, attempt) = (claim.key, claim.attempt);
         let began = Instant::now();
-        self.database.process.activity.started(None);
+        let wait = wait_of_first_attempt(&claim);
+        if let Some(wait) = wait {
+            metrics::histogram!(telemetry::QUEUE_WAIT).record(wait.as_secs_f64());
+        }
+        self.database.process.activity.started(wait);
         let rendered = self.run_render(claim, guard).await;
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
         let outcome = self.end(key, attempt, rendered, guard).await;
@@ -239,6 +243,13 @@ impl Handler {
             Err(error) => Rendered::Failed(error),
         }
     }
+}
+
+/// Returns how long a job waited for its first attempt. Later attempts wait for other reasons, and a redriven job has waited
+/// for an operator.
+fn wait_of_first_attempt(claim: &Claim) -> Option<Duration> {
+    let is_first = claim.attempt == 1 && claim.generation == 1;
+    is_first.then(|| Duration::try_from_secs_f64(claim.waited_seconds).unwrap_or_default())
 }
 
 async fn acquire(slots: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Rendered> {
