@@ -13,6 +13,7 @@ mod isolation;
 mod life;
 mod lint;
 mod metrics;
+mod monitoring;
 mod refusals;
 mod roles;
 mod settings;
