@@ -9,6 +9,8 @@ import { count, counted, time } from './numbers.js';
 import { fetchPage } from './pages.js';
 
 const PAGE_SIZE = '20';
+/** The server stops counting here. */
+const COUNT_LIMIT = 10_000;
 
 const list = byId('deliveries');
 const more = /** @type {HTMLButtonElement} */ (byId('more-deliveries'));
@@ -28,7 +30,7 @@ export function start() {
 
 /** Loads the list again if the numbers have changed. @param {{ waiting: number, given_up: number }} numbers */
 export function show({ waiting, given_up: givenUp }) {
-  setText(byId('deliveries-summary'), `${count(waiting)} ${waiting === 1 ? 'waits' : 'wait'} for another attempt, ${count(givenUp)} given up.`);
+  setText(byId('deliveries-summary'), `${count(waiting, COUNT_LIMIT)} ${waiting === 1 ? 'waits' : 'wait'} for another attempt, ${count(givenUp, COUNT_LIMIT)} given up.`);
   retryAllButton.disabled = givenUp === 0;
   const numbers = `${waiting} ${givenUp}`;
   if (numbers === known) return;

@@ -4,7 +4,8 @@ import { LOCALE } from '../deadline.js';
 
 const plain = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const precise = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 2 });
-const compact = new Intl.NumberFormat(LOCALE, { notation: 'compact', maximumSignificantDigits: 3 });
+/** With a capital M in every region: a small one would be read as minutes. */
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 const clock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'medium' });
 const shortClock = new Intl.DateTimeFormat(LOCALE, { timeStyle: 'short' });
 const dayAndTime = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit', second: '2-digit' });

@@ -9,6 +9,8 @@ import { count, counted } from './numbers.js';
 /** @typedef {{ x: number, y: number }} Point */
 
 const SVG = 'http://www.w3.org/2000/svg';
+/** Dots start within this time. After a quiet time, the jobs have moved in its last moments. */
+const LONGEST_SPREAD_S = 2;
 /** The number of points of an edge that dots move along. */
 const STEPS = 64;
 /** How far a curve goes straight on before it bends, relative to its length. */
@@ -80,7 +82,7 @@ function setNumbers(numbers) {
 /** Lets the jobs of the time since the last snapshot move. @param {import('./live.js').Snapshot} snapshot */
 function animate({ at, since_last: moved }) {
   const now = Date.parse(at ?? '') || before;
-  const seconds = Math.min(Math.max((now - before) / 1000, 0.5), 2);
+  const seconds = Math.min(Math.max((now - before) / 1000, 0.5), LONGEST_SPREAD_S);
   before = now;
   if (isStill.matches || document.hidden) {
     setText(byId('dot-hint'), '');
