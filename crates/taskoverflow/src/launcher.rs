@@ -135,10 +135,11 @@ impl Running {
 
     fn announce(&self) -> anyhow::Result<()> {
         let lines = format!(
-            "TaskOverflow  http://localhost:{}/\nDatabase      {}\nQueue         {}\n",
-            self.port,
+            "TaskOverflow  http://localhost:{port}/\nOperations    http://localhost:{port}/operations\n\
+             Database      {}\nQueue         {}\n",
             self.services.shown_database,
-            self.services.shown_queue()
+            self.services.shown_queue(),
+            port = self.port,
         );
         let mut stdout = std::io::stdout();
         stdout
