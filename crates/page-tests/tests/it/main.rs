@@ -25,6 +25,8 @@ mod late_responses;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
+mod operations_modules;
+#[cfg(test)]
 mod screenshots;
 #[cfg(test)]
 mod security;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use crate::support::{Emulation, Page, Service, target};
+use crate::support::{Emulation, Page, Service, recorded, target};
 
 /// The largest acceptable image file.
 const LIMIT_BYTES: u64 = 150_000;
@@ -64,11 +64,8 @@ async fn the_page_is_photographed_on_a_phone_and_a_desktop_in_light_and_dark() {
             .add(json!({ "title": title, "description": description, "completed": completed, "deadline_at": deadline }))
             .await;
     }
-    let folder = target().join("page-tests/pictures");
-    std::fs::create_dir_all(&folder).unwrap();
     let page = Page::open(&service).await;
-    page.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
-        .await;
+    hide_scrollbars(&page).await;
     for (width, height) in [(390, 844), (1280, 900)] {
         for color_scheme in ["light", "dark"] {
             page.emulate(Emulation {
@@ -83,10 +80,49 @@ async fn the_page_is_photographed_on_a_phone_and_a_desktop_in_light_and_dark() {
                 .await;
             // hides the blinking caret
             page.blur().await;
-            let file = folder.join(format!("page-{width}-{color_scheme}.png"));
-            page.driver().screenshot(&file).await.unwrap();
-            let bytes = std::fs::metadata(&file).unwrap().len();
-            assert!(bytes < LIMIT_BYTES, "{}: {bytes} bytes", file.display());
+            photograph(&page, &format!("page-{width}-{color_scheme}.png")).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn the_page_for_operators_is_photographed_in_light_and_dark() {
+    let service = Service::start().await;
+    let page = Page::prepare(&service).await;
+    hide_scrollbars(&page).await;
+    let now = DateTime::<Utc>::from(SystemTime::now());
+    let busy = recorded::replay(&recorded::snapshot(now), &recorded::activity(now));
+    page.run_at_start(&busy).await;
+    for color_scheme in ["light", "dark"] {
+        page.emulate(Emulation {
+            width: 1120,
+            height: 1240,
+            color_scheme,
+            reduced_motion: false,
+            ..Emulation::default()
+        })
+        .await;
+        page.go_to_operations("").await;
+        page.until_live().await;
+        page.until_count(".plot", 3).await;
+        page.until("document.querySelectorAll('.plot .line').length === 20 && document.querySelectorAll('.dot[visibility=visible]').length > 16")
+            .await;
+        photograph(&page, &format!("page-operations-{color_scheme}.png")).await;
+    }
+}
+
+async fn hide_scrollbars(page: &Page) {
+    page.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
+        .await;
+}
+
+/// Saves a picture of what the window shows, which must not be too large.
+async fn photograph(page: &Page, name: &str) {
+    let folder = target().join("page-tests/pictures");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(name);
+    page.driver().screenshot(&file).await.unwrap();
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    assert!(bytes < LIMIT_BYTES, "{}: {bytes} bytes", file.display());
 }

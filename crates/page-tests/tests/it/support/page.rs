@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod actions;
+mod operations;
 mod waits;
 
 use serde_json::{Value, json};
