@@ -16,6 +16,7 @@ use shared_model::activity::Activity;
 use shared_model::batch_lane::{Lane, LaneLimits};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
+use shared_model::trace;
 
 use crate::authentication::grants::Grant;
 use crate::authentication::secret::SecretHash;
@@ -76,12 +77,14 @@ impl Lanes {
         expiry_seconds: u32,
         token_name: Option<Arc<str>>,
     ) -> Result<JobId, DatabaseError> {
-        let id = JobId::new();
+        let (id, traceparent) = trace::new_job();
+        let id = JobId(id);
         let job = WantedJob {
             id,
             request,
             expiry_seconds,
             token_name,
+            traceparent,
         };
         within_limit(self.accept.call(job)).await?;
         Ok(id)

@@ -1,11 +1,13 @@
-//! The middleware around every request: its id, its log line, its metrics, and the headers of every response.
+//! The middleware around every request: its id, its trace, its log line, its metrics, and the headers of every response.
 //!
 //! # Layout
 //! - `notable`: which requests appear in the log although they did not fail
 //! - `paths`: what the log shows of a path
+//! - `tracing`: the trace of the request
 
 mod notable;
 mod paths;
+mod tracing;
 
 use std::time::Instant;
 
@@ -14,7 +16,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use uuid::Uuid;
+use shared_model::trace::{self, Trace};
 
 use crate::access::token_name;
 use crate::response::problem::ApiError;
@@ -32,8 +34,18 @@ pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let trace = tracing::of_request(&request);
+    trace::scope(Some(trace), observe_in(trace, request, next)).await
+}
+
+/// Does what [`observe`] does, within the trace of the request.
+async fn observe_in(
+    trace: Trace,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let begun = Instant::now();
-    let id = request_id(&request);
+    let id = request_id(&request, trace);
     let mut response = next.call(request).await?;
 
     let headers = response.headers_mut();
@@ -47,8 +59,8 @@ pub async fn observe(
     Ok(response)
 }
 
-/// Returns the client's request id if it is safe to log, otherwise a new one.
-fn request_id(request: &ServiceRequest) -> HeaderValue {
+/// Returns the client's request id if it is safe to log, otherwise the id of the trace.
+fn request_id(request: &ServiceRequest, trace: Trace) -> HeaderValue {
     let is_safe = |id: &&HeaderValue| {
         (1..=REQUEST_ID_MAX_LENGTH).contains(&id.len())
             && id.as_bytes().iter().all(|byte| {
@@ -58,7 +70,7 @@ fn request_id(request: &ServiceRequest) -> HeaderValue {
     };
     let given = request.headers().get(&X_REQUEST_ID).filter(is_safe);
     given.cloned().unwrap_or_else(|| {
-        let id = Uuid::now_v7().to_string();
+        let id = trace.id().to_uuid().to_string();
         HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("-"))
     })
 }

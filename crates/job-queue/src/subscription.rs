@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_model::job_store::claims::Claim;
 use shared_model::message::{JobMessage, MessageError};
+use shared_model::trace::Trace;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,16 @@ pub enum Received {
         /// Until when it lasts at least, unless it is renewed.
         until: Instant,
     },
+}
+
+impl Received {
+    /// Returns the trace of the job, or `None` if the message can't be read.
+    pub fn trace(&self) -> Option<Trace> {
+        match self {
+            Self::Message(delivery) => delivery.message.as_ref().ok().map(JobMessage::trace),
+            Self::Claim { claim, .. } => Some(claim.trace),
+        }
+    }
 }
 
 /// The receiving half of a queue.

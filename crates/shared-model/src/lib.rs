@@ -14,6 +14,7 @@
 //! - [`notifier`], [`listener`]: hints between the processes, by PostgreSQL's NOTIFY
 //! - [`processes`], [`mod@processing`], [`mod@activity`]: which processes run, whether the workers are paused, and what
 //!   they do
+//! - [`trace`]: the trace that a request or a job belongs to
 //! - [`settings`], [`logging`], [`startup`], [`shutdown`], [`process`]: how a process starts and stops
 //! - [`telemetry`]: the metrics of a process, for Prometheus and for CloudWatch
 //! - [`mod@backoff`]: how long to wait before another attempt
@@ -47,3 +48,4 @@ pub mod shutdown;
 pub mod startup;
 pub mod telemetry;
 pub mod todo;
+pub mod trace;

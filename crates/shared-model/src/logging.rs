@@ -1,4 +1,5 @@
-//! The log: text on a terminal, JSON elsewhere. `RUST_LOG` filters it, as usual in Rust.
+//! The log: text on a terminal, JSON elsewhere. `RUST_LOG` filters it, as usual in Rust. Every line that belongs to a
+//! request or a job has its [`trace`] as the field `trace_id`.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
@@ -8,6 +9,11 @@ use env_logger::fmt::Formatter;
 use log::Record;
 use log::kv::{Error, Key, Value, VisitSource};
 use serde_json::{Map, Value as Json};
+
+use crate::trace::{self, Trace};
+
+/// The field with the id of the trace.
+const TRACE_ID: &str = "trace_id";
 
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -66,6 +72,9 @@ fn write_text(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     )?;
     // a field that can't be read must not suppress the whole line
     let _ = record.key_values().visit(&mut TextFields(out));
+    if let Some(id) = trace::current().map(Trace::id) {
+        write!(out, " {TRACE_ID}={id}")?;
+    }
     writeln!(out)
 }
 
@@ -89,6 +98,9 @@ fn write_json(out: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         line.insert(name.to_owned(), Json::String(text));
     }
     let _ = record.key_values().visit(&mut JsonFields(&mut line));
+    if let Some(id) = trace::current().map(Trace::id) {
+        line.insert(TRACE_ID.to_owned(), Json::String(id.to_string()));
+    }
     writeln!(out, "{}", Json::Object(line))
 }
 

@@ -1,9 +1,10 @@
 //! The message that travels through the queue: a reference to a job. It never contains todos.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::job::JobId;
+use crate::trace::{Trace, TraceContext};
 
 /// The version of the wire format. A worker leaves a message that it cannot read to the dead-letter queue.
 pub const MESSAGE_VERSION: u8 = 1;
@@ -20,6 +21,13 @@ pub struct JobMessage {
     pub generation: i32,
     /// When the message was made, by the database's clock (UTC).
     pub enqueued_at: DateTime<Utc>,
+    /// The job's trace, unless its id is the job's. Older releases neither write nor read it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "readable"
+    )]
+    pub traceparent: Option<TraceContext>,
 }
 
 /// Why the body of a message can't be read.
@@ -33,7 +41,18 @@ pub enum MessageError {
     UnknownVersion(u8),
 }
 
+/// A trace that can't be read is no reason to lose the job.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TraceContext>, D::Error> {
+    let text: Option<String> = Option::deserialize(deserializer)?;
+    Ok(text.and_then(|text| text.parse().ok()))
+}
+
 impl JobMessage {
+    /// Returns the job's trace.
+    pub fn trace(&self) -> Trace {
+        Trace::of_message(self.job_id.0, self.traceparent)
+    }
+
     /// Returns the body of the message.
     ///
     /// # Errors
@@ -96,6 +115,19 @@ mod tests {
             outbound.deduplication_id(),
             "0192f0c1-2345-7abc-8def-0123456789ab:2:3"
         );
+    }
+
+    #[test]
+    fn a_message_names_the_trace_of_its_job_unless_they_have_the_same_id() {
+        let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let with = |member: &str| GOLDEN.replace('}', &format!(r#","traceparent":{member}}}"#));
+        let message = JobMessage::decode(&with(&format!("{context:?}"))).unwrap();
+        assert_eq!(message.trace().context().unwrap().to_string(), context);
+        assert_eq!(message.encode().unwrap(), with(&format!("{context:?}")));
+        for none in [GOLDEN.to_owned(), with("null"), with(r#""garbage""#)] {
+            let message = JobMessage::decode(&none).unwrap();
+            assert_eq!(message.trace(), Trace::Own(message.job_id.0), "{none}");
+        }
     }
 
     #[test]

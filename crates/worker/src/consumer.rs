@@ -11,6 +11,7 @@ use std::time::Duration;
 use job_queue::{QueueError, Received, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::shutdown::Shutdown;
+use shared_model::trace;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -213,7 +214,7 @@ impl Consumer {
 
     /// Puts what was received in flight.
     fn take(&self, received: Received, slot: Slot) -> Taken {
-        let guard = match &received {
+        let guard = trace::within(received.trace(), || match &received {
             Received::Message(delivery) => {
                 // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume
                 // that a third of it has passed. The first extension sets the exact time, and if it fails, enough time is
@@ -223,7 +224,7 @@ impl Consumer {
                     .add_message(delivery.receipt.clone(), hidden_until)
             }
             Received::Claim { claim, until } => self.in_flight.add_claim(claim.key, *until),
-        };
+        });
         Taken {
             received,
             guard,

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{BatchOutcome, Deletion, Received, Release, Subscription};
+use job_queue::{BatchOutcome, Deletion, Delivery, Received, Release, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::job_store::redrive::{self, GivenUp};
+use shared_model::trace;
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
@@ -79,36 +80,15 @@ async fn settle_all(
     let mut deletions: Vec<Deletion> = Vec::new();
     let mut answered = true;
     for received in received {
+        let trace = received.trace();
         // a dead-letter queue delivers nothing else
         let Received::Message(delivery) = received else {
             continue;
         };
-        let message = match &delivery.message {
-            Ok(message) => message,
-            Err(error) => {
-                log::error!("queue.message_id" = delivery.message_id, error:%; "a message in the dead-letter queue can't be read; it stays there");
-                metrics::counter!(telemetry::DEAD_LETTERS_UNREADABLE).increment(1);
-                continue;
-            }
-        };
-        let (id, generation) = (message.job_id, message.generation);
-        let given_up = database
-            .pool
-            .run(move |connection| redrive::give_up(connection, id, generation));
-        match given_up.await {
-            Ok(GivenUp::Failed) => {
-                log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");
-                metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
-                database.notifier.jobs_changed([id]);
-                database.process.activity.failed_waiting(1);
-                deletions.push(delivery.delete());
-            }
-            // If the claim on the job runs out, its message counts as lost and is sent again.
-            Ok(GivenUp::Stale | GivenUp::Claimed) => deletions.push(delivery.delete()),
-            Err(error) => {
-                log::warn!("job.id":% = id, error:%; "could not end the job of a dead letter");
-                answered = false;
-            }
+        match trace::scope(trace, end_job(database, &delivery)).await {
+            Ended::Done => deletions.push(delivery.delete()),
+            Ended::Unreadable => {}
+            Ended::Unknown => answered = false,
         }
     }
     for outcome in dead_letters.delete(&deletions).await {
@@ -119,6 +99,47 @@ async fn settle_all(
         }
     }
     answered
+}
+
+/// What became of the job of a dead letter.
+enum Ended {
+    /// It has ended, or needs no message.
+    Done,
+    /// The message can't be read, so the job is unknown.
+    Unreadable,
+    /// The database did not answer.
+    Unknown,
+}
+
+/// Ends the job of a dead letter in FAILURE, unless it has been claimed.
+async fn end_job(database: &Database, delivery: &Delivery) -> Ended {
+    let message = match &delivery.message {
+        Ok(message) => message,
+        Err(error) => {
+            log::error!("queue.message_id" = delivery.message_id, error:%; "a message in the dead-letter queue can't be read; it stays there");
+            metrics::counter!(telemetry::DEAD_LETTERS_UNREADABLE).increment(1);
+            return Ended::Unreadable;
+        }
+    };
+    let (id, generation) = (message.job_id, message.generation);
+    let given_up = database
+        .pool
+        .run(move |connection| redrive::give_up(connection, id, generation));
+    match given_up.await {
+        Ok(GivenUp::Failed) => {
+            log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");
+            metrics::counter!(telemetry::DEAD_LETTERS_FAILED).increment(1);
+            database.notifier.jobs_changed([id]);
+            database.process.activity.failed_waiting(1);
+            Ended::Done
+        }
+        // If the claim on the job runs out, its message counts as lost and is sent again.
+        Ok(GivenUp::Stale | GivenUp::Claimed) => Ended::Done,
+        Err(error) => {
+            log::warn!("job.id":% = id, error:%; "could not end the job of a dead letter");
+            Ended::Unknown
+        }
+    }
 }
 
 /// Returns `false` if `stop` was cancelled.

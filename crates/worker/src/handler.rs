@@ -174,7 +174,7 @@ impl Handler {
             .run(move |connection| claims::end_unclaimable(connection, max_attempts, Some(&[id])))
             .await;
         let status = match ended {
-            Ok(ended) => ended.first().map(|(_, status)| *status),
+            Ok(ended) => ended.first().map(|ended| ended.status),
             Err(error) => return unknown(id, &error),
         };
         self.database.notifier.jobs_changed([id]);

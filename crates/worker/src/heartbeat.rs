@@ -11,6 +11,7 @@ use std::time::Duration;
 use job_queue::{BatchOutcome, Subscription};
 use shared_model::database::DatabaseError;
 use shared_model::job_store::claims::{self, ClaimKey, ClaimRenewal, Renewal};
+use shared_model::trace;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use crate::database::Database;
@@ -94,7 +95,9 @@ async fn extend_visibility(
                 entry.stop(StopReason::Lost);
             }
             BatchOutcome::Failed(error) => {
-                log::warn!(error; "could not extend a delivery; trying again before its visibility timeout ends");
+                trace::within(entry.trace(), || {
+                    log::warn!(error; "could not extend a delivery; trying again before its visibility timeout ends");
+                });
                 extended = false;
             }
         }

@@ -18,6 +18,7 @@ use shared_model::job_store::claims::{ClaimKey, Completion, Written};
 use shared_model::job_store::requests;
 use shared_model::results::NewResult;
 use shared_model::shutdown::StopRequests;
+use shared_model::trace::{self, Trace};
 use tokio::process::Command;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -28,7 +29,8 @@ use crate::in_flight::{InFlight, StopReason};
 use crate::render::{Compressor, Render, RenderError, Source};
 use crate::rendered::Rendered;
 
-/// The variable that holds the claim: the job's id and the claim's, with a space in between.
+/// The variable that holds the claim: the job's id and the claim's, and the context of the job's trace if there is one,
+/// with spaces in between.
 const VARIABLE: &str = "TASKOVERFLOW_ISOLATED_CLAIM";
 
 /// How the process ends, apart from crashes.
@@ -66,7 +68,7 @@ pub(crate) async fn attempt(key: ClaimKey) -> Rendered {
 async fn wait_for_process(key: ClaimKey) -> io::Result<ExitStatus> {
     let mut process = Command::new(env::current_exe()?)
         .args(env::args_os().skip(1))
-        .env(VARIABLE, format!("{} {}", key.id, key.claim))
+        .env(VARIABLE, written(key))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .kill_on_drop(true)
@@ -76,7 +78,16 @@ async fn wait_for_process(key: ClaimKey) -> io::Result<ExitStatus> {
     process.wait().await
 }
 
-/// Returns the claim whose attempt this process has to run, if it was started for one.
+/// Returns the value of the variable.
+fn written(key: ClaimKey) -> String {
+    let ClaimKey { id, claim } = key;
+    match trace::current().and_then(Trace::context) {
+        Some(context) => format!("{id} {claim} {context}"),
+        None => format!("{id} {claim}"),
+    }
+}
+
+/// Returns the claim whose attempt this process has to run, and the trace of its job, if it was started for one.
 ///
 /// # Errors
 /// Returns an error if the variable does not hold a claim.
@@ -84,17 +95,18 @@ async fn wait_for_process(key: ClaimKey) -> io::Result<ExitStatus> {
     clippy::disallowed_methods,
     reason = "not a setting: the worker passes it to itself"
 )]
-pub(crate) fn requested_attempt() -> anyhow::Result<Option<ClaimKey>> {
+pub(crate) fn requested_attempt() -> anyhow::Result<Option<(ClaimKey, Trace)>> {
     let Ok(value) = env::var(VARIABLE) else {
         return Ok(None);
     };
-    let (id, claim) = value
-        .split_once(' ')
-        .with_context(|| format!("{VARIABLE} does not hold a claim"))?;
-    Ok(Some(ClaimKey {
-        id: JobId(id.parse::<Uuid>().context(VARIABLE)?),
-        claim: claim.parse().context(VARIABLE)?,
-    }))
+    let mut words = value.split(' ');
+    let mut id = || words.next()?.parse::<Uuid>().ok();
+    let key = id().zip(id()).map(|(id, claim)| ClaimKey {
+        id: JobId(id),
+        claim,
+    });
+    let key = key.with_context(|| format!("{VARIABLE} does not hold a claim"))?;
+    Ok(Some((key, Trace::of_job(key.id.0, words.next()))))
 }
 
 /// Runs the attempt of a claim. Returns the exit code that tells the worker how it ended.

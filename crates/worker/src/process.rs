@@ -11,6 +11,7 @@ use shared_model::process;
 use shared_model::processes::{Control, NewProcess, Reporter, Role};
 use shared_model::shutdown::Shutdown;
 use shared_model::startup::{Migrations, prepare_database};
+use shared_model::trace;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +45,9 @@ pub fn run_process(config: Config) -> ExitCode {
 pub fn run_process_with(config: Config, render: Render) -> ExitCode {
     process::run(&config.problems(), &config.log.clone(), || {
         let runtime = Runtime::new().context("can't start the async runtime")?;
-        if let Some(key) = isolation::requested_attempt()? {
-            let ended = runtime.block_on(isolation::run(key, &config, render));
+        if let Some((key, trace)) = isolation::requested_attempt()? {
+            let attempt = isolation::run(key, &config, render);
+            let ended = runtime.block_on(trace::scope(Some(trace), attempt));
             runtime.shutdown_background();
             return ended;
         }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use shared_model::job::JobId;
 use shared_model::job_store::requests::Sender;
 use shared_model::notifier::Notifier;
+use shared_model::trace::TraceContext;
 
 use crate::background::relay::{InboxSlots, RelayInbox};
 
@@ -68,11 +69,15 @@ impl Announcement<'_> {
         }
     }
 
-    /// Announces the jobs, which were stored at `accepted_at`.
-    pub fn stored(self, ids: impl IntoIterator<Item = JobId>, accepted_at: DateTime<Utc>) {
+    /// Announces the jobs, which were stored with these traces at `accepted_at`.
+    pub fn stored(
+        self,
+        jobs: impl IntoIterator<Item = (JobId, Option<TraceContext>)>,
+        accepted_at: DateTime<Utc>,
+    ) {
         match self {
             Self::Notify(notifier) => notifier.job_due(),
-            Self::Relay(slots) => slots.fill(ids, accepted_at),
+            Self::Relay(slots) => slots.fill(jobs, accepted_at),
             Self::Table(inbox) => inbox.look_into_table(),
         }
     }

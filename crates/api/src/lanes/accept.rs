@@ -7,6 +7,7 @@ use shared_model::batch_lane::RunBatch;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, JobId};
 use shared_model::job_store::requests::{self, NewJob};
+use shared_model::trace::TraceContext;
 
 use crate::background::dispatch::Dispatch;
 
@@ -17,6 +18,7 @@ pub(super) struct WantedJob {
     pub(super) request: CalendarRequest,
     pub(super) expiry_seconds: u32,
     pub(super) token_name: Option<Arc<str>>,
+    pub(super) traceparent: Option<TraceContext>,
 }
 
 /// Stores a batch of jobs in one statement, and then announces them.
@@ -39,14 +41,15 @@ impl RunBatch<WantedJob, ()> for Accept {
                 expiry_seconds: job.expiry_seconds,
                 sender,
                 token_name: job.token_name.clone(),
-                traceparent: None,
+                traceparent: job.traceparent,
                 event_destinations: Vec::new(),
             })
             .collect();
         let stored = self
             .pool
             .run(move |connection| requests::insert(connection, &jobs));
-        announcement.stored(wanted.iter().map(|job| job.id), stored.await?);
+        let messages = wanted.iter().map(|job| (job.id, job.traceparent));
+        announcement.stored(messages, stored.await?);
         self.activity.accepted(wanted.len());
         Ok(vec![(); wanted.len()])
     }

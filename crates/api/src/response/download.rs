@@ -10,6 +10,7 @@ use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use futures_util::{Stream, TryStreamExt, stream};
 use shared_model::results::ResultSummary;
+use shared_model::trace;
 
 use crate::response::stored_calendar::{self, ReadError};
 
@@ -105,8 +106,14 @@ pub fn calendar_body(
         let nothing = stream::empty::<io::Result<Bytes>>();
         return response.body(SizedStream::new(length, nothing));
     };
-    let parts =
-        parts.inspect_err(|error| log::warn!(error:%; "could not send the rest of a calendar"));
+    // the body is sent after the request has been handled
+    let trace = trace::current();
+    let parts = parts.inspect_err(move |error| {
+        trace::within(
+            trace,
+            || log::warn!(error:%; "could not send the rest of a calendar"),
+        );
+    });
     match coding {
         Coding::Gzip => response.body(SizedStream::new(length, parts)),
         Coding::Identity => response.body(SizedStream::new(

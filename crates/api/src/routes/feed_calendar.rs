@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use shared_model::database::DatabaseError;
 use shared_model::job::JobId;
 use shared_model::job_store::requests::NewJob;
+use shared_model::trace;
 
 use super::calendar_download::CalendarDownload;
 use crate::feed_token::FeedToken;
@@ -99,12 +100,13 @@ async fn bring_up_to_date(
 async fn refresh(api: &Data<Api>, feed: &FeedState) {
     let (api, feed) = (Data::clone(api), feed.clone());
     // a task, because a client that goes away must not end what others rely on for a minute
-    let task = tokio::spawn(async move {
+    let refreshing = async move {
         let id = feed.id;
         if let Err(error) = try_refresh(&api, feed).await {
             log::warn!("feed.id":% = id, error:%; "could not refresh a feed");
         }
-    });
+    };
+    let task = tokio::spawn(trace::scope(trace::current(), refreshing));
     if let Err(error) = task.await {
         log::warn!(error:%; "could not refresh a feed");
     }
@@ -121,13 +123,14 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
             _ => return Ok(()),
         }
     };
+    let (id, traceparent) = trace::new_job();
     let job = NewJob {
-        id: JobId::new(),
+        id: JobId(id),
         request: feed.request.clone(),
         expiry_seconds: api.job_expiry_seconds,
         sender: api.dispatch.table_sender(),
         token_name: None,
-        traceparent: None,
+        traceparent,
         event_destinations: Vec::new(),
     };
     let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));

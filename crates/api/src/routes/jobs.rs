@@ -8,6 +8,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use shared_model::job::{CalendarRequest, Job, JobId, JobStatus};
 use shared_model::job_store::requests::{self, Accepted, Cancelled, NewJob};
+use shared_model::trace;
 
 use super::path::JobPath;
 use crate::access;
@@ -134,13 +135,14 @@ async fn accept_once(
     token_name: Option<Arc<str>>,
 ) -> Result<CreatedJob, ApiError> {
     let announcement = api.dispatch.prepare(1);
+    let (id, traceparent) = trace::new_job();
     let job = NewJob {
-        id: JobId::new(),
+        id: JobId(id),
         request: wanted,
         expiry_seconds: api.job_expiry_seconds,
         sender: announcement.sender(),
         token_name,
-        traceparent: None,
+        traceparent,
         event_destinations: Vec::new(),
     };
     let accepted = api
@@ -148,7 +150,7 @@ async fn accept_once(
         .await?;
     match accepted {
         Accepted::New(job) => {
-            announcement.stored([job.id], job.created_at);
+            announcement.stored([(job.id, traceparent)], job.created_at);
             api.process.activity.accepted(1);
             Ok(CreatedJob::New(job.id))
         }

@@ -7,6 +7,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use shared_model::todo::{Todo, TodoFilter};
+use shared_model::trace;
 
 use crate::request::openapi;
 use crate::request::query::Query;
@@ -112,9 +113,16 @@ async fn all(
             Ok::<_, QueryError>(Some((chunk.json, chunk.last)))
         }
     });
+    // the body is sent after the request has been handled
+    let trace = trace::current();
     let all = stream::iter([Ok(first.json)])
         .chain(others)
-        .inspect_err(|error| log::warn!(error:%; "could not send the rest of a list of todos"));
+        .inspect_err(move |error| {
+            trace::within(
+                trace,
+                || log::warn!(error:%; "could not send the rest of a list of todos"),
+            );
+        });
     Ok(response.streaming(all))
 }
 

@@ -115,7 +115,7 @@ async fn every_operation_refuses_a_client_without_a_valid_token_unless_it_is_lis
         for token in &invalid {
             let response = send(with_token(operation.request(&service), token)).await;
             assert_refused(&response, 401, INVALID, ", error=\"invalid_token\"");
-            bodies.push(response.text().to_owned());
+            bodies.push(response.problem());
         }
         bodies.dedup();
         assert_eq!(bodies.len(), 1, "{name} tells invalid tokens apart");
@@ -178,7 +178,7 @@ async fn without_a_token_nobody_learns_what_exists() {
     ] {
         let response = send(service.request(method, path)).await;
         assert_refused(&response, 401, MISSING, "");
-        bodies.push(response.text().to_owned());
+        bodies.push(response.problem());
     }
     bodies.dedup();
     assert_eq!(bodies.len(), 1);

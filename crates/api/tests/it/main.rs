@@ -68,6 +68,8 @@ mod todos;
 #[cfg(test)]
 mod token_commands;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod waiting;

@@ -128,7 +128,7 @@ async fn a_job_that_this_process_accepted_is_sent_from_memory() {
     let id = JobId::new();
     let accepted_at = store(&bench.pool, &[id], Sender::ThisProcess).await;
     assert_eq!(bench.free().await, [], "this process holds its lease");
-    slots.fill([id], accepted_at);
+    slots.fill([(id, None)], accepted_at);
     bench.has_arrived(1).await;
     relay.stop().await;
     assert_eq!(bench.publisher.arrived(), [id]);
@@ -251,7 +251,7 @@ async fn a_relay_that_stops_sends_what_it_has_in_memory() {
     let relay = bench.start(2);
     let slots = relay.inbox.reserve(ids.len()).unwrap();
     let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
-    slots.fill(ids.clone(), accepted_at);
+    slots.fill(ids.iter().map(|id| (*id, None)), accepted_at);
     relay.stop().await;
     assert_eq!(sorted(bench.publisher.arrived()), ids);
     assert_eq!(bench.unsent().await, 0);
@@ -265,7 +265,7 @@ async fn a_relay_that_stops_while_the_queue_is_down_leaves_its_messages_to_the_o
     let relay = bench.start(2);
     let slots = relay.inbox.reserve(ids.len()).unwrap();
     let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
-    slots.fill(ids.clone(), accepted_at);
+    slots.fill(ids.iter().map(|id| (*id, None)), accepted_at);
     ids.extend(accept_many(&bench.pool, 50).await);
     bench.publisher.called().await;
     relay.stop().await;

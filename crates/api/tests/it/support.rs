@@ -292,6 +292,14 @@ impl ApiResponse {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// Returns the problem without its trace, in which all problems differ.
+    pub(crate) fn problem(&self) -> Value {
+        let mut problem = self.json();
+        let trace_id = problem.as_object_mut().unwrap().remove("trace_id");
+        assert!(trace_id.is_some(), "{self:?}");
+        problem
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }

@@ -85,6 +85,7 @@ async fn f31_a_backlog_of_an_hour_drains_without_a_stale_message() {
             job_id: id,
             generation: 1,
             enqueued_at: system.database.job(id).await.unwrap().created_at,
+            traceparent: None,
         };
         queue.send(&message.encode().unwrap()).await.unwrap();
     }

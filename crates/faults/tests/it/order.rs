@@ -28,6 +28,7 @@ async fn submit_to_group(
         job_id: id,
         generation: 1,
         enqueued_at: system.database.job(id).await.unwrap().created_at,
+        traceparent: None,
     };
     let queue = system.queue.sqs().unwrap();
     let sent = queue.send_to_group(&message.encode().unwrap(), group).await;

@@ -75,6 +75,7 @@ async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
         job_id: id,
         generation: 1,
         enqueued_at: failed.created_at,
+        traceparent: None,
     };
     let (code, redriven) = operate(&system, &["redrive", &id.to_string()]).await;
     assert!(code == 0 && redriven.contains("PENDING"), "{redriven}");

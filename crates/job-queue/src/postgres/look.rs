@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 use shared_model::database::DatabaseError;
-use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::claims::{self, Claim, ClaimOptions};
+use shared_model::job::JobId;
+use shared_model::job_store::claims::{self, Claim, ClaimOptions, EndedJob};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ pub(super) struct Search {
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) claims: Vec<Claim>,
-    pub(super) ended: Vec<(JobId, JobStatus)>,
+    pub(super) ended: Vec<EndedJob>,
     /// How many of the claims are on jobs whose backoff or claim had ended, and how long the search for those took.
     due: i64,
     due_took: Duration,

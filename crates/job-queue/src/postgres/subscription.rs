@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::job::JobStatus;
-use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions};
+use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimOptions, EndedJob};
 use shared_model::listener::{self, JOB_DUE};
 use shared_model::notifier::Notifier;
 use shared_model::processes::ThisProcess;
+use shared_model::trace;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -101,8 +102,10 @@ impl PostgresSubscription {
             .run(move |connection| search.run(connection))
             .await?;
         look.searched(search, &found);
-        for (id, status) in &found.ended {
-            log::error!("job.id":% = id, "job.status":% = status; "the job ended: no worker can claim it any more");
+        for EndedJob { id, status, trace } in &found.ended {
+            trace::within(Some(*trace), || {
+                log::error!("job.id":% = id, "job.status":% = status; "the job ended: no worker can claim it any more");
+            });
             match status {
                 JobStatus::Revoked => self.process.activity.revoked(1),
                 JobStatus::Failure => self.process.activity.failed_waiting(1),
@@ -111,7 +114,7 @@ impl PostgresSubscription {
             }
         }
         self.notifier
-            .jobs_changed(found.ended.into_iter().map(|(id, _)| id));
+            .jobs_changed(found.ended.iter().map(|ended| ended.id));
         Ok(received(found.claims, until))
     }
 

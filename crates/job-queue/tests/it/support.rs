@@ -134,6 +134,7 @@ impl Queue {
             job_id,
             generation: 1,
             enqueued_at,
+            traceparent: None,
         };
         let outbound = |id| OutboundMessage {
             message: message(id),

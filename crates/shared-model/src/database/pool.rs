@@ -13,6 +13,7 @@ use super::config::DatabaseConfig;
 use super::connector::{ConnectError, Connector};
 use super::error::DatabaseError;
 use super::session::SessionManager;
+use crate::trace;
 
 /// How long a query waits for a free connection before it fails. Clients wait much longer for an answer.
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -124,12 +125,13 @@ impl Pool {
             return Err(DatabaseError::Unavailable("all connections are in use".to_owned()).into());
         };
         let connections = self.connections.clone();
+        let trace = trace::current();
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let mut connection = connections
                 .get()
                 .map_err(|error| DatabaseError::Unavailable(error.to_string()))?;
-            connection.run(queries)
+            trace::within(trace, || connection.run(queries))
         });
         match task.await {
             Ok(result) => result,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::job::{CalendarRequest, JobId};
+use crate::trace::{self, Trace};
 
 mod complete;
 mod delivered;
@@ -25,7 +26,7 @@ mod renew;
 pub use complete::{Completion, Written, complete};
 pub use delivered::{Claimed, Delivered, claim_delivered};
 pub use finish::{fail, retry, revoke, unclaim};
-pub use pending::{claim_due, claim_pending, end_unclaimable, find_claimed};
+pub use pending::{EndedJob, claim_due, claim_pending, end_unclaimable, find_claimed};
 pub use renew::{ClaimRenewal, Renewal, renew};
 
 /// How many workers may die while they run a job beside others. After that, the job is a suspect.
@@ -55,8 +56,8 @@ pub struct Claim {
     pub request: CalendarRequest,
     /// When the job was accepted.
     pub created_at: DateTime<Utc>,
-    /// The W3C trace context of the request. `None` if its trace id is the job's id.
-    pub traceparent: Option<String>,
+    /// The job's trace.
+    pub trace: Trace,
     /// How many seconds after its acceptance the job was claimed.
     pub waited_seconds: f64,
 }
@@ -99,9 +100,12 @@ impl ClaimRow {
     /// Returns the claim, or `None` if this release can't read the request. The claims of the same statement must not fail
     /// with it. Its lease runs out, so that a worker of another release can claim the job.
     fn claim(self) -> Option<Claim> {
+        let trace = Trace::of_job(self.id, self.traceparent.as_deref());
         let request = serde_json::from_value(self.request)
             .inspect_err(|error| {
-                log::error!("job.id":% = self.id, error:%; "the request of a job can't be read; its claim will expire");
+                trace::within(Some(trace), || {
+                    log::error!("job.id":% = self.id, error:%; "the request of a job can't be read; its claim will expire");
+                });
             })
             .ok()?;
         Some(Claim {
@@ -114,7 +118,7 @@ impl ClaimRow {
             is_suspect: self.is_suspect,
             request,
             created_at: self.created_at,
-            traceparent: self.traceparent,
+            trace,
             waited_seconds: self.waited_seconds,
         })
     }

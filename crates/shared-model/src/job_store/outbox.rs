@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Double, Integer, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
 use crate::database::{DatabaseError, prepared};
@@ -55,6 +55,8 @@ pub fn take(
         sends: i32,
         #[diesel(sql_type = Timestamptz)]
         enqueued_at: DateTime<Utc>,
+        #[diesel(sql_type = Nullable<Text>)]
+        traceparent: Option<String>,
     }
     let query = diesel::sql_query(
         "WITH due AS MATERIALIZED (
@@ -63,7 +65,7 @@ pub fn take(
          UPDATE calendar_jobs AS job
          SET send_after = now() + make_interval(secs => $2), sends = sends + 1
          FROM due WHERE job.id = due.id
-         RETURNING job.id, job.generation, job.sends, now() AS enqueued_at",
+         RETURNING job.id, job.generation, job.sends, job.traceparent, now() AS enqueued_at",
     )
     .bind::<BigInt, _>(limit)
     .bind::<Double, _>(SEND_LEASE_SECONDS);
@@ -76,6 +78,7 @@ pub fn take(
                 job_id: JobId(row.id),
                 generation: row.generation,
                 enqueued_at: row.enqueued_at,
+                traceparent: row.traceparent.and_then(|text| text.parse().ok()),
             },
             sends: row.sends,
         })

@@ -11,8 +11,8 @@ use shared_model::job_store::{outbox, requests};
 
 use crate::support::{
     FIRST, LEASE, MAX_ATTEMPTS, OPTIONS, accept, accept_many, an_error, begun, claim,
-    claim_delivered, complete, connect, connect_to_same, database, delivered, end_lease, find,
-    new_token, pass, try_claim, url_of,
+    claim_delivered, complete, connect, connect_to_same, database, delivered, end_lease,
+    end_unclaimable, find, new_token, pass, try_claim, url_of,
 };
 
 fn claim_pending(connection: &mut PgConnection, after: JobId, limit: i64) -> Vec<Claim> {
@@ -203,7 +203,7 @@ fn a_job_becomes_due_when_its_backoff_ends_or_its_worker_lets_the_claim_run_out(
     );
     assert_eq!(claim_due(connection, 10), []);
     assert_eq!(
-        claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap(),
+        end_unclaimable(connection, None),
         [(cancelled, JobStatus::Revoked)]
     );
 }
@@ -242,7 +242,7 @@ fn a_job_that_crashed_two_workers_is_a_suspect_and_one_that_failed_twice_is_not(
         end_lease(connection, claim.key.id);
     }
     assert_eq!(claim_due(connection, 10), [], "three attempts");
-    let ended = claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap();
+    let ended = end_unclaimable(connection, None);
     assert_eq!(
         ended,
         [(crashed, JobStatus::Failure), (failed, JobStatus::Failure)]
@@ -383,7 +383,7 @@ fn a_job_whose_error_this_release_can_not_read_ends_when_its_attempts_are_used_u
         retry_in(connection, claim.key, Duration::ZERO);
     }
     store_unreadable(connection, "error", id);
-    let ended = claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap();
+    let ended = end_unclaimable(connection, None);
     assert_eq!(ended, [(id, JobStatus::Failure)]);
     let error = find(connection, id).error.unwrap();
     assert_eq!(error.cause, Some(ErrorCode::WorkerStopped));

@@ -9,8 +9,8 @@ use shared_model::job_store::requests::{self, Cancelled};
 use shared_model::results;
 
 use crate::support::{
-    LEASE, MAX_ATTEMPTS, accept, an_error, claim, claim_delivered, complete, completion, database,
-    delivered, end_lease, find, try_claim,
+    self, LEASE, MAX_ATTEMPTS, accept, an_error, claim, claim_delivered, complete, completion,
+    database, delivered, end_lease, find, try_claim,
 };
 
 fn retry(connection: &mut PgConnection, key: ClaimKey) -> Option<JobStatus> {
@@ -25,7 +25,7 @@ fn renew(connection: &mut PgConnection, key: ClaimKey, done: i32, total: Option<
 }
 
 fn end_unclaimable(connection: &mut PgConnection, id: JobId) -> Vec<(JobId, JobStatus)> {
-    claims::end_unclaimable(connection, MAX_ATTEMPTS, Some(&[id])).unwrap()
+    support::end_unclaimable(connection, Some(&[id]))
 }
 
 #[test]

@@ -9,8 +9,8 @@ use shared_model::job_store::{evidence, outbox};
 use std::time::Duration;
 
 use crate::support::{
-    FIRST, LEASE, MAX_ATTEMPTS, OPTIONS, accept_many, claim, complete, completion, connect,
-    database, delivered, end_lease, fail_overdue, find, lock_row, new_token, pass, republish_lost,
+    FIRST, LEASE, OPTIONS, accept_many, claim, complete, completion, connect, database, delivered,
+    end_lease, end_unclaimable, fail_overdue, find, lock_row, new_token, pass, republish_lost,
     url_of,
 };
 
@@ -176,10 +176,7 @@ fn a_locked_job_does_not_stop_the_sweeps() {
     let _lock = lock_row(connection, ids[1]);
     assert_eq!(republish_lost(connection, queue, LEASE), 2);
     assert_eq!(fail_overdue(connection), [ids[0], ids[2]]);
-    assert_eq!(
-        claims::end_unclaimable(connection, MAX_ATTEMPTS, None).unwrap(),
-        []
-    );
+    assert_eq!(end_unclaimable(connection, None), []);
 }
 
 #[test]

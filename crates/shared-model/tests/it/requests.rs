@@ -6,10 +6,16 @@ use shared_model::job_store::requests::{self, Accepted, NewJob, Sender};
 use shared_model::job_store::{claims, outbox, sweeps};
 use shared_model::schema::calendar_jobs;
 use shared_model::todo::TodoFilter;
+use shared_model::trace::TraceContext;
 
 use crate::support::{
     accept, accept_many, an_error, claim, complete, connect, database, find, new_job, pass, url_of,
 };
+
+fn traceparent(number: i32) -> TraceContext {
+    let text = format!("00-{number:032x}-{number:016x}-01");
+    text.parse().unwrap()
+}
 
 #[test]
 fn a_job_that_is_stored_twice_is_one_job_and_keeps_what_happened_to_it() {
@@ -42,7 +48,7 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
             },
             expiry_seconds: 60 * (1 + u32::try_from(days).unwrap()),
             token_name: (days > 0).then(|| format!("token {days}").into()),
-            traceparent: (days > 1).then(|| format!("trace {days}")),
+            traceparent: (days > 1).then(|| traceparent(days)),
             event_destinations: (0..days)
                 .map(|n| format!("https://example.com/{n}"))
                 .collect(),
@@ -64,8 +70,8 @@ fn each_job_of_a_batch_is_stored_as_it_was_requested() {
             ))
             .first::<(Option<String>, Option<String>, Option<Vec<String>>)>(connection)
             .unwrap();
-        assert_eq!(traceparent, new.traceparent);
-        assert_eq!(claim(connection, new.id).traceparent, new.traceparent);
+        assert_eq!(traceparent, new.traceparent.map(String::from));
+        assert_eq!(claim(connection, new.id).trace.context(), new.traceparent);
         let expected = (!new.event_destinations.is_empty()).then_some(new.event_destinations);
         assert_eq!(destinations, expected);
         assert_eq!(token_name.as_deref(), new.token_name.as_deref());

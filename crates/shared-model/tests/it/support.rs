@@ -9,7 +9,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl};
 use local_services::testing::TestDatabases;
 pub(crate) use local_services::testing::login;
 use shared_model::database::{DatabaseConfig, Pool};
-use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
+use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{
     self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
 };
@@ -229,4 +229,13 @@ pub(crate) fn lock_row(connection: &mut PgConnection, id: JobId) -> PgConnection
     let sql = format!("BEGIN; SELECT FROM calendar_jobs WHERE id = '{id}' FOR UPDATE");
     other.batch_execute(&sql).unwrap();
     other
+}
+
+/// Ends the jobs that no worker can claim, and returns them.
+pub(crate) fn end_unclaimable(
+    connection: &mut PgConnection,
+    ids: Option<&[JobId]>,
+) -> Vec<(JobId, JobStatus)> {
+    let ended = claims::end_unclaimable(connection, MAX_ATTEMPTS, ids).unwrap();
+    ended.iter().map(|job| (job.id, job.status)).collect()
 }

@@ -3,11 +3,15 @@
 use std::collections::{HashMap, VecDeque};
 
 use job_queue::Received;
+use shared_model::trace;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Consumer;
+use crate::handler::Handler;
+use crate::health::Health;
 use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
+use crate::settler::Settler;
 use crate::telemetry;
 
 /// A delivery with its guard and its slot.
@@ -67,36 +71,48 @@ impl Consumer {
         let health = self.health.clone();
         self.tasks.spawn(async move {
             let mut may_begin = true;
-            while let Some(Taken {
-                received,
-                guard,
-                slot,
-            }) = group.pop_front()
-            {
+            while let Some(taken) = group.pop_front() {
                 may_begin &= !drain.is_cancelled() && !pause.is_paused();
-                let (outcome, delivery) = match received {
-                    Received::Message(delivery) if may_begin => {
-                        (handler.handle(&delivery, &guard).await, Some(delivery))
-                    }
-                    Received::Message(delivery) => (Outcome::NotStarted, Some(delivery)),
-                    Received::Claim { claim, .. } if may_begin => {
-                        (handler.attempt(*claim, &guard).await, None)
-                    }
-                    Received::Claim { claim, .. } => (handler.decline(claim.key).await, None),
-                };
+                let trace = taken.received.trace();
+                let handling = handle(&handler, &settler, &health, taken, may_begin);
+                let outcome = trace::scope(trace, handling).await;
                 may_begin &= outcome.lets_the_next_begin();
-                if outcome == Outcome::Unknown {
-                    health.database_failed();
-                }
-                metrics::counter!(telemetry::DELIVERIES, "outcome" => outcome.name()).increment(1);
-                // The heartbeat must not extend the delivery once the queue is asked to delete or release it.
-                drop(guard);
-                let settlement = delivery.and_then(|delivery| outcome.settlement(delivery));
-                if let Some(settlement) = settlement {
-                    settler.settle(settlement).await;
-                }
-                drop(slot);
             }
         });
     }
+}
+
+/// Handles and settles one delivery, unless it may not begin: then it is only settled.
+async fn handle(
+    handler: &Handler,
+    settler: &Settler,
+    health: &Health,
+    taken: Taken,
+    may_begin: bool,
+) -> Outcome {
+    let Taken {
+        received,
+        guard,
+        slot,
+    } = taken;
+    let (outcome, delivery) = match received {
+        Received::Message(delivery) if may_begin => {
+            (handler.handle(&delivery, &guard).await, Some(delivery))
+        }
+        Received::Message(delivery) => (Outcome::NotStarted, Some(delivery)),
+        Received::Claim { claim, .. } if may_begin => (handler.attempt(*claim, &guard).await, None),
+        Received::Claim { claim, .. } => (handler.decline(claim.key).await, None),
+    };
+    if outcome == Outcome::Unknown {
+        health.database_failed();
+    }
+    metrics::counter!(telemetry::DELIVERIES, "outcome" => outcome.name()).increment(1);
+    // The heartbeat must not extend the delivery once the queue is asked to delete or release it.
+    drop(guard);
+    let settlement = delivery.and_then(|delivery| outcome.settlement(delivery));
+    if let Some(settlement) = settlement {
+        settler.settle(settlement).await;
+    }
+    drop(slot);
+    outcome
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use job_queue::Receipt;
 use shared_model::job::JobId;
 use shared_model::job_store::claims::{ClaimKey, ClaimRenewal};
+use shared_model::trace::{self, Trace};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,7 @@ const MIN_AGE: Duration = Duration::from_millis(200);
 pub(crate) struct InFlightEntry {
     /// `None` if the queue delivered a claim, which has no message.
     receipt: Option<Receipt>,
+    trace: Option<Trace>,
     claim: OnceLock<(ClaimKey, Instant)>,
     /// Whether other processes have been notified that the job is running.
     is_announced: AtomicBool,
@@ -34,11 +36,12 @@ pub(crate) struct InFlightEntry {
 }
 
 impl InFlightEntry {
-    /// Takes the receipt of a message, and until when the queue hides it.
+    /// Takes the receipt of a message, and until when the queue hides it. The delivery belongs to the current trace.
     pub(super) fn new(message: Option<(Receipt, Instant)>) -> Self {
         let (receipt, hidden_until) = message.unzip();
         Self {
             receipt,
+            trace: trace::current(),
             claim: OnceLock::new(),
             is_announced: AtomicBool::new(false),
             progress: Progress::new(),
@@ -51,6 +54,11 @@ impl InFlightEntry {
 
     pub(super) fn receipt(&self) -> Option<&Receipt> {
         self.receipt.as_ref()
+    }
+
+    /// Returns the trace of the job, for the log.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.trace
     }
 
     pub(super) fn progress(&self) -> &Progress {

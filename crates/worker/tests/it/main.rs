@@ -24,3 +24,5 @@ mod roles;
 mod sharing;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod traces;

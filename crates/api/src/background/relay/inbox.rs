@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox::{SEND_LEASE_SECONDS, SendKey};
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
+use shared_model::trace::TraceContext;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, PermitIterator};
 use tokio::time::Instant;
@@ -94,14 +95,19 @@ impl RelayInbox {
 }
 
 impl InboxSlots<'_> {
-    /// Hands over the messages of new jobs, which were stored at `accepted_at`.
-    pub fn fill(self, ids: impl IntoIterator<Item = JobId>, accepted_at: DateTime<Utc>) {
-        for (permit, job_id) in self.permits.zip(ids) {
+    /// Hands over the messages of new jobs, which were stored with these traces at `accepted_at`.
+    pub fn fill(
+        self,
+        jobs: impl IntoIterator<Item = (JobId, Option<TraceContext>)>,
+        accepted_at: DateTime<Utc>,
+    ) {
+        for (permit, (job_id, traceparent)) in self.permits.zip(jobs) {
             let message = JobMessage {
                 v: MESSAGE_VERSION,
                 job_id,
                 generation: 1,
                 enqueued_at: accepted_at,
+                traceparent,
             };
             let outbound = OutboundMessage { message, sends: 1 };
             permit.send(LeasedMessage::new(outbound, self.reserved_at));
@@ -117,7 +123,7 @@ mod tests {
     async fn a_message_is_sent_only_in_the_first_half_of_its_lease() {
         let (inbox, mut reader) = RelayInbox::new();
         let slots = inbox.reserve(1).unwrap();
-        slots.fill([JobId::new()], DateTime::UNIX_EPOCH);
+        slots.fill([(JobId::new(), None)], DateTime::UNIX_EPOCH);
         let message = reader.messages.try_recv().unwrap();
         assert!(message.is_fresh());
         tokio::time::advance(Duration::from_secs_f64(SEND_LEASE_SECONDS / 2.0)).await;

@@ -6,6 +6,7 @@ use job_queue::{Publisher, QueueError};
 use shared_model::activity::Activity;
 use shared_model::job_store::outbox::SendKey;
 use shared_model::message::OutboundMessage;
+use shared_model::trace;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,12 @@ impl Batches<'_> {
         metrics::counter!(OUTBOX_PUBLISHED).increment(published.sent.len() as u64);
         metrics::counter!(OUTBOX_FAILURES).increment(published.failed.len() as u64);
         for (key, reason) in &published.failed {
-            log::warn!("job.id":% = key.id, error = reason; "the queue rejected a job; trying again");
+            let message = messages
+                .iter()
+                .find(|message| SendKey::from(*message) == *key);
+            trace::within(message.map(|message| message.message.trace()), || {
+                log::warn!("job.id":% = key.id, error = reason; "the queue rejected a job; trying again");
+            });
         }
         self.settlements.sent(published.sent);
         self.settlements
@@ -103,7 +109,7 @@ mod tests {
     async fn the_queue_is_not_called_with_messages_whose_lease_is_too_old() {
         let (inbox, mut reader) = RelayInbox::new();
         let slots = inbox.reserve(1).unwrap();
-        slots.fill([JobId::new()], chrono::DateTime::UNIX_EPOCH);
+        slots.fill([(JobId::new(), None)], chrono::DateTime::UNIX_EPOCH);
         let message = reader.messages.try_recv().unwrap();
         while message.is_fresh() {
             tokio::time::advance(Duration::from_secs(1)).await;

@@ -118,6 +118,7 @@ mod tests {
                 job_id: JobId::new(),
                 generation: 1,
                 enqueued_at: chrono::DateTime::UNIX_EPOCH,
+                traceparent: None,
             };
             let outbound = OutboundMessage { message, sends };
             let message = LeasedMessage::new(outbound, Instant::now());

@@ -17,6 +17,12 @@ pub(crate) struct ProblemDetails {
     detail: String,
     #[schema(example = "missing title")]
     error: String,
+    /// The id of the request's trace, which the log lines of the request have too.
+    #[schema(
+        example = "0af7651916cd43dd8448eb211c80319c",
+        pattern = "^[0-9a-f]{32}$"
+    )]
+    trace_id: String,
     /// The status of the job, if the error is about a job.
     task_status: Option<TaskStatus>,
     /// The reason why the job failed, if it did.

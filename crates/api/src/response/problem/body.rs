@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
+use shared_model::trace;
 
 use super::{ApiError, POLL_AFTER_SECONDS};
 use crate::limits::rate::RateExceeded;
@@ -25,6 +26,8 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     #[serde(flatten)]
     extension: Extension<'a>,
 }
@@ -86,6 +89,7 @@ impl ResponseError for ApiError {
             status: status.as_u16(),
             detail: &detail,
             error: self.original().unwrap_or(&detail),
+            trace_id: trace::current().map(|trace| trace.id().to_string()),
             extension: self.extension(),
         };
         let mut response = HttpResponse::build(status);
@@ -208,6 +212,8 @@ impl ApiError {
 mod tests {
     use actix_web::body::MessageBody;
 
+    use shared_model::trace::Trace;
+
     use super::*;
     use crate::request::input_error::InputError;
 
@@ -225,6 +231,14 @@ mod tests {
             body(&error),
             r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"unknown member \"colour\"","error":"extra fields"}"#
         );
+    }
+
+    #[test]
+    fn a_problem_names_the_trace_of_its_request() {
+        let trace = Trace::begin();
+        let body = trace::within(Some(trace), || body(&ApiError::TodoNotFound));
+        let expected = format!(r#""trace_id":"{}""#, trace.id());
+        assert!(body.contains(&expected), "{body}");
     }
 
     #[test]

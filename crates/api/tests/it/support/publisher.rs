@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use job_queue::{Published, Publisher, QueueDepth, QueueError};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox::SendKey;
-use shared_model::message::OutboundMessage;
+use shared_model::message::{JobMessage, OutboundMessage};
 use tokio::sync::Semaphore;
 
 /// The behaviour of one call.
@@ -63,6 +63,13 @@ impl TestPublisher {
             .iter()
             .map(|outbound| outbound.message.job_id)
             .collect()
+    }
+
+    /// Returns the messages that have arrived for a job.
+    pub(crate) fn messages_for(&self, id: JobId) -> Vec<JobMessage> {
+        let arrived = self.arrived.lock().unwrap();
+        let messages = arrived.iter().map(|outbound| outbound.message.clone());
+        messages.filter(|message| message.job_id == id).collect()
     }
 
     /// Lets the queue refuse the message of this job in every call.

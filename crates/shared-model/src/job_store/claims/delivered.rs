@@ -14,6 +14,7 @@ use crate::database::{DatabaseError, prepared};
 use crate::job::{CalendarRequest, JobId, JobStatus};
 use crate::job_store::column::column;
 use crate::job_store::entries;
+use crate::trace::Trace;
 
 /// A delivered message whose job is to be claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ fn answer(delivered: &Delivered, row: Row, options: ClaimOptions) -> Claimed {
             is_suspect: row.is_suspect.unwrap_or(false),
             request,
             created_at,
-            traceparent: row.traceparent,
+            trace: Trace::of_job(row.id, row.traceparent.as_deref()),
             waited_seconds: row.waited_seconds.unwrap_or_default(),
         }));
     }

@@ -10,6 +10,7 @@ use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, HAS_CRASHED, MAX_SH
 use crate::database::{DatabaseError, prepared};
 use crate::job::{ErrorCode, JobError, JobId, JobStatus};
 use crate::job_store::entries;
+use crate::trace::Trace;
 
 /// Claims at most `limit` jobs in PENDING that were accepted after the job `after`, the oldest first. Skips jobs that
 /// other sessions have locked. Each gets the claim `claim`, which must be new.
@@ -103,9 +104,20 @@ pub fn find_claimed(
     Ok(rows.into_iter().filter_map(ClaimRow::claim).collect())
 }
 
+/// A job that [`end_unclaimable`] has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedJob {
+    /// The job.
+    pub id: JobId,
+    /// FAILURE or REVOKED.
+    pub status: JobStatus,
+    /// The job's trace.
+    pub trace: Trace,
+}
+
 /// Ends jobs that no worker can ever claim: all their attempts are used up and the last one never reported its end
 /// (FAILURE), or a client cancelled them and their worker died before it could react (REVOKED). Looks at the jobs `ids`,
-/// or at all. Returns the jobs that it ended, with their new status.
+/// or at all. Returns the jobs that it ended.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
@@ -113,7 +125,7 @@ pub fn end_unclaimable(
     connection: &mut PgConnection,
     max_attempts: i32,
     ids: Option<&[JobId]>,
-) -> Result<Vec<(JobId, JobStatus)>, DatabaseError> {
+) -> Result<Vec<EndedJob>, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = diesel::sql_types::Uuid)]
@@ -126,17 +138,19 @@ pub fn end_unclaimable(
         cancel_requested: bool,
         #[diesel(sql_type = Nullable<Jsonb>)]
         error: Option<serde_json::Value>,
+        #[diesel(sql_type = Nullable<Text>)]
+        traceparent: Option<String>,
     }
     let ids = ids.map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
     connection.transaction(|connection| {
         let query = diesel::sql_query(
             "WITH abandoned AS MATERIALIZED (
-                 SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
+                 SELECT id, status, attempt, cancel_requested, error, traceparent FROM calendar_jobs
                  WHERE status = 'STARTED' AND lease_until <= now() AND (attempt >= $1 OR cancel_requested)
                    AND ($2 IS NULL OR id = ANY ($2))
                  LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED),
              failed AS MATERIALIZED (
-                 SELECT id, status, attempt, cancel_requested, error FROM calendar_jobs
+                 SELECT id, status, attempt, cancel_requested, error, traceparent FROM calendar_jobs
                  WHERE status = 'RETRY' AND retry_at <= now() AND attempt >= $1 AND ($2 IS NULL OR id = ANY ($2))
                  LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED)
              SELECT * FROM abandoned UNION ALL SELECT * FROM failed ORDER BY id",
@@ -154,7 +168,11 @@ pub fn end_unclaimable(
                 (JobStatus::Failure, Some(error))
             };
             end_in(connection, id, status, error.as_ref())?;
-            ended.push((id, status));
+            ended.push(EndedJob {
+                id,
+                status,
+                trace: Trace::of_job(row.id, row.traceparent.as_deref()),
+            });
         }
         Ok(ended)
     })

@@ -13,6 +13,7 @@ use crate::job::{CalendarRequest, Job, JobId};
 use crate::job_store::column::column;
 use crate::job_store::outbox::SEND_LEASE_SECONDS;
 use crate::schema::calendar_jobs;
+use crate::trace::TraceContext;
 
 /// A job to accept.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +28,8 @@ pub struct NewJob {
     pub sender: Sender,
     /// The name of the token that it was requested with.
     pub token_name: Option<Arc<str>>,
-    /// The W3C trace context of the request. `None` if its trace id is the job's id.
-    pub traceparent: Option<String>,
+    /// Its trace, unless the trace has the id of the job: see [`trace::new_job`](crate::trace::new_job).
+    pub traceparent: Option<TraceContext>,
     /// Who gets an event when the job ends: `sns`, or the URLs of webhooks. None of them contains a line break.
     pub event_destinations: Vec<String>,
 }
@@ -165,7 +166,7 @@ fn insert_unless_present(
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender != Sender::Nobody))
     .bind::<Array<Bool>, _>(column(jobs, |job| job.sender == Sender::ThisProcess))
     .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.token_name.as_deref()))
-    .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.traceparent.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(column(jobs, |job| job.traceparent.map(String::from)))
     .bind::<Array<Nullable<Text>>, _>(column(jobs, destinations))
     .bind::<Nullable<Text>, _>(key);
     let row: Row = prepared(query).get_result(connection)?;

@@ -14,6 +14,7 @@ use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::job_store::claims::ClaimOptions;
 use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::roles::{Process, Role};
+use shared_model::trace::TraceContext;
 use shared_model::{migrations, results};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
@@ -165,6 +166,15 @@ impl Database {
     }
 
     pub(crate) async fn accept(&self, request: CalendarRequest) -> JobId {
+        self.accept_in(None, request).await
+    }
+
+    /// Stores a job that belongs to a trace.
+    pub(crate) async fn accept_in(
+        &self,
+        traceparent: Option<TraceContext>,
+        request: CalendarRequest,
+    ) -> JobId {
         let id = JobId::new();
         let job = NewJob {
             id,
@@ -172,7 +182,7 @@ impl Database {
             expiry_seconds: 3600,
             sender: Sender::Nobody,
             token_name: None,
-            traceparent: None,
+            traceparent,
             event_destinations: Vec::new(),
         };
         self.pool

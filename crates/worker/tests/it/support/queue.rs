@@ -42,6 +42,7 @@ impl StubQueue {
             job_id: job.id,
             generation: 1,
             enqueued_at: job.created_at,
+            traceparent: None,
         };
         let delivery = Delivery {
             message: Ok(message),

@@ -104,6 +104,7 @@ fn body_of(job: &Job) -> String {
         job_id: job.id,
         generation: 1,
         enqueued_at: job.created_at,
+        traceparent: None,
     };
     message.encode().unwrap()
 }
