@@ -25,7 +25,8 @@ const READY_POLL: Duration = Duration::from_millis(100);
 /// The pause before a process is restarted, so that a process that can't run does not restart in a busy loop.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, it is restarted; but
+/// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, another one is started, as
+/// docker-compose and ECS do, also if it was a worker that an operator has drained; but
 /// everything stops if that happens before all processes are ready, or if the database or the local SQS ends.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
@@ -121,11 +122,19 @@ impl Running {
             if ended.status.code() == Some(settings::EXIT_INVALID.into()) {
                 return Ok(give_up(&ended));
             }
-            log::warn!(
-                "{} ended ({}) and is being restarted",
-                ended.name,
-                ended.status
-            );
+            if ended.status.success() {
+                // an operator has drained it, or sent it a signal
+                log::info!(
+                    "{} has stopped as it was asked to; starting another in its place",
+                    ended.name
+                );
+            } else {
+                log::warn!(
+                    "{} ended ({}) and is being restarted",
+                    ended.name,
+                    ended.status
+                );
+            }
             sleep(RESTART_PAUSE).await;
             self.processes
                 .restart(&ended, options, &self.services)

@@ -4,11 +4,15 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use diesel::{Connection, PgConnection};
 use local_services::sqs::LocalSqs;
 use local_services::testing::eventually_blocking;
 use nix::sys::signal::Signal;
 #[cfg(target_os = "linux")]
 use nix::sys::signal::kill;
+#[cfg(target_os = "linux")]
+use shared_model::processes::{self, DrainRequested};
 
 use crate::support::{Ended, Launcher, command, existing_database, run};
 #[cfg(target_os = "linux")]
@@ -142,6 +146,36 @@ fn a_worker_or_an_api_that_dies_is_restarted() {
         let message = format!("{name} ended (signal: 9 (SIGKILL)) and is being restarted");
         assert!(ended.stderr.contains(&message), "{}", ended.stderr);
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_worker_that_an_operator_drains_is_replaced() {
+    let data_dir = tempfile::tempdir().unwrap();
+    let database = existing_database();
+    let mut command = command(data_dir.path(), &["--demo", "--database-url", &database]);
+    let launcher = Launcher::spawn(command.env("RUST_LOG", "info"));
+    let drained = children(launcher.pid(), "worker").pop().unwrap();
+    let mut connection = PgConnection::establish(&database).unwrap();
+    eventually_blocking("the worker is registered and can be drained", || {
+        let listed = processes::list(&mut connection).unwrap();
+        let worker = listed
+            .iter()
+            .find(|process| process.pid == drained.as_raw());
+        worker.is_some_and(|worker| {
+            let requested = processes::request_drain(&mut connection, worker.id);
+            requested.unwrap() == DrainRequested::Requested
+        })
+    });
+    eventually_blocking("another one runs", || {
+        let running = children(launcher.pid(), "worker");
+        !running.is_empty() && !running.contains(&drained)
+    });
+    assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
+    let ended = launcher.stop(Signal::SIGINT);
+    assert_eq!(ended.code, Some(0));
+    let message = "worker 1 has stopped as it was asked to; starting another in its place";
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
 }
 
 #[test]
