@@ -21,6 +21,8 @@ mod events;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod operators;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod poison;
