@@ -9,13 +9,12 @@ use diesel::sql_types::{Array, BigInt, Double, Integer, Timestamptz};
 
 use super::tally::Tally;
 use crate::database::{DatabaseError, prepared};
+use crate::job_store::sweeps::BATCH;
 
 /// How long one row counts.
 pub const PERIOD: Duration = Duration::from_secs(10);
 /// How long rows are kept: 2 hours, in seconds.
 const KEPT_SECONDS: f64 = 2.0 * 3600.0;
-/// Rows that one call deletes at most.
-const BATCH: i64 = 500;
 
 /// What all processes did in one period.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Double, Integer, Nullable, Text, Timestamptz};
 
 use super::{GONE_SECONDS, Role};
 use crate::database::{DatabaseError, prepared};
+use crate::job_store::sweeps::BATCH;
 
 /// For how long the list shows a process that has ended: 1 hour, in seconds.
 const LISTED_SECONDS: f64 = 3600.0;
@@ -14,8 +15,13 @@ const LISTED_SECONDS: f64 = 3600.0;
 const MAX_LISTED: i64 = 200;
 /// How long a process that has ended is kept, because its jobs name it: 60 days, in seconds.
 const KEPT_SECONDS: f64 = 60.0 * 86400.0;
-/// Rows that one sweep looks at and deletes at most.
-const BATCH: i64 = 500;
+/// A process that ran for a shorter time than this, in seconds, is kept for [`BRIEFLY_KEPT_SECONDS`] only: there may be many,
+/// if a process fails again and again soon after its start.
+const BRIEF_SECONDS: f64 = 60.0;
+/// 1 day, in seconds.
+const BRIEFLY_KEPT_SECONDS: f64 = 86400.0;
+/// Rows that one sweep looks at, at most.
+const PART: i64 = 10_000;
 
 /// A process that runs, or that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,17 +94,26 @@ pub fn list(connection: &mut PgConnection) -> Result<Vec<Process>, DatabaseError
     Ok(rows.into_iter().map(Process::from).collect())
 }
 
-/// Deletes a batch of the processes that ended more than 60 days ago. Returns their number.
+/// Deletes a batch of the processes that ended more than 60 days ago, or 1 day if they ran for less than a minute. Returns
+/// their number.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn delete_old(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
     // Old processes have small ids, so it suffices to look at the first ones.
     let query = diesel::sql_query(
-        "WITH first AS MATERIALIZED (SELECT id, heartbeat_at FROM processes ORDER BY id LIMIT $2)
-         DELETE FROM processes USING first
-         WHERE processes.id = first.id AND first.heartbeat_at < now() - make_interval(secs => $1)",
+        "WITH first AS MATERIALIZED (
+             SELECT id, heartbeat_at, started_at FROM processes ORDER BY id LIMIT $1),
+         old AS MATERIALIZED (
+             SELECT id FROM first
+             WHERE heartbeat_at < now() - make_interval(secs =>
+                 CASE WHEN heartbeat_at < started_at + make_interval(secs => $2) THEN $3 ELSE $4 END)
+             LIMIT $5)
+         DELETE FROM processes USING old WHERE processes.id = old.id",
     )
+    .bind::<BigInt, _>(PART)
+    .bind::<Double, _>(BRIEF_SECONDS)
+    .bind::<Double, _>(BRIEFLY_KEPT_SECONDS)
     .bind::<Double, _>(KEPT_SECONDS)
     .bind::<BigInt, _>(BATCH);
     Ok(query.execute(connection)?)

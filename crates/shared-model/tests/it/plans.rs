@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use diesel::{PgConnection, QueryableByName, RunQueryDsl};
+use shared_model::activity::{self, Activity};
 use shared_model::database::DatabaseError;
 use shared_model::event_deliveries::operate::{self, Filter};
 use shared_model::event_deliveries::take::{Wanted, take};
@@ -17,6 +18,7 @@ use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::job_store::{redrive, sweeps};
+use shared_model::processes::{self, NewProcess, Report, Role};
 use shared_model::results;
 
 use crate::event_deliveries::everything;
@@ -84,6 +86,7 @@ fn walk(meter: Meter, connection: &mut PgConnection) {
     claim_from_the_table(meter, connection);
     fail_and_recover(meter, connection);
     sweep(meter, connection);
+    report(meter, connection);
     read(meter, connection);
 }
 
@@ -206,6 +209,24 @@ fn sweep(meter: Meter, connection: &mut PgConnection) {
         connection,
         sweeps::delete_expired_jobs,
     );
+}
+
+fn report(meter: Meter, connection: &mut PgConnection) {
+    let process = NewProcess::this(Role::Worker, Some(8));
+    let (id, _) = processes::register(connection, &process).unwrap();
+    let activity = Activity::default();
+    for _ in 0..3 {
+        activity.accepted(1);
+        let report = Report {
+            in_flight: Some(1),
+            tally: activity.take(),
+        };
+        meter.measure("report", connection, |c| processes::report(c, id, &report));
+    }
+    meter.measure("request_drain", connection, |c| {
+        processes::request_drain(c, id)
+    });
+    meter.measure("delete_old activity", connection, activity::delete_old);
 }
 
 fn read(meter: Meter, connection: &mut PgConnection) {

@@ -239,9 +239,22 @@ fn a_worker_learns_from_its_report_that_it_has_to_drain() {
 }
 
 #[test]
+fn a_process_that_ended_soon_after_its_start_is_kept_for_a_day() {
+    let connection = &mut database();
+    let ids = [Role::Worker; 2].map(|role| start(connection, role));
+    pass(connection, ids[0], "25 hours");
+    pass(connection, ids[1], "23 hours");
+    assert_eq!(processes::delete_old(connection).unwrap(), 1);
+    let kept = format!("id = {}", ids[1]);
+    assert_eq!(count(connection, "processes", &kept), 1);
+}
+
+#[test]
 fn processes_are_kept_for_60_days_after_their_last_heartbeat() {
     let connection = &mut database();
     let ids = [Role::Worker; 4].map(|role| start(connection, role));
+    let long_ago = "UPDATE processes SET started_at = now() - interval '1 hour'";
+    connection.batch_execute(long_ago).unwrap();
     pass(connection, ids[0], "61 days");
     pass(connection, ids[1], "59 days");
     processes::stopped(connection, ids[2]).unwrap();
