@@ -140,6 +140,7 @@ impl Config {
         ClaimOptions {
             lease: self.visibility_timeout,
             max_attempts: i32::try_from(self.max_attempts.get()).unwrap_or(i32::MAX),
+            // known only when the worker has registered itself
             worker_id: None,
         }
     }

@@ -75,8 +75,10 @@ impl Database {
             calls: 3,
             ..LaneLimits::items(items)
         };
+        let process = ThisProcess::default();
         let claims = ClaimBatch {
             pool: pool.clone(),
+            process: process.clone(),
             options: claim_options,
         };
         Self {
@@ -106,7 +108,7 @@ impl Database {
             ),
             large_slots: Arc::new(Semaphore::new(large_count as usize)),
             notifier: Notifier::default(),
-            process: ThisProcess::default(),
+            process,
             pool,
             large,
         }

@@ -94,7 +94,7 @@ impl PostgresSubscription {
         let options = ClaimOptions {
             lease: self.options.visibility,
             max_attempts: self.options.max_attempts,
-            worker_id: None,
+            worker_id: self.process.id(),
         };
         let (search, until) = look.begin(options, i64::try_from(max).unwrap_or(i64::MAX));
         let found = self

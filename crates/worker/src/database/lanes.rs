@@ -8,6 +8,7 @@ use shared_model::database::{DatabaseError, Pool};
 use shared_model::job_store::claims::{
     self, ClaimOptions, Claimed, Completion, Delivered, Written,
 };
+use shared_model::processes::ThisProcess;
 use shared_model::todo::TodoFilter;
 
 use super::{MAX_SHARED_TODOS, SharedTodos};
@@ -15,12 +16,16 @@ use super::{MAX_SHARED_TODOS, SharedTodos};
 /// Claims the jobs of delivered messages.
 pub(super) struct ClaimBatch {
     pub(super) pool: Pool,
+    pub(super) process: ThisProcess,
     pub(super) options: ClaimOptions,
 }
 
 impl RunBatch<Delivered, Claimed> for ClaimBatch {
     async fn run(&self, items: Arc<Vec<Delivered>>) -> Result<Vec<Claimed>, DatabaseError> {
-        let options = self.options;
+        let options = ClaimOptions {
+            worker_id: self.process.id(),
+            ..self.options
+        };
         self.pool
             .run(move |connection| claims::claim_delivered(connection, options, &items))
             .await

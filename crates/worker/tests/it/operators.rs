@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::Timestamptz;
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::{QueryDsl, QueryableByName, RunQueryDsl};
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use shared_model::activity::{self, Tally};
@@ -12,6 +12,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, JobId, JobStatus};
 use shared_model::processes::{self, DrainRequested, Process, ProcessState, Role};
 use shared_model::processing;
+use shared_model::schema::calendar_jobs;
 
 use crate::support::{Database, Sqs, Worker};
 
@@ -27,6 +28,16 @@ impl Database {
         })
         .await;
         found.unwrap()
+    }
+
+    /// Returns the process that claimed a job.
+    async fn worker_of(&self, id: JobId) -> Option<i32> {
+        let found = self.pool.run(move |connection| {
+            let job = calendar_jobs::table.find(id.0);
+            let worker = job.select(calendar_jobs::worker_id).first(connection)?;
+            Ok::<_, DatabaseError>(worker)
+        });
+        found.await.unwrap()
     }
 
     async fn total_activity(&self) -> Tally {
@@ -81,8 +92,8 @@ async fn a_worker_is_listed_with_what_it_does_until_it_stops() {
     let database = Database::new();
     let jobs = database.accept_many(3).await;
     let mut worker = Worker::start(&database, "postgres:", &[("WORKER_CONCURRENCY", "7")]);
-    for id in jobs {
-        database.wait_until_ended(id).await;
+    for id in &jobs {
+        database.wait_until_ended(*id).await;
     }
     let listed = database.process_of(&worker).await;
     assert_eq!((listed.role, listed.slots), (Role::Worker, Some(7)));
@@ -93,6 +104,9 @@ async fn a_worker_is_listed_with_what_it_does_until_it_stops() {
         database.process_of(&worker).await.state,
         ProcessState::Stopped
     );
+    for id in jobs {
+        assert_eq!(database.worker_of(id).await, Some(listed.id));
+    }
     let total = database.total_activity().await;
     assert_eq!((total.started, total.succeeded, total.failed), (3, 3, 0));
     assert_eq!(total.run.count(), 3);
@@ -138,6 +152,19 @@ async fn a_worker_that_starts_during_a_pause_claims_nothing() {
     let mut worker = Worker::start(&database, "postgres:", &[]);
     worker.wait_for_log("processing is paused");
     database.assert_begin_after_resume(&waiting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn a_job_of_sqs_names_the_worker_that_claimed_it() {
+    let database = Database::new();
+    let sqs = Sqs::new("", 10);
+    let worker = sqs.start_worker(&database, &[]);
+    let process = database.process_of(&worker).await;
+    let id = database.accept(CalendarRequest::default()).await;
+    sqs.send_job(&database.find(id).await);
+    database.wait_until_ended(id).await;
+    assert_eq!(database.worker_of(id).await, Some(process.id));
 }
 
 #[tokio::test(flavor = "multi_thread")]
