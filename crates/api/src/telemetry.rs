@@ -64,7 +64,17 @@ pub const METRICS: &[Metric] = &[
     )
     .in_cloudwatch(),
     Metric::counter(SWEPT, "Rows that the sweeper changed or deleted")
-        .by("kind", &["republished", "overdue", "results", "jobs"])
+        .by(
+            "kind",
+            &[
+                "republished",
+                "overdue",
+                "results",
+                "jobs",
+                "activity",
+                "processes",
+            ],
+        )
         .in_cloudwatch_if(&["republished", "overdue"]),
     Metric::gauge(
         USAGE_MEASURED,

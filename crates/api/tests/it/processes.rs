@@ -77,8 +77,8 @@ async fn the_sweeper_deletes_old_activity_and_old_processes() {
         &service.pool,
         "INSERT INTO activity (period, process_id, wait_seconds, run_seconds)
          SELECT now() - interval '1 hour' * n, 0, '{}', '{}' FROM generate_series(1, 3) AS n;
-         INSERT INTO processes (role, host, pid, version, heartbeat_at)
-         SELECT 'worker', 'old', n, '0', now() - interval '1 day' * n FROM generate_series(59, 61) AS n",
+         INSERT INTO processes (role, host, pid, version, started_at, heartbeat_at)
+         SELECT 'worker', 'old', n, '0', now() - interval '90 days', now() - interval '1 day' * n FROM generate_series(59, 61) AS n",
     )
     .await;
     eventually("the old rows are gone", async || {
