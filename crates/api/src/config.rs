@@ -14,6 +14,7 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::authentication::commands::TokensConfig;
 use crate::authentication::mode::AuthMode;
 use crate::connections::{MIN_POOL, RESERVED};
+use crate::events::settings::EventSettings;
 use crate::host::Host;
 use crate::limits::settings::LimitSettings;
 use crate::migrate::MigrateConfig;
@@ -113,6 +114,9 @@ pub struct Config {
     /// What clients may use.
     #[command(flatten)]
     pub limits: LimitSettings,
+    /// Who is told when a job ends.
+    #[command(flatten)]
+    pub events: EventSettings,
     /// Where the database is.
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -132,6 +136,7 @@ impl Config {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = self.database.problems();
         problems.extend(self.queue.problems());
+        problems.extend(self.events.problems());
         problems.extend(AuthMode::of(self.auth, self.exposed_by().as_deref()).err());
         if self.database.database_pool.get() < MIN_POOL {
             problems.push(format!(

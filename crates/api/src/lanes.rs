@@ -66,7 +66,8 @@ impl Lanes {
         }
     }
 
-    /// Stores a new job, which was requested with this token, and returns its id. The job is durable then.
+    /// Stores a new job, which was requested with this token, and returns its id. The job is durable then. The destinations
+    /// are told when it ends.
     ///
     /// # Errors
     /// Returns an error if the database refuses the job, or does not answer in time. In the second case the job may be
@@ -76,6 +77,7 @@ impl Lanes {
         request: CalendarRequest,
         expiry_seconds: u32,
         token_name: Option<Arc<str>>,
+        event_destinations: Vec<String>,
     ) -> Result<JobId, DatabaseError> {
         let (id, traceparent) = trace::new_job();
         let id = JobId(id);
@@ -85,6 +87,7 @@ impl Lanes {
             expiry_seconds,
             token_name,
             traceparent,
+            event_destinations,
         };
         within_limit(self.accept.call(job)).await?;
         Ok(id)

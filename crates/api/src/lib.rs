@@ -15,6 +15,7 @@
 //! - [`store`]: todos, feeds, and what operators see; jobs are in [`shared_model::job_store`]
 //! - [`background`]: the relay that publishes the job, the watch that reports its changes to waiting clients, and the
 //!   sweeper that handles lost messages, overdue jobs and expired rows
+//! - [`events`]: who is told when a job ends, and how; the background task `event_sender` sends the events
 //! - [`response`]: what a client receives, errors included
 //! - [`operations`]: the snapshots that operators watch
 //! - [`feed_token`], [`fingerprint_cache`]: the secret in the URL of a feed, and whether its todos have changed
@@ -34,6 +35,7 @@ pub mod background;
 pub mod compression;
 pub mod config;
 pub mod connections;
+pub mod events;
 pub mod feed_token;
 pub mod fingerprint_cache;
 pub mod host;

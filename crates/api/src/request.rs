@@ -1,6 +1,7 @@
 //! What a client sends, checked. Every module here returns its own error and knows nothing of responses.
 
 pub mod calendar;
+pub mod callback;
 pub mod client;
 pub mod deadline;
 pub mod headers;

@@ -133,6 +133,7 @@ impl Server {
                 PARALLEL_SENDS
             },
             queue,
+            events: config.events.clone(),
             api,
         };
         Ok(Self {

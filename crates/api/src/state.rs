@@ -21,6 +21,7 @@ use crate::background::dispatch::Dispatch;
 use crate::background::job_watch::JobWatch;
 use crate::config::Config;
 use crate::connections::Connections;
+use crate::events::destinations::Destinations;
 use crate::fingerprint_cache::FingerprintCache;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
@@ -47,6 +48,8 @@ pub struct Api {
     pub limits: Limits,
     /// The time limit for a new job, in seconds. Once the job has ended, it is kept for the same time.
     pub job_expiry_seconds: u32,
+    /// Who is told when a job ends.
+    pub destinations: Destinations,
     /// Announces new jobs to the workers.
     pub dispatch: Dispatch,
     /// Reports the changes of jobs to all API processes.
@@ -103,6 +106,7 @@ impl Api {
             trust_proxy: config.trust_proxy,
             limits: Limits::new(&config.limits),
             job_expiry_seconds: config.job_expiry_seconds(),
+            destinations: Destinations::new(&config.events),
             dispatch,
             notifier,
             process: ThisProcess::default(),
@@ -169,9 +173,10 @@ impl Api {
         request: CalendarRequest,
         token_name: Option<Arc<str>>,
     ) -> Result<JobId, QueryError> {
-        let accepted = self
-            .lanes()?
-            .accept(request, self.job_expiry_seconds, token_name);
+        let destinations = self.destinations.of_job(request.callback_url.as_deref());
+        let accepted =
+            self.lanes()?
+                .accept(request, self.job_expiry_seconds, token_name, destinations);
         Ok(accepted.await?)
     }
 

@@ -22,6 +22,8 @@ pub const OUTBOX_PUBLISHED: &str = "outbox_published_total";
 pub const OUTBOX_FAILURES: &str = "outbox_publish_failures_total";
 /// Rows that the sweeper changed or deleted, by `kind`.
 pub const SWEPT: &str = "sweeper_rows_total";
+/// Attempts to deliver a completion event, by `outcome`.
+pub const EVENT_ATTEMPTS: &str = "event_attempts_total";
 /// When it was last measured how much is stored, in seconds since 1970.
 pub const USAGE_MEASURED: &str = "usage_measured_timestamp_seconds";
 
@@ -73,9 +75,13 @@ pub const METRICS: &[Metric] = &[
                 "jobs",
                 "activity",
                 "processes",
+                "events",
             ],
         )
         .in_cloudwatch_if(&["republished", "overdue"]),
+    Metric::counter(EVENT_ATTEMPTS, "Attempts to deliver a completion event")
+        .by("outcome", &["delivered", "failed", "given_up"])
+        .in_cloudwatch_if(&["given_up"]),
     Metric::gauge(
         USAGE_MEASURED,
         Unit::Seconds,

@@ -126,7 +126,7 @@ impl FromSql<Text, Pg> for JobStatus {
     }
 }
 
-/// The calendar that a client asked for: which todos, and in what form.
+/// The calendar that a client asked for: which todos, in what form, and who is told when it is ready.
 #[derive(
     Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, AsExpression, FromSqlRow,
 )]
@@ -138,6 +138,9 @@ pub struct CalendarRequest {
     /// How each todo appears.
     #[serde(flatten)]
     pub options: CalendarOptions,
+    /// The URL that is told when the job ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
 }
 
 /// Why a job, or one attempt, failed: a code that programs can act on.

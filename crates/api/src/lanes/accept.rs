@@ -19,6 +19,7 @@ pub(super) struct WantedJob {
     pub(super) expiry_seconds: u32,
     pub(super) token_name: Option<Arc<str>>,
     pub(super) traceparent: Option<TraceContext>,
+    pub(super) event_destinations: Vec<String>,
 }
 
 /// Stores a batch of jobs in one statement, and then announces them.
@@ -42,7 +43,7 @@ impl RunBatch<WantedJob, ()> for Accept {
                 sender,
                 token_name: job.token_name.clone(),
                 traceparent: job.traceparent,
-                event_destinations: Vec::new(),
+                event_destinations: job.event_destinations.clone(),
             })
             .collect();
         let stored = self

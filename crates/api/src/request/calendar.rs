@@ -42,6 +42,7 @@ pub fn read(query: &Query, body: Option<Members>) -> Result<CalendarRequest, Inp
             alarm: agreed("alarm", query.alarm, body.alarm)?,
             name: agreed("name", query.name, body.name)?,
         },
+        callback_url: None,
     })
 }
 

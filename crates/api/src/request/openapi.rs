@@ -98,6 +98,32 @@ pub(crate) struct CalendarOptions {
     name: Option<String>,
 }
 
+/// The todos in a calendar, their form, and who is told when it is ready.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewJob {
+    /// Only completed todos, or only todos that are not completed.
+    completed: Option<bool>,
+    /// Only todos whose deadline is at most this many days from now. Overdue todos are included.
+    #[schema(minimum = -36525, maximum = 36525)]
+    window: Option<i32>,
+    component: Option<Component>,
+    /// The time of the reminder for an open todo, relative to its deadline.
+    #[schema(example = "-PT15M")]
+    alarm: Option<String>,
+    /// The name that calendar programs display.
+    #[schema(min_length = 1, max_length = 80)]
+    name: Option<String>,
+    /// A URL that gets a signed request when the job ends: https, without a user name, and at a public address. Refused
+    /// unless the operators have enabled webhooks.
+    #[schema(
+        max_length = 2000,
+        pattern = "^https?://[^#@]+$",
+        example = "https://example.org/hooks/calendar"
+    )]
+    callback_url: Option<String>,
+}
+
 /// The calendar components that represent a todo.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

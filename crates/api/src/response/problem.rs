@@ -9,6 +9,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{JobError, JobStatus};
 
 use crate::authentication::scope::Action;
+use crate::events::destinations::CallbackError;
 use crate::limits::reached::LimitReached;
 use crate::random::NoRandomness;
 use crate::readiness::Readiness;
@@ -65,6 +66,8 @@ pub enum ApiError {
     FeedNotReady,
     /// The operating system provides no random bytes.
     NoRandomness(NoRandomness),
+    /// The `callback_url` can't be used.
+    Callback(CallbackError),
     /// The `Idempotency-Key` was used for a different request.
     KeyReused,
     /// No resource exists at this path.
@@ -109,6 +112,12 @@ impl From<ForeignPage> for ApiError {
 impl From<BodyError> for actix_web::Error {
     fn from(error: BodyError) -> Self {
         ApiError::from(error).into()
+    }
+}
+
+impl From<CallbackError> for ApiError {
+    fn from(error: CallbackError) -> Self {
+        Self::Callback(error)
     }
 }
 
@@ -188,6 +197,7 @@ impl ApiError {
             | Self::FeedNotFound
             | Self::FeedNotReady
             | Self::NoRandomness(_)
+            | Self::Callback(_)
             | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
@@ -240,6 +250,7 @@ impl ApiError {
             Self::FeedNotReady => {
                 "the first calendar of this feed is not ready; try again later".into()
             }
+            Self::Callback(error) => error.to_string().into(),
             Self::KeyReused => "this Idempotency-Key was used for a different request".into(),
             Self::NoSuchRoute => "no resource exists at this path".into(),
             Self::MethodNotAllowed(allowed) => {

@@ -131,7 +131,7 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
         sender: api.dispatch.table_sender(),
         token_name: None,
         traceparent,
-        event_destinations: Vec::new(),
+        event_destinations: api.destinations.of_job(None),
     };
     let created = api.query(move |connection| feed_calendars::create_job(connection, &feed, &job));
     if created.await? {

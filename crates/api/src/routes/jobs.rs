@@ -15,12 +15,12 @@ use crate::access;
 use crate::request::headers::{self, IDEMPOTENCY_REPLAYED, PREFERENCE_APPLIED};
 use crate::request::json_body::JsonBody;
 use crate::request::query::Query;
-use crate::request::{calendar, openapi};
+use crate::request::{calendar, callback, openapi};
 use crate::response::download::ClientCopies;
 use crate::response::job::{AcceptedJob, JobView};
 use crate::response::links::Links;
 use crate::response::openapi::problems::{
-    BadBody, BadInput, Ended, Expired, KeyReused, NotFound, ServerFault,
+    BadBody, BadInput, Ended, Expired, NotFound, ServerFault, Unusable,
 };
 use crate::response::openapi::schemas::NotModified;
 use crate::response::problem::{ApiError, POLL_AFTER_SECONDS};
@@ -51,7 +51,7 @@ const FIRST_VERSION: i64 = 1;
             description = "`wait=N`: respond when the job has ended, or after N seconds (at most 20).",
         ),
     ),
-    request_body(content = Option<openapi::CalendarOptions>),
+    request_body(content = Option<openapi::NewJob>),
     responses(
         (status = 200, description = "The status of the job, which ended within the time in `Prefer: wait`", body = JobView),
         (
@@ -62,7 +62,7 @@ const FIRST_VERSION: i64 = 1;
         ),
         BadInput,
         BadBody,
-        KeyReused,
+        Unusable,
         ServerFault,
     ),
 )]
@@ -72,7 +72,15 @@ pub(super) async fn create(
     query: Query,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
-    let wanted = calendar::read(&query, body.members()?)?;
+    let mut members = body.members()?;
+    let callback_url = match callback::take(&query, members.as_mut())? {
+        Some(url) => Some(api.destinations.callback(&url)?.as_str().to_owned()),
+        None => None,
+    };
+    let wanted = CalendarRequest {
+        callback_url,
+        ..calendar::read(&query, members)?
+    };
     let key = headers::idempotency_key(&request)?;
     let wait = headers::preferred_wait(&request);
     let token_name = access::token_name(&request);
@@ -136,6 +144,7 @@ async fn accept_once(
 ) -> Result<CreatedJob, ApiError> {
     let announcement = api.dispatch.prepare(1);
     let (id, traceparent) = trace::new_job();
+    let event_destinations = api.destinations.of_job(wanted.callback_url.as_deref());
     let job = NewJob {
         id: JobId(id),
         request: wanted,
@@ -143,7 +152,7 @@ async fn accept_once(
         sender: announcement.sender(),
         token_name,
         traceparent,
-        event_destinations: Vec::new(),
+        event_destinations,
     };
     let accepted = api
         .query(move |connection| requests::insert_once(connection, &key, &job))

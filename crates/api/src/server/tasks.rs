@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::authentication::mode::AuthMode;
 use crate::background::relay::{InboxReader, Relay};
 use crate::background::sweeper::Sweeper;
-use crate::background::usage_watch;
+use crate::background::{event_sender, usage_watch};
+use crate::events::settings::EventSettings;
 use crate::readiness::QueueState;
 use crate::state::Api;
 use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
@@ -42,6 +43,7 @@ pub(super) struct Tasks {
     pub(super) inbox: Option<InboxReader>,
     pub(super) parallel_sends: usize,
     pub(super) queue: watch::Sender<QueueState>,
+    pub(super) events: EventSettings,
 }
 
 impl Tasks {
@@ -58,6 +60,7 @@ impl Tasks {
         let pool = &api.connections.lanes;
         let metrics = self.metrics.clone();
         let reporter = reporter(&api);
+        let events = self.events.clone();
         let outcome = tokio::select! {
             outcome = self.publish(publisher, http_ended) => outcome,
             () = telemetry::keep_up(&api.metrics, &metrics, &api.connections) => Ok(()),
@@ -66,6 +69,7 @@ impl Tasks {
             () = forget_idle_clients(&api) => Ok(()),
             () = watch_usage(&api) => Ok(()),
             () = watch_operations(&api) => Ok(()),
+            () = send_events(&api, &events) => Ok(()),
             () = api.job_watch.run(pool) => Ok(()),
             () = api.notifier.run(pool) => Ok(()),
         };
@@ -147,6 +151,13 @@ async fn until_started(api: &Api) {
 async fn watch_operations(api: &Api) {
     until_started(api).await;
     api.operations.run(&api.connections.upkeep).await;
+}
+
+/// Sends completion events, from when the database is ready. Uses the connections of the sweeper, so that it takes none
+/// from requests and jobs.
+async fn send_events(api: &Api, settings: &EventSettings) {
+    until_started(api).await;
+    event_sender::run(settings, api.connections.upkeep.clone()).await;
 }
 
 /// Measures how much is stored, for the limits, from when the database is ready.

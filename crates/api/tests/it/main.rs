@@ -11,6 +11,8 @@ mod compression;
 #[cfg(test)]
 mod database_away;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod feed_polls;
 #[cfg(test)]
 mod feeds;
@@ -73,3 +75,5 @@ mod traces;
 mod usage;
 #[cfg(test)]
 mod waiting;
+#[cfg(test)]
+mod webhooks;

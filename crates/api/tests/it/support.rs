@@ -4,6 +4,7 @@ pub(crate) mod feeds;
 pub(crate) mod jobs;
 pub(crate) mod publisher;
 mod raw;
+pub(crate) mod receiver;
 pub(crate) mod tokens;
 
 use std::sync::Arc;

@@ -117,10 +117,10 @@ pub(crate) struct TooMany(ProblemDetails);
 #[response(status = 410, content_type = "application/problem+json")]
 pub(crate) struct Expired(ProblemDetails);
 
-/// The `Idempotency-Key` was used for a different request.
+/// The `Idempotency-Key` was used for a different request, or the `callback_url` can't be used.
 #[derive(Debug, IntoResponses)]
 #[response(status = 422, content_type = "application/problem+json")]
-pub(crate) struct KeyReused(ProblemDetails);
+pub(crate) struct Unusable(ProblemDetails);
 
 /// The process cannot serve requests. The members `database`, `migrations` and `queue` say why.
 #[derive(Debug, IntoResponses)]

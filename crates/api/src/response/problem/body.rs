@@ -65,7 +65,7 @@ impl ResponseError for ApiError {
             | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
             Self::Limit(LimitReached::RequestRate(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::JobExpired => StatusCode::GONE,
-            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Callback(_) | Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Body(BodyError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::UnsupportedType) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -160,6 +160,7 @@ impl ApiError {
             | Self::JobExpired
             | Self::FeedNotFound
             | Self::NoRandomness(_)
+            | Self::Callback(_)
             | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
@@ -198,6 +199,7 @@ impl ApiError {
             | Self::FeedNotFound
             | Self::FeedNotReady
             | Self::NoRandomness(_)
+            | Self::Callback(_)
             | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)

@@ -1,0 +1,23 @@
+//! Completion events: who is told when a job ends, and how.
+//!
+//! # Layout, in the order an event travels
+//! - [`settings`]: the topic, the webhooks, and the secret that signs for them
+//! - [`webhook_url`]: the URL of a webhook, and which URLs are refused
+//! - [`destinations`]: who is told of the end of a new job
+//! - [`payload`]: what an event says
+//! - [`transport`]: sends an event to its destination
+//! - [`webhook`]: the request to a webhook; [`addresses`]: to which addresses it may go; [`signature`]: its signature
+//! - [`topic`]: the message to an SNS topic
+//!
+//! The rows of the events are in [`shared_model::event_deliveries`], and
+//! [`background::event_sender`](crate::background::event_sender) sends them. Nothing here can delay or fail a job.
+
+pub mod addresses;
+pub mod destinations;
+pub mod payload;
+pub mod settings;
+pub mod signature;
+pub mod topic;
+pub mod transport;
+pub mod webhook;
+pub mod webhook_url;

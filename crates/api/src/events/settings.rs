@@ -1,0 +1,166 @@
+//! The settings of completion events.
+
+use std::path::PathBuf;
+
+use sns_client::TopicAddress;
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::events::signature::WebhookSecrets;
+use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
+
+/// Who is told when a job ends.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Completion events")]
+pub struct EventSettings {
+    /// The SNS topic that gets an event when a job ends: sns://NAME, sns://NAME.fifo or its ARN. The credentials, region
+    /// and endpoint are read from the environment and the AWS configuration files, as by every AWS tool
+    #[arg(long, env, value_name = "TOPIC")]
+    pub events_url: Option<TopicAddress>,
+    /// URLs that get a signed request when a job ends, separated by spaces. Clients may name more, with callback_url
+    #[arg(
+        long,
+        env,
+        value_name = "URLS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub webhook_urls: String,
+    /// The secret that signs the requests to webhooks, which enables them: whsec_ and 24 to 64 random bytes in base64.
+    /// While receivers change theirs, several, separated by spaces
+    #[arg(long, env, value_name = "SECRET", hide_env_values = true)]
+    pub webhook_secret: Option<WebhookSecrets>,
+    /// A file that contains the secret and nothing else. It is read for every request, so a changed secret needs no
+    /// restart
+    #[arg(long, env, value_name = "FILE", conflicts_with = "webhook_secret")]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Hosts of webhooks that may have private addresses and use http, as in ALLOWED_HOSTS. All others need https and
+    /// public addresses
+    #[arg(
+        long,
+        env,
+        value_name = "HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub webhook_allowed_hosts: AllowedHosts,
+}
+
+impl EventSettings {
+    /// Returns the problems of settings that were parsed without an error. Empty if there are none.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<_> = self
+            .parse_urls()
+            .filter_map(|(text, url)| {
+                let error = url.err()?;
+                Some(format!("WEBHOOK_URLS: {:?} {error}", redacted(text)))
+            })
+            .collect();
+        if !self.has_webhooks() && self.parse_urls().next().is_some() {
+            problems.push(
+                "WEBHOOK_URLS needs WEBHOOK_SECRET or WEBHOOK_SECRET_FILE, which signs the requests"
+                    .to_owned(),
+            );
+        }
+        if let Some(file) = &self.webhook_secret_file
+            && let Err(error) = WebhookSecrets::read(file)
+        {
+            problems.push(format!("WEBHOOK_SECRET_FILE: {error}"));
+        }
+        problems
+    }
+
+    /// Returns whether requests can be signed, so that there can be webhooks.
+    pub fn has_webhooks(&self) -> bool {
+        self.webhook_secret.is_some() || self.webhook_secret_file.is_some()
+    }
+
+    /// Returns the URLs that are told of every job.
+    pub fn urls(&self) -> Vec<WebhookUrl> {
+        self.parse_urls().filter_map(|(_, url)| url.ok()).collect()
+    }
+
+    fn parse_urls(&self) -> impl Iterator<Item = (&str, Result<WebhookUrl, InvalidWebhookUrl>)> {
+        let texts = self.webhook_urls.split_whitespace();
+        texts.map(|text| (text, WebhookUrl::parse(text, &self.webhook_allowed_hosts)))
+    }
+}
+
+/// A URL as far as it contains no secret: without its user, path and query.
+fn redacted(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() {
+        format!("{host}…")
+    } else {
+        format!("{scheme}://{host}…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        events: EventSettings,
+    }
+
+    const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+    fn parse(flags: &[&str]) -> EventSettings {
+        Cli::try_parse_from(["test"].iter().chain(flags))
+            .unwrap()
+            .events
+    }
+
+    #[test]
+    fn nothing_is_told_unless_it_is_configured() {
+        let settings = parse(&[]);
+        assert!(!settings.has_webhooks() && settings.events_url.is_none());
+        assert_eq!(settings.problems(), [""; 0]);
+    }
+
+    #[test]
+    fn urls_are_separated_by_spaces_and_may_be_private_if_their_host_is_allowed() {
+        let urls = "--webhook-urls=https://a.example/x,y  http://hooks:8080/";
+        let settings = parse(&[SECRET, urls, "--webhook-allowed-hosts=hooks"]);
+        assert_eq!(settings.problems(), [""; 0]);
+        let urls: Vec<_> = settings.urls().iter().map(ToString::to_string).collect();
+        assert_eq!(urls, ["https://a.example/x,y", "http://hooks:8080/"]);
+    }
+
+    #[test]
+    fn problems_name_the_setting_and_repeat_no_secret() {
+        for (flags, words) in [
+            (
+                vec!["--webhook-urls=https://a.example/"],
+                "needs WEBHOOK_SECRET",
+            ),
+            (
+                vec![
+                    SECRET,
+                    "--webhook-urls=https://a.example/ http://b.example/token",
+                ],
+                "WEBHOOK_URLS: \"http://b.example…\" must begin with https://",
+            ),
+            (
+                vec![SECRET, "--webhook-urls=https://me:token@b.example/"],
+                "WEBHOOK_URLS: \"https://b.example…\" must not contain a user name",
+            ),
+            (
+                vec!["--webhook-secret-file=/nonexistent"],
+                "WEBHOOK_SECRET_FILE: /nonexistent: No such file",
+            ),
+        ] {
+            let problems = parse(&flags).problems().join("\n");
+            assert!(problems.contains(words), "{problems}");
+            assert!(!problems.contains("token"), "{problems}");
+        }
+        let both = [SECRET, "--webhook-secret-file=/x"];
+        assert!(Cli::try_parse_from(["test"].iter().chain(&both)).is_err());
+    }
+}

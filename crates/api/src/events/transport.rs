@@ -1,0 +1,79 @@
+//! Sends events to their destinations.
+
+use std::time::Duration;
+
+use shared_model::event_deliveries::Delivery;
+use sns_client::Topic;
+
+use crate::events::destinations::TOPIC;
+use crate::events::payload::Payload;
+use crate::events::settings::EventSettings;
+use crate::events::topic;
+use crate::events::webhook::Webhooks;
+
+/// How long one attempt may take, from the resolution of the host's name to the head of the response.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why an event was not delivered, for operators.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Another attempt may succeed.
+    #[error("{0}")]
+    Failed(String),
+    /// The receiver wants no more events.
+    #[error("{0}")]
+    Unwanted(String),
+}
+
+/// The connections to all destinations.
+#[derive(Debug)]
+pub struct Transport {
+    topic: Option<Topic>,
+    webhooks: Option<Webhooks>,
+}
+
+impl Transport {
+    /// Returns the transport to the destinations in the settings, or `None` if they name none. Makes no call yet.
+    pub async fn connect(settings: &EventSettings) -> Option<Self> {
+        let topic = match &settings.events_url {
+            Some(address) => {
+                let config = sns_client::load_config().await;
+                Some(Topic::new(&config, address.clone(), TIMEOUT))
+            }
+            None => None,
+        };
+        let webhooks = Webhooks::new(settings, TIMEOUT);
+        (topic.is_some() || webhooks.is_some()).then_some(Self { topic, webhooks })
+    }
+
+    /// Makes one attempt to deliver an event.
+    ///
+    /// # Errors
+    /// Returns an error if the destination did not confirm that it accepts the event. It may have received it all the
+    /// same.
+    pub async fn send(&self, delivery: &Delivery) -> Result<(), SendError> {
+        let unreadable = |error: serde_json::Error| {
+            SendError::Failed(format!("this release can't read the event: {error}"))
+        };
+        let payload = Payload::of(delivery).map_err(unreadable)?;
+        let body = serde_json::to_string(&payload).map_err(unreadable)?;
+        if delivery.destination == TOPIC {
+            let Some(topic) = &self.topic else {
+                return Err(not_configured("EVENTS_URL"));
+            };
+            let message = topic::message(delivery, &payload, body);
+            let published = topic.publish(message).await;
+            return published.map_err(|error| SendError::Failed(error.to_string()));
+        }
+        match &self.webhooks {
+            Some(webhooks) => webhooks.send(&delivery.destination, &payload, body).await,
+            None => Err(not_configured("WEBHOOK_SECRET")),
+        }
+    }
+}
+
+fn not_configured(setting: &str) -> SendError {
+    SendError::Failed(format!(
+        "{setting} is not set any more: set it again, or wait until the event is given up"
+    ))
+}

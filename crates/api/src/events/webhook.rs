@@ -1,0 +1,127 @@
+//! The request to a webhook.
+//!
+//! # Layout
+//! - `resolver`: the addresses of a host, if all of them are allowed
+//! - `connection`: TCP and TLS, to exactly these addresses
+//! - `exchange`: one request, and the head of its response
+
+mod connection;
+mod exchange;
+mod resolver;
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use http_body_util::Full;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+
+use crate::allowed_hosts::AllowedHosts;
+use crate::events::payload::Payload;
+use crate::events::settings::EventSettings;
+use crate::events::signature::WebhookSecrets;
+use crate::events::transport::SendError;
+use crate::events::webhook_url::WebhookUrl;
+use connection::Connector;
+
+const AGENT: &str = concat!("TaskOverflow/", env!("CARGO_PKG_VERSION"));
+
+/// Sends signed requests to webhooks.
+#[derive(Debug)]
+pub struct Webhooks {
+    secrets: Secrets,
+    allowed_hosts: AllowedHosts,
+    connector: Connector,
+    timeout: Duration,
+}
+
+/// Where the secrets are.
+#[derive(Debug, Clone)]
+enum Secrets {
+    Given(WebhookSecrets),
+    File(PathBuf),
+}
+
+impl Webhooks {
+    /// Returns `None` if no secret is configured. An attempt fails after `timeout`.
+    pub fn new(settings: &EventSettings, timeout: Duration) -> Option<Self> {
+        let secrets = match (&settings.webhook_secret, &settings.webhook_secret_file) {
+            (Some(secrets), _) => Secrets::Given(secrets.clone()),
+            (None, Some(file)) => Secrets::File(file.clone()),
+            (None, None) => return None,
+        };
+        Some(Self {
+            secrets,
+            allowed_hosts: settings.webhook_allowed_hosts.clone(),
+            connector: Connector::new(),
+            timeout,
+        })
+    }
+
+    /// Sends an event to a URL, which is checked again, because the settings may have changed since it was stored.
+    ///
+    /// # Errors
+    /// Returns an error if the URL or one of its addresses is not allowed, or if the receiver did not answer with a status
+    /// of success in time.
+    pub async fn send(&self, url: &str, payload: &Payload, body: String) -> Result<(), SendError> {
+        let attempt = async {
+            let url = WebhookUrl::parse(url, &self.allowed_hosts)
+                .map_err(|error| SendError::Failed(format!("the URL {error}")))?;
+            let request = self.request(&url, payload, body).await?;
+            let addresses = self.connector.resolve(&url).await?;
+            let stream = self.connector.connect(&url, &addresses).await?;
+            exchange::exchange(stream, request).await
+        };
+        tokio::time::timeout(self.timeout, attempt)
+            .await
+            .unwrap_or_else(|_elapsed| {
+                Err(SendError::Failed(format!(
+                    "it did not answer within {} s",
+                    self.timeout.as_secs_f64()
+                )))
+            })
+    }
+
+    async fn request(
+        &self,
+        url: &WebhookUrl,
+        payload: &Payload,
+        body: String,
+    ) -> Result<Request<Full<Bytes>>, SendError> {
+        let secrets = self.secrets.load().await?;
+        let timestamp = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |age| age.as_secs());
+        let mut request = Request::post(url.path_and_query())
+            .header(HOST, url.authority())
+            .header(USER_AGENT, AGENT)
+            .header(CONTENT_TYPE, "application/json")
+            .header(CONNECTION, "close")
+            .header("webhook-id", &payload.id)
+            .header("webhook-timestamp", timestamp)
+            .header(
+                "webhook-signature",
+                secrets.sign(&payload.id, timestamp, body.as_bytes()),
+            );
+        let trace = payload.traceparent.as_deref().map(HeaderValue::from_str);
+        if let Some(Ok(trace)) = trace {
+            request = request.header("traceparent", trace);
+        }
+        request
+            .body(Full::from(body))
+            .map_err(|error| SendError::Failed(error.to_string()))
+    }
+}
+
+impl Secrets {
+    async fn load(&self) -> Result<WebhookSecrets, SendError> {
+        let file = match self {
+            Self::Given(secrets) => return Ok(secrets.clone()),
+            Self::File(file) => file.clone(),
+        };
+        let read = tokio::task::spawn_blocking(move || WebhookSecrets::read(&file));
+        let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
+        read.map_err(|error| SendError::Failed(format!("WEBHOOK_SECRET_FILE: {error}")))
+    }
+}

@@ -1,0 +1,374 @@
+//! Completion events of a running service, from the request of a job to the receivers.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use local_services::testing::eventually;
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use shared_model::job::JobId;
+use shared_model::job_store::redrive;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::process::Process;
+use crate::support::receiver::{Behaviour, Received, Receiver};
+use crate::support::{ApiResponse, Service, database, execute, send};
+
+const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ALLOWED: &str = "--webhook-allowed-hosts=127.0.0.1,127.0.0.2";
+const JOBS: &str = "/api/v1/todos/ical";
+
+async fn service() -> Service {
+    Service::start_with(&[SECRET, ALLOWED]).await
+}
+
+/// Creates a job, and returns its id.
+async fn accept(service: &Service, callback_url: &str) -> JobId {
+    let body = json!({ "callback_url": callback_url });
+    let response = service.post(JOBS, &body).await;
+    assert_eq!(response.status, 202, "{}", response.text());
+    JobId(serde_json::from_value(response.json()["task_id"].clone()).unwrap())
+}
+
+/// Ends a job that waits, like a client.
+async fn cancel(service: &Service, id: JobId) {
+    let response = service.delete(&format!("{JOBS}/{id}")).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    assert_eq!(response.json()["task_status"], "REVOKED");
+}
+
+async fn wait_until_none_is_left(service: &Service) {
+    eventually("all events are delivered", async || {
+        service.count("event_deliveries").await == 0
+    })
+    .await;
+}
+
+/// Checks the signature as the specification tells receivers to.
+fn assert_signed(request: &Received) {
+    let header = |name| request.header(name).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(KEY).unwrap()).unwrap();
+    mac.update(header("webhook-id").as_bytes());
+    mac.update(format!(".{}.", header("webhook-timestamp")).as_bytes());
+    mac.update(request.body.as_bytes());
+    let expected = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    assert_eq!(header("webhook-signature"), expected);
+    let sent: u64 = header("webhook-timestamp").parse().unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .unwrap()
+        .as_secs();
+    assert!(now.abs_diff(sent) < 300, "receivers refuse old requests");
+}
+
+#[tokio::test]
+async fn the_end_of_a_job_is_told_to_its_callback_url_with_a_signature() {
+    let (service, receiver) = (service().await, Receiver::start().await);
+    let id = accept(&service, &receiver.url()).await;
+    assert_eq!(receiver.received().len(), 0);
+    cancel(&service, id).await;
+    let [request] = receiver.wait_for(1).await.try_into().unwrap();
+    assert_signed(&request);
+    let event = request.json();
+    assert_eq!(event["type"], "job.revoked");
+    assert_eq!(event["data"]["task_id"], id.to_string());
+    let status = service.get(&format!("{JOBS}/{id}/status")).await.json();
+    for member in [
+        "task_status",
+        "created_at",
+        "finished_at",
+        "expires_at",
+        "attempt",
+    ] {
+        assert_eq!(event["data"][member], status[member], "{member}");
+    }
+    wait_until_none_is_left(&service).await;
+}
+
+#[tokio::test]
+async fn configured_webhooks_are_told_of_every_job() {
+    let (one, other) = (Receiver::start().await, Receiver::start().await);
+    let urls = format!("--webhook-urls={} {}", one.url(), other.url());
+    let service = Service::start_with(&[SECRET, ALLOWED, &urls]).await;
+    let id = service.new_job().await;
+    cancel(&service, id).await;
+    let with_callback = accept(&service, &one.url()).await;
+    cancel(&service, with_callback).await;
+    wait_until_none_is_left(&service).await;
+    for receiver in [&one, &other] {
+        let mut told: Vec<_> = receiver
+            .received()
+            .iter()
+            .map(|request| {
+                request.json()["data"]["task_id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect();
+        told.sort_unstable();
+        assert_eq!(
+            told,
+            [id.to_string(), with_callback.to_string()],
+            "each once"
+        );
+    }
+}
+
+/// Checks that a request was refused because of its `callback_url`, with these words.
+#[track_caller]
+fn assert_refused(response: &ApiResponse, words: &str) {
+    assert_eq!(response.status, 422, "{}", response.text());
+    assert_eq!(
+        response.header("content-type"),
+        Some("application/problem+json")
+    );
+    assert!(response.text().contains(words), "{}", response.text());
+}
+
+#[tokio::test]
+async fn a_callback_url_that_can_not_be_used_is_refused_with_what_to_do() {
+    let service = service().await;
+    for (url, words) in [
+        ("http://example.org/", "must begin with https://"),
+        (
+            "https://169.254.169.254/",
+            "which is no address on the Internet",
+        ),
+        ("https://[::ffff:10.0.0.1]/", "WEBHOOK_ALLOWED_HOSTS"),
+        (
+            "https://me:secret@example.org/",
+            "must not contain a user name",
+        ),
+        ("nowhere", "must be a URL"),
+    ] {
+        let response = service.post(JOBS, &json!({ "callback_url": url })).await;
+        assert_refused(&response, words);
+        assert!(
+            !response.text().contains("me:secret"),
+            "{}",
+            response.text()
+        );
+    }
+    let number = service.post(JOBS, &json!({ "callback_url": 5 })).await;
+    assert_eq!(number.status, 400, "{}", number.text());
+    let in_query = format!("{JOBS}?callback_url=https://example.org/");
+    let response = service.post(&in_query, &json!({})).await;
+    assert_eq!(response.status, 400);
+    assert!(response.text().contains("belongs in the body"));
+    let feed = json!({ "callback_url": "https://example.org/" });
+    let response = service.post("/api/v1/calendar/feeds", &feed).await;
+    assert_eq!(response.status, 400, "a feed is no job");
+    assert_eq!(service.count("calendar_jobs").await, 0);
+
+    let disabled = Service::start().await;
+    let response = disabled
+        .post(JOBS, &json!({ "callback_url": "https://example.org/" }))
+        .await;
+    response.assert_problem(422, "Unprocessable Content");
+    assert!(
+        response.text().contains("WEBHOOK_SECRET"),
+        "{}",
+        response.text()
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_used_with_another_callback_url_is_refused() {
+    let service = service().await;
+    let post = async |url: Value| -> ApiResponse {
+        let request = service.request("POST", JOBS).header("Idempotency-Key", "k");
+        send(request.json(&json!({ "callback_url": url }))).await
+    };
+    let first = post(json!("https://example.org/a")).await;
+    let again = post(json!("https://EXAMPLE.org/a")).await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (202, 202));
+    assert_eq!(first.json()["task_id"], again.json()["task_id"]);
+    for other in [json!("https://example.org/b"), json!(null)] {
+        let response = post(other).await;
+        assert_eq!(response.status, 422);
+        assert!(
+            response
+                .text()
+                .contains("Idempotency-Key was used for a different request")
+        );
+    }
+    assert_eq!(service.count("calendar_jobs").await, 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
+    let (service, receiver) = (service().await, Receiver::start().await);
+    receiver.then([
+        Behaviour::status("500 Internal Server Error"),
+        Behaviour::status("503 x"),
+    ]);
+    let id = accept(&service, &receiver.url()).await;
+    let fail = format!(
+        "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now() WHERE id = '{id}'"
+    );
+    execute(&service.pool, fail).await;
+    let redrive = service.pool.run(move |c| redrive::redrive(c, Some(&[id])));
+    assert_eq!(redrive.await.unwrap(), [id]);
+    cancel(&service, id).await;
+    let requests = receiver.wait_for(4).await;
+    let seen: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            request.json()["data"]["task_status"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(seen, ["FAILURE", "FAILURE", "FAILURE", "REVOKED"]);
+    let ids: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("webhook-id"))
+        .collect();
+    assert!(
+        ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3],
+        "{ids:?}"
+    );
+    assert_eq!(requests[0].body, requests[2].body);
+    requests.iter().for_each(assert_signed);
+    wait_until_none_is_left(&service).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_delays_neither_jobs_nor_other_receivers() {
+    let hanging = Receiver::start_at(Ipv4Addr::new(127, 0, 0, 2)).await;
+    let (service, good) = (service().await, Receiver::start().await);
+    hanging.always(Behaviour::Hang);
+    for _ in 0..40 {
+        let id = accept(&service, &hanging.url()).await;
+        cancel(&service, id).await;
+    }
+    hanging.wait_for(16).await;
+    let id = accept(&service, &good.url()).await;
+    // the job ends as soon as the client wants it
+    cancel(&service, id).await;
+    good.wait_for(1).await;
+    assert_eq!(hanging.most_open(), 16, "the share of one host");
+    // all others wait, and none was given up
+    assert_eq!(
+        service
+            .count("event_deliveries WHERE due_at IS NOT NULL")
+            .await,
+        40
+    );
+}
+
+#[tokio::test]
+async fn an_event_of_a_process_that_is_killed_after_the_delivery_arrives_again_with_the_same_id() {
+    let (url, receiver) = (database(), Receiver::start().await);
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..]),
+        ("WEBHOOK_ALLOWED_HOSTS", "127.0.0.1"),
+    ];
+    receiver.then([Behaviour::Hang]);
+    let killed = Process::start(&settings, "ready");
+    let client = reqwest::Client::new();
+    let jobs = format!("{}{JOBS}", killed.url);
+    let body = json!({ "callback_url": receiver.url() });
+    let job: Value = client
+        .post(&jobs)
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let job = job["task_id"].as_str().unwrap();
+    client.delete(format!("{jobs}/{job}")).send().await.unwrap();
+    receiver.wait_for(1).await;
+    drop(killed);
+
+    let _heir = Process::start(&settings, "ready");
+    let pool = crate::support::pool(&crate::support::config(&url, &[]));
+    execute(&pool, "UPDATE event_deliveries SET due_at = now()").await;
+    let requests = receiver.wait_for(2).await;
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[1].header("webhook-id")
+    );
+    assert_eq!(requests[0].body, requests[1].body);
+    requests.iter().for_each(assert_signed);
+}
+
+/// A receiver for `localhost` with TLS, and its certificate.
+async fn start_with_tls() -> (Receiver, String) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let receiver = Receiver::start_with_tls(TlsAcceptor::from(Arc::new(config))).await;
+    (receiver, certificate.pem())
+}
+
+#[tokio::test]
+async fn a_receiver_with_https_needs_a_certificate_for_its_name_from_an_authority_of_the_system() {
+    let (url, folder) = (database(), tempfile::tempdir().unwrap());
+    let (trusted, pem) = start_with_tls().await;
+    let (other, _) = start_with_tls().await;
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, pem).unwrap();
+    let process = Process::start(
+        &[
+            ("DATABASE_URL", url.as_str()),
+            ("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..]),
+            ("WEBHOOK_ALLOWED_HOSTS", "127.0.0.1,localhost"),
+            ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ],
+        "ready",
+    );
+    let client = reqwest::Client::new();
+    let jobs = format!("{}{JOBS}", process.url);
+    for url in [
+        trusted.url_at("localhost"),
+        trusted.url(),
+        other.url_at("localhost"),
+    ] {
+        let job = client.post(&jobs).json(&json!({ "callback_url": url }));
+        let job: Value = job.send().await.unwrap().json().await.unwrap();
+        let job = job["task_id"].as_str().unwrap();
+        client.delete(format!("{jobs}/{job}")).send().await.unwrap();
+    }
+    assert_signed(&trusted.wait_for(1).await[0]);
+    let pool = crate::support::pool(&crate::support::config(&url, &[]));
+    let errors = async || {
+        use diesel::prelude::*;
+        use shared_model::schema::event_deliveries::dsl;
+        let query = |connection: &mut diesel::PgConnection| {
+            let errors = dsl::event_deliveries.select(dsl::last_error).order(dsl::id);
+            Ok::<Vec<Option<String>>, shared_model::database::DatabaseError>(
+                errors.load(connection)?,
+            )
+        };
+        pool.run(query).await.unwrap()
+    };
+    eventually("both others have failed", async || {
+        let errors: Vec<_> = errors().await.into_iter().flatten().collect();
+        errors.len() == 2
+            && errors[0].contains("no TLS connection to 127.0.0.1: invalid peer certificate")
+            && errors[1].contains("no TLS connection to localhost: invalid peer certificate")
+    })
+    .await;
+    assert_eq!((trusted.received().len(), other.received().len()), (1, 0));
+}
