@@ -56,7 +56,7 @@ locals {
         # and more.
         MAX_CONNECTIONS = tostring(8 * var.task_size.memory)
         MAX_REQUESTS    = tostring(var.task_size.memory)
-      })
+      }, var.events_topic ? { EVENTS_URL = aws_sns_topic.events[0].arn } : {})
     }
     worker = {
       desired = var.worker_count.min

@@ -13,19 +13,26 @@ locals {
   worker_role_arn = local.role_arns["worker"]
 
   role_statements = {
-    api = [
-      {
+    api = concat(
+      [
+        {
+          Effect   = "Allow"
+          Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+          Resource = aws_sqs_queue.jobs.arn
+        },
+        {
+          # To show operators how many dead letters there are.
+          Effect   = "Allow"
+          Action   = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
+          Resource = aws_sqs_queue.dead_letters.arn
+        },
+      ],
+      [for topic in aws_sns_topic.events : {
         Effect   = "Allow"
-        Action   = ["sqs:SendMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
-        Resource = aws_sqs_queue.jobs.arn
-      },
-      {
-        # To show operators how many dead letters there are.
-        Effect   = "Allow"
-        Action   = ["sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
-        Resource = aws_sqs_queue.dead_letters.arn
-      },
-    ]
+        Action   = ["sns:Publish"]
+        Resource = topic.arn
+      }],
+    )
     worker = [
       {
         Effect   = "Allow"

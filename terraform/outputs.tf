@@ -8,6 +8,11 @@ output "dead_letter_queue_url" {
   value       = aws_sqs_queue.dead_letters.url
 }
 
+output "events_topic_arn" {
+  description = "The ARN of the topic that is told when a job ends; null unless events_topic is true."
+  value       = one(aws_sns_topic.events[*].arn)
+}
+
 output "repository_urls" {
   description = "The registry repositories that docker/push pushes images to."
   value       = { for name, repository in aws_ecr_repository.image : name => repository.repository_url }

@@ -313,6 +313,14 @@ variable "log_days" {
   }
 }
 
+# --- completion events
+
+variable "events_topic" {
+  description = "Whether to create an SNS topic that is told when a job ends. It is a FIFO topic if the queues are FIFO queues."
+  type        = bool
+  default     = false
+}
+
 # --- alarms
 
 variable "alarm_email" {

@@ -24,8 +24,14 @@ run "fifo" {
   command = apply
 
   variables {
-    fifo      = true
-    image_tag = "0123456789ab"
+    fifo         = true
+    image_tag    = "0123456789ab"
+    events_topic = true
+  }
+
+  assert {
+    condition     = aws_sns_topic.events[0].name == "taskoverflow-events.fifo" && aws_sns_topic.events[0].fifo_topic
+    error_message = "The topic of a FIFO deployment must be a FIFO topic, so that the events of a job stay in order."
   }
 
   assert {

@@ -1,4 +1,4 @@
-//! A local SQS endpoint: [ministack](https://pypi.org/project/ministack/) (MIT), restricted to SQS, on 127.0.0.1
+//! A local SQS endpoint: [ministack](https://pypi.org/project/ministack/) (MIT), restricted to SQS and SNS, on 127.0.0.1
 //! only, with nothing stored on disk.
 
 use std::fs;

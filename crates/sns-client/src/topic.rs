@@ -52,7 +52,11 @@ impl Topic {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_timeout(timeout)
             .build();
+        let http = config
+            .http_client()
+            .unwrap_or_else(sqs_client::config::https);
         let mut builder = Builder::from(config)
+            .http_client(http)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts);
         if let Some(region) = address.region() {

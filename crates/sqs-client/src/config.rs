@@ -71,8 +71,8 @@ pub(crate) fn single_attempt(timeout: Duration) -> aws_sdk_sqs::config::Builder 
         .retry_config(RetryConfig::disabled())
 }
 
-/// Uses ring for TLS, because the SDK's default takes minutes longer to compile.
-fn https() -> SharedHttpClient {
+/// Returns an HTTPS client. Uses ring for TLS, because the SDK's default takes minutes longer to compile.
+pub fn https() -> SharedHttpClient {
     let ring = Provider::Rustls(CryptoMode::Ring);
     let builder = aws_smithy_http_client::Builder::new();
     SharedHttpClient::new(builder.tls_provider(ring).build_https())

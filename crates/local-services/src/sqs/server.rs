@@ -39,7 +39,7 @@ pub(super) fn start(
         )
         .env("BIND_HOST", Ipv4Addr::LOCALHOST.to_string())
         .env("GATEWAY_PORT", port.to_string())
-        .env("SERVICES", "sqs")
+        .env("SERVICES", "sqs,sns")
         // These two services would open ports of their own, on every interface.
         .env("SFTP_ENABLED", "0")
         .env("IOT_MTLS_ENABLED", "0")

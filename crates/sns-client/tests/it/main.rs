@@ -1,0 +1,4 @@
+//! Tests of topics on a local endpoint.
+
+#[cfg(test)]
+mod topics;
