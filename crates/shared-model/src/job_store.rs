@@ -28,14 +28,19 @@
 //! - `end`: the assignments that every terminal status shares
 //! - `entries`: what a job's row forgets when it changes
 //! - [`sweeps`]: lost messages, overdue jobs and expired rows
-//! - [`redrive`]: failed jobs that an operator retries, and jobs whose message is in the dead-letter queue
+//! - [`dead_letters`]: jobs whose message is in the dead-letter queue
+//! - [`failed`]: failed jobs, which operators list and redrive
+//! - [`mod@history`], [`record`]: what happened to a job, for operators
 
 pub mod claims;
 mod column;
+pub mod dead_letters;
 mod end;
 mod entries;
 pub mod evidence;
+pub mod failed;
+pub mod history;
 pub mod outbox;
-pub mod redrive;
+pub mod record;
 pub mod requests;
 pub mod sweeps;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use job_queue::{BatchOutcome, Deletion, Delivery, Received, Release, Subscription};
 use shared_model::backoff::Backoff;
-use shared_model::job_store::redrive::{self, GivenUp};
+use shared_model::job_store::dead_letters::{self, GivenUp};
 use shared_model::trace;
 use tokio_util::sync::CancellationToken;
 
@@ -124,7 +124,7 @@ async fn end_job(database: &Database, delivery: &Delivery) -> Ended {
     let (id, generation) = (message.job_id, message.generation);
     let given_up = database
         .pool
-        .run(move |connection| redrive::give_up(connection, id, generation));
+        .run(move |connection| dead_letters::give_up(connection, id, generation));
     match given_up.await {
         Ok(GivenUp::Failed) => {
             log::error!("job.id":% = id; "the job failed: its message was moved to the dead-letter queue");

@@ -8,8 +8,8 @@ use shared_model::event_deliveries::EndOfJob;
 use shared_model::event_deliveries::take::take;
 use shared_model::job::{ErrorCode, JobId, JobStatus};
 use shared_model::job_store::claims;
-use shared_model::job_store::redrive;
 use shared_model::job_store::requests;
+use shared_model::job_store::{dead_letters, failed};
 
 use crate::event_deliveries::{everything, subscribe};
 use crate::support::{
@@ -158,8 +158,8 @@ fn jobs_that_sweeps_and_dead_letters_end_tell_it() {
 
     let connection = &mut database();
     let id = accept_observed(connection);
-    redrive::give_up(connection, id, 1).unwrap();
-    redrive::give_up(connection, id, 1).unwrap();
+    dead_letters::give_up(connection, id, 1).unwrap();
+    dead_letters::give_up(connection, id, 1).unwrap();
     assert_one_end(connection, id, JobStatus::Failure);
 }
 
@@ -167,8 +167,8 @@ fn jobs_that_sweeps_and_dead_letters_end_tell_it() {
 fn a_redriven_job_that_ends_again_has_a_second_event_that_waits_for_the_first() {
     let connection = &mut database();
     let id = accept_observed(connection);
-    redrive::give_up(connection, id, 1).unwrap();
-    redrive::redrive(connection, Some(&[id])).unwrap();
+    dead_letters::give_up(connection, id, 1).unwrap();
+    failed::redrive(connection, &[id]).unwrap();
     requests::cancel(connection, id).unwrap();
     let stored = events(connection);
     let statuses: Vec<_> = stored
@@ -215,7 +215,7 @@ fn a_job_that_nobody_observes_stores_no_event() {
     let key = claim(connection, ids[0]).key;
     complete(connection, key);
     requests::cancel(connection, ids[1]).unwrap();
-    redrive::give_up(connection, ids[2], 1).unwrap();
+    dead_letters::give_up(connection, ids[2], 1).unwrap();
     assert!(matches!(
         try_claim(connection, ids[2]),
         claims::Claimed::Stale(_)

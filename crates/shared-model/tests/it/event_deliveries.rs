@@ -9,7 +9,7 @@ use shared_model::event_deliveries::operate::{self, DeliveryCounts, Filter, Retr
 use shared_model::event_deliveries::settle::{self, FailedAttempt};
 use shared_model::event_deliveries::take::{Taken, Wanted, take};
 use shared_model::job::JobId;
-use shared_model::job_store::redrive::redrive;
+use shared_model::job_store::failed;
 use shared_model::job_store::{requests, sweeps};
 
 use crate::support::{accept, connect_to_same, database};
@@ -51,7 +51,7 @@ fn end_jobs(connection: &mut PgConnection, destinations: &[&str]) -> Vec<JobId> 
 fn end_again(connection: &mut PgConnection, id: JobId) {
     let fail = format!("UPDATE calendar_jobs SET status = 'FAILURE' WHERE id = '{id}'");
     connection.batch_execute(&fail).unwrap();
-    assert_eq!(redrive(connection, Some(&[id])).unwrap(), [id]);
+    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
     requests::cancel(connection, id).unwrap();
 }
 

@@ -11,6 +11,10 @@ mod ends_of_jobs;
 #[cfg(test)]
 mod event_deliveries;
 #[cfg(test)]
+mod failed_jobs;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod locked_rows;

@@ -17,7 +17,7 @@ use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimRenewal};
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
-use shared_model::job_store::{redrive, sweeps};
+use shared_model::job_store::{dead_letters, failed, history, sweeps};
 use shared_model::processes::{self, NewProcess, Report, Role};
 use shared_model::results;
 
@@ -165,10 +165,10 @@ fn fail_and_recover(meter: Meter, connection: &mut PgConnection) {
         claims::fail(c, due[0].key, &an_error())
     });
     meter.measure("revoke", connection, |c| claims::revoke(c, due[1].key));
-    // an operator's command, which reads all failed jobs
-    redrive::redrive(connection, Some(&[due[0].key.id])).unwrap();
+    let failed = [due[0].key.id];
+    meter.measure("redrive", connection, |c| failed::redrive(c, &failed));
     meter.measure("give_up", connection, |c| {
-        redrive::give_up(c, due[0].key.id, 2)
+        dead_letters::give_up(c, due[0].key.id, 2)
     });
     meter.measure("cancel", connection, |c| requests::cancel(c, due[2].key.id));
     end_lease(connection, due[2].key.id);
@@ -242,6 +242,11 @@ fn read(meter: Meter, connection: &mut PgConnection) {
         });
     }
     let ids: Vec<JobId> = page.iter().map(|job| job.id).collect();
+    let all = failed::Filter::default();
+    meter.measure("list of failed jobs", connection, |c| {
+        failed::list(c, &all, None, 10)
+    });
+    meter.measure("history", connection, |c| history::history(c, ids[0]));
     meter.measure("find", connection, |c| requests::find(c, ids[0]));
     meter.measure("find_many", connection, |c| requests::find_many(c, &ids));
     meter.measure("summary", connection, |c| results::summary(c, ids[0]));

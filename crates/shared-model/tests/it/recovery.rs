@@ -6,16 +6,17 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claimed};
+use shared_model::job_store::dead_letters::{self, GivenUp};
+use shared_model::job_store::failed::{self, Filter};
 use shared_model::job_store::outbox::{self, SendKey};
-use shared_model::job_store::redrive::{self, GivenUp};
 use shared_model::job_store::sweeps::{self, PART, Part};
 use shared_model::job_store::{evidence, requests};
 use shared_model::results;
 
 use crate::support::{
     FIRST, LEASE, accept, accept_many, an_error, begun, claim, claim_delivered, complete,
-    connect_to_same, database, delivered, end_lease, fail_overdue, find, pass, store_waiting,
-    try_claim,
+    connect_to_same, database, delivered, end_lease, fail_overdue, find, pass, redrive_all,
+    store_waiting, try_claim,
 };
 
 #[test]
@@ -173,8 +174,14 @@ fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
         let error = JobError::new(ErrorCode::ResultTooLarge, "too large");
         assert!(claims::fail(connection, key, &error).unwrap());
     }
-    assert_eq!(redrive::list_failed(connection).unwrap().len(), 2);
-    assert_eq!(redrive::redrive(connection, Some(&[id])).unwrap(), [id]);
+    assert_eq!(
+        failed::list(connection, &Filter::default(), None, 10)
+            .unwrap()
+            .jobs
+            .len(),
+        2
+    );
+    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
     let job = find(connection, id);
     assert_eq!(
         (job.status, job.attempt, job.error),
@@ -190,8 +197,8 @@ fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
     message.generation = 2;
     let again = begun(claim_delivered(connection, message));
     assert_eq!((again.attempt, again.generation), (1, 2));
-    assert_eq!(redrive::redrive(connection, None).unwrap(), [other]);
-    assert_eq!(redrive::redrive(connection, None).unwrap(), []);
+    assert_eq!(redrive_all(connection), [other]);
+    assert_eq!(redrive_all(connection), []);
 }
 
 #[test]
@@ -205,7 +212,7 @@ fn a_relay_that_is_late_cannot_mark_the_message_of_a_redriven_job_as_sent() {
         .collect();
     let key = claim(connection, id).key;
     claims::fail(connection, key, &an_error()).unwrap();
-    redrive::redrive(connection, None).unwrap();
+    redrive_all(connection);
     outbox::mark_sent(connection, &late).unwrap();
     let taken = outbox::take(connection, 1).unwrap();
     assert_eq!(taken[0].message.generation, 2);
@@ -215,11 +222,11 @@ fn a_relay_that_is_late_cannot_mark_the_message_of_a_redriven_job_as_sent() {
 fn a_dead_letter_fails_a_job_that_was_never_claimed() {
     let connection = &mut database();
     let id = accept(connection);
-    let give_up = redrive::give_up(connection, id, 1).unwrap();
+    let give_up = dead_letters::give_up(connection, id, 1).unwrap();
     assert_eq!(give_up, GivenUp::Failed);
     let error = find(connection, id).error.unwrap();
     assert_eq!(error.code, ErrorCode::DeadLettered);
-    let again = redrive::give_up(connection, id, 1).unwrap();
+    let again = dead_letters::give_up(connection, id, 1).unwrap();
     assert_eq!(again, GivenUp::Stale);
 }
 
@@ -235,7 +242,7 @@ fn a_dead_letter_never_fails_a_live_job() {
     claims::retry(connection, key, &an_error(), Duration::ZERO).unwrap();
     for id in [running, abandoned, retried] {
         let before = find(connection, id);
-        let given_up = redrive::give_up(connection, id, 1).unwrap();
+        let given_up = dead_letters::give_up(connection, id, 1).unwrap();
         assert_eq!(given_up, GivenUp::Claimed);
         assert_eq!(find(connection, id), before);
     }
@@ -247,7 +254,7 @@ fn a_dead_letter_of_a_job_that_ended_is_gone_or_was_redriven_is_stale() {
     let jobs = accept_many(connection, 2);
     requests::cancel(connection, jobs[0]).unwrap();
     for (id, generation) in [(jobs[0], 1), (jobs[1], 7), (JobId::new(), 1)] {
-        let given_up = redrive::give_up(connection, id, generation).unwrap();
+        let given_up = dead_letters::give_up(connection, id, generation).unwrap();
         assert_eq!(given_up, GivenUp::Stale);
     }
     assert_eq!(find(connection, jobs[1]).status, JobStatus::Pending);

@@ -13,6 +13,7 @@ use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId, JobSta
 use shared_model::job_store::claims::{
     self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
 };
+use shared_model::job_store::failed::{self, Filter};
 use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::job_store::sweeps;
 use shared_model::migrations;
@@ -181,6 +182,15 @@ pub(crate) fn fail_overdue(connection: &mut PgConnection) -> Vec<JobId> {
     let part = sweeps::fail_overdue(connection, FIRST).unwrap();
     assert_eq!(part.end, None);
     let mut jobs = part.jobs;
+    jobs.sort_unstable();
+    jobs
+}
+
+/// Redrives all failed jobs, and returns them in the order of their ids. For tests with few jobs: makes one call.
+pub(crate) fn redrive_all(connection: &mut PgConnection) -> Vec<JobId> {
+    let redriven = failed::redrive_matching(connection, &Filter::default(), None).unwrap();
+    assert_eq!(redriven.end, None);
+    let mut jobs = redriven.jobs;
     jobs.sort_unstable();
     jobs
 }

@@ -6,12 +6,13 @@ use diesel::sql_types::Timestamptz;
 use diesel::{QueryableByName, RunQueryDsl};
 use job_model::row::{Outbox, Row, Status};
 use proptest::prop_assert_eq;
+use shared_model::job_store::dead_letters::{self, GivenUp};
 use shared_model::job_store::evidence::{self, Observation};
-use shared_model::job_store::redrive::{self, GivenUp};
+use shared_model::job_store::failed;
 
 use super::super::operation::Operation;
 use super::{Compared, World};
-use crate::support::{fail_overdue, republish_lost};
+use crate::support::{fail_overdue, redrive_all, republish_lost};
 
 const QUEUE_URL: &str = "https://sqs.eu-west-1.amazonaws.com/1/jobs";
 const REPUBLISH_AFTER: Duration = Duration::from_secs(10);
@@ -27,7 +28,8 @@ impl World {
             (Some(before), _) if !is_old && !before.status.is_terminal() => GivenUp::Claimed,
             _ => GivenUp::Stale,
         };
-        let given_up = redrive::give_up(&mut self.connection, self.ids[job], generation.into());
+        let given_up =
+            dead_letters::give_up(&mut self.connection, self.ids[job], generation.into());
         prop_assert_eq!(given_up.unwrap(), expected);
         Ok(())
     }
@@ -47,8 +49,10 @@ impl World {
                 expected.push(self.ids[job]);
             }
         }
-        let ids = self.ids_of(jobs);
-        let mut redriven = redrive::redrive(&mut self.connection, ids.as_deref()).unwrap();
+        let mut redriven = match self.ids_of(jobs) {
+            Some(ids) => failed::redrive(&mut self.connection, &ids).unwrap(),
+            None => redrive_all(&mut self.connection),
+        };
         redriven.sort_unstable();
         prop_assert_eq!(redriven, expected);
         Ok(())

@@ -1,0 +1,115 @@
+//! Redrives failed jobs: returns them to PENDING, in a new generation and with all their attempts left. Messages of the old
+//! generation become stale.
+
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
+use uuid::Uuid;
+
+use super::{Filter, MATCHES, PART};
+use crate::database::DatabaseError;
+use crate::job::JobId;
+use crate::job_store::entries;
+
+/// Jobs that [`redrive_matching`] changes at most, so that its transaction stays short.
+pub const BATCH: i64 = 500;
+
+/// Redrives those of the jobs that have failed and not expired. Returns them, in any order.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn redrive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobId>, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Uuid)]
+        id: Uuid,
+    }
+    let mut ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    // Two calls that name the same jobs lock them in the same order, so neither waits for the other forever.
+    ids.sort_unstable();
+    let query = diesel::sql_query(format!(
+        "WITH chosen AS MATERIALIZED (
+             SELECT job.id FROM unnest($1) AS wanted (id)
+             CROSS JOIN LATERAL (
+                 SELECT job.id FROM calendar_jobs AS job
+                 WHERE job.id = wanted.id AND job.status = 'FAILURE' AND job.expires_at > now()
+                 FOR NO KEY UPDATE) AS job)
+         UPDATE calendar_jobs AS job SET {} FROM chosen WHERE job.id = chosen.id RETURNING job.id",
+        assignments()
+    ))
+    .bind::<Array<diesel::sql_types::Uuid>, _>(ids);
+    let rows: Vec<Row> = query.load(connection)?;
+    Ok(rows.into_iter().map(|row| JobId(row.id)).collect())
+}
+
+/// What one call of [`redrive_matching`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redriven {
+    /// The jobs that are PENDING again.
+    pub jobs: Vec<JobId>,
+    /// The job after which the next call goes on, or `None` if there are no more failed jobs.
+    pub end: Option<JobId>,
+}
+
+/// Redrives failed jobs that match the filter, those that were accepted first before others: at most 500 of those that
+/// were accepted after the job `after`. Jobs that other sessions have locked are left.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn redrive_matching(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    after: Option<JobId>,
+) -> Result<Redriven, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Array<diesel::sql_types::Uuid>)]
+        jobs: Vec<Uuid>,
+        #[diesel(sql_type = Nullable<diesel::sql_types::Uuid>)]
+        part_end: Option<Uuid>,
+    }
+    // The condition is checked again for the rows that are locked, as they may have changed meanwhile.
+    let query = diesel::sql_query(format!(
+        "WITH part AS MATERIALIZED (
+             SELECT job.id, {MATCHES} AS is_match, row_number() OVER (ORDER BY job.status, job.id) AS number
+             FROM calendar_jobs AS job
+             WHERE (job.status, job.id) > ('FAILURE', $1) AND job.status <= 'FAILURE' AND job.status <> 'SUCCESS'
+             ORDER BY job.status, job.id LIMIT $2),
+         chosen AS MATERIALIZED (
+             SELECT job.id FROM part
+             CROSS JOIN LATERAL (
+                 SELECT job.id FROM calendar_jobs AS job
+                 WHERE job.id = part.id AND job.finished_at IS NOT NULL AND job.status = 'FAILURE' AND {MATCHES}
+                 FOR NO KEY UPDATE SKIP LOCKED) AS job
+             WHERE part.is_match LIMIT $3),
+         changed AS (
+             UPDATE calendar_jobs AS job SET {} FROM chosen WHERE job.id = chosen.id RETURNING job.id)
+         SELECT ARRAY(SELECT id FROM changed) AS jobs,
+                CASE (SELECT count(*) FROM chosen)
+                    WHEN $3 THEN (SELECT id FROM chosen ORDER BY id DESC LIMIT 1)
+                    ELSE (SELECT id FROM part WHERE number = $2) END AS part_end",
+        assignments()
+    ))
+    .bind::<diesel::sql_types::Uuid, _>(after.map_or(Uuid::nil(), |JobId(id)| id))
+    .bind::<BigInt, _>(PART)
+    .bind::<BigInt, _>(BATCH)
+    .bind::<Nullable<Text>, _>(filter.error_code_name())
+    .bind::<Nullable<Integer>, _>(filter.worker_id)
+    .bind::<Nullable<Timestamptz>, _>(filter.finished_after);
+    let row: Row = query.get_result(connection)?;
+    Ok(Redriven {
+        jobs: row.jobs.into_iter().map(JobId).collect(),
+        end: row.part_end.map(JobId),
+    })
+}
+
+/// The assignments of a redrive.
+fn assignments() -> String {
+    format!(
+        "status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
+         cancel_requested = false, progress_done = 0, progress_total = NULL, worker_id = NULL, claimed_at = NULL,
+         send_after = now(), sends = sends + 1, sent_at = NULL, started_at = NULL, finished_at = NULL,
+         expires_at = now() + expiry, history = {}",
+        entries::with(entries::REDRIVEN)
+    )
+}
