@@ -15,7 +15,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 
-use crate::authentication::cookie;
+use crate::authentication::cookie::{self, Cookie};
 use crate::authentication::grants::Grant;
 use crate::authentication::mode::AuthMode;
 use crate::authentication::scope::Action;
@@ -48,6 +48,32 @@ pub fn token_name(request: &impl HttpMessage) -> Option<Arc<str>> {
     Some(Arc::clone(&grant.token_name))
 }
 
+/// What a request was made with, for a response that lasts longer than a token may.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    secret: Option<SecretHash>,
+    action: Action,
+}
+
+impl Authority {
+    /// Returns what `request` was made with, to do `action`.
+    pub fn of(request: &impl HttpMessage, action: Action) -> Self {
+        Self {
+            secret: request.extensions().get().copied(),
+            action,
+        }
+    }
+
+    /// Returns whether the token or the session still allows it.
+    pub async fn is_valid(&self, api: &Api) -> bool {
+        let Some(secret) = self.secret else {
+            return api.auth == AuthMode::Off;
+        };
+        let grant = api.find_grant(secret).await;
+        grant.is_ok_and(|grant| grant.is_some_and(|grant| grant.scope.allows(self.action)))
+    }
+}
+
 /// Checks whether the request needs no token, or has one that allows it.
 async fn check(api: &Api, request: &ServiceRequest) -> Result<(), ApiError> {
     if api.auth == AuthMode::Off {
@@ -59,15 +85,16 @@ async fn check(api: &Api, request: &ServiceRequest) -> Result<(), ApiError> {
         return Ok(());
     };
     let is_https = || api.origin.is_https(request.request());
-    let hash = match credential(request.headers(), is_https) {
+    let hash = match credential(request.headers(), action, is_https) {
         Credential::Missing => return Err(ApiError::TokenMissing),
         Credential::Malformed => return Err(ApiError::TokenInvalid),
         Credential::Secret(hash) => hash,
     };
     let grant = api.find_grant(hash).await?;
     let grant = grant.ok_or(ApiError::TokenInvalid)?;
-    // for `token_name`, also in the log line of a refusal
+    // for `token_name`, also in the log line of a refusal, and for `Authority`
     request.extensions_mut().insert(Arc::clone(&grant));
+    request.extensions_mut().insert(hash);
     if !grant.scope.allows(action) {
         return Err(ApiError::OutOfScope(action));
     }
@@ -89,12 +116,20 @@ fn count(api: &Api, request: &ServiceRequest, grant: &Grant) -> Result<(), Limit
 }
 
 /// Returns the token or, without one, the session that a request belongs to. An `Authorization` with another scheme than
-/// Bearer is for a proxy in front of the API.
-fn credential(headers: &HeaderMap, is_https: impl FnOnce() -> bool) -> Credential {
+/// Bearer is for a proxy in front of the API. A call for operators belongs to the operator's session, if there is one.
+fn credential(headers: &HeaderMap, action: Action, is_https: impl Fn() -> bool) -> Credential {
     let mut authorizations = headers.get_all(AUTHORIZATION);
-    match authorizations.find_map(|header| bearer_token(header.to_str().ok()?)) {
-        Some(token) => SecretHash::of_token(token).into(),
-        None => cookie::read(headers, is_https),
+    let token = authorizations.find_map(|header| bearer_token(header.to_str().ok()?));
+    if let Some(token) = token {
+        return SecretHash::of_token(token).into();
+    }
+    let of_operator = match action {
+        Action::Operate => cookie::read(headers, Cookie::Operator, &is_https),
+        Action::Read | Action::Change => Credential::Missing,
+    };
+    match of_operator {
+        Credential::Missing => cookie::read(headers, Cookie::User, is_https),
+        found => found,
     }
 }
 
@@ -125,7 +160,7 @@ mod tests {
             let mut headers = headers(&format!("{scheme} {}", token.text));
             headers.insert(COOKIE, HeaderValue::from_str(&cookie).unwrap());
             assert_eq!(
-                credential(&headers, || false),
+                credential(&headers, Action::Read, || false),
                 Credential::Secret(token.hash),
                 "{scheme}"
             );
@@ -139,12 +174,18 @@ mod tests {
         let cookie = HeaderValue::from_str(&cookie).unwrap();
         for text in ["Basic YTpi", "Negotiate abc", "", "bearertoken"] {
             let mut headers = headers(text);
-            assert_eq!(credential(&headers, || false), Credential::Missing);
+            assert_eq!(
+                credential(&headers, Action::Read, || false),
+                Credential::Missing
+            );
             headers.insert(COOKIE, cookie.clone());
-            let found = credential(&headers, || false);
+            let found = credential(&headers, Action::Read, || false);
             assert_eq!(found, Credential::Secret(session.hash), "{text}");
         }
-        assert_eq!(credential(&HeaderMap::new(), || false), Credential::Missing);
+        assert_eq!(
+            credential(&HeaderMap::new(), Action::Read, || false),
+            Credential::Missing
+        );
     }
 
     #[test]
@@ -152,15 +193,51 @@ mod tests {
         let NewSecret { text, hash } = NewSecret::token().unwrap();
         for other in [text.clone(), format!("Basic {text}")] {
             let headers = headers(&other);
-            assert_eq!(credential(&headers, || false), Credential::Missing);
+            assert_eq!(
+                credential(&headers, Action::Read, || false),
+                Credential::Missing
+            );
         }
         for malformed in ["Bearer", "Bearer ", "Bearer x"] {
             let headers = headers(malformed);
-            assert_eq!(credential(&headers, || false), Credential::Malformed);
+            assert_eq!(
+                credential(&headers, Action::Read, || false),
+                Credential::Malformed
+            );
         }
         let mut both = headers("Basic YTpi");
         let token = HeaderValue::from_str(&format!("Bearer {text}")).unwrap();
         both.append(AUTHORIZATION, token);
-        assert_eq!(credential(&both, || false), Credential::Secret(hash));
+        assert_eq!(
+            credential(&both, Action::Read, || false),
+            Credential::Secret(hash)
+        );
+    }
+
+    #[test]
+    fn the_session_of_an_operator_counts_for_calls_of_operators_only() {
+        let [user, operator] = [(); 2].map(|()| NewSecret::session().unwrap());
+        let of_user = format!("taskoverflow_session={}", user.text);
+        let both = format!("{of_user}; taskoverflow_operator={}", operator.text);
+        let found = |cookies: &str, action| {
+            let mut headers = HeaderMap::new();
+            headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
+            credential(&headers, action, || false)
+        };
+        for (cookies, action, hash) in [
+            (&both, Action::Operate, operator.hash),
+            (&both, Action::Read, user.hash),
+            (&both, Action::Change, user.hash),
+            // which does not allow it
+            (&of_user, Action::Operate, user.hash),
+        ] {
+            assert_eq!(
+                found(cookies, action),
+                Credential::Secret(hash),
+                "{action:?}"
+            );
+        }
+        let of_operator = format!("taskoverflow_operator={}", operator.text);
+        assert_eq!(found(&of_operator, Action::Change), Credential::Missing);
     }
 }

@@ -1,12 +1,14 @@
-//! What operators watch: a snapshot of the whole service.
+//! What operators watch: a snapshot of the whole service; and why what they want may be refused.
 //!
 //! # Layout, in the order of what happens
 //! - [`watchers`]: those who watch, and the latest snapshot
 //! - `sampler`: reads the database and the queue, as long as somebody watches
 //! - `summary`, `rates`: make a snapshot from what was read
 //! - [`snapshot`]: the snapshot, as operators receive it
+//! - [`refusal`]: why an operator's call was refused
 
 mod rates;
+pub mod refusal;
 mod sampler;
 pub mod snapshot;
 mod summary;

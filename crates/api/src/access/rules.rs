@@ -11,9 +11,14 @@ const STATIC: [&str; 4] = ["/", "/service-worker.js", "/operations", "/docs"];
 const STATIC_FOLDERS: [&str; 2] = ["/assets/", "/docs/"];
 /// Paths that need no token: the probes of load balancers.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
-/// Paths below the API's that need no token: the health check of the original, the description of the API, and the call
-/// that exchanges a token for a session, which checks the token itself.
-const OPEN_API: [&str; 3] = ["/health", "/openapi.json", "/session"];
+/// Paths below the API's that need no token: the health check of the original, the description of the API, and the calls
+/// that exchange a token for a session, which check the token themselves.
+const OPEN_API: [&str; 4] = [
+    "/health",
+    "/openapi.json",
+    "/session",
+    "/operations/session",
+];
 /// Calls for operators.
 const OPERATOR: [&str; 1] = ["/metrics"];
 /// The path below the API's of all other calls for operators, which are below it.
@@ -67,6 +72,7 @@ mod tests {
             "/calendar/0123.ics",
             "/api/v1/health",
             "/api/v1/session",
+            "/api/v1/operations/session",
         ] {
             assert_eq!(action(&Method::GET, path), None, "{path}");
         }
@@ -98,6 +104,7 @@ mod tests {
                 "/api/v1/operations/",
                 "/api/v1/operations/live",
                 "/api/v1/operations/no/such/call",
+                "/api/v1/operations/session/",
             ] {
                 let needed = action(&method, path);
                 assert_eq!(needed, Some(Action::Operate), "{method} {path}");

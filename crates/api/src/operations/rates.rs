@@ -1,25 +1,25 @@
 //! What happened in the last minute, and since the last snapshot, from the activity of periods of ten seconds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use shared_model::activity::{PERIOD, Point, Tally};
 
 use super::snapshot::CountsView;
-use crate::store::operations::{Counts, Period};
 
-/// The length of a period.
-const PERIOD: TimeDelta = TimeDelta::seconds(10);
-const MINUTE: TimeDelta = TimeDelta::seconds(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Returns what happened in the minute before `at`. Of the period in which that minute began, it takes the part that
 /// belongs to the minute, as if everything in it had happened evenly.
-pub(super) fn last_minute(periods: &[Period], at: DateTime<Utc>) -> CountsView {
+pub(super) fn last_minute(points: &[Point], at: DateTime<Utc>) -> CountsView {
     let begin = at - MINUTE;
     let mut sums = [0.0; STEPS];
-    for period in periods {
-        let inside = (period.period + PERIOD - begin).clamp(TimeDelta::zero(), PERIOD);
-        let part = inside.as_seconds_f64() / PERIOD.as_seconds_f64();
-        for (sum, count) in sums.iter_mut().zip(steps(period.counts)) {
+    for point in points {
+        let outside = (begin - point.at).to_std().unwrap_or_default();
+        let inside = PERIOD.saturating_sub(outside);
+        let part = inside.as_secs_f64() / PERIOD.as_secs_f64();
+        for (sum, count) in sums.iter_mut().zip(steps(&point.tally)) {
             #[expect(clippy::cast_precision_loss, reason = "an estimate")]
             let count = count as f64;
             *sum += count * part;
@@ -27,26 +27,27 @@ pub(super) fn last_minute(periods: &[Period], at: DateTime<Utc>) -> CountsView {
     }
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "a sum of counts of a minute is far smaller"
+        clippy::cast_sign_loss,
+        reason = "a sum of the counts of a minute"
     )]
-    view(sums.map(|sum| sum.round() as i64))
+    view(sums.map(|sum| sum.round() as u64))
 }
 
 /// What each period contained when it was read last; `None` before the first reading.
 #[derive(Debug, Default)]
-pub(super) struct Seen(Option<BTreeMap<DateTime<Utc>, [i64; STEPS]>>);
+pub(super) struct Seen(Option<BTreeMap<DateTime<Utc>, [u64; STEPS]>>);
 
 impl Seen {
     /// Returns what was added since the last call, from the second call on.
-    pub(super) fn update(&mut self, periods: &[Period]) -> CountsView {
-        let now = periods.iter().map(|one| (one.period, steps(one.counts)));
+    pub(super) fn update(&mut self, points: &[Point]) -> CountsView {
+        let now = points.iter().map(|point| (point.at, steps(&point.tally)));
         let now: BTreeMap<_, _> = now.collect();
         let mut added = [0; STEPS];
         if let Some(before) = &self.0 {
             for (period, counts) in &now {
                 let seen = before.get(period).copied().unwrap_or_default();
                 for ((added, count), seen) in added.iter_mut().zip(counts).zip(seen) {
-                    *added += (count - seen).max(0);
+                    *added += count.saturating_sub(seen);
                 }
             }
         }
@@ -57,22 +58,19 @@ impl Seen {
 
 const STEPS: usize = 7;
 
-fn steps(counts: Counts) -> [i64; STEPS] {
-    let Counts {
-        accepted,
-        published,
-        started,
-        succeeded,
-        failed,
-        retried,
-        revoked,
-    } = counts;
+fn steps(tally: &Tally) -> [u64; STEPS] {
     [
-        accepted, published, started, succeeded, failed, retried, revoked,
+        tally.accepted,
+        tally.published,
+        tally.started,
+        tally.succeeded,
+        tally.failed,
+        tally.retried,
+        tally.revoked,
     ]
 }
 
-fn view(steps: [i64; STEPS]) -> CountsView {
+fn view(steps: [u64; STEPS]) -> CountsView {
     let [
         accepted,
         published,
@@ -97,12 +95,12 @@ fn view(steps: [i64; STEPS]) -> CountsView {
 mod tests {
     use super::*;
 
-    fn period(second: i64, accepted: i64) -> Period {
-        Period {
-            period: at(second),
-            counts: Counts {
+    fn period(second: i64, accepted: u64) -> Point {
+        Point {
+            at: at(second),
+            tally: Tally {
                 accepted,
-                ..Counts::default()
+                ..Tally::default()
             },
         }
     }
@@ -123,7 +121,7 @@ mod tests {
     #[test]
     fn only_what_was_added_since_the_last_reading_is_new() {
         let mut seen = Seen::default();
-        let mut added = |periods: &[Period]| seen.update(periods).accepted;
+        let mut added = |points: &[Point]| seen.update(points).accepted;
         assert_eq!(added(&[period(0, 5), period(10, 3)]), 0);
         assert_eq!(added(&[period(0, 5), period(10, 7)]), 4);
         // a process reports late, a period begins, and an old one is not read any more

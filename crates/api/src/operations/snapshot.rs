@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use shared_model::activity::Tally;
+use shared_model::processing::Processing;
 use utoipa::ToSchema;
 
 /// What the service does at one moment.
@@ -97,19 +99,19 @@ pub struct DepthView {
 #[schema(as = StepCounts)]
 pub struct CountsView {
     /// Accepted jobs.
-    pub accepted: i64,
+    pub accepted: u64,
     /// Messages that were sent to the queue.
-    pub published: i64,
+    pub published: u64,
     /// Attempts that began.
-    pub started: i64,
+    pub started: u64,
     /// Jobs that ended with a calendar.
-    pub succeeded: i64,
+    pub succeeded: u64,
     /// Jobs that failed.
-    pub failed: i64,
+    pub failed: u64,
     /// Attempts that failed and will be repeated.
-    pub retried: i64,
+    pub retried: u64,
     /// Jobs that were cancelled.
-    pub revoked: i64,
+    pub revoked: u64,
 }
 
 /// What happened since the last snapshot.
@@ -131,7 +133,7 @@ pub struct ProcessView {
     pub id: i32,
     /// `api` or `worker`.
     #[schema(example = "worker")]
-    pub role: String,
+    pub role: &'static str,
     /// The name of its host.
     pub host: String,
     /// Its process id there.
@@ -144,14 +146,14 @@ pub struct ProcessView {
     pub heartbeat_at: DateTime<Utc>,
     /// `running`, `draining`, `stopped`, or `gone` if it has not reported for 30 seconds.
     #[schema(example = "running")]
-    pub state: String,
+    pub state: &'static str,
     /// How many jobs a worker runs at the same time, at most.
     pub slots: Option<i32>,
     /// How many jobs it ran at its last heartbeat.
     pub in_flight: Option<i32>,
 }
 
-/// The events that have not been delivered. 10,000 stands for any greater number of both together.
+/// The events that have not been delivered. 10,000 stands for any greater number.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
 #[schema(as = DeliveryCounts)]
 pub struct DeliveriesView {
@@ -159,6 +161,30 @@ pub struct DeliveriesView {
     pub waiting: i64,
     /// Events that were given up.
     pub given_up: i64,
+}
+
+impl From<Processing> for ProcessingView {
+    fn from(processing: Processing) -> Self {
+        Self {
+            paused: processing.is_paused(),
+            paused_at: processing.paused_at,
+            paused_by: processing.paused_by,
+        }
+    }
+}
+
+impl From<&Tally> for CountsView {
+    fn from(tally: &Tally) -> Self {
+        Self {
+            accepted: tally.accepted,
+            published: tally.published,
+            started: tally.started,
+            succeeded: tally.succeeded,
+            failed: tally.failed,
+            retried: tally.retried,
+            revoked: tally.revoked,
+        }
+    }
 }
 
 impl Snapshot {

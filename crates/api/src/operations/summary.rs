@@ -2,13 +2,14 @@
 
 use job_queue::{QueueDepth, QueueError};
 use shared_model::job_store::outbox::COUNTED;
+use shared_model::processes::Process;
 
 use super::rates::{self, Seen};
 use super::snapshot::{
     DeliveriesView, DepthView, JobsView, OutboxView, ProcessView, ProcessingView, SinceLastView,
     Snapshot,
 };
-use crate::store::operations::{COUNTED_JOBS, Process, Reading};
+use crate::store::operations::{COUNTED_JOBS, Reading};
 
 /// What was learnt from the queue, if it is not the table of jobs.
 pub(super) type Counted = Result<QueueDepth, QueueError>;
@@ -65,17 +66,13 @@ impl Summary {
     pub(super) fn update(&mut self, reading: Reading, counted: Option<Counted>) {
         let snapshot = &mut self.snapshot;
         snapshot.since_last = SinceLastView {
-            counts: self.seen.update(&reading.periods),
+            counts: self.seen.update(&reading.points),
             dead_letters: 0,
         };
         snapshot.error = None;
-        snapshot.last_minute = rates::last_minute(&reading.periods, reading.at);
+        snapshot.last_minute = rates::last_minute(&reading.points, reading.at);
         snapshot.at = Some(reading.at);
-        snapshot.processing = ProcessingView {
-            paused: reading.processing.paused_at.is_some(),
-            paused_at: reading.processing.paused_at,
-            paused_by: reading.processing.paused_by,
-        };
+        snapshot.processing = reading.processing.into();
         snapshot.jobs = JobsView {
             pending: reading.jobs.pending,
             started: reading.jobs.started,
@@ -158,13 +155,13 @@ fn depth(counted: Counted) -> DepthView {
 fn process(process: Process) -> ProcessView {
     ProcessView {
         id: process.id,
-        role: process.role,
+        role: process.role.name(),
         host: process.host,
         pid: process.pid,
         version: process.version,
         started_at: process.started_at,
         heartbeat_at: process.heartbeat_at,
-        state: process.state,
+        state: process.state.name(),
         slots: process.slots,
         in_flight: process.in_flight,
     }

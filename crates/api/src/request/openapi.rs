@@ -150,6 +150,13 @@ pub(crate) struct TodoPath {
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
+pub(crate) struct ProcessPath {
+    /// The id of a process in `GET /api/v1/operations`.
+    id: usize,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
 pub(crate) struct UuidPath {
     id: Uuid,
 }

@@ -11,6 +11,7 @@ use shared_model::job::{JobError, JobStatus};
 use crate::authentication::scope::Action;
 use crate::events::destinations::CallbackError;
 use crate::limits::reached::LimitReached;
+use crate::operations::refusal::Refusal;
 use crate::random::NoRandomness;
 use crate::readiness::Readiness;
 use crate::request::input_error::InputError;
@@ -70,6 +71,8 @@ pub enum ApiError {
     Callback(CallbackError),
     /// The `Idempotency-Key` was used for a different request.
     KeyReused,
+    /// An operator's call had no effect.
+    Operation(Refusal),
     /// No resource exists at this path.
     NoSuchRoute,
     /// The resource supports only these methods.
@@ -124,6 +127,12 @@ impl From<CallbackError> for ApiError {
 impl From<LimitReached> for ApiError {
     fn from(limit: LimitReached) -> Self {
         Self::Limit(limit)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Operation(refusal)
     }
 }
 
@@ -199,6 +208,7 @@ impl ApiError {
             | Self::NoRandomness(_)
             | Self::Callback(_)
             | Self::KeyReused
+            | Self::Operation(_)
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAcceptable
@@ -252,6 +262,7 @@ impl ApiError {
             }
             Self::Callback(error) => error.to_string().into(),
             Self::KeyReused => "this Idempotency-Key was used for a different request".into(),
+            Self::Operation(refusal) => refusal.to_string().into(),
             Self::NoSuchRoute => "no resource exists at this path".into(),
             Self::MethodNotAllowed(allowed) => {
                 format!("this resource supports only {allowed}").into()

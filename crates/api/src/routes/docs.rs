@@ -25,8 +25,9 @@ use crate::response::problem::ApiError;
         todo_list::list, todos::create, todos::find, todos::update, todos::delete,
         jobs::create, job_list::list, jobs::status, job_events::events, job_result::result, jobs::cancel,
         feeds::create, feeds::list, feeds::delete, feed_calendar::calendar,
-        session::sign_in, session::sign_out,
-        operations::snapshots::snapshot, operations::snapshots::live,
+        session::sign_in, session::sign_out, operations::session::sign_in, operations::session::sign_out,
+        operations::snapshots::snapshot, operations::snapshots::live, operations::activity::activity,
+        operations::processing::pause, operations::processing::resume, operations::processing::drain,
         health::health, health::livez, health::readyz, health::metrics,
     ),
     // utoipa collects the schemas of bodies, but not the schema that the problem responses refer to

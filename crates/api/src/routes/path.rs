@@ -1,5 +1,6 @@
 //! The ids in paths. A malformed id gets the same response as an unknown one.
 
+use std::convert::Infallible;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -24,6 +25,18 @@ impl FromRequest for TodoPath {
         } else {
             Err(ApiError::TodoNotFound)
         })
+    }
+}
+
+/// A process's id. A malformed id becomes 0, which no process has.
+pub(super) struct ProcessPath(pub(super) i32);
+
+impl FromRequest for ProcessPath {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(id(request).parse().unwrap_or(0))))
     }
 }
 

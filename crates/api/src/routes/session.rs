@@ -6,7 +6,7 @@ use actix_web::http::header::SET_COOKIE;
 use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 
-use crate::authentication::cookie;
+use crate::authentication::cookie::{self, Cookie};
 use crate::authentication::mode::AuthMode;
 use crate::authentication::scope::Action;
 use crate::authentication::secret::{Credential, NewSecret, SecretHash};
@@ -49,14 +49,31 @@ pub(super) async fn sign_in(
     api: Data<Api>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
+    begin(&request, &api, body, Cookie::User).await
+}
+
+/// Signs in with the token in `body`. The session has this cookie.
+///
+/// # Errors
+/// Returns an error if the token is not valid, or is for other sessions.
+pub(super) async fn begin(
+    request: &HttpRequest,
+    api: &Api,
+    body: JsonBody,
+    cookie: Cookie,
+) -> Result<HttpResponse, ApiError> {
     if api.auth == AuthMode::Off {
         return Err(ApiError::AuthenticationOff);
     }
     let token = token(body)?.ok_or(ApiError::TokenInvalid)?;
     let grant = api.find_grant(token).await?;
     let grant = grant.ok_or(ApiError::TokenInvalid)?;
-    if !grant.scope.allows(Action::Read) {
-        return Err(ApiError::OutOfScope(Action::Read));
+    let action = match cookie {
+        Cookie::User => Action::Read,
+        Cookie::Operator => Action::Operate,
+    };
+    if !grant.scope.allows(action) {
+        return Err(ApiError::OutOfScope(action));
     }
     // for the log
     request.extensions_mut().insert(grant);
@@ -67,7 +84,7 @@ pub(super) async fn sign_in(
     if !is_created {
         return Err(ApiError::TokenInvalid);
     }
-    let cookie = cookie::set(&text, api.origin.is_https(&request));
+    let cookie = cookie::set(cookie, &text, api.origin.is_https(request));
     Ok(HttpResponse::NoContent()
         .insert_header((SET_COOKIE, cookie))
         .finish())
@@ -98,8 +115,20 @@ pub(super) async fn sign_out(
     request: HttpRequest,
     api: Data<Api>,
 ) -> Result<HttpResponse, ApiError> {
-    let is_https = api.origin.is_https(&request);
-    if let Credential::Secret(hash) = cookie::read(request.headers(), || is_https) {
+    end(&request, &api, Cookie::User).await
+}
+
+/// Ends the session of this cookie, if there is one.
+///
+/// # Errors
+/// Returns an error if the query fails.
+pub(super) async fn end(
+    request: &HttpRequest,
+    api: &Api,
+    cookie: Cookie,
+) -> Result<HttpResponse, ApiError> {
+    let is_https = api.origin.is_https(request);
+    if let Credential::Secret(hash) = cookie::read(request.headers(), cookie, || is_https) {
         let has_ended = api
             .query(move |connection| sessions::end(connection, &hash))
             .await?;
@@ -108,6 +137,6 @@ pub(super) async fn sign_out(
         }
     }
     Ok(HttpResponse::NoContent()
-        .insert_header((SET_COOKIE, cookie::clear(is_https)))
+        .insert_header((SET_COOKIE, cookie::clear(cookie, is_https)))
         .finish())
 }

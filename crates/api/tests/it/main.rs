@@ -34,6 +34,8 @@ mod openapi;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod operator_controls;
+#[cfg(test)]
 mod original_client;
 #[cfg(test)]
 mod other_sites;

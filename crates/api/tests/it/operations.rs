@@ -3,7 +3,7 @@
 use api::authentication::scope::Scope;
 use job_queue::{QueueDepth, QueueError};
 use local_services::testing::{TIMEOUT, eventually};
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::support::jobs::accept_many;
@@ -28,7 +28,11 @@ struct Stream {
 
 impl Stream {
     async fn open(service: &Service) -> Self {
-        let response = service.request("GET", LIVE).send().await.unwrap();
+        Self::begin(service.request("GET", LIVE)).await
+    }
+
+    async fn begin(request: RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         Self {
@@ -221,6 +225,16 @@ async fn a_stream_is_one_of_the_streams_that_are_limited() {
         response.status() == 200
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_revoked() {
+    let service = Service::start_with_tokens().await;
+    let token = service.token(Scope::Operator).await;
+    let mut stream = Stream::begin(with_token(service.request("GET", LIVE), &token)).await;
+    stream.next().await.unwrap();
+    service.revoke(Scope::Operator.name()).await;
+    while stream.next().await.is_some() {}
 }
 
 #[tokio::test]

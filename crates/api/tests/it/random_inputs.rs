@@ -12,7 +12,7 @@ use actix_web::http::header::{CONTENT_TYPE, COOKIE, EntityTag, HeaderName, Heade
 use actix_web::test::TestRequest;
 use actix_web::{FromRequest, HttpRequest};
 use api::allowed_hosts::AllowedHosts;
-use api::authentication::cookie;
+use api::authentication::cookie::{self, Cookie};
 use api::authentication::secret::{Credential, SecretHash};
 use api::feed_token::FeedToken;
 use api::host::HostPort;
@@ -223,7 +223,7 @@ fn tokens_and_cookies_are_read_or_refused() {
             prop_assert!(text.len() == 53 && text.is_ascii(), "{text:?}");
         }
         if let Some(request) = with_header(&COOKIE, &bytes) {
-            let found = cookie::read(request.headers(), || false);
+            let found = cookie::read(request.headers(), Cookie::User, || false);
             let is_named = text.contains("taskoverflow_session=");
             prop_assert!(is_named || found == Credential::Missing, "{text:?}");
         }

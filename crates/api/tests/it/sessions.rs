@@ -62,6 +62,44 @@ async fn a_session_allows_what_its_token_allows() {
 }
 
 #[tokio::test]
+async fn an_operator_has_a_session_beside_that_of_another_token() {
+    let service = Service::start_with_tokens().await;
+    let operator = service.token(Scope::Operator).await;
+    let full = service.token(Scope::Full).await;
+    let sign_in = async |token: &str| {
+        let body = json!({ "token": token });
+        service.post("/api/v1/operations/session", &body).await
+    };
+    assert_eq!(sign_in(&full).await.status, 403);
+    assert_eq!(sign_in("guess").await.status, 401);
+    let signed_in = sign_in(&operator).await;
+    assert_eq!(signed_in.status, 204, "{}", signed_in.text());
+    let cookie = signed_in.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("taskoverflow_operator="), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"),
+        "{cookie}"
+    );
+    let cookie = cookie.split(';').next().unwrap();
+    let both = format!("{}; {cookie}", service.session(&full).await);
+    let status = async |method: &str, path: &str, cookies: &str| {
+        let request = service.request(method, path).header("Cookie", cookies);
+        send(request).await.status.as_u16()
+    };
+    for path in ["/metrics", "/api/v1/operations"] {
+        assert_eq!(status("GET", path, &both).await, 200, "{path}");
+    }
+    assert_eq!(status("GET", "/api/v1/todos", &both).await, 200);
+    assert_eq!(status("GET", "/api/v1/todos", cookie).await, 401);
+    let session = "/api/v1/operations/session";
+    assert_eq!(status("DELETE", session, &both).await, 204);
+    assert_eq!(status("GET", "/api/v1/operations", cookie).await, 401);
+    let ordinary = both.split(';').next().unwrap();
+    assert_eq!(status("GET", "/api/v1/operations", ordinary).await, 403);
+    assert_eq!(status("GET", "/api/v1/todos", &both).await, 200);
+}
+
+#[tokio::test]
 async fn only_a_valid_token_begins_a_session() {
     let service = Service::start_with_tokens().await;
     let (expired, revoked) = (service.expired_token().await, service.revoked_token().await);

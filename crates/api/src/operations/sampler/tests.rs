@@ -3,12 +3,13 @@ use std::cell::{Cell, RefCell};
 use chrono::DateTime;
 use job_queue::QueueDepth;
 use serde_json::Value;
+use shared_model::event_deliveries::operate::DeliveryCounts;
 use shared_model::job_store::outbox::Backlog;
+use shared_model::processing::Processing;
 
 use super::super::watchers::Watching;
 use super::*;
 use crate::store::job_counts::JobCounts;
-use crate::store::operations::{Deliveries, Processing};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -64,9 +65,12 @@ impl Source for Service {
                 jobs: 0,
                 oldest_age_seconds: 0.0,
             },
-            periods: Vec::new(),
+            points: Vec::new(),
             processes: Vec::new(),
-            deliveries: Deliveries::default(),
+            deliveries: DeliveryCounts {
+                waiting: 0,
+                given_up: 0,
+            },
         })
     }
 

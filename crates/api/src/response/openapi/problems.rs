@@ -98,6 +98,11 @@ pub(crate) struct NoResult(ProblemDetails);
 #[response(status = 409, content_type = "application/problem+json")]
 pub(crate) struct Ended(ProblemDetails);
 
+/// The call had no effect. `detail` says why, and what to do.
+#[derive(Debug, IntoResponses)]
+#[response(status = 409, content_type = "application/problem+json")]
+pub(crate) struct OperationRefused(ProblemDetails);
+
 /// The client sends too many requests. See `Retry-After`.
 #[derive(Debug, IntoResponses)]
 #[response(

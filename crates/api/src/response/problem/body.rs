@@ -57,11 +57,13 @@ impl ResponseError for ApiError {
             | Self::JobNotFound
             | Self::JobNotFinished(_)
             | Self::NoSuchRoute => StatusCode::NOT_FOUND,
+            Self::Operation(refusal) if refusal.is_unknown() => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::NoResult { .. }
             | Self::JobEnded(_)
             | Self::AuthenticationOff
+            | Self::Operation(_)
             | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
             Self::Limit(LimitReached::RequestRate(_)) => StatusCode::TOO_MANY_REQUESTS,
             Self::JobExpired => StatusCode::GONE,
@@ -162,6 +164,7 @@ impl ApiError {
             | Self::NoRandomness(_)
             | Self::Callback(_)
             | Self::KeyReused
+            | Self::Operation(_)
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
             | Self::NotAcceptable
@@ -178,6 +181,10 @@ impl ApiError {
             Self::NoResult { status, cause } => Extension {
                 task_status: Some(*status),
                 task_error: cause.as_ref(),
+                ..Extension::default()
+            },
+            Self::Operation(refusal) => Extension {
+                task_status: refusal.job_status(),
                 ..Extension::default()
             },
             Self::NotReady(readiness) => Extension {

@@ -18,6 +18,7 @@ use crate::response::openapi::problems::{ForeignPage, Refused, TooManyRequests, 
 
 const TOKEN: &str = "token";
 const SESSION: &str = "session";
+const OPERATOR_SESSION: &str = "operator_session";
 
 /// Adds the security schemes, and to each operation what it requires and how it refuses requests.
 pub(super) fn describe(document: &mut OpenApi) {
@@ -52,7 +53,7 @@ fn describe_tokens(operation: &mut Operation, action: Option<Action>) {
     let requirement = |scheme| SecurityRequirement::new::<_, [&str; 0], &str>(scheme, []);
     operation.security = Some(match action {
         Action::Read | Action::Change => vec![requirement(TOKEN), requirement(SESSION)],
-        Action::Operate => vec![requirement(TOKEN)],
+        Action::Operate => vec![requirement(TOKEN), requirement(OPERATOR_SESSION)],
     });
     let description = operation.description.get_or_insert_default();
     if !description.is_empty() {
@@ -92,4 +93,10 @@ fn add_schemes(components: &mut Components) {
     );
     components.add_security_scheme(TOKEN, SecurityScheme::Http(token));
     components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(session)));
+    let operator = ApiKeyValue::with_description(
+        "taskoverflow_operator",
+        "The cookie that `POST /api/v1/operations/session` sets. Over HTTPS its name begins with `__Host-`.",
+    );
+    let operator = SecurityScheme::ApiKey(ApiKey::Cookie(operator));
+    components.add_security_scheme(OPERATOR_SESSION, operator);
 }

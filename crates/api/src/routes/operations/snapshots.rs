@@ -8,8 +8,11 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{Stream, stream};
 use shared_model::database::DatabaseError;
-use tokio::time::Interval;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
+use crate::access::Authority;
+use crate::authentication::cache::MAX_AGE;
+use crate::authentication::scope::Action;
 use crate::operations::snapshot::Snapshot;
 use crate::operations::watchers::Watching;
 use crate::response::event_stream::{self, COMMENT};
@@ -45,7 +48,7 @@ pub(in crate::routes) async fn snapshot(api: Data<Api>) -> Result<HttpResponse, 
 }
 
 /// The first snapshot comes immediately. Later ones come when something has changed, at most two a second. A client that
-/// reads slowly skips some. The stream ends when the process stops.
+/// reads slowly skips some. The stream ends when the process stops, or the token is not valid any more.
 #[utoipa::path(
     get,
     path = "/api/v1/operations/live",
@@ -68,9 +71,13 @@ pub(in crate::routes) async fn live(
 ) -> Result<HttpResponse, ApiError> {
     check_started(&api)?;
     api.limits.begin_stream(&request)?.assign_to(&request);
+    let mut checks = interval_at(Instant::now() + MAX_AGE, MAX_AGE);
+    checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let source = SnapshotSource {
         watching: api.operations.watch(),
         comments: event_stream::comments(),
+        checks,
+        authority: Authority::of(&request, Action::Operate),
         api,
     };
     Ok(event_stream::respond(&request, events(source)))
@@ -87,18 +94,30 @@ fn check_started(api: &Api) -> Result<(), ApiError> {
 struct SnapshotSource {
     watching: Watching,
     comments: Interval,
+    /// When to check whether the client still may watch: tokens that are revoked must not be of use for longer.
+    checks: Interval,
+    authority: Authority,
     api: Data<Api>,
 }
 
 fn events(source: SnapshotSource) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(source, async |mut source| {
-        let event = tokio::select! {
-            snapshot = source.watching.next() => event(&snapshot),
-            _ = source.comments.tick() => COMMENT,
-            // the client reconnects, to another process
-            () = source.api.stopping.cancelled() => return None,
-        };
-        Some((Ok(event), source))
+        loop {
+            let event = tokio::select! {
+                biased;
+                // the client reconnects, to another process
+                () = source.api.stopping.cancelled() => return None,
+                _ = source.checks.tick() => {
+                    if source.authority.is_valid(&source.api).await {
+                        continue;
+                    }
+                    return None;
+                }
+                snapshot = source.watching.next() => event(&snapshot),
+                _ = source.comments.tick() => COMMENT,
+            };
+            return Some((Ok(event), source));
+        }
     })
 }
 
