@@ -69,10 +69,10 @@ impl Launcher {
         let stdout = process.stdout.take().unwrap();
         let lines: Vec<_> = BufReader::new(stdout)
             .lines()
-            .take(3)
+            .take(4)
             .map(Result::unwrap)
             .collect();
-        let [page, database, queue] = lines.as_slice() else {
+        let [page, _operations, database, queue] = lines.as_slice() else {
             let ended = Self::wait(&mut process);
             panic!("it did not start ({:?}): {}", ended.code, ended.stderr);
         };
