@@ -2,6 +2,7 @@
 
 pub mod dispatch;
 pub mod event_sender;
+pub mod gauges;
 pub mod job_watch;
 pub mod relay;
 pub mod sweeper;

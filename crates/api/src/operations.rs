@@ -16,7 +16,7 @@ pub mod watchers;
 
 use std::sync::{Arc, OnceLock};
 
-use job_queue::{Publisher, QueueUrl};
+use job_queue::{Publisher, QueueDepth, QueueError, QueueUrl};
 use shared_model::database::{DatabaseError, Pool};
 
 use crate::store::operations::{self, Reading};
@@ -53,6 +53,11 @@ impl Operations {
         self.watchers.watch()
     }
 
+    /// Counts the messages in the queue. `None` if that is the table of jobs, or not known yet.
+    pub async fn count_messages(&self) -> Option<Result<QueueDepth, QueueError>> {
+        Some(self.publisher.get()?.depth().await)
+    }
+
     /// Makes snapshots with connections of `pool`, forever.
     pub async fn run(&self, pool: &Pool) {
         let source = Service {
@@ -77,7 +82,7 @@ impl Source for Service<'_> {
     }
 
     async fn count_messages(&self) -> Option<Counted> {
-        Some(self.operations.publisher.get()?.depth().await)
+        self.operations.count_messages().await
     }
 
     fn is_table(&self) -> bool {

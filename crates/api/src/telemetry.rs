@@ -12,6 +12,16 @@ pub const HTTP_REQUESTS: &str = "http_requests_total";
 pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 /// Requests that were refused because a limit was reached, by `limit`.
 pub const HTTP_REFUSED: &str = "http_requests_refused_total";
+/// Jobs that have not succeeded and were not cancelled, by `status`.
+pub const JOBS: &str = "jobs";
+/// How long the oldest job that waits for an attempt exists, in seconds.
+pub const JOBS_OLDEST_WAITING: &str = "jobs_oldest_waiting_seconds";
+/// Whether an operator has paused the processing: 1, otherwise 0.
+pub const PROCESSING_PAUSED: &str = "processing_paused";
+/// Messages in the queue, by `state`.
+pub const QUEUE_MESSAGES: &str = "queue_messages";
+/// Events that have not been delivered, by `state`.
+pub const EVENT_DELIVERIES: &str = "event_deliveries";
 /// Jobs that are waiting to be published.
 pub const OUTBOX_JOBS: &str = "outbox_jobs";
 /// How long the oldest of them has been waiting, in seconds.
@@ -47,6 +57,34 @@ pub const METRICS: &[Metric] = &[
         "Requests that were refused because a limit was reached",
     )
     .labelled(),
+    Metric::gauge(
+        JOBS,
+        Unit::Count,
+        "Jobs that have not succeeded and were not cancelled",
+    )
+    .by("status", &["pending", "started", "retry", "failed"])
+    .in_cloudwatch(),
+    Metric::gauge(
+        JOBS_OLDEST_WAITING,
+        Unit::Seconds,
+        "How long the oldest job that waits for an attempt exists",
+    )
+    .in_cloudwatch(),
+    Metric::gauge(
+        PROCESSING_PAUSED,
+        Unit::Count,
+        "Whether an operator has paused the processing: 1, otherwise 0",
+    ),
+    Metric::gauge(QUEUE_MESSAGES, Unit::Count, "Messages in the SQS queue").by(
+        "state",
+        &["visible", "in_flight", "delayed", "dead_letters"],
+    ),
+    Metric::gauge(
+        EVENT_DELIVERIES,
+        Unit::Count,
+        "Events of completed jobs that have not been delivered",
+    )
+    .by("state", &["waiting", "given_up"]),
     Metric::gauge(
         OUTBOX_JOBS,
         Unit::Count,

@@ -5,25 +5,20 @@ use std::time::Duration;
 
 use job_queue::Publisher;
 use shared_model::database::DatabaseConfig;
-use shared_model::job_store::outbox::{self, Backlog};
 use shared_model::processes::{Control, NewProcess, Reporter, Role};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
-use shared_model::telemetry::{MetricsConfig, rest};
+use shared_model::telemetry::MetricsConfig;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::authentication::mode::AuthMode;
 use crate::background::relay::{InboxReader, Relay};
 use crate::background::sweeper::Sweeper;
-use crate::background::{event_sender, usage_watch};
+use crate::background::{event_sender, gauges, usage_watch};
 use crate::events::settings::EventSettings;
 use crate::readiness::QueueState;
 use crate::state::Api;
-use crate::telemetry::{self, OUTBOX_JOBS, OUTBOX_OLDEST_AGE};
-
-/// How often the database is measured, at most.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(5);
+use crate::telemetry;
 
 /// How often the request rates of clients that have become idle are forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(5);
@@ -167,30 +162,16 @@ async fn watch_usage(api: &Api) {
     usage_watch::run(&api.limits.usage, &api.connections.upkeep, count_tokens).await;
 }
 
+/// Measures the service for the metrics, from when the database is ready.
+async fn measure(api: &Api) {
+    until_started(api).await;
+    gauges::run(&api.connections.upkeep, &api.operations).await;
+}
+
 /// Limits the memory of the request rates, forever.
 async fn forget_idle_clients(api: &Api) {
     loop {
         api.limits.rate.forget_idle();
         tokio::time::sleep(FORGET_INTERVAL).await;
-    }
-}
-
-/// Updates the gauges that are measured in the database, forever.
-async fn measure(api: &Api) {
-    loop {
-        let begun = Instant::now();
-        // while the database is unavailable, the gauges keep their values, and other metrics show the problem
-        if api.has_started()
-            && let Ok(backlog) = api.connections.upkeep.run(outbox::backlog).await
-        {
-            let Backlog {
-                jobs,
-                oldest_age_seconds,
-            } = backlog;
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            metrics::gauge!(OUTBOX_JOBS).set(jobs as f64);
-            metrics::gauge!(OUTBOX_OLDEST_AGE).set(oldest_age_seconds);
-        }
-        tokio::time::sleep(rest(MEASURE_INTERVAL, begun.elapsed())).await;
     }
 }

@@ -59,6 +59,35 @@ pub fn read(connection: &mut PgConnection) -> Result<Reading, DatabaseError> {
     })
 }
 
+/// What the metrics show of the database, at one moment.
+#[derive(Debug, Clone)]
+pub struct Gauges {
+    /// Whether the workers process jobs.
+    pub processing: Processing,
+    /// The jobs in each status, up to [`COUNTED_JOBS`].
+    pub jobs: JobCounts,
+    /// The jobs whose messages have not been sent.
+    pub outbox: Backlog,
+    /// The events that have not been delivered.
+    pub deliveries: Deliveries,
+}
+
+/// Reads what the metrics show.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn read_gauges(connection: &mut PgConnection) -> Result<Gauges, DatabaseError> {
+    connection.transaction(|connection| {
+        begin(connection)?;
+        Ok(Gauges {
+            processing: read_processing(connection)?,
+            jobs: job_counts::count(connection, COUNTED_JOBS)?,
+            outbox: outbox::backlog(connection)?,
+            deliveries: count_deliveries(connection)?,
+        })
+    })
+}
+
 /// Returns the time. Without bitmaps, PostgreSQL reads an index in its order, and only as far as a limit allows.
 fn begin(connection: &mut PgConnection) -> QueryResult<DateTime<Utc>> {
     #[derive(QueryableByName)]

@@ -216,3 +216,22 @@ async fn every_client_of_a_burst_gets_its_job() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_metrics_show_what_is_in_the_database_and_in_the_queue() {
+    let service = Service::start().await;
+    service.new_job().await;
+    eventually("the metrics show the job and its message", async || {
+        let metrics = service.get("/metrics").await;
+        [
+            r#"jobs{status="pending"} 1"#,
+            r#"jobs{status="failed"} 0"#,
+            "processing_paused 0",
+            r#"event_deliveries{state="given_up"} 0"#,
+            r#"queue_messages{state="visible"} "#,
+        ]
+        .iter()
+        .all(|line| metrics.text().contains(line))
+    })
+    .await;
+}
