@@ -142,6 +142,23 @@ pub(crate) struct SignIn {
     token: String,
 }
 
+/// Which deliveries of events.
+#[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventHost {
+    /// Only those for the webhooks at this host, or for `sns`.
+    #[schema(example = "example.org")]
+    #[param(example = "example.org")]
+    host: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct DeliveryPath {
+    id: i64,
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 pub(crate) struct TodoPath {

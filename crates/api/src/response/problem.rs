@@ -65,6 +65,10 @@ pub enum ApiError {
     FeedNotFound,
     /// The first calendar of the feed is not ready.
     FeedNotReady,
+    /// No delivery of an event has this id: it was delivered, or never existed.
+    DeliveryNotFound,
+    /// The delivery of an event was not given up, so there is nothing to retry.
+    DeliveryNotGivenUp,
     /// The operating system provides no random bytes.
     NoRandomness(NoRandomness),
     /// The `callback_url` can't be used.
@@ -205,6 +209,8 @@ impl ApiError {
             | Self::AuthenticationOff
             | Self::FeedNotFound
             | Self::FeedNotReady
+            | Self::DeliveryNotFound
+            | Self::DeliveryNotGivenUp
             | Self::NoRandomness(_)
             | Self::Callback(_)
             | Self::KeyReused
@@ -257,6 +263,12 @@ impl ApiError {
             Self::JobEnded(status) => format!("the job has already ended as {status}").into(),
             Self::JobExpired => "the job has expired".into(),
             Self::FeedNotFound => "no such feed".into(),
+            Self::DeliveryNotFound => {
+                "no delivery has this id: the event has been delivered, or there never was one".into()
+            }
+            Self::DeliveryNotGivenUp => {
+                "the delivery was not given up, so the service still tries; its due_at says when".into()
+            }
             Self::FeedNotReady => {
                 "the first calendar of this feed is not ready; try again later".into()
             }

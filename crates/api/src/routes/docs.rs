@@ -28,6 +28,7 @@ use crate::response::problem::ApiError;
         session::sign_in, session::sign_out, operations::session::sign_in, operations::session::sign_out,
         operations::snapshots::snapshot, operations::snapshots::live, operations::activity::activity,
         operations::processing::pause, operations::processing::resume, operations::processing::drain,
+        operations::deliveries::list, operations::deliveries::retry, operations::deliveries::retry_all,
         health::health, health::livez, health::readyz, health::metrics,
     ),
     // utoipa collects the schemas of bodies, but not the schema that the problem responses refer to

@@ -1,6 +1,7 @@
 //! The calls for operators.
 
 pub(super) mod activity;
+pub(super) mod deliveries;
 pub(super) mod processing;
 pub(super) mod session;
 pub(super) mod snapshots;
@@ -24,5 +25,8 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         )
         .service(resource("/pause", "POST").route(post().to(processing::pause)))
         .service(resource("/resume", "POST").route(post().to(processing::resume)))
-        .service(resource("/processes/{id}/drain", "POST").route(post().to(processing::drain)));
+        .service(resource("/processes/{id}/drain", "POST").route(post().to(processing::drain)))
+        .service(resource("/deliveries", "GET, HEAD").route(get().to(deliveries::list)))
+        .service(resource("/deliveries/retry", "POST").route(post().to(deliveries::retry_all)))
+        .service(resource("/deliveries/{id}/retry", "POST").route(post().to(deliveries::retry)));
 }

@@ -66,6 +66,19 @@ impl FromRequest for FeedPath {
     }
 }
 
+/// The id of the delivery of an event.
+pub(super) struct DeliveryId(pub(super) i64);
+
+impl FromRequest for DeliveryId {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = id(request).parse();
+        ready(id.map(Self).or(Err(ApiError::DeliveryNotFound)))
+    }
+}
+
 fn id(request: &HttpRequest) -> &str {
     request.match_info().get("id").unwrap_or_default()
 }

@@ -172,12 +172,7 @@ async fn a_callback_url_that_can_not_be_used_is_refused_with_what_to_do() {
     let response = disabled
         .post(JOBS, &json!({ "callback_url": "https://example.org/" }))
         .await;
-    response.assert_problem(422, "Unprocessable Content");
-    assert!(
-        response.text().contains("WEBHOOK_SECRET"),
-        "{}",
-        response.text()
-    );
+    assert_refused(&response, "WEBHOOK_SECRET");
 }
 
 #[tokio::test]
@@ -371,4 +366,109 @@ async fn a_receiver_with_https_needs_a_certificate_for_its_name_from_an_authorit
     })
     .await;
     assert_eq!((trusted.received().len(), other.received().len()), (1, 0));
+}
+
+/// Lets the service give up all events that wait.
+async fn give_up(service: &Service) {
+    let give_up =
+        "UPDATE event_deliveries SET due_at = NULL, attempts = 36, last_error = 'it hangs'";
+    execute(&service.pool, give_up).await;
+}
+
+#[tokio::test]
+async fn operators_see_what_was_given_up_and_can_retry_it() {
+    const DELIVERIES: &str = "/api/v1/operations/deliveries";
+    let (service, receiver) = (service().await, Receiver::start().await);
+    receiver.always(Behaviour::status("500 x"));
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        let id = accept(&service, &receiver.url()).await;
+        cancel(&service, id).await;
+        jobs.push(id.to_string());
+    }
+    // until then, an attempt may still be on its way
+    eventually("each has failed", async || {
+        service
+            .count("event_deliveries WHERE last_error IS NOT NULL")
+            .await
+            == 3
+    })
+    .await;
+    let waiting = service
+        .get(&format!("{DELIVERIES}?state=waiting&host=127.0.0.1"))
+        .await
+        .json();
+    assert_eq!(waiting.as_array().unwrap().len(), 3);
+    assert_eq!(
+        waiting[0]["last_error"],
+        "it answered 500 Internal Server Error"
+    );
+    let id = waiting[0]["id"].as_i64().unwrap();
+    let response = service
+        .post(&format!("{DELIVERIES}/{id}/retry"), &json!({}))
+        .await;
+    assert_eq!(response.status, 409, "{}", response.text());
+    assert!(response.text().contains("still tries"));
+
+    // no attempt ends after that, because each process has one at a time to a host that fails
+    receiver.always(Behaviour::status("200 OK"));
+    execute(
+        &service.pool,
+        "UPDATE event_deliveries SET due_at = now() + interval '1 hour'",
+    )
+    .await;
+    give_up(&service).await;
+    let page = service
+        .get(&format!("{DELIVERIES}?state=given-up&limit=2"))
+        .await;
+    let listed = page.json();
+    assert_eq!(listed[0]["task_id"], jobs[2]);
+    assert_eq!(
+        (&listed[0]["due_at"], &listed[0]["last_error"]),
+        (&Value::Null, &json!("it hangs"))
+    );
+    assert!(
+        page.header("link")
+            .unwrap()
+            .contains("state=given-up&limit=2&cursor=")
+    );
+    assert_eq!(
+        service
+            .get(&format!("{DELIVERIES}?state=waiting"))
+            .await
+            .json(),
+        json!([])
+    );
+    assert_eq!(
+        service
+            .get(&format!("{DELIVERIES}?state=lost"))
+            .await
+            .status,
+        400
+    );
+
+    let first = listed[0]["id"].as_i64().unwrap();
+    let response = service
+        .post(&format!("{DELIVERIES}/{first}/retry"), &json!({}))
+        .await;
+    assert_eq!(
+        (response.status.as_u16(), &response.json()["retried"]),
+        (202, &json!(1))
+    );
+    for unknown in ["0", "x"] {
+        let response = service
+            .post(&format!("{DELIVERIES}/{unknown}/retry"), &json!({}))
+            .await;
+        assert_eq!(response.status, 404, "{}", response.text());
+    }
+    let retry = format!("{DELIVERIES}/retry");
+    let other_host = service.post(&retry, &json!({"host": "example.org"})).await;
+    assert_eq!(other_host.json(), json!({"retried": 0, "remaining": false}));
+    let all = service.post(&retry, &json!({})).await;
+    assert_eq!(all.json(), json!({"retried": 2, "remaining": false}));
+    assert_eq!(
+        service.post(&retry, &json!({"hots": "x"})).await.status,
+        400
+    );
+    wait_until_none_is_left(&service).await;
 }

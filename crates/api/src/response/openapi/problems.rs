@@ -127,6 +127,11 @@ pub(crate) struct Expired(ProblemDetails);
 #[response(status = 422, content_type = "application/problem+json")]
 pub(crate) struct Unusable(ProblemDetails);
 
+/// The delivery was not given up.
+#[derive(Debug, IntoResponses)]
+#[response(status = 409, content_type = "application/problem+json")]
+pub(crate) struct NotGivenUp(ProblemDetails);
+
 /// The process cannot serve requests. The members `database`, `migrations` and `queue` say why.
 #[derive(Debug, IntoResponses)]
 #[response(status = 503, content_type = "application/problem+json")]

@@ -56,12 +56,14 @@ impl ResponseError for ApiError {
             | Self::FeedNotFound
             | Self::JobNotFound
             | Self::JobNotFinished(_)
+            | Self::DeliveryNotFound
             | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::Operation(refusal) if refusal.is_unknown() => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::NoResult { .. }
             | Self::JobEnded(_)
+            | Self::DeliveryNotGivenUp
             | Self::AuthenticationOff
             | Self::Operation(_)
             | Self::Limit(LimitReached::Todos(_) | LimitReached::Feeds(_)) => StatusCode::CONFLICT,
@@ -163,6 +165,8 @@ impl ApiError {
             | Self::FeedNotFound
             | Self::NoRandomness(_)
             | Self::Callback(_)
+            | Self::DeliveryNotFound
+            | Self::DeliveryNotGivenUp
             | Self::KeyReused
             | Self::Operation(_)
             | Self::NoSuchRoute
@@ -207,6 +211,8 @@ impl ApiError {
             | Self::FeedNotReady
             | Self::NoRandomness(_)
             | Self::Callback(_)
+            | Self::DeliveryNotFound
+            | Self::DeliveryNotGivenUp
             | Self::KeyReused
             | Self::NoSuchRoute
             | Self::MethodNotAllowed(_)
