@@ -14,20 +14,23 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let is_special = match address.octets() {
-        // this network, private, loopback, link-local (with the metadata of cloud machines), private
-        [0 | 10 | 127, ..] | [169, 254, ..] | [192, 168, ..] => true,
+    match address.octets() {
+        // this network, private, loopback; link-local, with the metadata of cloud machines; private; benchmarks; protocol
+        // assignments and documentation; relays of 6to4; documentation; multicast, reserved, broadcast
+        [0 | 10 | 127 | 224.., ..]
+        | [169, 254, ..]
+        | [192, 168, ..]
+        | [198, 18 | 19, ..]
+        | [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _] => false,
         // carrier-grade NAT
-        [100, second, ..] => second & 0b1100_0000 == 64,
-        [172, second, ..] => second & 0b1111_0000 == 16,
-        // protocol assignments and documentation, relays of 6to4, documentation
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => true,
-        // benchmarks
-        [198, 18 | 19, ..] => true,
-        // multicast, reserved, broadcast
-        [first, ..] => first >= 224,
-    };
-    !is_special
+        [100, second, ..] => second & 0b1100_0000 != 64,
+        // private
+        [172, second, ..] => second & 0b1111_0000 != 16,
+        _ => true,
+    }
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {

@@ -12,17 +12,24 @@ use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Completion events")]
 pub struct EventSettings {
-    /// The SNS topic that gets an event when a job ends: sns://NAME, sns://NAME.fifo or its ARN. The credentials, region
-    /// and endpoint are read from the environment and the AWS configuration files, as by every AWS tool
-    #[arg(long, env, value_name = "TOPIC")]
+    /// The SNS topic that gets an event when a job ends.
+    #[arg(
+        long,
+        env,
+        value_name = "TOPIC",
+        help = "The SNS topic that gets an event when a job ends: sns://NAME, sns://NAME.fifo or its ARN. The credentials, \
+        region and endpoint are read from the environment and the AWS configuration files, as by every AWS tool"
+    )]
     pub events_url: Option<TopicAddress>,
-    /// URLs that get a signed request when a job ends, separated by spaces. Clients may name more, with callback_url
+    /// The webhooks that are told of every job.
     #[arg(
         long,
         env,
         value_name = "URLS",
         default_value = "",
-        hide_default_value = true
+        hide_default_value = true,
+        help = "URLs that get a signed request when a job ends, separated by spaces. Clients may name more, with \
+        callback_url"
     )]
     pub webhook_urls: String,
     /// The secret that signs the requests to webhooks, which enables them: whsec_ and 24 to 64 random bytes in base64.
@@ -33,8 +40,8 @@ pub struct EventSettings {
     /// restart
     #[arg(long, env, value_name = "FILE", conflicts_with = "webhook_secret")]
     pub webhook_secret_file: Option<PathBuf>,
-    /// Hosts of webhooks that may have private addresses and use http, as in ALLOWED_HOSTS. All others need https and
-    /// public addresses
+    /// Hosts of webhooks that may have private addresses and use http, as a list like that of the allowed hosts. All others
+    /// need https and public addresses
     #[arg(
         long,
         env,

@@ -131,7 +131,7 @@ enum CreatedJob {
     /// A job that was created for it.
     New(JobId),
     /// The job of an earlier request with the same key.
-    Replayed(Job),
+    Replayed(Box<Job>),
 }
 
 /// Creates the job of a request with an idempotency key. Such a request has a statement of its own, because it may have
@@ -163,7 +163,7 @@ async fn accept_once(
             api.process.activity.accepted(1);
             Ok(CreatedJob::New(job.id))
         }
-        Accepted::Replayed(job) => Ok(CreatedJob::Replayed(job)),
+        Accepted::Replayed(job) => Ok(CreatedJob::Replayed(job.into())),
         Accepted::KeyReused => Err(ApiError::KeyReused),
     }
 }
@@ -179,7 +179,9 @@ async fn find_replayed(
         .await?;
     match found {
         None => Ok(None),
-        Some(Accepted::New(job) | Accepted::Replayed(job)) => Ok(Some(CreatedJob::Replayed(job))),
+        Some(Accepted::New(job) | Accepted::Replayed(job)) => {
+            Ok(Some(CreatedJob::Replayed(job.into())))
+        }
         Some(Accepted::KeyReused) => Err(ApiError::KeyReused),
     }
 }

@@ -210,8 +210,8 @@ async fn the_secret_in_a_file_is_read_for_each_request() {
             std::fs::write(path, content).unwrap();
         }
         send(&webhooks, &receiver.url()).await.unwrap();
-        let received = receiver.received();
-        let signature = received
+        let requests = receiver.received();
+        let signature = requests
             .last()
             .unwrap()
             .header("webhook-signature")

@@ -30,7 +30,7 @@ impl Setup {
             .build();
         let sns = aws_sdk_sns::Client::new(&config);
         let create = sns.create_topic().name(topic);
-        let create = if topic.ends_with(".fifo") {
+        let create = if topic.strip_suffix(".fifo").is_some() {
             create.attributes("FifoTopic", "true")
         } else {
             create
@@ -54,7 +54,7 @@ impl Setup {
     /// Creates a queue that subscribes to the topic with this filter policy, and returns its URL.
     async fn subscribe(&self, queue: &str, filter: Option<&str>) -> String {
         let create = self.sqs.create_queue().queue_name(queue);
-        let create = if queue.ends_with(".fifo") {
+        let create = if queue.strip_suffix(".fifo").is_some() {
             create.attributes(QueueAttributeName::FifoQueue, "true")
         } else {
             create

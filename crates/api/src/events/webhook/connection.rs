@@ -36,7 +36,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    /// Reads the certificates of the system, or of SSL_CERT_FILE.
+    /// Reads the certificates of the system, or of `SSL_CERT_FILE`.
     pub(super) fn new() -> Self {
         let tls = tls_config();
         if let Err(error) = &tls {
