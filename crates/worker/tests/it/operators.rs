@@ -109,7 +109,7 @@ async fn a_worker_is_listed_with_what_it_does_until_it_stops() {
     }
     let total = database.total_activity().await;
     assert_eq!((total.started, total.succeeded, total.failed), (3, 3, 0));
-    assert_eq!(total.run.count(), 3);
+    assert_eq!((total.wait.count(), total.run.count()), (3, 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +189,42 @@ async fn a_paused_worker_returns_the_messages_that_an_open_poll_of_sqs_still_rec
     .await;
     database.assert_begin_after_resume(&waiting).await;
     eventually("every message is deleted", async || sqs.count() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3 with venv"]
+async fn a_dead_letter_waits_until_processing_is_resumed() {
+    let database = Database::new();
+    let sqs = Sqs::new("", 10);
+    database.pause().await;
+    let mut worker = sqs.start_worker(&database, &[]);
+    worker.wait_for_log("processing is paused");
+    let id = database.accept(CalendarRequest::default()).await;
+    sqs.send_dead_letter(&database.find(id).await);
+    let resumed_at = database.resume().await;
+    let job = database.wait_until_ended(id).await;
+    assert_eq!(job.status, JobStatus::Failure);
+    assert!(job.finished_at.unwrap() >= resumed_at, "{job:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_postgres_that_no_worker_can_end_counts_as_failed() {
+    let database = Database::new();
+    let id = database.accept(CalendarRequest::default()).await;
+    let sql = format!(
+        "UPDATE calendar_jobs SET status = 'STARTED', claim = id, started_at = now(), attempt = 100, lease_until = now()
+         WHERE id = '{id}'"
+    );
+    database.execute(&sql).await;
+    let mut worker = Worker::start(&database, "postgres:", &[]);
+    assert_eq!(
+        database.wait_until_ended(id).await.status,
+        JobStatus::Failure
+    );
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.wait().success());
+    let total = database.total_activity().await;
+    assert_eq!((total.started, total.failed), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
