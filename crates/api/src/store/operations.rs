@@ -69,7 +69,7 @@ pub struct Gauges {
     /// The jobs whose messages have not been sent.
     pub outbox: Backlog,
     /// The events that have not been delivered.
-    pub deliveries: Deliveries,
+    pub deliveries: DeliveryCounts,
 }
 
 /// Reads what the metrics show.
@@ -80,10 +80,10 @@ pub fn read_gauges(connection: &mut PgConnection) -> Result<Gauges, DatabaseErro
     connection.transaction(|connection| {
         begin(connection)?;
         Ok(Gauges {
-            processing: read_processing(connection)?,
+            processing: processing::state(connection)?,
             jobs: job_counts::count(connection, COUNTED_JOBS)?,
             outbox: outbox::backlog(connection)?,
-            deliveries: count_deliveries(connection)?,
+            deliveries: operate::count(connection)?,
         })
     })
 }
