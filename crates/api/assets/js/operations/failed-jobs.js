@@ -110,8 +110,7 @@ function rowOf(job) {
   const error = job.error ?? { code: '', detail: '', cause: '' };
   if (error.code) codes.add(error.code);
   setText(part(row, '.row-error'), error.detail ? sentence(error.detail) : 'The server gave no reason.');
-  setText(part(row, '.row-code'), error.code);
-  setText(part(row, '.row-cause'), error.cause ?? '');
+  setText(part(row, '.row-code'), error.cause ? `${error.code}: ${error.cause}` : error.code);
   setText(part(row, '.row-facts'), factsText(job));
   for (const button of row.querySelectorAll('button')) button.ariaLabel = `${button.textContent}: job ${job.task_id}`;
   return row;

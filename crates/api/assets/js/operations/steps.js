@@ -61,6 +61,5 @@ function endText({ status, end, error }) {
 /** What went wrong and why. @param {JobError} error */
 export function errorText(error) {
   if (!error) return '';
-  const cause = error.cause ? ` ${sentence(error.cause)}` : '';
-  return `${sentence(error.detail || error.code)}${cause}`;
+  return sentence(error.detail || error.code) + (error.cause ? ` Cause: ${error.cause}.` : '');
 }
