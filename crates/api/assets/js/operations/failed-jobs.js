@@ -11,8 +11,6 @@ import { fetchPage } from './pages.js';
 import { nameOf } from './processes.js';
 
 const PAGE_SIZE = '20';
-/** How long a change of a filter's text waits for the next key. */
-const TYPING_MS = 300;
 
 const form = /** @type {HTMLFormElement} */ (byId('failed-filter'));
 const list = byId('failed-jobs');
@@ -22,17 +20,14 @@ const retryAllButton = /** @type {HTMLButtonElement} */ (byId('retry-failed'));
 /** By id, in the order of the list. @type {Map<string, HTMLElement>} */
 let rows = new Map();
 let cursor = '';
-let timer = 0;
 /** The number of the latest request: a late response to another one is not shown. */
 let request = 0;
 /** Whether a batch of retries is under way. */
 let isRetrying = false;
-/** Codes that were seen, as suggestions. @type {Set<string>} */
-const codes = new Set();
 
 export function start() {
   form.addEventListener('submit', (event) => (event.preventDefault(), load()));
-  form.addEventListener('input', () => (clearTimeout(timer), (timer = setTimeout(load, TYPING_MS))));
+  form.addEventListener('change', load);
   older.addEventListener('click', loadOlder);
   retryAllButton.addEventListener('click', retryAll);
 }
@@ -60,10 +55,7 @@ export function setWorkers(processes) {
 }
 
 /** Loads the newest jobs. */
-export async function load() {
-  clearTimeout(timer);
-  await loadPage('');
-}
+export const load = () => loadPage('');
 
 async function loadOlder() {
   const known = rows.size;
@@ -98,17 +90,22 @@ function show(shown) {
   retryAllButton.disabled = isRetrying || rows.size === 0;
   const { error_code: code, worker, finished_after: after } = filter();
   const isFiltered = Boolean(code || worker || after);
-  setText(byId('failed-none'), rows.size ? '' : isFiltered ? 'No failed job matches these filters.' : 'No job has failed.');
+  setText(byId('failed-none'), rows.size ? '' : noneText(isFiltered));
   setText(part(retryAllButton, 'span'), isFiltered ? 'Retry all that match' : 'Retry all');
-  byId('error-codes').replaceChildren(...[...codes].sort().map((one) => new Option('', one)));
   if (hadFocus && document.activeElement === document.body) (list.querySelector('button') ?? byId('main')).focus({ preventScroll: true });
+}
+
+/** @param {boolean} isFiltered */
+function noneText(isFiltered) {
+  // the server looks at a limited number of jobs for those that match
+  if (cursor) return 'None of the newest failed jobs matches these filters.';
+  return isFiltered ? 'No failed job matches these filters.' : 'No job has failed.';
 }
 
 /** @param {any} job */
 function rowOf(job) {
   const row = rows.get(job.task_id) ?? newRow(job.task_id);
   const error = job.error ?? { code: '', detail: '', cause: '' };
-  if (error.code) codes.add(error.code);
   setText(part(row, '.row-error'), error.detail ? sentence(error.detail) : 'The server gave no reason.');
   setText(part(row, '.row-code'), error.cause ? `${error.code}: ${error.cause}` : error.code);
   setText(part(row, '.row-facts'), factsText(job));
@@ -159,13 +156,14 @@ async function retryAll() {
   if (!isConfirmed) return;
   isRetrying = retryAllButton.disabled = true;
   let retried = 0;
+  let last = { retried: 0, remaining: false };
   try {
-    for (let isMore = true; isMore; ) {
-      const { json } = await call('POST', 'operations/jobs/retry', { body: bodyOf({ error_code: code, worker, finished_after: after }) });
-      retried += json.retried;
-      isMore = json.remaining && json.retried > 0;
-    }
-    notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.`);
+    do {
+      ({ json: last } = await call('POST', 'operations/jobs/retry', { body: bodyOf({ error_code: code, worker, finished_after: after }) }));
+      retried += last.retried;
+    } while (last.remaining && last.retried > 0);
+    const rest = last.remaining ? ' There may be more.' : '';
+    notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.${rest}`);
   } catch (problem) {
     notifyProblem(`Stopped after ${count(retried)} retried. ${problem.message}`);
   } finally {

@@ -107,7 +107,6 @@ function factsOf(job) {
     ['Attempts', job.attempt],
     ['Token', job.token_name],
     ['Trace', job.trace_id],
-    ['Todos left out', job.skipped_count || null],
   ];
   return facts.flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, String(value)]]));
 }

@@ -5,23 +5,18 @@ import { seconds } from './numbers.js';
 
 /**
  * @typedef {{ code: string, detail: string, cause?: string | null } | null | undefined} JobError
- * @typedef {{ kind: string, at: string, attempt?: number, attempts?: number, worker?: { id: number, host: string | null } | null,
- *   started_at?: string, ended_at?: string | null, end?: string | null, sent_at?: string | null, status?: string,
- *   finished_at?: string | null, error?: JobError }} Step
+ * @typedef {{ kind: string, at: string, attempt?: number, worker?: { id: number, host: string | null } | null,
+ *   ended_at?: string | null, end?: string | null, status?: string, error?: JobError }} Step
  * @typedef {{ title: string, detail: string, tone: '' | 'good' | 'soon' | 'bad' }} Text
  */
 
 /** @type {Record<string, (step: Step) => Text>} */
 const KINDS = {
   accepted: () => plain('Accepted'),
-  published: ({ attempt }) => plain(attempt ? `Published for attempt ${attempt}` : 'Published to the queue'),
+  published: () => plain('Published to the queue'),
   republished: () => ({ title: 'Published again', detail: 'No worker had taken its message in time.', tone: 'soon' }),
   attempt: attemptText,
-  redriven: ({ attempts, error }) => ({
-    title: 'Retried by an operator',
-    detail: [attempts ? `It had failed after ${attempts === 1 ? '1 attempt' : `${attempts} attempts`}.` : '', errorText(error)].filter(Boolean).join(' '),
-    tone: 'soon',
-  }),
+  redriven: () => ({ title: 'Retried by an operator', detail: 'It gets all its attempts again.', tone: 'soon' }),
   ended: endText,
 };
 
@@ -39,21 +34,20 @@ const plain = (title) => ({ title, detail: '', tone: '' });
 export const describe = (step) => (Object.hasOwn(KINDS, step.kind) ? KINDS[step.kind](step) : plain(step.kind));
 
 /** @param {Step} step @returns {Text} */
-function attemptText({ attempt, worker, started_at: from, ended_at: to, end, error }) {
+function attemptText({ attempt, worker, at: from, ended_at: to, end, error }) {
   const place = worker ? ` on worker ${worker.id}${worker.host ? ` (${worker.host})` : ''}` : '';
   const parts = [];
-  if (from && to) parts.push(`Took ${seconds((Date.parse(to) - Date.parse(from)) / 1000)}.`);
+  if (to) parts.push(`Took ${seconds((Date.parse(to) - Date.parse(from)) / 1000)}.`);
   if (end === 'lost') parts.push('The worker stopped responding, and another one took over.');
   if (end === 'retry') parts.push('It failed and was tried again.');
-  if (!end && !to) parts.push('It is running.');
+  if (!to) parts.push('It is running.');
   if (error) parts.push(errorText(error));
   const tone = end === 'retry' || end === 'lost' ? 'soon' : '';
   return { title: `Attempt ${attempt ?? ''}${place}`, detail: parts.join(' '), tone };
 }
 
 /** @param {Step} step @returns {Text} */
-function endText({ status, end, error }) {
-  const name = status ?? end ?? '';
+function endText({ status: name = '', error }) {
   const [title, tone] = (Object.hasOwn(ENDS, name) ? ENDS[name] : null) ?? [name, /** @type {Text['tone']} */ ('')];
   return { title, detail: errorText(error), tone };
 }
