@@ -77,3 +77,22 @@ fn not_configured(setting: &str) -> SendError {
         "{setting} is not set any more: set it again, or wait until the event is given up"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        events: EventSettings,
+    }
+
+    #[tokio::test]
+    async fn without_a_destination_nothing_is_connected_and_so_nothing_looks_for_events() {
+        let Cli { events } = Cli::parse_from(["test"]);
+        assert!(Transport::connect(&events).await.is_none());
+    }
+}

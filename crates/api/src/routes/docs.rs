@@ -31,8 +31,8 @@ use crate::response::problem::ApiError;
         operations::deliveries::list, operations::deliveries::retry, operations::deliveries::retry_all,
         health::health, health::livez, health::readyz, health::metrics,
     ),
-    // utoipa collects the schemas of bodies, but not the schema that the problem responses refer to
-    components(schemas(ProblemDetails)),
+    // utoipa collects the schemas of bodies, but not those that problem responses and parameters refer to
+    components(schemas(ProblemDetails, operations::deliveries::DeliveryState)),
     tags(
         (name = "Todos"),
         (name = "Calendar jobs", description = "A client creates a job, a worker renders the calendar, and the client downloads it."),

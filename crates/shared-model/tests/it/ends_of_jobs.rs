@@ -208,9 +208,31 @@ fn a_write_that_comes_too_late_tells_nothing() {
     assert_one_end(connection, id, JobStatus::Success);
 }
 
+/// How often the function of the trigger has run in this database.
+fn calls_of_the_trigger(connection: &mut PgConnection) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        calls: i64,
+    }
+    diesel::sql_query("SELECT pg_stat_force_next_flush()")
+        .execute(connection)
+        .unwrap();
+    let row: Row = diesel::sql_query(
+        "SELECT coalesce(sum(calls), 0)::bigint AS calls FROM pg_stat_user_functions
+         WHERE funcname = 'record_end_of_job'",
+    )
+    .get_result(connection)
+    .unwrap();
+    row.calls
+}
+
 #[test]
-fn a_job_that_nobody_observes_stores_no_event() {
+fn a_job_that_nobody_observes_stores_no_event_and_calls_no_trigger() {
     let connection = &mut database();
+    diesel::sql_query("SET track_functions = 'pl'")
+        .execute(connection)
+        .unwrap();
     let ids = accept_many(connection, 3);
     let key = claim(connection, ids[0]).key;
     complete(connection, key);
@@ -220,5 +242,11 @@ fn a_job_that_nobody_observes_stores_no_event() {
         try_claim(connection, ids[2]),
         claims::Claimed::Stale(_)
     ));
-    assert_eq!(count(connection), 0);
+    assert_eq!(
+        (count(connection), calls_of_the_trigger(connection)),
+        (0, 0)
+    );
+    let observed = accept_observed(connection);
+    requests::cancel(connection, observed).unwrap();
+    assert_eq!(calls_of_the_trigger(connection), 1, "it is counted");
 }

@@ -6,10 +6,12 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use shared_model::event_deliveries::operate::{self, Filter, OpenDelivery, Retried};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::request::input_error::InputError;
 use crate::request::json_body::JsonBody;
 use crate::request::members;
 use crate::request::openapi::{DeliveryPath, EventHost, Page};
@@ -88,6 +90,11 @@ pub(in crate::routes) struct RetriedDeliveries {
     remaining: bool,
 }
 
+/// Returns the name of a host as it is stored.
+fn checked_host(host: Value) -> Result<String, InputError> {
+    Ok(members::printable_text("host", host)?.to_ascii_lowercase())
+}
+
 #[utoipa::path(
     get,
     path = "/api/v1/operations/deliveries",
@@ -116,7 +123,8 @@ pub(in crate::routes) async fn list(
     query: Query,
 ) -> Result<HttpResponse, ApiError> {
     let state: Option<DeliveryState> = query.value("state", "waiting or given-up")?;
-    let host = query.text("host").map(str::to_owned);
+    let host = query.text("host").map(|host| checked_host(host.into()));
+    let host = host.transpose()?;
     let before = query.after(|cursor| cursor.parse().ok())?;
     let limit = query.limit()?.unwrap_or(DEFAULT_PAGE);
     let filter = Filter {
@@ -196,7 +204,7 @@ pub(in crate::routes) async fn retry_all(
     let mut members = body.members()?.unwrap_or_default();
     members.allow_only(&["host"])?;
     let host = members.take("host").filter(|host| !host.is_null());
-    let host = host.map(|host| members::text("host", host)).transpose()?;
+    let host = host.map(checked_host).transpose()?;
     let retry = move |connection: &mut diesel::PgConnection| {
         operate::retry_given_up(connection, host.as_deref(), RETRIED_AT_ONCE)
     };
