@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod callback;
 pub mod client;
 pub mod deadline;
+pub mod failed_jobs;
 pub mod headers;
 pub mod input_error;
 pub mod json_body;

@@ -8,6 +8,7 @@ pub mod job;
 pub mod links;
 pub mod list_page;
 pub(crate) mod openapi;
+pub mod operator_job;
 pub mod problem;
 pub mod rate_headers;
 pub mod stored_calendar;

@@ -2,6 +2,7 @@
 //! them as a whole.
 #![expect(dead_code, reason = "schemas: read by derives, never constructed")]
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -74,6 +75,41 @@ pub(crate) struct Page {
     limit: Option<u16>,
     /// The cursor from the Link header of the previous page.
     cursor: Option<String>,
+}
+
+/// Which failed jobs: those that meet all conditions.
+#[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FailedJobs {
+    status: Option<Failed>,
+    /// The code of their error, or of its cause.
+    error_code: Option<FailureCode>,
+    /// The worker that had them last: the id of a process.
+    worker: Option<i32>,
+    /// They ended at this time or later.
+    finished_after: Option<DateTime<Utc>>,
+}
+
+/// The only status that these jobs have.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Failed {
+    Failure,
+}
+
+/// Why a job failed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FailureCode {
+    Database,
+    Timeout,
+    Panic,
+    WorkerStopped,
+    ResultTooLarge,
+    AttemptsExhausted,
+    ExpiredInQueue,
+    DeadLettered,
 }
 
 /// The todos in a calendar, and their form.

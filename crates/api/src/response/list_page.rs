@@ -11,7 +11,7 @@ use crate::response::links::Links;
 pub struct ListPage<T> {
     rows: Vec<T>,
     limit: u16,
-    /// The position of the last row, if another page follows.
+    /// The position after which another page follows, if one does.
     next_cursor: Option<String>,
 }
 
@@ -21,10 +21,16 @@ impl<T> ListPage<T> {
     pub fn new(mut rows: Vec<T>, limit: u16, cursor: impl FnOnce(&T) -> String) -> Self {
         let has_next = rows.len() > usize::from(limit);
         rows.truncate(limit.into());
+        let next_cursor = rows.last().filter(|_| has_next).map(cursor);
+        Self::with_next(rows, limit, next_cursor)
+    }
+
+    /// Returns a page of which the caller knows where the next one begins, if there is one.
+    pub fn with_next(rows: Vec<T>, limit: u16, next_cursor: Option<String>) -> Self {
         Self {
-            next_cursor: rows.last().filter(|_| has_next).map(cursor),
             rows,
             limit,
+            next_cursor,
         }
     }
 

@@ -29,6 +29,8 @@ use crate::response::problem::ApiError;
         operations::snapshots::snapshot, operations::snapshots::live, operations::activity::activity,
         operations::processing::pause, operations::processing::resume, operations::processing::drain,
         operations::deliveries::list, operations::deliveries::retry, operations::deliveries::retry_all,
+        operations::jobs::list, operations::jobs::find_history, operations::job_retries::retry,
+        operations::job_retries::retry_all,
         health::health, health::livez, health::readyz, health::metrics,
     ),
     // utoipa collects the schemas of bodies, but not those that problem responses and parameters refer to

@@ -2,6 +2,8 @@
 
 pub(super) mod activity;
 pub(super) mod deliveries;
+pub(super) mod job_retries;
+pub(super) mod jobs;
 pub(super) mod processing;
 pub(super) mod session;
 pub(super) mod snapshots;
@@ -23,6 +25,11 @@ pub(super) fn configure(config: &mut ServiceConfig) {
                 .route(post().to(session::sign_in))
                 .route(delete().to(session::sign_out)),
         )
+        .service(resource("/jobs", "GET, HEAD").route(get().to(jobs::list)))
+        // before /jobs/{id}, which would match it too
+        .service(resource("/jobs/retry", "POST").route(post().to(job_retries::retry_all)))
+        .service(resource("/jobs/{id}", "GET, HEAD").route(get().to(jobs::find_history)))
+        .service(resource("/jobs/{id}/retry", "POST").route(post().to(job_retries::retry)))
         .service(resource("/pause", "POST").route(post().to(processing::pause)))
         .service(resource("/resume", "POST").route(post().to(processing::resume)))
         .service(resource("/processes/{id}/drain", "POST").route(post().to(processing::drain)))

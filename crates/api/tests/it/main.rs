@@ -36,6 +36,8 @@ mod operations;
 #[cfg(test)]
 mod operator_controls;
 #[cfg(test)]
+mod operator_jobs;
+#[cfg(test)]
 mod original_client;
 #[cfg(test)]
 mod other_sites;

@@ -1,0 +1,144 @@
+//! Retrying failed jobs.
+
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Json};
+use serde::Serialize;
+use shared_model::database::DatabaseError;
+use shared_model::job::{JobId, JobStatus};
+use shared_model::job_store::failed::{self, Filter};
+use shared_model::job_store::requests;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use crate::operations::refusal::Refusal;
+use crate::request::failed_jobs;
+use crate::request::json_body::JsonBody;
+use crate::request::openapi;
+use crate::response::openapi::problems::{
+    BadBody, BadInput, Expired, NotFound, OperationRefused, ServerFault,
+};
+use crate::response::openapi::schemas::TaskStatus;
+use crate::response::problem::ApiError;
+use crate::routes::path::JobPath;
+use crate::state::Api;
+
+/// A request begins no other batch when this time is over, so that its client gets a response.
+const BATCHES_TIME: Duration = Duration::from_secs(5);
+
+/// A job that will be attempted again.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetriedJob)]
+pub(in crate::routes) struct RetriedJobView {
+    #[schema(value_type = Uuid)]
+    task_id: JobId,
+    #[schema(value_type = TaskStatus)]
+    task_status: JobStatus,
+}
+
+/// The job is PENDING again, with all its attempts and the full time left.
+#[utoipa::path(
+    post,
+    path = "/api/v1/operations/jobs/{id}/retry",
+    operation_id = "retry_job",
+    tag = "Operations",
+    summary = "Retry a failed job",
+    params(openapi::UuidPath),
+    responses(
+        (status = 202, description = "The job", body = RetriedJobView),
+        NotFound,
+        OperationRefused,
+        Expired,
+        ServerFault,
+    ),
+)]
+pub(in crate::routes) async fn retry(
+    api: Data<Api>,
+    JobPath(id): JobPath,
+) -> Result<HttpResponse, ApiError> {
+    let retry = move |connection: &mut _| -> Result<_, DatabaseError> {
+        let retried = failed::redrive(connection, &[id])?;
+        let unchanged = if retried.is_empty() {
+            Some(requests::find(connection, id)?)
+        } else {
+            None
+        };
+        Ok((retried, unchanged))
+    };
+    let (retried, unchanged) = api.query(retry).await?;
+    if let Some(job) = unchanged {
+        let job = job.ok_or(ApiError::JobNotFound)?;
+        return Err(if job.expired {
+            ApiError::JobExpired
+        } else {
+            Refusal::NotFailed(job.status).into()
+        });
+    }
+    announce(&api, retried);
+    Ok(HttpResponse::Accepted().json(RetriedJobView {
+        task_id: id,
+        task_status: JobStatus::Pending,
+    }))
+}
+
+/// How many jobs will be attempted again.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RetriedJobs)]
+pub(in crate::routes) struct RetriedJobsView {
+    retried: usize,
+    /// Whether there may be more: then repeat the request.
+    remaining: bool,
+}
+
+/// All failed jobs that match all conditions and have not expired; without conditions, all of them.
+#[utoipa::path(
+    post,
+    path = "/api/v1/operations/jobs/retry",
+    operation_id = "retry_jobs",
+    tag = "Operations",
+    summary = "Retry failed jobs, as many as a few seconds allow",
+    request_body(content = Option<openapi::FailedJobs>),
+    responses(
+        (status = 200, description = "The number of jobs that are PENDING again", body = RetriedJobsView),
+        BadInput,
+        BadBody,
+        ServerFault,
+    ),
+)]
+pub(in crate::routes) async fn retry_all(
+    api: Data<Api>,
+    body: JsonBody,
+) -> Result<Json<RetriedJobsView>, ApiError> {
+    let filter = match body.members()? {
+        Some(members) => failed_jobs::from_members(members)?,
+        None => Filter::default(),
+    };
+    let begun = Instant::now();
+    let mut all = RetriedJobsView::default();
+    let mut after = None;
+    loop {
+        let filter = filter.clone();
+        let batch = api
+            .query(move |connection| failed::redrive_matching(connection, &filter, after))
+            .await?;
+        all.retried += batch.jobs.len();
+        announce(&api, batch.jobs);
+        if batch.end.is_none() {
+            return Ok(Json(all));
+        }
+        if begun.elapsed() >= BATCHES_TIME {
+            all.remaining = true;
+            return Ok(Json(all));
+        }
+        after = batch.end;
+    }
+}
+
+/// Tells clients and workers that jobs are PENDING again.
+fn announce(api: &Api, jobs: Vec<JobId>) {
+    if !jobs.is_empty() {
+        api.notifier.jobs_changed(jobs);
+        api.dispatch.job_in_table();
+    }
+}
