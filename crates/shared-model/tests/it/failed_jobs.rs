@@ -1,8 +1,5 @@
 //! Listing and redriving failed jobs.
 
-use std::time::Duration;
-
-use chrono::Utc;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
@@ -115,7 +112,7 @@ fn a_filter_selects_by_error_or_its_cause_by_worker_and_by_time() {
         ..Filter::default()
     };
     expected(filter.clone(), &[last, direct], connection);
-    filter.finished_after = Some(Utc::now() - Duration::from_mins(5));
+    filter.finished_after = find(connection, last).finished_at;
     expected(filter.clone(), &[last], connection);
     let redriven = failed::redrive_matching(connection, &filter, None).unwrap();
     assert_eq!((redriven.jobs, redriven.end), (vec![last], None));

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::{Filter, MATCHES, PART};
+use super::{Filter, MATCHES, PART, in_order_of_index};
 use crate::database::DatabaseError;
 use crate::job::JobId;
 use crate::job_store::record::{JobRecord, RECORD, RecordRow, WITH_PROCESS};
@@ -57,7 +57,7 @@ pub fn list(
     .bind::<Nullable<Text>, _>(filter.error_code_name())
     .bind::<Nullable<Integer>, _>(filter.worker_id)
     .bind::<Nullable<Timestamptz>, _>(filter.finished_after);
-    let mut rows: Vec<Row> = query.load(connection)?;
+    let mut rows: Vec<Row> = in_order_of_index(connection, |connection| query.load(connection))?;
     let has_more = rows.len() > limit || rows.last().is_some_and(|row| row.number == PART);
     rows.truncate(limit);
     let last = rows.last().map(|row| row.record.id());

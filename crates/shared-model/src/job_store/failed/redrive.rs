@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::{Filter, MATCHES, PART};
+use super::{Filter, MATCHES, PART, in_order_of_index};
 use crate::database::DatabaseError;
 use crate::job::JobId;
 use crate::job_store::entries;
@@ -96,7 +96,7 @@ pub fn redrive_matching(
     .bind::<Nullable<Text>, _>(filter.error_code_name())
     .bind::<Nullable<Integer>, _>(filter.worker_id)
     .bind::<Nullable<Timestamptz>, _>(filter.finished_after);
-    let row: Row = query.get_result(connection)?;
+    let row: Row = in_order_of_index(connection, |connection| query.get_result(connection))?;
     Ok(Redriven {
         jobs: row.jobs.into_iter().map(JobId).collect(),
         end: row.part_end.map(JobId),

@@ -13,7 +13,7 @@ use crate::job_store::record::{JobRecord, Worker, readable};
 pub(super) fn steps(job: &JobRecord, lasting: &Lasting, hosts: &HashMap<i32, String>) -> Vec<Step> {
     let mut steps = Steps {
         hosts,
-        steps: Vec::new(),
+        found: Vec::new(),
         begun: BTreeSet::new(),
         published: BTreeSet::new(),
     };
@@ -28,7 +28,7 @@ pub(super) fn steps(job: &JobRecord, lasting: &Lasting, hosts: &HashMap<i32, Str
     if let Some(finished_at) = job.finished_at {
         steps.add_end(finished_at, job.status, job.error.clone());
     }
-    let mut steps = steps.steps;
+    let mut steps = steps.found;
     steps.sort_by_key(|step| step.at);
     steps
 }
@@ -53,7 +53,7 @@ fn last_attempt(job: &JobRecord) -> Attempt {
 
 struct Steps<'a> {
     hosts: &'a HashMap<i32, String>,
-    steps: Vec<Step>,
+    found: Vec<Step>,
     /// When attempts began. An attempt that the row still knows may have an entry, too.
     begun: BTreeSet<DateTime<Utc>>,
     /// When messages were sent. The same time may be known from several entries.
@@ -62,7 +62,7 @@ struct Steps<'a> {
 
 impl Steps<'_> {
     fn add(&mut self, at: DateTime<Utc>, event: Event) {
-        self.steps.push(Step { at, event });
+        self.found.push(Step { at, event });
     }
 
     fn add_published(&mut self, at: Option<DateTime<Utc>>) {
