@@ -1,5 +1,6 @@
 //! What operators want from a worker: it reports what it does, pauses and drains.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -255,4 +256,28 @@ async fn a_worker_that_an_operator_drains_finishes_its_jobs_and_ends_with_code_0
         database.process_of(&worker).await.state,
         ProcessState::Stopped
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_list_and_redrive_any_number_of_failed_jobs() {
+    let database = Database::new();
+    database
+        .execute(
+            "INSERT INTO calendar_jobs (id, status, request, error, finished_at, expiry, expires_at)
+             SELECT gen_random_uuid(), 'FAILURE', '{}', '{\"code\": \"panic\", \"detail\": \"x\"}', now(), interval '1 hour',
+                    now() + interval '1 hour'
+             FROM generate_series(1, 1200)",
+        )
+        .await;
+    let listed = Worker::operate(&database, &["dead-letters"]);
+    let ids = |output: &str| -> BTreeSet<String> {
+        let id = |line: &str| line.split(' ').next().map(str::to_owned);
+        output.lines().filter_map(id).collect()
+    };
+    assert_eq!(ids(&listed).len(), 1200);
+    assert!(listed.lines().all(|line| line.ends_with("  panic: x")));
+    let redriven = Worker::operate(&database, &["redrive", "--all"]);
+    assert!(redriven.lines().all(|line| line.ends_with(" PENDING")));
+    assert_eq!(ids(&redriven), ids(&listed));
+    assert_eq!(Worker::operate(&database, &["dead-letters"]), "");
 }
