@@ -9,6 +9,7 @@ use shared_model::database::DatabaseConfig;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 use shared_model::telemetry::MetricsConfig;
+use shared_model::trace::TraceConfig;
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::authentication::commands::TokensConfig;
@@ -129,6 +130,9 @@ pub struct Config {
     /// Where the metrics go.
     #[command(flatten)]
     pub metrics: MetricsConfig,
+    /// Where the traces go.
+    #[command(flatten)]
+    pub traces: TraceConfig,
 }
 
 impl Config {

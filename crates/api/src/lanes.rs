@@ -16,7 +16,7 @@ use shared_model::activity::Activity;
 use shared_model::batch_lane::{Lane, LaneLimits};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
-use shared_model::trace;
+use shared_model::trace::{self, Operation, Span};
 
 use crate::authentication::grants::Grant;
 use crate::authentication::secret::SecretHash;
@@ -79,7 +79,8 @@ impl Lanes {
         token_name: Option<Arc<str>>,
         event_destinations: Vec<String>,
     ) -> Result<JobId, DatabaseError> {
-        let (id, traceparent) = trace::new_job();
+        let mut span = Span::operation(Operation::Accept);
+        let (id, traceparent) = trace::new_job(&mut span);
         let id = JobId(id);
         let job = WantedJob {
             id,
@@ -89,7 +90,8 @@ impl Lanes {
             traceparent,
             event_destinations,
         };
-        within_limit(self.accept.call(job)).await?;
+        let accepted = within_limit(self.accept.call(job)).await;
+        accepted.inspect_err(|_| span.fail("database"))?;
         Ok(id)
     }
 

@@ -16,7 +16,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Next;
-use shared_model::trace::{self, Trace};
+use shared_model::trace::{self, Span, Trace};
 
 use crate::access::token_name;
 use crate::response::problem::ApiError;
@@ -34,13 +34,14 @@ pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let trace = tracing::of_request(&request);
-    trace::scope(Some(trace), observe_in(trace, request, next)).await
+    let (trace, span) = tracing::begin(&request);
+    trace::scope(Some(trace), observe_in(trace, span, request, next)).await
 }
 
-/// Does what [`observe`] does, within the trace of the request.
+/// Does what [`observe`] does, within the trace of the request and for its span.
 async fn observe_in(
     trace: Trace,
+    span: Span,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
@@ -56,6 +57,7 @@ async fn observe_in(
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     record(&response, &id, begun.elapsed().as_secs_f64());
+    tracing::end(span, &response);
     Ok(response)
 }
 

@@ -34,6 +34,8 @@ use tasks::Tasks;
 /// [`shared_model::process`].
 pub fn run_process(config: Config) -> ExitCode {
     process::run(&config.problems(), &config.log.clone(), || {
+        let queue = config.queue.queue_url.in_traces();
+        let _export = config.traces.start("taskoverflow-api", queue)?;
         actix_web::rt::System::new().block_on(async {
             let shutdown = Shutdown::on_signals().context("can't listen for signals")?;
             Box::pin(run(config, shutdown)).await?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use shared_model::trace::QueueName;
 use sqs_client::QueueAddress;
 use sqs_client::address::InvalidQueueAddress;
 
@@ -23,6 +24,20 @@ impl QueueUrl {
         match self {
             Self::Postgres => POSTGRES,
             Self::Sqs(address) => address.name(),
+        }
+    }
+}
+
+impl QueueUrl {
+    /// Returns how spans name the queue.
+    pub fn in_traces(&self) -> QueueName {
+        let (system, name) = match self {
+            Self::Postgres => ("postgresql", "calendar_jobs"),
+            Self::Sqs(address) => ("aws_sqs", address.name()),
+        };
+        QueueName {
+            system,
+            name: name.to_owned(),
         }
     }
 }

@@ -7,14 +7,20 @@
 //! # Layout
 //! - `context`: the ids of a trace and of its spans, and the header
 //! - `current`: the trace of what runs now
+//! - `span`: what a process does for a request or a job
+//! - `export`: sends spans to a collector
 
 mod context;
 mod current;
+mod export;
+mod span;
 
 use uuid::Uuid;
 
 pub use context::{InvalidTraceparent, SpanId, TRACEPARENT, TraceContext, TraceId};
 pub use current::{current, scope, within};
+pub use export::{Endpoint, Export, SPANS_DROPPED, SPANS_EXPORTED, TraceConfig};
+pub use span::{Operation, QueueName, Span};
 
 /// How old the trace of a request may be for its job to get the same id, in milliseconds. Ids of jobs contain their time,
 /// and are expected to be stored in about this order.
@@ -64,8 +70,18 @@ impl Trace {
 }
 
 /// Returns the id of a new job, and the context that has to be stored with it so that it belongs to the current trace.
-pub fn new_job() -> (Uuid, Option<TraceContext>) {
+/// `accepting` is the span of its acceptance.
+pub fn new_job(accepting: &mut Span) -> (Uuid, Option<TraceContext>) {
+    let (id, context) = id_and_context(accepting.context());
+    accepting.set_job(id);
+    (id, context)
+}
+
+fn id_and_context(accepting: Option<TraceContext>) -> (Uuid, Option<TraceContext>) {
     let id = Uuid::now_v7();
+    if accepting.is_some() {
+        return (id, accepting);
+    }
     match current() {
         Some(Trace::Own(trace)) if is_recent(trace, id) => (trace, None),
         // the request took long
@@ -95,7 +111,7 @@ mod tests {
     #[test]
     fn the_job_of_a_request_without_a_traceparent_has_the_id_of_the_trace() {
         let trace = Trace::begin();
-        let (id, stored) = within(Some(trace), new_job);
+        let (id, stored) = within(Some(trace), || new_job(&mut Span::default()));
         assert_eq!(stored, None);
         assert_eq!(Trace::of_job(id, None), trace);
     }
@@ -103,7 +119,7 @@ mod tests {
     #[test]
     fn the_job_of_a_slow_request_has_a_new_id_and_stores_its_trace() {
         let trace = Trace::Own(begun_ago(10_000));
-        let (id, stored) = within(Some(trace), new_job);
+        let (id, stored) = within(Some(trace), || new_job(&mut Span::default()));
         assert_ne!(TraceId::from(id), trace.id());
         let context = stored.unwrap();
         assert!(!context.is_sampled);
@@ -117,14 +133,14 @@ mod tests {
     fn the_job_of_a_request_with_a_traceparent_stores_it() {
         let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let trace = Trace::Known(text.parse().unwrap());
-        let (id, stored) = within(Some(trace), new_job);
+        let (id, stored) = within(Some(trace), || new_job(&mut Span::default()));
         assert_eq!(stored.unwrap().to_string(), text);
         assert_eq!(Trace::of_job(id, Some(text)), trace);
     }
 
     #[test]
     fn a_job_outside_of_any_request_begins_its_own_trace() {
-        let (id, stored) = new_job();
+        let (id, stored) = new_job(&mut Span::default());
         assert_eq!(stored, None);
         assert_eq!(Trace::of_job(id, Some("garbage")), Trace::Own(id));
     }

@@ -10,6 +10,7 @@ use shared_model::job_store::claims::ClaimOptions;
 use shared_model::logging::LogConfig;
 use shared_model::settings::{duration, positive_duration};
 use shared_model::telemetry::MetricsConfig;
+use shared_model::trace::TraceConfig;
 
 /// The minimum visibility timeout. It leaves time for several heartbeats; SQS counts in whole seconds.
 const MIN_VISIBILITY: Duration = Duration::from_secs(2);
@@ -33,6 +34,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "see its type")]
     pub metrics: MetricsConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "see its type")]
+    pub traces: TraceConfig,
 
     /// The address that serves /livez, /readyz and /metrics. By default only this machine can reach it. In a container,
     /// use 0.0.0.0:6401

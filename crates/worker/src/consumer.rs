@@ -3,6 +3,7 @@
 //! # Layout
 //! - `checks`: what must hold before the next poll
 //! - `group`: handles deliveries, those of one ordered group one after the other
+//! - `spans`: the spans of deliveries
 //! - `drain`: how the consumer stops
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::telemetry;
 mod checks;
 mod drain;
 mod group;
+mod spans;
 
 pub use drain::STOP_GRACE;
 

@@ -13,6 +13,7 @@ use job_queue::Delivery;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimKey, ClaimOptions, Claimed, Delivered};
+use shared_model::trace::Span;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -107,7 +108,10 @@ impl Handler {
         };
         let id = message.job_id;
         let claiming = self.claim(id, message.generation, guard);
-        match Stage::Claim.time(claiming).await {
+        let span = Span::step("claim");
+        let claimed = Stage::Claim.time(claiming).await;
+        drop(span);
+        match claimed {
             Ok(Claimed::Begin(claim)) => {
                 self.evidence.delivered(claim.created_at);
                 self.attempt(*claim, guard).await

@@ -51,6 +51,8 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
             runtime.shutdown_background();
             return ended;
         }
+        let queue = config.queue.queue_url.in_traces();
+        let _export = config.traces.start("taskoverflow-worker", queue)?;
         let ended = runtime.block_on(async {
             let shutdown = Shutdown::on_signals().context("can't listen for signals")?;
             run(config, render, shutdown).await

@@ -26,6 +26,20 @@ pub(crate) enum Rendered {
     Stopped(StopReason),
 }
 
+impl Rendered {
+    /// Returns what kind of failure it is, for traces. `None` if it is none.
+    pub(crate) fn error(&self) -> Option<&'static str> {
+        match self {
+            Self::Calendar(..) | Self::Stored => None,
+            Self::Failed(_) => Some("failed"),
+            Self::Panicked(_) => Some("panicked"),
+            Self::Crashed(_) => Some("crashed"),
+            Self::TimedOut => Some("timed_out"),
+            Self::Stopped(_) => Some("stopped"),
+        }
+    }
+}
+
 impl From<Result<NewResult, RenderError>> for Rendered {
     fn from(rendered: Result<NewResult, RenderError>) -> Self {
         match rendered {

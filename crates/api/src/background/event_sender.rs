@@ -19,6 +19,7 @@ use shared_model::database::{DatabaseError, Pool};
 use shared_model::event_deliveries::Delivery;
 use shared_model::event_deliveries::settle::{self, FailedAttempt};
 use shared_model::event_deliveries::take::{Wanted, take};
+use shared_model::trace::{self, Trace};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::events::settings::EventSettings;
@@ -123,9 +124,9 @@ impl EventSender {
     fn begin(&mut self, delivery: Delivery) {
         let transport = Arc::clone(&self.transport);
         let sent = delivery.clone();
-        let task = self
-            .attempts
-            .spawn(async move { transport.send(&sent).await });
+        let trace = Some(trace_of(&delivery));
+        let sending = trace::scope(trace, async move { transport.send(&sent).await });
+        let task = self.attempts.spawn(sending);
         self.in_flight.insert(task.id(), delivery);
     }
 
@@ -170,11 +171,13 @@ impl EventSender {
             "given_up"
         };
         if delivery.attempt == 1 || retry_after.is_none() {
-            log::warn!(
-                "job.id":% = delivery.job_id, "event.id" = delivery.event_id, "event.host" = delivery.host,
-                "event.outcome" = outcome, error:%;
-                "a completion event was not delivered"
-            );
+            trace::within(Some(trace_of(delivery)), || {
+                log::warn!(
+                    "job.id":% = delivery.job_id, "event.id" = delivery.event_id, "event.host" = delivery.host,
+                    "event.outcome" = outcome, error:%;
+                    "a completion event was not delivered"
+                );
+            });
         }
         self.failed.push(FailedAttempt {
             id: delivery.id,
@@ -204,4 +207,13 @@ impl EventSender {
         self.failed.clear();
         Ok(())
     }
+}
+
+/// Returns the trace of the job whose end a delivery reports.
+fn trace_of(delivery: &Delivery) -> Trace {
+    let traceparent = delivery.event.get("traceparent");
+    Trace::of_job(
+        delivery.job_id.0,
+        traceparent.and_then(|value| value.as_str()),
+    )
 }

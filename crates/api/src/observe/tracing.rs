@@ -1,11 +1,46 @@
-//! The trace of a request.
+//! The trace of a request, and its span.
 
-use actix_web::dev::ServiceRequest;
-use shared_model::trace::{TRACEPARENT, Trace, TraceContext};
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use shared_model::trace::{Span, TRACEPARENT, Trace, TraceContext};
 
-/// Returns the trace that the client names, or a new one.
-pub(super) fn of_request(request: &ServiceRequest) -> Trace {
-    traceparent(request).map_or_else(Trace::begin, Trace::Known)
+use super::{known_name, paths};
+use crate::access::rules;
+use crate::protection::PROBES;
+
+/// The path of the metrics.
+const METRICS: &str = "/metrics";
+
+/// Returns the trace that the client names, or a new one, and the span of the request. Probes, metrics and the files of the
+/// page have no span: there are many of them, and nobody misses them.
+pub(super) fn begin(request: &ServiceRequest) -> (Trace, Span) {
+    let named = traceparent(request);
+    let path = request.path();
+    let span = if PROBES.contains(&path) || path == METRICS || rules::is_static(path) {
+        Span::default()
+    } else {
+        Span::server(known_name(request.method()), named)
+    };
+    let context = span.context().or(named);
+    (context.map_or_else(Trace::begin, Trace::Known), span)
+}
+
+/// Ends the span of a request, as its response begins.
+pub(super) fn end(mut span: Span, response: &ServiceResponse<impl MessageBody>) {
+    if span.context().is_none_or(|context| !context.is_sampled) {
+        return;
+    }
+    let (request, status) = (response.request(), response.status());
+    if let Some(route) = request.match_pattern() {
+        span.rename(format!("{} {route}", known_name(request.method())));
+        span.set("http.route", route);
+    }
+    span.set("url.path", paths::loggable(request).into_owned());
+    span.set("url.scheme", request.connection_info().scheme().to_owned());
+    span.set("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        span.fail(status.canonical_reason().unwrap_or("server error"));
+    }
 }
 
 /// Returns what the header says, unless it is malformed or there is more than one.
@@ -28,7 +63,7 @@ mod tests {
     #[test]
     fn a_request_belongs_to_the_trace_that_its_client_names() {
         let request = TestRequest::default().insert_header(("Traceparent", TRACE));
-        let trace = of_request(&request.to_srv_request());
+        let trace = begin(&request.to_srv_request()).0;
         assert_eq!(trace, Trace::Known(TRACE.parse().unwrap()));
     }
 
@@ -41,8 +76,8 @@ mod tests {
             .append_header((TRACEPARENT, TRACE));
         for request in [none, malformed, two] {
             let request = request.to_srv_request();
-            assert!(matches!(of_request(&request), Trace::Own(_)));
-            assert_ne!(of_request(&request).id(), of_request(&request).id());
+            assert!(matches!(begin(&request).0, Trace::Own(_)));
+            assert_ne!(begin(&request).0.id(), begin(&request).0.id());
         }
     }
 }

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use shared_model::database::DatabaseError;
 use shared_model::job::JobId;
 use shared_model::job_store::requests::NewJob;
-use shared_model::trace;
+use shared_model::trace::{self, Operation, Span};
 
 use super::calendar_download::CalendarDownload;
 use crate::feed_token::FeedToken;
@@ -123,7 +123,8 @@ async fn try_refresh(api: &Api, feed: FeedState) -> Result<(), QueryError> {
             _ => return Ok(()),
         }
     };
-    let (id, traceparent) = trace::new_job();
+    let mut span = Span::operation(Operation::Accept);
+    let (id, traceparent) = trace::new_job(&mut span);
     let job = NewJob {
         id: JobId(id),
         request: feed.request.clone(),

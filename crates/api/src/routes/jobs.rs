@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use shared_model::job::{CalendarRequest, Job, JobId, JobStatus};
 use shared_model::job_store::requests::{self, Accepted, Cancelled, NewJob};
-use shared_model::trace;
+use shared_model::trace::{self, Operation, Span};
 
 use super::path::JobPath;
 use crate::access;
@@ -143,7 +143,8 @@ async fn accept_once(
     token_name: Option<Arc<str>>,
 ) -> Result<CreatedJob, ApiError> {
     let announcement = api.dispatch.prepare(1);
-    let (id, traceparent) = trace::new_job();
+    let mut span = Span::operation(Operation::Accept);
+    let (id, traceparent) = trace::new_job(&mut span);
     let event_destinations = api.destinations.of_job(wanted.callback_url.as_deref());
     let job = NewJob {
         id: JobId(id),

@@ -38,3 +38,5 @@ mod stopping;
 mod support;
 #[cfg(test)]
 mod text;
+#[cfg(test)]
+mod traces;

@@ -6,6 +6,7 @@ use metrics::Unit;
 
 use super::metric::Metric;
 use crate::database::Pool;
+use crate::trace::{SPANS_DROPPED, SPANS_EXPORTED};
 
 const BUILD_INFO: &str = "taskoverflow_build_info";
 const START_TIME: &str = "process_start_time_seconds";
@@ -34,6 +35,12 @@ pub const COMMON: &[Metric] = &[
         Unit::Count,
         "Connections to the database that may be in use at the same time, by pool",
     ),
+    Metric::counter(SPANS_EXPORTED, "Spans that the collector of traces accepted"),
+    Metric::counter(
+        SPANS_DROPPED,
+        "Spans that were dropped: too many waited (queue_full), or the collector did not accept them (refused)",
+    )
+    .by("reason", &["queue_full", "refused"]),
 ];
 
 /// Sets the metrics that do not change.

@@ -6,7 +6,7 @@ use job_queue::Received;
 use shared_model::trace;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Consumer;
+use super::{Consumer, spans};
 use crate::handler::Handler;
 use crate::health::Health;
 use crate::in_flight::InFlightGuard;
@@ -68,13 +68,19 @@ impl Consumer {
     pub(super) fn start(&self, mut group: VecDeque<Taken>) {
         let (handler, settler) = (self.handler.clone(), self.settler.clone());
         let (drain, pause) = (self.shutdown.drain.clone(), self.pause.clone());
-        let health = self.health.clone();
+        let (health, visibility) = (self.health.clone(), self.options.visibility);
         self.tasks.spawn(async move {
             let mut may_begin = true;
             while let Some(taken) = group.pop_front() {
                 may_begin &= !drain.is_cancelled() && !pause.is_paused();
                 let trace = taken.received.trace();
-                let handling = handle(&handler, &settler, &health, taken, may_begin);
+                let handling = async {
+                    let mut span = spans::of_delivery(&taken.received, trace, visibility);
+                    let handling = handle(&handler, &settler, &health, taken, may_begin);
+                    let outcome = span.scope(handling).await;
+                    spans::end(&mut span, outcome);
+                    outcome
+                };
                 let outcome = trace::scope(trace, handling).await;
                 may_begin &= outcome.lets_the_next_begin();
             }

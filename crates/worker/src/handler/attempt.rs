@@ -10,6 +10,7 @@ use shared_model::backoff::Backoff;
 use shared_model::job::{ErrorCode, JobError};
 use shared_model::job_store::claims::{Claim, ClaimKey};
 use shared_model::todo::SelectedTodos;
+use shared_model::trace::Span;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -43,9 +44,17 @@ impl Handler {
             metrics::histogram!(telemetry::QUEUE_WAIT).record(wait.as_secs_f64());
         }
         self.database.process.activity.started(wait);
+        let mut span = Span::step("render");
+        span.set("job.attempt", i64::from(attempt));
         let rendered = self.run_render(claim, guard).await;
+        if let Some(error) = rendered.error() {
+            span.fail(error);
+        }
+        drop(span);
         metrics::histogram!(telemetry::ATTEMPT_DURATION).record(began.elapsed().as_secs_f64());
+        let span = Span::step("complete");
         let outcome = self.end(key, attempt, rendered, guard).await;
+        drop(span);
         self.count(outcome, began.elapsed());
         outcome
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use job_queue::{Publisher, QueueError};
 use shared_model::activity::Activity;
 use shared_model::job_store::outbox::SendKey;
-use shared_model::message::OutboundMessage;
-use shared_model::trace;
+use shared_model::message::{JobMessage, OutboundMessage};
+use shared_model::trace::{self, Operation, Span};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,7 @@ impl Batches<'_> {
         if messages.is_empty() {
             return Ok(false);
         }
+        let mut spans = spans(&messages);
         let published = tokio::select! {
             published = self.publisher.publish(&messages) => published,
             () = tokio::time::sleep(CALL_TIMEOUT) => Err(no_response()),
@@ -52,6 +53,9 @@ impl Batches<'_> {
         let published = published.inspect_err(|_| {
             self.queue.send_replace(QueueState::Unreachable);
             metrics::counter!(OUTBOX_FAILURES).increment(messages.len() as u64);
+            for (_, span) in &mut spans {
+                span.fail("queue");
+            }
             self.settlements.unsent(messages.iter().map(SendKey::from));
         })?;
         self.queue.send_replace(QueueState::Reachable);
@@ -59,6 +63,9 @@ impl Batches<'_> {
         metrics::counter!(OUTBOX_PUBLISHED).increment(published.sent.len() as u64);
         metrics::counter!(OUTBOX_FAILURES).increment(published.failed.len() as u64);
         for (key, reason) in &published.failed {
+            for (_, span) in spans.iter_mut().filter(|(of, _)| of == key) {
+                span.fail("rejected");
+            }
             let message = messages
                 .iter()
                 .find(|message| SendKey::from(*message) == *key);
@@ -71,6 +78,27 @@ impl Batches<'_> {
             .unsent(published.failed.into_iter().map(|(key, _)| key));
         Ok(true)
     }
+}
+
+/// Begins a span for each message whose trace is recorded.
+fn spans(messages: &[OutboundMessage]) -> Vec<(SendKey, Span)> {
+    let recorded = messages.iter().filter(|outbound| {
+        let context = outbound.message.traceparent;
+        context.is_some_and(|context| context.is_sampled)
+    });
+    let span = |outbound: &OutboundMessage| {
+        let JobMessage {
+            job_id,
+            traceparent,
+            ..
+        } = outbound.message;
+        let mut span = Span::operation_below(Operation::Publish, traceparent, Duration::ZERO);
+        span.set_job(job_id.0);
+        let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
+        span.set("messaging.batch.message_count", count);
+        (SendKey::from(outbound), span)
+    };
+    recorded.map(span).collect()
 }
 
 fn no_response() -> QueueError {
