@@ -5,7 +5,7 @@
 //! - [`webhook_url`]: the URL of a webhook, and which URLs are refused
 //! - [`destinations`]: who is told of the end of a new job
 //! - [`payload`]: what an event says
-//! - [`transport`]: sends an event to its destination
+//! - [`transport`], [`send_error`]: sends an event to its destination, or says why that failed
 //! - [`webhook`]: the request to a webhook; [`addresses`]: to which addresses it may go; [`signature`]: its signature
 //! - [`topic`]: the message to an SNS topic
 //!
@@ -15,6 +15,7 @@
 pub mod addresses;
 pub mod destinations;
 pub mod payload;
+pub mod send_error;
 pub mod settings;
 pub mod signature;
 pub mod topic;

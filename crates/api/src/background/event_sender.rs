@@ -22,8 +22,9 @@ use shared_model::event_deliveries::take::{Wanted, take};
 use shared_model::trace::{self, Trace};
 use tokio::task::{Id, JoinError, JoinSet};
 
+use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
-use crate::events::transport::{SendError, Transport};
+use crate::events::transport::Transport;
 use crate::telemetry::EVENT_ATTEMPTS;
 use hosts::Hosts;
 

@@ -7,23 +7,13 @@ use sns_client::Topic;
 
 use crate::events::destinations::TOPIC;
 use crate::events::payload::Payload;
+use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::topic;
 use crate::events::webhook::Webhooks;
 
 /// How long one attempt may take, from the resolution of the host's name to the head of the response.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Why an event was not delivered, for operators.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// Another attempt may succeed.
-    #[error("{0}")]
-    Failed(String),
-    /// The receiver wants no more events.
-    #[error("{0}")]
-    Unwanted(String),
-}
 
 /// The connections to all destinations.
 #[derive(Debug)]

@@ -19,9 +19,9 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 
 use crate::allowed_hosts::AllowedHosts;
 use crate::events::payload::Payload;
+use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::signature::WebhookSecrets;
-use crate::events::transport::SendError;
 use crate::events::webhook_url::WebhookUrl;
 use connection::Connector;
 

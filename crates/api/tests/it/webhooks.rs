@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::events::payload::Payload;
-use api::events::transport::SendError;
+use api::events::send_error::SendError;
 use api::events::webhook::Webhooks;
 use serde_json::json;
 use shared_model::event_deliveries::Delivery;

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::resolver::Resolver;
-use crate::events::transport::SendError;
+use crate::events::send_error::SendError;
 use crate::events::webhook_url::WebhookUrl;
 
 /// How long a connection to one address may take.

@@ -6,7 +6,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 
 use super::connection::Stream;
-use crate::events::transport::SendError;
+use crate::events::send_error::SendError;
 
 /// The maximum length of a response's head, in bytes: the least that hyper allows.
 const HEAD_BYTES: usize = 8 * 1024;

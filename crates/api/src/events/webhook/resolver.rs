@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::events::addresses::is_public;
-use crate::events::transport::SendError;
+use crate::events::send_error::SendError;
 use crate::events::webhook_url::WebhookUrl;
 
 /// The most lookups at the same time. Each blocks a thread until the system gives up, which may be long after the attempt
