@@ -25,7 +25,15 @@ mod late_responses;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod operations_accessibility;
+#[cfg(test)]
+mod operations_jobs;
+#[cfg(test)]
 mod operations_modules;
+#[cfg(test)]
+mod operations_states;
 #[cfg(test)]
 mod screenshots;
 #[cfg(test)]

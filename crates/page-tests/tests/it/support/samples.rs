@@ -1,5 +1,6 @@
 //! Services with a few todos.
 
+use local_services::testing::eventually;
 use serde_json::json;
 
 use super::Service;
@@ -31,4 +32,40 @@ pub(crate) async fn varied_todos() -> Service {
         .add(json!({ "title": "W".repeat(80), "description": "x".repeat(120) }))
         .await;
     service
+}
+
+/// Flags of a worker that does not finish any job. Others soon know that it has died.
+const STUCK: [&str; 3] = [
+    "--render-delay=60s",
+    "--visibility-timeout=2s",
+    "--max-attempts=1",
+];
+
+/// Starts a service with this many failed jobs, and returns their ids, the newest first. A worker died with each of them in
+/// its last attempt.
+pub(crate) async fn failed_jobs(count: usize) -> (Service, Vec<String>) {
+    let mut service = Service::start_with(&[], &STUCK).await;
+    for _ in 0..count {
+        service.call("POST", "todos/ical", Some(json!({}))).await;
+    }
+    until_all(&service, "STARTED", count).await;
+    service.restart_worker(&["--max-attempts=1"]);
+    let ids = until_all(&service, "FAILURE", count).await;
+    (service, ids)
+}
+
+/// Waits until this many jobs have the status, and returns their ids.
+async fn until_all(service: &Service, status: &str, count: usize) -> Vec<String> {
+    let path = format!("todos/ical?status={status}");
+    let mut ids = Vec::new();
+    eventually(&format!("{count} jobs are {status}"), async || {
+        let jobs = service.call("GET", &path, None).await;
+        let jobs = jobs.as_array().unwrap().iter();
+        ids = jobs
+            .map(|job| job["task_id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.len() == count
+    })
+    .await;
+    ids
 }

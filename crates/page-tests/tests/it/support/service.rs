@@ -66,6 +66,13 @@ impl Service {
         self.tokens(&["create", name]).trim().to_owned()
     }
 
+    /// Creates a token for the calls of operators and returns it.
+    pub(crate) fn new_operator_token(&self, name: &str) -> String {
+        self.tokens(&["create", "--operator", name])
+            .trim()
+            .to_owned()
+    }
+
     /// Revokes a token.
     pub(crate) fn revoke(&self, name: &str) {
         self.tokens(&["revoke", name]);
@@ -95,6 +102,13 @@ impl Service {
 
     pub(crate) fn start_worker(&mut self) {
         self.worker = Some(self.spawn("worker", "--admin-addr=127.0.0.1:0", &self.worker_flags));
+    }
+
+    /// Replaces the worker by one with other flags.
+    pub(crate) fn restart_worker(&mut self, flags: &[&'static str]) {
+        self.stop_worker();
+        self.worker_flags = flags.to_vec();
+        self.start_worker();
     }
 
     /// Kills the API, in the middle of whatever it does.
