@@ -8,7 +8,9 @@ import { open as openHistory } from './history.js';
 import { count, counted, time } from './numbers.js';
 import { fetchPage } from './pages.js';
 
-const PAGE_SIZE = '20';
+const PAGE_SIZE = 20;
+/** How old the list may be while an event waits, because its attempts are counted and fail. */
+const MAX_AGE_MS = 5000;
 /** The server stops counting here. */
 const COUNT_LIMIT = 10_000;
 
@@ -22,19 +24,22 @@ let cursor = '';
 let request = 0;
 /** The numbers for which the list was loaded. */
 let known = '';
+let loadedAt = 0;
 
 export function start() {
   more.addEventListener('click', () => load(cursor));
   retryAllButton.addEventListener('click', retryAll);
 }
 
-/** Loads the list again if the numbers have changed. @param {{ waiting: number, given_up: number }} numbers */
+/** Loads the list again if it may have changed. @param {{ waiting: number, given_up: number }} numbers */
 export function show({ waiting, given_up: givenUp }) {
   setText(byId('deliveries-summary'), `${count(waiting, COUNT_LIMIT)} ${waiting === 1 ? 'waits' : 'wait'} for another attempt, ${count(givenUp, COUNT_LIMIT)} given up.`);
   retryAllButton.disabled = givenUp === 0;
   const numbers = `${waiting} ${givenUp}`;
-  if (numbers === known) return;
+  const isOld = waiting > 0 && rows.size <= PAGE_SIZE && Date.now() - loadedAt > MAX_AGE_MS;
+  if (numbers === known && !isOld) return;
   known = numbers;
+  loadedAt = Date.now();
   load('');
 }
 
@@ -45,7 +50,7 @@ export const forget = () => (known = '');
 async function load(after) {
   const number = (request += 1);
   try {
-    const { items, cursor: next } = await fetchPage('operations/deliveries', { cursor: after, limit: PAGE_SIZE });
+    const { items, cursor: next } = await fetchPage('operations/deliveries', { cursor: after, limit: String(PAGE_SIZE) });
     if (number !== request) return;
     cursor = next;
     const page = items.map((/** @type {any} */ delivery) => /** @type {const} */ ([String(delivery.id), rowOf(delivery)]));
