@@ -45,13 +45,12 @@ impl SqsPublisher {
     async fn count_dead_letters(&self, arn: &str) -> Result<u64, QueueError> {
         let queue = {
             let mut known = self.dead_letters.lock().await;
-            match known.as_ref().filter(|(known, _)| known == arn) {
-                Some((_, queue)) => Arc::clone(queue),
-                None => {
-                    let queue = Arc::new(self.queue.sibling(arn).await?);
-                    *known = Some((arn.to_owned(), Arc::clone(&queue)));
-                    queue
-                }
+            if let Some((_, queue)) = known.as_ref().filter(|(known, _)| known == arn) {
+                Arc::clone(queue)
+            } else {
+                let queue = Arc::new(self.queue.sibling(arn).await?);
+                *known = Some((arn.to_owned(), Arc::clone(&queue)));
+                queue
             }
         };
         let attributes = queue.attributes().await?;
