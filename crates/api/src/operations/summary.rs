@@ -6,8 +6,8 @@ use shared_model::processes::Process;
 
 use super::rates::{self, Seen};
 use super::snapshot::{
-    DeliveriesView, DepthView, JobsView, OutboxView, ProcessView, ProcessingView, SinceLastView,
-    Snapshot,
+    CountsView, DeliveriesView, DepthView, JobsView, OutboxView, ProcessView, ProcessingView,
+    SinceLastView, Snapshot,
 };
 use crate::store::operations::{COUNTED_JOBS, Reading};
 
@@ -42,7 +42,7 @@ impl Summary {
                     ..OutboxView::default()
                 },
                 queue_depth: DepthView::default(),
-                last_minute: Default::default(),
+                last_minute: CountsView::default(),
                 since_last: SinceLastView::default(),
                 processes: Vec::new(),
                 deliveries: DeliveriesView::default(),

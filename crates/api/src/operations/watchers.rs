@@ -62,7 +62,7 @@ impl Watching {
         loop {
             if self.latest.changed().await.is_err() {
                 // the process ends, and this wait with it
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             if let Some(snapshot) = self.latest.borrow_and_update().clone() {
                 self.not_before = Some(Instant::now() + INTERVAL);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_model::job::{JobError, JobId, JobStatus};
-use shared_model::job_store::history::{Event, JobHistory, Step};
+use shared_model::job_store::history::{AttemptEnd, Event, JobHistory, Step};
 use shared_model::job_store::record::{JobRecord, Worker};
 use shared_model::trace::Trace;
 use utoipa::ToSchema;
@@ -145,7 +145,7 @@ impl<'a> From<&'a Step> for StepView<'a> {
                 attempt: attempt.number,
                 worker: attempt.worker.as_ref().map(WorkerView::from),
                 ended_at: attempt.ended_at,
-                end: attempt.end.map(|end| end.name()),
+                end: attempt.end.map(AttemptEnd::name),
                 error: attempt.error.as_ref(),
             },
             Event::Republished => EventView::Republished,

@@ -137,7 +137,7 @@ async fn ten_thousand_changes_a_second_cause_at_most_two_snapshots_a_second() {
     let times: Vec<Duration> = all.iter().map(|(time, _)| *time).collect();
     // of any three in a row, the third comes a second after the first
     for three in times.windows(3) {
-        assert!(three[2] - three[0] >= SECOND, "{times:?}");
+        assert!(three[2] >= three[0] + SECOND, "{times:?}");
     }
     let read_at = service.read_at.borrow();
     assert!(read_at.len() <= 21, "{read_at:?}");
@@ -187,7 +187,7 @@ async fn reading_takes_an_eleventh_of_the_time_and_the_queue_is_asked_every_five
     assert!((10..=11).contains(&read_at.len()), "{read_at:?}");
     let counted_at = service.counted_at.borrow();
     for two in counted_at.windows(2) {
-        assert!(two[1] - two[0] >= QUEUE_INTERVAL, "{counted_at:?}");
+        assert!(two[1] >= two[0] + QUEUE_INTERVAL, "{counted_at:?}");
     }
     assert!(counted_at.len() >= 3, "{counted_at:?}");
 }
