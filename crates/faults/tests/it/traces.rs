@@ -123,8 +123,8 @@ async fn the_spans_of_a_job_are_children_of_the_clients_span() {
     let request = spans.all.iter().find(is_parent).unwrap();
     assert_eq!(request.name(), "POST /api/v1/todos/ical");
     assert_eq!(request.service, "taskoverflow-api");
-    assert_eq!(hex(&request.span.trace_id), TRACE_ID);
-    assert_eq!(hex(&request.span.parent_span_id), SPAN_ID);
+    assert_eq!(hex::encode(&request.span.trace_id), TRACE_ID);
+    assert_eq!(hex::encode(&request.span.parent_span_id), SPAN_ID);
     assert_eq!(request.span.kind(), SpanKind::Server);
     assert_eq!(
         request.attribute("http.response.status_code").unwrap(),
@@ -254,7 +254,7 @@ async fn an_unsampled_trace_is_not_exported_and_still_names_the_job() {
     assert_eq!(line["trace_id"], TRACE_ID);
     let spans = traced.spans_of(unsampled, worker).await;
     assert!(spans.of_job.is_empty());
-    let of_trace = |one: &Exported| hex(&one.span.trace_id) == TRACE_ID;
+    let of_trace = |one: &Exported| hex::encode(&one.span.trace_id) == TRACE_ID;
     assert!(!spans.all.iter().any(of_trace));
     let of_other = |one: &Exported| one.attribute("job.id") == Some(sampled.to_string());
     assert!(spans.all.iter().any(of_other));
@@ -286,8 +286,4 @@ async fn without_a_collector_jobs_run_and_the_log_warns_once() {
         assert_eq!(process.logged("could not export traces").len(), 1);
     }
     finish(&system, [api, worker]).await;
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
