@@ -57,6 +57,21 @@ impl Meter {
     }
 }
 
+/// Returns a new database, in which only the test visits blocks.
+fn undisturbed_url() -> String {
+    let url = database_url();
+    connect(&url)
+        .batch_execute(
+            "DO $$ DECLARE name text; BEGIN
+                 FOR name IN SELECT relname FROM pg_stat_user_tables LOOP
+                     EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = off)', name);
+                 END LOOP;
+             END $$",
+        )
+        .unwrap();
+    url
+}
+
 /// How many blocks of the tables of jobs and results this database has visited so far.
 fn blocks(connection: &mut PgConnection) -> i64 {
     #[derive(QueryableByName)]
@@ -281,7 +296,7 @@ const LIMITED: Meter = Meter {
 
 #[tokio::test]
 async fn each_statement_reads_few_blocks_however_many_jobs_have_ended() {
-    let url = database_url();
+    let url = undisturbed_url();
     store_finished_jobs(&mut connect(&url));
     for analyze in [false, true] {
         if analyze {
@@ -303,7 +318,7 @@ async fn each_statement_reads_few_blocks_however_many_jobs_have_ended() {
 #[tokio::test]
 async fn plans_that_were_made_while_the_tables_were_small_serve_when_they_are_large() {
     for jobs in [0, 20] {
-        let url = database_url();
+        let url = undisturbed_url();
         pool(&url, 1)
             .run_long(move |connection| {
                 for _ in 0..EXECUTIONS {

@@ -10,15 +10,13 @@ use shared_model::event_deliveries::take::{Wanted, take};
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::{claims, outbox, sweeps};
 
-use super::{EXECUTIONS, LIMITED, QUEUE, blocks};
+use super::{EXECUTIONS, LIMITED, QUEUE, blocks, undisturbed_url};
 use crate::event_deliveries::everything;
-use crate::support::{
-    FIRST, LEASE, OPTIONS, accept_many, connect, database_url, new_token, pool, store_waiting,
-};
+use crate::support::{FIRST, LEASE, OPTIONS, accept_many, connect, new_token, pool, store_waiting};
 
 /// How many blocks each statement visits that runs at intervals, with this many jobs in PENDING.
 async fn blocks_with_a_backlog(jobs: i64) -> Vec<i64> {
-    let url = database_url();
+    let url = undisturbed_url();
     let connection = &mut connect(&url);
     store_waiting(connection, jobs);
     let empty = Observation {
@@ -65,7 +63,7 @@ async fn what_a_sweep_reads_does_not_grow_with_the_backlog() {
 
 #[tokio::test]
 async fn claims_above_a_floor_do_not_visit_the_jobs_that_a_long_snapshot_keeps() {
-    let url = database_url();
+    let url = undisturbed_url();
     let connection = &mut connect(&url);
     let snapshot = &mut connect(&url);
     let hold = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM todos";
@@ -95,7 +93,7 @@ async fn claims_above_a_floor_do_not_visit_the_jobs_that_a_long_snapshot_keeps()
 
 #[tokio::test]
 async fn taking_deliveries_visits_few_blocks_however_many_wait_for_a_host_that_does_not_answer() {
-    let url = database_url();
+    let url = undisturbed_url();
     let measure = |connection: &mut PgConnection| {
         let wanted = everything();
         for _ in 0..EXECUTIONS {
