@@ -1,13 +1,16 @@
 //! Sends completion events to their destinations. Every API process that has any runs one.
 //!
-//! A bounded number of events is on its way at the same time, and of those only a share to the same host, so that a
-//! receiver that hangs delays no other. A host that failed gets one event at a time until it accepts one.
+//! A bounded number of events is on its way at the same time: half of them to hosts that are known to accept events, with
+//! a share for each, and the others to all other hosts. So receivers that hang delay those that do not answer either, and
+//! no others.
 //!
 //! # Layout
-//! - `schedule`: when the next attempt begins, and when to give up
 //! - `hosts`: how many events each host may get now
+//! - `round`: which of the other hosts come next, and when
+//! - `schedule`: when the next attempt begins, and when to give up
 
 mod hosts;
+mod round;
 mod schedule;
 
 use std::collections::HashMap;
@@ -17,19 +20,19 @@ use std::time::Duration;
 use shared_model::backoff::Backoff;
 use shared_model::database::{DatabaseError, Pool};
 use shared_model::event_deliveries::Delivery;
-use shared_model::event_deliveries::settle::{self, FailedAttempt};
-use shared_model::event_deliveries::take::{Wanted, take};
+use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt};
+use shared_model::event_deliveries::take::{self, Taken, Wanted};
 use shared_model::trace::{self, Trace};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::transport::Transport;
 use crate::telemetry::EVENT_ATTEMPTS;
-use hosts::Hosts;
+use hosts::{Hosts, PLACES};
+use round::Round;
 
-/// The most events on their way at the same time. Each takes some ten kilobytes, most of them for TLS.
-const IN_FLIGHT: usize = 256;
 /// How often to look for new events while none is on its way.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long this process has to settle an event that it has taken: twice as long as an attempt takes.
@@ -44,12 +47,11 @@ pub struct EventSender {
     /// The events on their way, by the tasks that send them.
     in_flight: HashMap<Id, Delivery>,
     /// The events that have arrived, and are still to be deleted.
-    delivered: Vec<i64>,
+    delivered: Vec<DeliveredAttempt>,
     /// The attempts that failed, and are still to be recorded.
     failed: Vec<FailedAttempt>,
     hosts: Hosts,
-    /// The host after which the next round begins.
-    position: String,
+    round: Round,
 }
 
 /// Sends events forever if the settings name a destination. Otherwise does nothing, forever.
@@ -65,13 +67,13 @@ impl EventSender {
     pub fn new(pool: Pool, transport: Transport) -> Self {
         Self {
             pool,
+            hosts: Hosts::new(transport.own_hosts().iter().cloned()),
             transport: Arc::new(transport),
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
             delivered: Vec::new(),
             failed: Vec::new(),
-            hosts: Hosts::default(),
-            position: String::new(),
+            round: Round::new(),
         }
     }
 
@@ -98,28 +100,77 @@ impl EventSender {
     /// # Errors
     /// Returns an error if the database does not answer. Nothing is forgotten: the next call tries again.
     async fn send_once(&mut self) -> Result<bool, DatabaseError> {
+        while let Some(ended) = self.attempts.try_join_next_with_id() {
+            self.note(ended);
+        }
         self.settle().await?;
-        let free = IN_FLIGHT.saturating_sub(self.in_flight.len());
-        if free == 0 {
+        let to_known = self.send_to_known().await?;
+        let to_others = self.send_to_others().await?;
+        Ok(to_known || to_others)
+    }
+
+    /// Begins attempts to deliver to known hosts. Returns whether there were any.
+    async fn send_to_known(&mut self) -> Result<bool, DatabaseError> {
+        let Some(places) = self.free_places(true) else {
+            return Ok(false);
+        };
+        let hosts = self.hosts.known();
+        if hosts.is_empty() {
             return Ok(false);
         }
-        let after = std::mem::take(&mut self.position);
-        let is_first_part = after.is_empty();
         let wanted = Wanted {
-            after,
-            limit: i64::try_from(free).unwrap_or(i64::MAX),
-            share: hosts::SHARE,
+            hosts: take::Hosts::These(hosts),
+            limit: places,
+            share: 0,
             shares: self.hosts.shares(self.in_flight.values()),
             lease: LEASE,
         };
-        let taken = self.pool.run(move |connection| take(connection, &wanted));
-        let taken = taken.await?;
-        for delivery in taken.deliveries {
+        let Taken { deliveries, .. } = self.take(wanted).await?;
+        let has_found = !deliveries.is_empty();
+        for delivery in deliveries {
             self.begin(delivery);
         }
-        let has_more = taken.next.is_some() || !is_first_part;
-        self.position = taken.next.unwrap_or_default();
-        Ok(has_more)
+        Ok(has_found)
+    }
+
+    /// Begins attempts to deliver to some of the other hosts, one for each. Returns whether it is the turn of more of them.
+    async fn send_to_others(&mut self) -> Result<bool, DatabaseError> {
+        let Some((places, after)) = self.free_places(false).zip(self.round.next_part()) else {
+            return Ok(false);
+        };
+        let in_flight = self.in_flight.values();
+        let wanted = Wanted {
+            hosts: take::Hosts::Others {
+                than: self.hosts.known(),
+                after: after.to_owned(),
+            },
+            limit: places,
+            share: 1,
+            shares: in_flight.map(|one| (one.host.clone(), 0)).collect(),
+            lease: LEASE,
+        };
+        let began = Instant::now();
+        let Taken { deliveries, next } = self.take(wanted).await?;
+        let has_found = !deliveries.is_empty();
+        for delivery in deliveries {
+            self.begin(delivery);
+        }
+        Ok(self.round.advance(has_found, next, began.elapsed()))
+    }
+
+    /// Returns how many more events may be on their way to known hosts, or to all others; `None` if none may.
+    fn free_places(&self, known: bool) -> Option<i64> {
+        let in_flight = self.in_flight.values();
+        let taken = in_flight.filter(|one| self.hosts.is_known(&one.host) == known);
+        let free = PLACES.saturating_sub(taken.count());
+        i64::try_from(free).ok().filter(|free| *free > 0)
+    }
+
+    async fn take(&self, wanted: Wanted) -> Result<Taken, DatabaseError> {
+        let taken = self
+            .pool
+            .run(move |connection| take::take(connection, &wanted));
+        taken.await
     }
 
     fn begin(&mut self, delivery: Delivery) {
@@ -137,9 +188,6 @@ impl EventSender {
             Some(ended) = self.attempts.join_next_with_id() => self.note(ended),
             () = tokio::time::sleep(PAUSE) => {}
         }
-        while let Some(ended) = self.attempts.try_join_next_with_id() {
-            self.note(ended);
-        }
     }
 
     fn note(&mut self, ended: Result<(Id, Result<(), SendError>), JoinError>) {
@@ -153,7 +201,10 @@ impl EventSender {
         self.hosts.note(&delivery.host, result.is_ok());
         let outcome = match result {
             Ok(()) => {
-                self.delivered.push(delivery.id);
+                self.delivered.push(DeliveredAttempt {
+                    id: delivery.id,
+                    attempt: delivery.attempt,
+                });
                 "delivered"
             }
             Err(error) => self.note_failure(&delivery, &error),
@@ -175,7 +226,7 @@ impl EventSender {
             trace::within(Some(trace_of(delivery)), || {
                 log::warn!(
                     "job.id":% = delivery.job_id, "event.id" = delivery.event_id, "event.host" = delivery.host,
-                    "event.outcome" = outcome, error:%;
+                    "event.outcome" = outcome, "error" = error.summary();
                     "a completion event was not delivered"
                 );
             });
@@ -183,7 +234,7 @@ impl EventSender {
         self.failed.push(FailedAttempt {
             id: delivery.id,
             attempt: delivery.attempt,
-            error: error.to_string(),
+            error: error.summary(),
             retry_after,
         });
         outcome

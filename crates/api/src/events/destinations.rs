@@ -42,6 +42,21 @@ impl Destinations {
         }
     }
 
+    /// Returns the hosts of the destinations that the settings name, as the database stores them.
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.configured.iter().map(|destination| {
+            let (_, rest) = destination.split_once("://").unwrap_or(("", destination));
+            let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+            let end_of_address = authority.find(']').map_or(0, |end| end + 1);
+            let port = authority
+                .get(end_of_address..)
+                .and_then(|rest| rest.find(':'));
+            let end = port.map_or(authority.len(), |port| end_of_address + port);
+            authority.get(..end).unwrap_or(authority).to_owned()
+        });
+        hosts.collect()
+    }
+
     /// Reads the URL at which a client wants to be told of the end of its job.
     ///
     /// # Errors
@@ -88,6 +103,23 @@ mod tests {
             none.callback("https://a.example/"),
             Err(CallbackError::Disabled)
         );
+    }
+
+    #[test]
+    fn the_hosts_are_those_that_the_database_stores() {
+        let some = destinations(&[
+            "--events-url=sns://ends",
+            "--webhook-urls=https://A.example https://b.example:8443/x:y https://[2606:4700::1]:1/ https://[2606:4700::2]",
+            "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        ]);
+        let hosts = [
+            "sns",
+            "a.example",
+            "b.example",
+            "[2606:4700::1]",
+            "[2606:4700::2]",
+        ];
+        assert_eq!(some.hosts(), hosts);
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! Why an event was not delivered.
 
+use std::time::Duration;
+
+/// The most characters of a reason that are stored and shown.
+const MAX_LENGTH: usize = 300;
+
 /// Why an event was not delivered, for operators.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -9,4 +14,36 @@ pub enum SendError {
     /// The receiver wants no more events.
     #[error("{0}")]
     Unwanted(String),
+}
+
+impl SendError {
+    /// The destination did not answer in time.
+    pub fn timed_out(limit: Duration) -> Self {
+        Self::Failed(format!(
+            "it did not answer within {} s",
+            limit.as_secs_f64()
+        ))
+    }
+
+    /// Returns the reason, shortened: it may repeat what the receiver sent, such as the names in its certificate.
+    pub fn summary(&self) -> String {
+        let mut text = self.to_string();
+        if let Some((end, _)) = text.char_indices().nth(MAX_LENGTH) {
+            text.truncate(end);
+            text.push('…');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_reason_is_shortened() {
+        assert_eq!(SendError::Failed("short".to_owned()).summary(), "short");
+        let summary = SendError::Failed("ü".repeat(MAX_LENGTH + 1)).summary();
+        assert_eq!(summary, format!("{}…", "ü".repeat(MAX_LENGTH)));
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shared_model::event_deliveries::Delivery;
 use sns_client::Topic;
 
-use crate::events::destinations::TOPIC;
+use crate::events::destinations::{Destinations, TOPIC};
 use crate::events::payload::Payload;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
@@ -20,6 +20,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Transport {
     topic: Option<Topic>,
     webhooks: Option<Webhooks>,
+    own_hosts: Vec<String>,
 }
 
 impl Transport {
@@ -33,15 +34,31 @@ impl Transport {
             None => None,
         };
         let webhooks = Webhooks::new(settings, TIMEOUT);
-        (topic.is_some() || webhooks.is_some()).then_some(Self { topic, webhooks })
+        let own_hosts = Destinations::new(settings).hosts();
+        (topic.is_some() || webhooks.is_some()).then_some(Self {
+            topic,
+            webhooks,
+            own_hosts,
+        })
     }
 
-    /// Makes one attempt to deliver an event.
+    /// Returns the hosts that the settings name, as [`Delivery::host`] does.
+    pub fn own_hosts(&self) -> &[String] {
+        &self.own_hosts
+    }
+
+    /// Makes one attempt to deliver an event, which ends after [`TIMEOUT`].
     ///
     /// # Errors
     /// Returns an error if the destination did not confirm that it accepts the event. It may have received it all the
     /// same.
     pub async fn send(&self, delivery: &Delivery) -> Result<(), SendError> {
+        // the lease of the delivery must outlast the attempt, whatever its parts wait for
+        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(delivery)).await;
+        sent.unwrap_or_else(|_elapsed| Err(SendError::timed_out(TIMEOUT)))
+    }
+
+    async fn send_whenever(&self, delivery: &Delivery) -> Result<(), SendError> {
         let unreadable = |error: serde_json::Error| {
             SendError::Failed(format!("this release can't read the event: {error}"))
         };

@@ -75,12 +75,7 @@ impl Webhooks {
         };
         tokio::time::timeout(self.timeout, attempt)
             .await
-            .unwrap_or_else(|_elapsed| {
-                Err(SendError::Failed(format!(
-                    "it did not answer within {} s",
-                    self.timeout.as_secs_f64()
-                )))
-            })
+            .unwrap_or_else(|_elapsed| Err(SendError::timed_out(self.timeout)))
     }
 
     async fn request(

@@ -238,27 +238,83 @@ async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_hangs_delays_neither_jobs_nor_other_receivers() {
-    let hanging = Receiver::start_at(Ipv4Addr::new(127, 0, 0, 2)).await;
-    let (service, good) = (service().await, Receiver::start().await);
+async fn receivers_that_hang_delay_neither_jobs_nor_receivers_that_accept_events() {
+    // more than may get events at the same time
+    let addresses: Vec<_> = (1..=140).map(|n| Ipv4Addr::new(127, 0, 1, n)).collect();
+    let allowed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    let allowed = format!("--webhook-allowed-hosts=127.0.0.1,{}", allowed.join(","));
+    let (service, good) = (
+        Service::start_with(&[SECRET, &allowed]).await,
+        Receiver::start().await,
+    );
+    let accept_and_end = async |url: &str| {
+        let id = accept(&service, url).await;
+        // the job ends as soon as the client wants it
+        cancel(&service, id).await;
+    };
+    accept_and_end(&good.url()).await;
+    good.wait_for(1).await;
+    let mut hanging = Vec::new();
+    for address in addresses {
+        let receiver = Receiver::start_at(address).await;
+        receiver.always(Behaviour::Hang);
+        accept_and_end(&receiver.url()).await;
+        hanging.push(receiver);
+    }
+    eventually("all places of unknown receivers are taken", async || {
+        hanging.iter().filter(|one| one.most_open() > 0).count() >= 128
+    })
+    .await;
+    for count in 2..5 {
+        accept_and_end(&good.url()).await;
+        good.wait_for(count).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_accepts_gets_one_event_at_a_time() {
+    let (service, hanging) = (service().await, Receiver::start().await);
     hanging.always(Behaviour::Hang);
-    for _ in 0..40 {
+    for _ in 0..3 {
         let id = accept(&service, &hanging.url()).await;
         cancel(&service, id).await;
     }
-    hanging.wait_for(16).await;
-    let id = accept(&service, &good.url()).await;
-    // the job ends as soon as the client wants it
+    hanging.wait_for(1).await;
+    // another receiver gets an event meanwhile, so the first would have got another one
+    let other = Receiver::start_at(Ipv4Addr::new(127, 0, 0, 2)).await;
+    let id = accept(&service, &other.url()).await;
     cancel(&service, id).await;
-    good.wait_for(1).await;
-    assert_eq!(hanging.most_open(), 16, "the share of one host");
-    // all others wait, and none was given up
+    other.wait_for(1).await;
+    assert_eq!(hanging.most_open(), 1);
     assert_eq!(
         service
             .count("event_deliveries WHERE due_at IS NOT NULL")
             .await,
-        40
+        3
     );
+}
+
+#[tokio::test]
+async fn events_arrive_once_however_many_receivers_are_waited_for() {
+    let (service, good) = (service().await, Receiver::start().await);
+    // more hosts than one look covers, and none is due
+    execute(
+        &service.pool,
+        "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+         SELECT gen_random_uuid(), n, 'https://h' || n || '.invalid/', '{}', now() + interval '1 hour'
+         FROM generate_series(1, 250) AS n",
+    )
+    .await;
+    for count in 1..4 {
+        let id = accept(&service, &good.url()).await;
+        cancel(&service, id).await;
+        good.wait_for(count).await;
+    }
+    eventually("what was delivered is deleted", async || {
+        service.count("event_deliveries").await == 250
+    })
+    .await;
+    assert_eq!(good.received().len(), 3);
 }
 
 #[tokio::test]

@@ -21,13 +21,30 @@ pub struct FailedAttempt {
     pub retry_after: Option<Duration>,
 }
 
+/// An attempt that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveredAttempt {
+    /// The id of the delivery.
+    pub id: i64,
+    /// The number of the attempt. If the delivery was taken again meanwhile, nothing changes, because a later event of the
+    /// job must not overtake the attempt that is under way.
+    pub attempt: i32,
+}
+
 /// Deletes events that their destinations have accepted.
 ///
 /// # Errors
 /// Returns an error if the database does not answer. They are then delivered again.
-pub fn delivered(connection: &mut PgConnection, ids: &[i64]) -> Result<(), DatabaseError> {
-    let query = diesel::sql_query("DELETE FROM event_deliveries WHERE id = ANY ($1)")
-        .bind::<Array<BigInt>, _>(ids);
+pub fn delivered(
+    connection: &mut PgConnection,
+    attempts: &[DeliveredAttempt],
+) -> Result<(), DatabaseError> {
+    let query = diesel::sql_query(
+        "DELETE FROM event_deliveries AS delivery USING unnest($1, $2) AS delivered (id, attempt)
+         WHERE delivery.id = delivered.id AND delivery.attempts = delivered.attempt",
+    )
+    .bind::<Array<BigInt>, _>(attempts.iter().map(|one| one.id).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.attempt).collect::<Vec<_>>());
     prepared(query).execute(connection)?;
     Ok(())
 }

@@ -14,11 +14,25 @@ use crate::job::JobId;
 /// The most hosts that one call looks at.
 pub const HOSTS: i64 = 200;
 
+/// The hosts whose deliveries are taken.
+#[derive(Debug, Clone)]
+pub enum Hosts {
+    /// These.
+    These(Vec<String>),
+    /// All others.
+    Others {
+        /// Than these.
+        than: Vec<String>,
+        /// Only those after this one, in the order of their bytes. Every host is after the empty string.
+        after: String,
+    },
+}
+
 /// What to take.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Only hosts after this one, in the order of their bytes. Every host is after the empty string.
-    pub after: String,
+    /// Of which hosts.
+    pub hosts: Hosts,
     /// The most deliveries.
     pub limit: i64,
     /// The most deliveries for one host.
@@ -34,7 +48,7 @@ pub struct Wanted {
 pub struct Taken {
     /// The deliveries, in any order.
     pub deliveries: Vec<Delivery>,
-    /// The host after which the next call should begin, or `None` if the last host was reached.
+    /// The host after which the next call should begin, or `None` if the last host was reached. Only of [`Hosts::Others`].
     pub next: Option<String>,
 }
 
@@ -44,37 +58,34 @@ pub struct Taken {
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, DatabaseError> {
-    // The hosts are found one by one in the index by host, so that a host with many deliveries costs no more than others.
-    let query = diesel::sql_query(
-        "WITH RECURSIVE host AS (
-             SELECT (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL AND host > $1 ORDER BY host LIMIT 1)
-                        AS name,
-                    1::bigint AS number
-             UNION ALL
-             SELECT (SELECT later.host FROM event_deliveries AS later
-                     WHERE later.due_at IS NOT NULL AND later.host > host.name ORDER BY later.host LIMIT 1),
-                    number + 1
-             FROM host WHERE host.name IS NOT NULL AND number < $2),
+    let (hosts, condition, named, after) = match &wanted.hosts {
+        Hosts::These(names) => (THESE, "true", names, ""),
+        Hosts::Others { than, after } => (EVERY, "host.name <> ALL ($1)", than, after.as_str()),
+    };
+    let query = diesel::sql_query(format!(
+        "WITH RECURSIVE host AS ({hosts}),
          due AS MATERIALIZED (
              SELECT candidate.id FROM host
-             LEFT JOIN unnest($3, $4) AS own (host, share) ON own.host = host.name
+             LEFT JOIN unnest($4, $5) AS own (host, share) ON own.host = host.name
              CROSS JOIN LATERAL (
                  SELECT one.id FROM event_deliveries AS one
                  WHERE one.host = host.name AND one.due_at <= now() AND NOT EXISTS (
                      SELECT FROM event_deliveries AS earlier
                      WHERE earlier.job_id = one.job_id AND earlier.id < one.id
                        AND earlier.destination = one.destination AND earlier.due_at IS NOT NULL)
-                 ORDER BY one.due_at LIMIT coalesce(own.share, $5) FOR NO KEY UPDATE OF one SKIP LOCKED) AS candidate
-             LIMIT $6),
+                 ORDER BY one.due_at LIMIT coalesce(own.share, $6) FOR NO KEY UPDATE OF one SKIP LOCKED) AS candidate
+             WHERE {condition}
+             LIMIT $7),
          taken AS (
              UPDATE event_deliveries AS delivery
-             SET attempts = attempts + 1, due_at = now() + make_interval(secs => $7)
+             SET attempts = attempts + 1, due_at = now() + make_interval(secs => $8)
              FROM due WHERE delivery.id = due.id
              RETURNING delivery.id, job_id, event_id, destination, delivery.host, event, attempts)
          SELECT taken.*, last.name AS last_host
-         FROM (SELECT (SELECT name FROM host WHERE number = $2) AS name) AS last LEFT JOIN taken ON true",
-    )
-    .bind::<Text, _>(&wanted.after)
+         FROM (SELECT (SELECT name FROM host WHERE number = $3) AS name) AS last LEFT JOIN taken ON true"
+    ))
+    .bind::<Array<Text>, _>(named)
+    .bind::<Text, _>(after)
     .bind::<BigInt, _>(HOSTS)
     .bind::<Array<Text>, _>(wanted.shares.iter().map(|(host, _)| host).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(wanted.shares.iter().map(|(_, share)| *share).collect::<Vec<_>>())
@@ -85,16 +96,31 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
     let last_host = rows.first().and_then(|row| row.last_host.clone());
     let deliveries: Vec<_> = rows.into_iter().filter_map(TakenRow::delivery).collect();
     let is_full = usize::try_from(wanted.limit).is_ok_and(|limit| deliveries.len() >= limit);
-    let next = if is_full {
-        deliveries
-            .iter()
-            .map(|delivery| delivery.host.clone())
-            .max()
-    } else {
-        last_host
+    let next = match wanted.hosts {
+        Hosts::These(_) => None,
+        Hosts::Others { .. } if is_full => {
+            let hosts = deliveries.iter().map(|delivery| delivery.host.clone());
+            hosts.max()
+        }
+        Hosts::Others { .. } => last_host,
     };
     Ok(Taken { deliveries, next })
 }
+
+/// The hosts in $1; they have no numbers.
+const THESE: &str =
+    "SELECT name, 0::bigint AS number FROM unnest($1) AS name WHERE name > $2 AND $3 > 0";
+
+/// Every host after $2 that has deliveries, at most $3, numbered from 1. They are found one by one in the index by host, so
+/// that a host with many deliveries costs no more than others.
+const EVERY: &str = "
+    SELECT (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL AND host > $2 ORDER BY host LIMIT 1) AS name,
+           1::bigint AS number
+    UNION ALL
+    SELECT (SELECT later.host FROM event_deliveries AS later
+            WHERE later.due_at IS NOT NULL AND later.host > host.name ORDER BY later.host LIMIT 1),
+           number + 1
+    FROM host WHERE host.name IS NOT NULL AND number < $3";
 
 /// A delivery, or nothing, and the last of [`HOSTS`] hosts.
 #[derive(QueryableByName)]

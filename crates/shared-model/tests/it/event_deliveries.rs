@@ -6,8 +6,8 @@ use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, RunQueryDsl};
 use shared_model::event_deliveries::Delivery;
 use shared_model::event_deliveries::operate::{self, DeliveryCounts, Filter, Retried};
-use shared_model::event_deliveries::settle::{self, FailedAttempt};
-use shared_model::event_deliveries::take::{Taken, Wanted, take};
+use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt};
+use shared_model::event_deliveries::take::{HOSTS, Hosts, Taken, Wanted, take};
 use shared_model::job::JobId;
 use shared_model::job_store::failed;
 use shared_model::job_store::{requests, sweeps};
@@ -25,10 +25,17 @@ pub(crate) fn subscribe(connection: &mut PgConnection, id: JobId, destinations: 
     assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
 }
 
+fn all_after(host: &str) -> Hosts {
+    Hosts::Others {
+        than: Vec::new(),
+        after: host.to_owned(),
+    }
+}
+
 /// More than any test stores.
 pub(crate) fn everything() -> Wanted {
     Wanted {
-        after: String::new(),
+        hosts: all_after(""),
         limit: 1000,
         share: 1000,
         shares: Vec::new(),
@@ -71,6 +78,14 @@ fn fail(connection: &mut PgConnection, delivery: &Delivery, retry_after: Option<
     settle::failed(connection, &[attempt]).unwrap();
 }
 
+fn succeed(connection: &mut PgConnection, delivery: &Delivery) {
+    let attempt = DeliveredAttempt {
+        id: delivery.id,
+        attempt: delivery.attempt,
+    };
+    settle::delivered(connection, &[attempt]).unwrap();
+}
+
 fn hosts(deliveries: &[Delivery]) -> Vec<&str> {
     let mut hosts: Vec<_> = deliveries.iter().map(|one| one.host.as_str()).collect();
     hosts.sort_unstable();
@@ -91,8 +106,13 @@ fn a_delivery_is_taken_once_and_again_when_its_lease_has_run_out() {
     assert_eq!(second[0].event_id, first[0].event_id);
     // the first holder is late: the delivery is not its own any more
     fail(connection, &first[0], None);
-    assert_eq!(operate::count(connection).unwrap().given_up, 0);
-    settle::delivered(connection, &[second[0].id]).unwrap();
+    succeed(connection, &first[0]);
+    let left = DeliveryCounts {
+        waiting: 1,
+        given_up: 0,
+    };
+    assert_eq!(operate::count(connection).unwrap(), left);
+    succeed(connection, &second[0]);
     assert_eq!(
         operate::list(connection, &Filter::default(), None, 10).unwrap(),
         []
@@ -167,10 +187,60 @@ fn calls_with_a_limit_reach_every_host_in_turn() {
         let taken = take(connection, &wanted).unwrap();
         assert_eq!(hosts(&taken.deliveries), [host]);
         assert_eq!(taken.next.as_deref(), Some(host));
-        wanted.after = taken.next.unwrap();
+        wanted.hosts = all_after(&taken.next.unwrap());
     }
     let taken = take(connection, &wanted).unwrap();
     assert_eq!((taken.deliveries, taken.next), (Vec::new(), None));
+}
+
+#[test]
+fn some_hosts_can_be_taken_apart_from_all_others() {
+    let connection = &mut database();
+    let destinations = [
+        "https://a.example/",
+        "https://b.example/",
+        "https://c.example/",
+        "sns",
+    ];
+    end_jobs(connection, &destinations);
+    let these = vec![
+        "b.example".to_owned(),
+        "sns".to_owned(),
+        "idle.example".to_owned(),
+    ];
+    let of_these = Wanted {
+        hosts: Hosts::These(these.clone()),
+        ..everything()
+    };
+    let of_others = Wanted {
+        hosts: Hosts::Others {
+            than: these,
+            after: String::new(),
+        },
+        ..everything()
+    };
+    let others = take(connection, &of_others).unwrap();
+    assert_eq!(hosts(&others.deliveries), ["a.example", "c.example"]);
+    let these = take(connection, &of_these).unwrap();
+    assert_eq!(hosts(&these.deliveries), ["b.example", "sns"]);
+    assert_eq!((others.next, these.next), (None, None));
+}
+
+#[test]
+fn a_round_ends_however_many_hosts_have_nothing_that_is_due() {
+    let connection = &mut database();
+    let store = format!(
+        "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+         SELECT gen_random_uuid(), n, 'https://h' || n || '.example/', '{{}}', now() + interval '1 hour'
+         FROM generate_series(1, {HOSTS} + 50) AS n"
+    );
+    connection.batch_execute(&store).unwrap();
+    let mut wanted = everything();
+    let first = take(connection, &wanted).unwrap();
+    assert_eq!(first.deliveries, []);
+    wanted.hosts = all_after(&first.next.unwrap());
+    let second = take(connection, &wanted).unwrap();
+    assert_eq!((second.deliveries, second.next), (Vec::new(), None));
 }
 
 #[test]
@@ -189,7 +259,7 @@ fn an_event_waits_for_the_earlier_ones_of_its_job_for_the_same_destination() {
     let other = end_jobs(connection, &["sns"])[0];
     assert_eq!(take_all(connection)[0].job_id, other, "other jobs go on");
 
-    settle::delivered(connection, &[first[0].id]).unwrap();
+    succeed(connection, &first[0]);
     let second = take_all(connection);
     assert!(second.len() == 1 && second[0].job_id == id);
     assert_ne!(second[0].event_id, first[0].event_id);
