@@ -8,7 +8,7 @@ use anyhow::Context;
 use diesel::pg::PgConnection;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
-use shared_model::job_store::failed::{self, Filter};
+use shared_model::job_store::failed::{self, Filter, Pass};
 use shared_model::job_store::record::JobRecord;
 use shared_model::process;
 use tokio::runtime::Runtime;
@@ -61,18 +61,16 @@ async fn run(operation: Operation, pool: &Pool, out: &mut impl Write) -> anyhow:
 }
 
 async fn redrive_all(pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> {
-    let mut after = None;
-    loop {
+    let mut rest = Some(Pass::new());
+    while let Some(pass) = rest {
         let redrive = move |connection: &mut PgConnection| {
-            failed::redrive_matching(connection, &Filter::default(), after)
+            failed::redrive_matching(connection, &Filter::default(), pass)
         };
         let redriven = pool.run(redrive).await?;
         write_redriven(&redriven.jobs, out)?;
-        after = redriven.end;
-        if after.is_none() {
-            return Ok(true);
-        }
+        rest = redriven.rest;
     }
+    Ok(true)
 }
 
 async fn redrive(jobs: Vec<Uuid>, pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> {

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde_json::Value;
-use shared_model::job::{ErrorCode, JobStatus};
-use shared_model::job_store::failed::Filter;
+use shared_model::job::{ErrorCode, JobId, JobStatus};
+use shared_model::job_store::failed::{Filter, Pass};
+use uuid::Uuid;
 
 use crate::request::input_error::InputError;
 use crate::request::members::{self, Members};
@@ -13,6 +14,7 @@ const STATUS: &str = "status";
 const ERROR_CODE: &str = "error_code";
 const WORKER: &str = "worker";
 const FINISHED_AFTER: &str = "finished_after";
+const CURSOR: &str = "cursor";
 
 /// Returns the filter in the parameters of a URL.
 ///
@@ -27,27 +29,49 @@ pub fn from_query(query: &Query) -> Result<Filter, InputError> {
     })
 }
 
-/// Returns the filter in a JSON object, in which a null member counts as absent.
+/// Returns the filter in a JSON object, in which a null member counts as absent, and the rest of the jobs that an earlier
+/// request left.
 ///
 /// # Errors
 /// Returns an error if a value is invalid or a member is unknown.
-pub fn from_members(mut members: Members) -> Result<Filter, InputError> {
-    members.allow_only(&[STATUS, ERROR_CODE, WORKER, FINISHED_AFTER])?;
+pub fn from_members(mut members: Members) -> Result<(Filter, Option<Pass>), InputError> {
+    members.allow_only(&[STATUS, ERROR_CODE, WORKER, FINISHED_AFTER, CURSOR])?;
     let mut text = |name| match members.take(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => members::text(name, value).map(Some),
     };
     let (status, code, after) = (text(STATUS)?, text(ERROR_CODE)?, text(FINISHED_AFTER)?);
+    let cursor = text(CURSOR)?;
     status.as_deref().map(check_status).transpose()?;
     let worker_id = match members.take(WORKER) {
         None | Some(Value::Null) => None,
         Some(worker) => Some(worker_id(&worker)?),
     };
-    Ok(Filter {
+    let filter = Filter {
         error_code: code.as_deref().map(error_code).transpose()?,
         worker_id,
         finished_after: after.as_deref().map(time).transpose()?,
-    })
+    };
+    let pass = cursor.as_deref().map(from_cursor).transpose()?;
+    Ok((filter, pass))
+}
+
+/// Returns the text that stands for the rest of a pass.
+pub fn to_cursor(pass: Pass) -> String {
+    format!("{}{}", pass.after.0.simple(), pass.until.0.simple())
+}
+
+fn from_cursor(text: &str) -> Result<Pass, InputError> {
+    let (after, until) = text.split_at_checked(32).unwrap_or_default();
+    match (Uuid::try_parse(after), Uuid::try_parse(until)) {
+        (Ok(after), Ok(until)) => Ok(Pass {
+            after: JobId(after),
+            until: JobId(until),
+        }),
+        _ => Err(InputError::invalid(
+            "cursor must be that of the previous response",
+        )),
+    }
 }
 
 /// Returns a filter as the parameters of a URL.
@@ -110,16 +134,35 @@ mod tests {
             "status": "FAILURE", "error_code": "attempts_exhausted", "worker": 7,
             "finished_after": "2026-11-23T02:00:00.5+10:00",
         }));
-        assert_eq!(from_members(members).unwrap(), filter);
+        assert_eq!(from_members(members).unwrap(), (filter.clone(), None));
         let parameters =
             to_parameters(&filter).map(|(name, value)| format!("{name}={}", value.unwrap()));
         let again = Query::parse(&parameters.join("&"));
         assert_eq!(from_query(&again).unwrap(), filter);
 
-        let nothing =
-            json!({"status": null, "error_code": null, "worker": null, "finished_after": null});
-        assert_eq!(from_members(nothing.into()).unwrap(), Filter::default());
+        let nothing = json!({
+            "status": null, "error_code": null, "worker": null, "finished_after": null, "cursor": null,
+        });
+        let read = from_members(nothing.into()).unwrap();
+        assert_eq!(read, (Filter::default(), None));
         assert_eq!(from_query(&Query::parse("")).unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn a_cursor_is_read_as_it_was_written() {
+        let pass = Pass {
+            after: JobId::new(),
+            until: JobId::new(),
+        };
+        let body = json!({"cursor": to_cursor(pass)});
+        assert_eq!(from_members(body.into()).unwrap().1, Some(pass));
+        for cursor in ["", "x", &"0".repeat(63), &"0".repeat(65), &"ü".repeat(32)] {
+            let error = from_members(json!({"cursor": cursor}).into()).unwrap_err();
+            assert!(
+                error.to_string().starts_with("cursor must be"),
+                "{cursor}: {error}"
+            );
+        }
     }
 
     #[test]

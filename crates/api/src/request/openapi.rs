@@ -91,6 +91,21 @@ pub(crate) struct FailedJobs {
     finished_after: Option<DateTime<Utc>>,
 }
 
+/// Which failed jobs to retry: those that meet all conditions.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FailedJobsToRetry {
+    status: Option<Failed>,
+    /// The code of their error, or of its cause.
+    error_code: Option<FailureCode>,
+    /// The worker that had them last: the id of a process.
+    worker: Option<i32>,
+    /// They ended at this time or later.
+    finished_after: Option<DateTime<Utc>>,
+    /// The cursor of the previous response.
+    cursor: Option<String>,
+}
+
 /// The only status that these jobs have.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]

@@ -195,7 +195,8 @@ async fn all_jobs_that_match_are_retried_however_many_there_are() {
     execute(
         &service.pool,
         "INSERT INTO calendar_jobs (id, status, request, expiry, expires_at, finished_at, error)
-         SELECT gen_random_uuid(), 'FAILURE', '{}', '1 h', now() + interval '1 h', now(),
+         SELECT ('00000000-0000-7000-8000-' || lpad(number::text, 12, '0'))::uuid, 'FAILURE', '{}', '1 h',
+                now() + interval '1 h', now(),
                 jsonb_build_object('code', CASE WHEN number <= 1700 THEN 'timeout' ELSE 'panic' END, 'detail', 'd')
          FROM generate_series(1, 1702) AS number",
     )
@@ -206,20 +207,32 @@ async fn all_jobs_that_match_are_retried_however_many_there_are() {
         response.json()
     };
     let mut retried = 0;
+    let mut cursor = Value::Null;
     loop {
-        let answer = retry_all(json!({"error_code": "timeout"})).await;
+        let answer = retry_all(json!({"error_code": "timeout", "cursor": cursor})).await;
         retried += answer["retried"].as_i64().unwrap();
-        if answer["remaining"] == false {
+        cursor = answer["cursor"].clone();
+        assert_eq!(cursor.is_null(), answer["remaining"] == false, "{answer}");
+        if cursor.is_null() {
             break;
         }
     }
     assert_eq!(retried, 1700);
     assert_eq!(list(&service, "").await.len(), 2);
     let none = retry_all(json!({"finished_after": "2999-01-01T00:00:00Z"})).await;
-    assert_eq!(none, json!({"retried": 0, "remaining": false}));
+    assert_eq!(
+        none,
+        json!({"retried": 0, "remaining": false, "cursor": null})
+    );
     // without a body
     let rest = retry(&service, "retry").await;
-    assert_eq!(rest.json(), json!({"retried": 2, "remaining": false}));
+    assert_eq!(
+        rest.json(),
+        json!({"retried": 2, "remaining": false, "cursor": null})
+    );
+    let behind_all = "f".repeat(64);
+    let nothing_left = retry_all(json!({"cursor": behind_all})).await;
+    assert_eq!(nothing_left["retried"], 0);
     let refused = service
         .post(&format!("{JOBS}/retry"), &json!({"colour": "red"}))
         .await;

@@ -20,7 +20,7 @@ use crate::database::DatabaseError;
 use crate::job::ErrorCode;
 
 pub use list::{Page, list};
-pub use redrive::{BATCH, Redriven, redrive, redrive_matching};
+pub use redrive::{BATCH, Pass, Redriven, redrive, redrive_matching};
 
 /// Failed jobs that one call looks at, at most.
 pub const PART: i64 = 10_000;

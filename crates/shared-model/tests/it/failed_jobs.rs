@@ -4,7 +4,7 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimOptions};
-use shared_model::job_store::failed::{self, BATCH, Filter, PART};
+use shared_model::job_store::failed::{self, BATCH, Filter, PART, Pass};
 
 use crate::support::{OPTIONS, accept, an_error, claim, database, delivered, find, lock_row, pass};
 
@@ -55,15 +55,13 @@ fn list_all(
 /// The number of jobs that each call redrives.
 fn redrive_all(connection: &mut PgConnection, filter: &Filter) -> Vec<usize> {
     let mut sizes = Vec::new();
-    let mut after = None;
-    loop {
-        let redriven = failed::redrive_matching(connection, filter, after).unwrap();
+    let mut rest = Some(Pass::new());
+    while let Some(pass) = rest {
+        let redriven = failed::redrive_matching(connection, filter, pass).unwrap();
         sizes.push(redriven.jobs.len());
-        after = redriven.end;
-        if after.is_none() {
-            return sizes;
-        }
+        rest = redriven.rest;
     }
+    sizes
 }
 
 #[test]
@@ -114,8 +112,8 @@ fn a_filter_selects_by_error_or_its_cause_by_worker_and_by_time() {
     expected(filter.clone(), &[last, direct], connection);
     filter.finished_after = find(connection, last).finished_at;
     expected(filter.clone(), &[last], connection);
-    let redriven = failed::redrive_matching(connection, &filter, None).unwrap();
-    assert_eq!((redriven.jobs, redriven.end), (vec![last], None));
+    let redriven = failed::redrive_matching(connection, &filter, Pass::new()).unwrap();
+    assert_eq!((redriven.jobs, redriven.rest), (vec![last], None));
 }
 
 #[test]
@@ -164,6 +162,24 @@ fn a_call_looks_at_a_part_of_the_failed_jobs_and_says_where_the_next_one_goes_on
 }
 
 #[test]
+fn a_pass_ends_although_its_jobs_fail_again_and_others_fail_meanwhile() {
+    let connection = &mut database();
+    let count = 2 * BATCH;
+    store_failed(connection, 0, count);
+    let mut redriven = 0;
+    let mut rest = Some(Pass::new());
+    while let Some(pass) = rest {
+        let batch = failed::redrive_matching(connection, &Filter::default(), pass).unwrap();
+        redriven += batch.jobs.len();
+        rest = batch.rest;
+        let fail = "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now() WHERE status = 'PENDING'";
+        connection.batch_execute(fail).unwrap();
+        failed_job(connection, &an_error());
+    }
+    assert_eq!(i64::try_from(redriven).unwrap(), count);
+}
+
+#[test]
 fn a_batch_leaves_a_locked_job_for_later() {
     let connection = &mut database();
     let locked = failed_job(connection, &an_error());
@@ -171,7 +187,7 @@ fn a_batch_leaves_a_locked_job_for_later() {
     let lock = lock_row(connection, locked);
     let redrive = |connection: &mut PgConnection| {
         let all = Filter::default();
-        failed::redrive_matching(connection, &all, None)
+        failed::redrive_matching(connection, &all, Pass::new())
             .unwrap()
             .jobs
     };

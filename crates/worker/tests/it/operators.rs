@@ -264,9 +264,9 @@ async fn the_commands_list_and_redrive_any_number_of_failed_jobs() {
     database
         .execute(
             "INSERT INTO calendar_jobs (id, status, request, error, finished_at, expiry, expires_at)
-             SELECT gen_random_uuid(), 'FAILURE', '{}', '{\"code\": \"panic\", \"detail\": \"x\"}', now(), interval '1 hour',
-                    now() + interval '1 hour'
-             FROM generate_series(1, 1200)",
+             SELECT ('00000000-0000-7000-8000-' || lpad(number::text, 12, '0'))::uuid, 'FAILURE', '{}',
+                    '{\"code\": \"panic\", \"detail\": \"x\"}', now(), interval '1 hour', now() + interval '1 hour'
+             FROM generate_series(1, 1200) AS number",
         )
         .await;
     let listed = Worker::operate(&database, &["dead-letters"]);

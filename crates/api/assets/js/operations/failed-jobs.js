@@ -156,14 +156,14 @@ async function retryAll() {
   if (!isConfirmed) return;
   isRetrying = retryAllButton.disabled = true;
   let retried = 0;
-  let last = { retried: 0, remaining: false };
+  let last = { retried: 0, remaining: false, cursor: null };
   try {
     do {
-      ({ json: last } = await call('POST', 'operations/jobs/retry', { body: bodyOf({ error_code: code, worker, finished_after: after }) }));
+      const body = { ...bodyOf({ error_code: code, worker, finished_after: after }), cursor: last.cursor };
+      ({ json: last } = await call('POST', 'operations/jobs/retry', { body }));
       retried += last.retried;
-    } while (last.remaining && last.retried > 0);
-    const rest = last.remaining ? ' There may be more.' : '';
-    notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.${rest}`);
+    } while (last.remaining);
+    notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.`);
   } catch (problem) {
     notifyProblem(`Stopped after ${count(retried)} retried. ${problem.message}`);
   } finally {

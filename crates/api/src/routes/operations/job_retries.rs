@@ -87,18 +87,21 @@ pub(in crate::routes) async fn retry(
 #[schema(as = RetriedJobs)]
 pub(in crate::routes) struct RetriedJobsView {
     retried: usize,
-    /// Whether there may be more: then repeat the request.
+    /// Whether there may be more: then repeat the request with `cursor`.
     remaining: bool,
+    /// Where the next request goes on.
+    cursor: Option<String>,
 }
 
-/// All failed jobs that match all conditions and have not expired; without conditions, all of them.
+/// All failed jobs that match all conditions and have not expired; without conditions, all of them. Jobs that fail again
+/// before the last of these requests are not retried a second time.
 #[utoipa::path(
     post,
     path = "/api/v1/operations/jobs/retry",
     operation_id = "retry_jobs",
     tag = "Operations",
     summary = "Retry failed jobs, as many as a few seconds allow",
-    request_body(content = Option<openapi::FailedJobs>),
+    request_body(content = Option<openapi::FailedJobsToRetry>),
     responses(
         (status = 200, description = "The number of jobs that are PENDING again", body = RetriedJobsView),
         BadInput,
@@ -110,29 +113,28 @@ pub(in crate::routes) async fn retry_all(
     api: Data<Api>,
     body: JsonBody,
 ) -> Result<Json<RetriedJobsView>, ApiError> {
-    let filter = match body.members()? {
+    let (filter, pass) = match body.members()? {
         Some(members) => failed_jobs::from_members(members)?,
-        None => Filter::default(),
+        None => (Filter::default(), None),
     };
     let begun = Instant::now();
     let mut all = RetriedJobsView::default();
-    let mut after = None;
-    loop {
+    let mut rest = Some(pass.unwrap_or_default());
+    while let Some(pass) = rest {
+        if begun.elapsed() >= BATCHES_TIME {
+            all.remaining = true;
+            all.cursor = Some(failed_jobs::to_cursor(pass));
+            break;
+        }
         let filter = filter.clone();
         let batch = api
-            .query(move |connection| failed::redrive_matching(connection, &filter, after))
+            .query(move |connection| failed::redrive_matching(connection, &filter, pass))
             .await?;
         all.retried += batch.jobs.len();
         announce(&api, batch.jobs);
-        if batch.end.is_none() {
-            return Ok(Json(all));
-        }
-        if begun.elapsed() >= BATCHES_TIME {
-            all.remaining = true;
-            return Ok(Json(all));
-        }
-        after = batch.end;
+        rest = batch.rest;
     }
+    Ok(Json(all))
 }
 
 /// Tells clients and workers that jobs are PENDING again.

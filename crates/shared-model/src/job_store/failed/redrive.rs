@@ -47,19 +47,45 @@ pub fn redrive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobId
 pub struct Redriven {
     /// The jobs that are PENDING again.
     pub jobs: Vec<JobId>,
-    /// The job after which the next call goes on, or `None` if there are no more failed jobs.
-    pub end: Option<JobId>,
+    /// The rest of the pass, or `None` if there are no more failed jobs in it.
+    pub rest: Option<Pass>,
 }
 
-/// Redrives failed jobs that match the filter, those that were accepted first before others: at most 500 of those that
-/// were accepted after the job `after`. Jobs that other sessions have locked are left.
+/// The jobs that one pass over the failed jobs redrives, by their acceptance. Jobs that fail again while it lasts are behind
+/// it, and jobs that are accepted meanwhile are beyond its end, so a pass ends even if every job fails again immediately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Those that were accepted after this job.
+    pub after: JobId,
+    /// Those that were accepted before this job.
+    pub until: JobId,
+}
+
+impl Pass {
+    /// Returns a pass over the jobs that have been accepted by now.
+    pub fn new() -> Self {
+        Self {
+            after: JobId(Uuid::nil()),
+            until: JobId::new(),
+        }
+    }
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Redrives at most 500 failed jobs of a pass that match the filter, those that were accepted first before others. Jobs that
+/// other sessions have locked are left.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn redrive_matching(
     connection: &mut PgConnection,
     filter: &Filter,
-    after: Option<JobId>,
+    pass: Pass,
 ) -> Result<Redriven, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -73,7 +99,8 @@ pub fn redrive_matching(
         "WITH part AS MATERIALIZED (
              SELECT job.id, {MATCHES} AS is_match, row_number() OVER (ORDER BY job.status, job.id) AS number
              FROM calendar_jobs AS job
-             WHERE (job.status, job.id) > ('FAILURE', $1) AND job.status <= 'FAILURE' AND job.status <> 'SUCCESS'
+             WHERE (job.status, job.id) > ('FAILURE', $1) AND (job.status, job.id) < ('FAILURE', $7)
+               AND job.status <> 'SUCCESS'
              ORDER BY job.status, job.id LIMIT $2),
          chosen AS MATERIALIZED (
              SELECT job.id FROM part
@@ -90,16 +117,20 @@ pub fn redrive_matching(
                     ELSE (SELECT id FROM part WHERE number = $2) END AS part_end",
         assignments()
     ))
-    .bind::<diesel::sql_types::Uuid, _>(after.map_or(Uuid::nil(), |JobId(id)| id))
+    .bind::<diesel::sql_types::Uuid, _>(pass.after.0)
     .bind::<BigInt, _>(PART)
     .bind::<BigInt, _>(BATCH)
     .bind::<Nullable<Text>, _>(filter.error_code_name())
     .bind::<Nullable<Integer>, _>(filter.worker_id)
-    .bind::<Nullable<Timestamptz>, _>(filter.finished_after);
+    .bind::<Nullable<Timestamptz>, _>(filter.finished_after)
+    .bind::<diesel::sql_types::Uuid, _>(pass.until.0);
     let row: Row = in_order_of_index(connection, |connection| query.get_result(connection))?;
     Ok(Redriven {
         jobs: row.jobs.into_iter().map(JobId).collect(),
-        end: row.part_end.map(JobId),
+        rest: row.part_end.map(|end| Pass {
+            after: JobId(end),
+            ..pass
+        }),
     })
 }
 
