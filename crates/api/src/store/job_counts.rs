@@ -17,7 +17,8 @@ pub struct JobCounts {
     pub retry: i64,
     /// Failed jobs that have not expired.
     pub failed: i64,
-    /// How long the oldest job that waits exists, in seconds; 0 if none waits.
+    /// For how long a job could have been attempted and was not, in seconds: the longest time since a waiting job was
+    /// accepted or redriven, or since the backoff of a job ended. 0 if none waits.
     pub oldest_waiting_seconds: f64,
 }
 
@@ -48,10 +49,18 @@ pub fn count(connection: &mut PgConnection, limit: i64) -> Result<JobCounts, Dat
                    AND job.status <= waiting.status AND job.status <> 'SUCCESS'
                  ORDER BY job.status, job.id LIMIT $1) AS job) AS counted
          LEFT JOIN LATERAL (
-             SELECT extract(epoch FROM now() - job.created_at)::float8 AS seconds FROM calendar_jobs AS job
-             WHERE (job.status, job.id) > (waiting.status, '00000000-0000-0000-0000-000000000000')
-               AND job.status <= waiting.status AND job.status <> 'SUCCESS'
-             ORDER BY job.status, job.id LIMIT 1) AS oldest ON waiting.status <> 'STARTED'
+             SELECT extract(epoch FROM now() - waiting_since)::float8 AS seconds
+             FROM (
+                 -- a redrive gives a job its whole expiry again
+                 (SELECT expires_at - expiry AS waiting_since FROM calendar_jobs AS job
+                  WHERE waiting.status = 'PENDING'
+                    AND (job.status, job.id) > ('PENDING', '00000000-0000-0000-0000-000000000000')
+                    AND job.status <= 'PENDING' AND job.status <> 'SUCCESS'
+                  ORDER BY job.status, job.id LIMIT 1)
+                 UNION ALL
+                 (SELECT retry_at FROM calendar_jobs AS job
+                  WHERE waiting.status = 'RETRY' AND job.status = 'RETRY' ORDER BY retry_at LIMIT 1)
+             ) AS oldest) AS oldest ON true
          UNION ALL
          SELECT 'FAILURE', count(*) FILTER (WHERE expires_at > now()), NULL FROM (
              SELECT expires_at FROM calendar_jobs AS job

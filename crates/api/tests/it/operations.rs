@@ -79,7 +79,9 @@ async fn a_snapshot_counts_jobs_messages_events_and_processes() {
     service.fail(ids[2], false).await;
     execute(
         &service.pool,
-        "UPDATE calendar_jobs SET created_at = now() - interval '1 hour' WHERE status = 'PENDING';
+        // accepted two hours ago, and redriven an hour ago
+        "UPDATE calendar_jobs SET created_at = now() - interval '2 h', expires_at = now() + expiry - interval '1 h'
+         WHERE status = 'PENDING';
          INSERT INTO processes (role, host, pid, version, slots, in_flight, heartbeat_at, drain_requested_at, stopped_at)
          VALUES ('worker', 'alpha', 7, '0.1.0', 100, 3, now(), NULL, NULL),
                 ('worker', 'beta', 8, '0.1.0', 100, 0, now(), now(), NULL),

@@ -123,15 +123,16 @@ fn update_taken(
     Ok(())
 }
 
-/// Returns how many messages still have to be sent, and how long the oldest job has waited. Looks at the
-/// [`COUNTED`] messages that are to be sent first.
+/// Returns how many messages still have to be sent, and how long the oldest job has waited since it was accepted, redriven
+/// or sent for the last time. Looks at the [`COUNTED`] messages that are to be sent first.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> {
     let query = diesel::sql_query(
-        "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_age_seconds
-         FROM (SELECT created_at FROM calendar_jobs WHERE send_after IS NOT NULL ORDER BY send_after LIMIT $1) AS unsent",
+        "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(since)), 0)::float8 AS oldest_age_seconds
+         FROM (SELECT greatest(expires_at - expiry, sent_at) AS since FROM calendar_jobs
+               WHERE send_after IS NOT NULL ORDER BY send_after LIMIT $1) AS unsent",
     )
     .bind::<BigInt, _>(COUNTED);
     Ok(query.get_result(connection)?)
@@ -143,7 +144,7 @@ pub struct Backlog {
     /// How many there are; [`COUNTED`] stands for any greater number.
     #[diesel(sql_type = BigInt)]
     pub jobs: i64,
-    /// How long the oldest has waited since it was accepted, in seconds.
+    /// How long the oldest has waited, in seconds.
     #[diesel(sql_type = Double)]
     pub oldest_age_seconds: f64,
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
 use shared_model::job::{JobId, JobStatus};
+use shared_model::job_store::failed;
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::message::OutboundMessage;
@@ -146,6 +148,21 @@ fn the_backlog_counts_the_messages_and_the_seconds() {
     let backlog = outbox::backlog(connection).unwrap();
     assert_eq!(backlog.jobs, 2);
     assert!((3600.0..3700.0).contains(&backlog.oldest_age_seconds));
+}
+
+#[test]
+fn a_redriven_job_waits_since_its_redrive() {
+    let connection = &mut database();
+    let id = accept(connection);
+    pass(connection, "1 hour");
+    let fail = format!(
+        "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now(), expires_at = now() + expiry WHERE id = '{id}'"
+    );
+    connection.batch_execute(&fail).unwrap();
+    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
+    let backlog = outbox::backlog(connection).unwrap();
+    assert_eq!(backlog.jobs, 1);
+    assert!(backlog.oldest_age_seconds < 60.0, "{backlog:?}");
 }
 
 #[test]
