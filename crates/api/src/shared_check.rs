@@ -1,4 +1,4 @@
-//! A check that many clients ask for, and that is run for all of them at most once a second.
+//! A check that many clients ask for, and that is run for all of them at most once in a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,37 +6,34 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a result is remembered.
-pub const MAX_AGE: Duration = Duration::from_secs(1);
-
 /// A check, and its last result. However many ask for it, only one check runs at a time.
 #[derive(Debug)]
 pub struct SharedCheck<T> {
+    max_age: Duration,
     last: Arc<Mutex<Option<(Instant, T)>>>,
 }
 
-impl<T> Default for SharedCheck<T> {
-    fn default() -> Self {
+impl<T: Clone + Send + 'static> SharedCheck<T> {
+    /// Returns a check whose result is remembered for `max_age`.
+    pub fn new(max_age: Duration) -> Self {
         Self {
+            max_age,
             last: Arc::default(),
         }
     }
-}
 
-impl<T: Copy + Send + 'static> SharedCheck<T> {
-    /// Returns the last result if it is at most [`MAX_AGE`] old, otherwise that of `check`. Returns `None` if `check`
-    /// panics.
+    /// Returns the last result if it is not too old, otherwise that of `check`. Returns `None` if `check` panics.
     pub async fn result(&self, check: impl Future<Output = T> + Send + 'static) -> Option<T> {
         let mut last = Arc::clone(&self.last).lock_owned().await;
-        if let Some((at, result)) = *last
-            && at.elapsed() <= MAX_AGE
+        if let Some((at, result)) = &*last
+            && at.elapsed() <= self.max_age
         {
-            return Some(result);
+            return Some(result.clone());
         }
         // a task, which goes on if its client does not wait for it, so that the next client does not start another check
         let checking = tokio::spawn(async move {
             let result = check.await;
-            *last = Some((Instant::now(), result));
+            *last = Some((Instant::now(), result.clone()));
             result
         });
         checking.await.ok()
@@ -51,14 +48,23 @@ mod tests {
 
     use super::*;
 
+    const MAX_AGE: Duration = Duration::from_secs(1);
     /// How long a check takes.
     const CHECK: Duration = Duration::from_secs(3);
 
     /// A check whose result is how often it has begun.
-    #[derive(Default)]
     struct Counted {
         check: SharedCheck<usize>,
         begun: Arc<AtomicUsize>,
+    }
+
+    impl Default for Counted {
+        fn default() -> Self {
+            Self {
+                check: SharedCheck::new(MAX_AGE),
+                begun: Arc::default(),
+            }
+        }
     }
 
     impl Counted {
@@ -96,7 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_check_that_panics_is_tried_again() {
-        let check = SharedCheck::default();
+        let check = SharedCheck::new(MAX_AGE);
         assert_eq!(check.result(async { panic!("on purpose") }).await, None);
         assert_eq!(check.result(async { 7 }).await, Some(7));
     }

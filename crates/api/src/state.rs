@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 use metrics_exporter_prometheus::PrometheusHandle;
+use shared_model::activity::{self, Point};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::notifier::Notifier;
@@ -29,6 +30,13 @@ use crate::operations::Operations;
 use crate::readiness::{DatabaseState, MigrationState, QueueState, Readiness};
 use crate::request::origin::Origin;
 use crate::shared_check::SharedCheck;
+
+/// For how long the answer of the database to `/readyz` is remembered.
+const READINESS_AGE: Duration = Duration::from_secs(1);
+/// For how long the activity is remembered: half of the shortest period that it shows.
+const ACTIVITY_AGE: Duration = Duration::from_secs(5);
+/// The age of the oldest activity that is shown.
+const ACTIVITY_SHOWN: Duration = Duration::from_hours(1);
 
 /// The state that all requests share.
 #[derive(Debug)]
@@ -66,6 +74,8 @@ pub struct Api {
     pub stopping: CancellationToken,
     /// Whether the database responds.
     database: SharedCheck<DatabaseState>,
+    /// What the processes did in the last hour, or why that is not known.
+    activity: SharedCheck<Result<Arc<Vec<Point>>, String>>,
     /// The result of the relay's last call to the queue.
     queue: watch::Receiver<QueueState>,
     /// Renders the metrics.
@@ -114,7 +124,8 @@ impl Api {
             fingerprints: FingerprintCache::default(),
             operations: Operations::new(config.queue.queue_url.clone()),
             stopping: CancellationToken::new(),
-            database: SharedCheck::default(),
+            database: SharedCheck::new(READINESS_AGE),
+            activity: SharedCheck::new(ACTIVITY_AGE),
             queue,
             metrics,
         }
@@ -214,6 +225,25 @@ impl Api {
         let mut watching = self.job_watch.watch(id, from);
         let ended = watching.ended(Instant::now() + wait);
         self.stopping.run_until_cancelled(ended).await?
+    }
+
+    /// Returns what all processes did in the last hour. All callers within a few seconds share one query, because the answer
+    /// is made of hundreds of rows of each process.
+    ///
+    /// # Errors
+    /// Returns `Starting` before [`start`](Self::start), and `Database` if the database does not answer in time.
+    pub async fn activity(&self) -> Result<Arc<Vec<Point>>, QueryError> {
+        self.lanes()?;
+        let pool = self.connections.upkeep.clone();
+        let read = async move {
+            let points = pool.run(|connection| activity::since(connection, ACTIVITY_SHOWN));
+            let points: Result<_, DatabaseError> = points.await;
+            points.map(Arc::new).map_err(|error| error.to_string())
+        };
+        let points = self.activity.result(read).await;
+        points
+            .unwrap_or_else(|| Err("reading the activity failed".to_owned()))
+            .map_err(|error| DatabaseError::Unavailable(error).into())
     }
 
     /// Checks whether the process can serve requests. All callers within a second share one question to the database, so

@@ -1,19 +1,15 @@
 //! What the processes did in the last hour.
 
-use std::time::Duration;
-
 use actix_web::web::{Data, Json};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared_model::activity::{self, Histogram, PERIOD, Point};
+use shared_model::activity::{Histogram, PERIOD, Point};
 use utoipa::ToSchema;
 
 use crate::operations::snapshot::CountsView;
 use crate::response::openapi::problems::ServerFault;
 use crate::response::problem::ApiError;
 use crate::state::Api;
-
-const HOUR: Duration = Duration::from_hours(1);
 
 /// What all processes together did.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,12 +48,12 @@ struct QuantilesView {
     p99: Option<f64>,
 }
 
-impl From<Point> for PointView {
-    fn from(Point { at, tally }: Point) -> Self {
+impl From<&Point> for PointView {
+    fn from(Point { at, tally }: &Point) -> Self {
         Self {
-            at,
+            at: *at,
             seconds: PERIOD.as_secs(),
-            counts: CountsView::from(&tally),
+            counts: CountsView::from(tally),
             wait_seconds: QuantilesView::from(&tally.wait),
             run_seconds: QuantilesView::from(&tally.run),
         }
@@ -87,10 +83,8 @@ impl From<&Histogram> for QuantilesView {
     ),
 )]
 pub(in crate::routes) async fn activity(api: Data<Api>) -> Result<Json<ActivityView>, ApiError> {
-    let points = api
-        .query(|connection| activity::since(connection, HOUR))
-        .await?;
+    let points = api.activity().await?;
     Ok(Json(ActivityView {
-        points: points.into_iter().map(PointView::from).collect(),
+        points: points.iter().map(PointView::from).collect(),
     }))
 }
