@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::{Emulation, Page, Service, recorded, target};
 
 /// The largest acceptable image file.
-const LIMIT_BYTES: u64 = 150_000;
+const LIMIT_BYTES: u64 = 200_000;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
