@@ -145,8 +145,20 @@ def check_load_balancer():
 
 def check_alarms():
     alarms = {a["AlarmName"]: a for a in client("cloudwatch").describe_alarms()["MetricAlarms"]}
-    expected = {f"{NAME}-{alarm}" for alarm in ("dead-letters", "oldest-message", "server-errors", "no-worker")}
-    check(set(alarms) == expected, "there are four alarms", set(alarms))
+    names = (
+        "database-connections",
+        "database-credit",
+        "database-memory",
+        "database-storage",
+        "dead-letters",
+        "failed-jobs",
+        "no-worker",
+        "oldest-message",
+        "outbox",
+        "server-errors",
+    )
+    expected = {f"{NAME}-{name}" for name in names}
+    check(set(alarms) == expected, f"there are {len(names)} alarms", set(alarms))
     check(all(a["AlarmActions"] for a in alarms.values()), "each alarm sends a notification", alarms)
     topics = client("sns").list_subscriptions()["Subscriptions"]
     check([t["Endpoint"] for t in topics] == ["me@example.org"], "notifications are sent by e-mail", topics)
