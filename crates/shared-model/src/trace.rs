@@ -19,7 +19,10 @@ use uuid::Uuid;
 
 pub use context::{InvalidTraceparent, SpanId, TRACEPARENT, TraceContext, TraceId};
 pub use current::{current, scope, within};
-pub use export::{Endpoint, Export, SPANS_DROPPED, SPANS_EXPORTED, TraceConfig};
+pub use export::{
+    Endpoint, Export, Exporter, SPANS_DROPPED, SPANS_EXPORTED, SamplerName, TraceConfig,
+    TracesEndpoint,
+};
 pub use span::{Operation, QueueName, Span};
 
 /// How old the trace of a request may be for its job to get the same id, in milliseconds. Ids of jobs contain their time,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use faults::client::{Client, accepted_job};
 use faults::process::Process;
 use faults::queue::QueueKind;
+use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use reqwest::Method;
@@ -239,6 +240,52 @@ async fn redelivered(queue: QueueKind) {
     }
     let last = deliveries[deliveries.len() - 1];
     spans.assert_steps(last, &["claim", "complete", "render"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoint_for_traces_is_used_as_it_is() {
+    const PATH: &str = "/tenants/7?key=x";
+    let (general, own) = (Collector::start(), Collector::start_at(PATH));
+    let (endpoint, url) = (general.endpoint(), format!("{}{PATH}", own.endpoint()));
+    let system = system(QueueKind::Postgres).await;
+    let settings = [
+        export_to(&endpoint),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &url),
+    ];
+    let (api, client) = system.start_api(&settings).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    let id = client.submit().await.unwrap();
+    system.database.wait_until_ended(id).await.unwrap();
+    finish(&system, [api, worker]).await;
+    let is_of_job = |one: &Exported| one.attribute("job.id") == Some(id.to_string());
+    assert!(own.spans().iter().any(is_of_job));
+    assert!(general.spans().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_takes_longer_than_the_timeout_is_given_up() {
+    // the system accepts connections to it, and nobody answers
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let settings = [
+        export_to(&endpoint),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "100"),
+        // the last spans are the first that are exported
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+    ];
+    let system = system(QueueKind::Postgres).await;
+    let (api, client) = system.start_api(&settings).await.unwrap();
+    let worker = system.start_worker(&[]).await.unwrap();
+    let id = client.submit().await.unwrap();
+    system.database.wait_until_ended(id).await.unwrap();
+    finish(&system, [worker]).await;
+    api.signal(Signal::SIGTERM).unwrap();
+    assert!(api.wait(Duration::from_secs(30)).await.unwrap().success());
+    // with the default timeout, the process would have ended before
+    eventually("the log says that the spans are dropped", async || {
+        !api.logged("could not export traces").is_empty()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

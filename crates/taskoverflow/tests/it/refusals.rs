@@ -88,6 +88,8 @@ fn a_process_names_every_invalid_and_every_missing_setting() {
         let variables = [
             ("DATABASE_URL", "mysql://x"),
             ("LOG_FORMAT", "xml"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_TRACES_SAMPLER", "some"),
             (own, "soon"),
         ];
         let stderr = process_refusal(role, &variables);
@@ -95,6 +97,8 @@ fn a_process_names_every_invalid_and_every_missing_setting() {
             "DATABASE_URL: invalid value",
             "'--database-url <URL>'",
             "LOG_FORMAT: invalid value",
+            "OTEL_EXPORTER_OTLP_TIMEOUT: invalid value",
+            "OTEL_TRACES_SAMPLER: invalid value",
             &format!("{own}: invalid value"),
             "QUEUE_URL (or --queue-url <URL>) is not set",
         ] {

@@ -26,7 +26,13 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
+    /// Starts a collector at the path that OTLP appends to the endpoint.
     pub(crate) fn start() -> Self {
+        Self::start_at("/v1/traces")
+    }
+
+    /// Starts a collector that takes spans at this path only.
+    pub(crate) fn start_at(path: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<Exported>>> = Arc::default();
@@ -34,7 +40,7 @@ impl Collector {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let keep = Arc::clone(&keep);
-                std::thread::spawn(move || while answer(&stream, &keep).is_some() {});
+                std::thread::spawn(move || while answer(&stream, path, &keep).is_some() {});
             }
         });
         Self { address, received }
@@ -51,7 +57,7 @@ impl Collector {
 }
 
 /// Answers one request. Returns `None` when the client has closed the connection.
-fn answer(mut stream: &TcpStream, received: &Mutex<Vec<Exported>>) -> Option<()> {
+fn answer(mut stream: &TcpStream, path: &str, received: &Mutex<Vec<Exported>>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -64,7 +70,7 @@ fn answer(mut stream: &TcpStream, received: &Mutex<Vec<Exported>>) -> Option<()>
         }
         head.push(line.trim().to_lowercase());
     }
-    assert_eq!(head[0], "post /v1/traces http/1.1");
+    assert_eq!(head[0], format!("post {path} http/1.1"));
     assert!(head.contains(&"content-type: application/x-protobuf".to_owned()));
     let length = head
         .iter()

@@ -8,8 +8,6 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-/// The time limit of one call.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest response that is read. That of a collector has a few bytes.
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 
@@ -18,8 +16,8 @@ const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 pub(super) struct Client(Agent);
 
 impl Client {
-    /// Returns a client that trusts the certificates of the system.
-    pub(super) fn new() -> Self {
+    /// Returns a client that trusts the certificates of the system. `timeout` is the time limit of one call.
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
         let trusted = rustls_native_certs::load_native_certs().certs;
         let trusted = trusted
             .iter()
@@ -30,7 +28,7 @@ impl Client {
             .build();
         let config = Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(timeout)
             .max_redirects(0)
             .http_status_as_error(false);
         Self(config.build().into())
