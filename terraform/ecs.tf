@@ -24,7 +24,16 @@ locals {
     RUST_LOG   = "info"
   }
 
-  common_environment = merge(local.database_environment, local.log_environment, {
+  # The headers are not here, because they may contain a token.
+  trace_environment = var.otlp_endpoint == null ? {} : {
+    OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint
+    OTEL_RESOURCE_ATTRIBUTES    = "service.namespace=${var.name}"
+    OTEL_TRACES_SAMPLER         = "parentbased_traceidratio"
+    OTEL_TRACES_SAMPLER_ARG     = tostring(var.otlp_share)
+  }
+  trace_secrets = var.otlp_headers_secret == null ? [] : [{ name = "OTEL_EXPORTER_OTLP_HEADERS", valueFrom = var.otlp_headers_secret }]
+
+  common_environment = merge(local.database_environment, local.log_environment, local.trace_environment, {
     AWS_REGION = var.region
     QUEUE_URL  = aws_sqs_queue.jobs.url
     # CloudWatch makes metrics of lines in the log, for the alarms and the dashboard.
@@ -143,7 +152,7 @@ resource "aws_ecs_task_definition" "task" {
 
       portMappings = [for port in each.value.ports : { containerPort = port, hostPort = port, protocol = "tcp" }]
       environment  = [for name, value in each.value.environment : { name = name, value = value }]
-      secrets      = [{ name = "DATABASE_PASSWORD", valueFrom = aws_secretsmanager_secret.user[each.key].arn }]
+      secrets      = concat([{ name = "DATABASE_PASSWORD", valueFrom = aws_secretsmanager_secret.user[each.key].arn }], local.trace_secrets)
       # A new password is a new version of the task, so that running tasks are replaced.
       dockerLabels = { password-version = tostring(var.password_version) }
 

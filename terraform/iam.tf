@@ -67,7 +67,7 @@ locals {
       {
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
-        Resource = concat([local.database_secret], [for secret in aws_secretsmanager_secret.user : secret.arn])
+        Resource = concat([local.database_secret], [for secret in aws_secretsmanager_secret.user : secret.arn], compact([var.otlp_headers_secret]))
       },
     ]
   }

@@ -78,7 +78,8 @@ resource "aws_route_table_association" "public" {
   route_table_id = aws_route_table.public[0].id
 }
 
-# --- allowed connections: internet → load balancer → API → database ← worker; API and worker → AWS over HTTPS
+# --- allowed connections: internet → load balancer → API → database ← worker; API and worker → AWS over HTTPS, and
+# → the collector of traces
 
 locals {
   # Changing a description would replace the group.
@@ -148,6 +149,22 @@ resource "aws_vpc_security_group_egress_rule" "aws" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+}
+
+locals {
+  # The port of the collector, unless it is that of HTTPS, which is open already.
+  otlp_port = try(coalesce(regex("^https?://[^/:]+:([0-9]+)", var.otlp_endpoint)[0]), startswith(var.otlp_endpoint, "http://") ? "80" : "443", "443")
+}
+
+resource "aws_vpc_security_group_egress_rule" "traces" {
+  for_each = local.running && local.otlp_port != "443" ? toset(["api", "worker"]) : toset([])
+
+  description       = "The collector of traces"
+  security_group_id = aws_security_group.member[each.key].id
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = local.otlp_port
+  to_port           = local.otlp_port
 }
 
 resource "aws_vpc_security_group_egress_rule" "database" {

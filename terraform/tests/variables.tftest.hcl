@@ -504,3 +504,54 @@ run "failed_jobs_rejects_a_negative_number" {
 
   expect_failures = [var.failed_jobs]
 }
+
+run "otlp_endpoint_rejects_a_missing_scheme" {
+  command = plan
+
+  variables {
+    otlp_endpoint = "otlp.example.org:4318"
+  }
+
+  expect_failures = [var.otlp_endpoint]
+}
+
+run "otlp_endpoint_rejects_a_query" {
+  command = plan
+
+  variables {
+    otlp_endpoint = "https://otlp.example.org?key=x"
+  }
+
+  expect_failures = [var.otlp_endpoint]
+}
+
+run "otlp_headers_secret_rejects_the_headers" {
+  command = plan
+
+  variables {
+    otlp_endpoint       = "https://otlp.example.org"
+    otlp_headers_secret = "authorization=Bearer%20x"
+  }
+
+  expect_failures = [var.otlp_headers_secret]
+}
+
+run "otlp_headers_secret_requires_otlp_endpoint" {
+  command = plan
+
+  variables {
+    otlp_headers_secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:otlp-AbCdEf"
+  }
+
+  expect_failures = [var.otlp_headers_secret]
+}
+
+run "otlp_share_rejects_more_than_1" {
+  command = plan
+
+  variables {
+    otlp_share = 1.5
+  }
+
+  expect_failures = [var.otlp_share]
+}
