@@ -243,6 +243,31 @@ async fn redelivered(queue: QueueKind) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_render_in_a_process_of_its_own_has_a_span() {
+    let traced = Traced::start(QueueKind::Postgres).await;
+    let id = traced.client.submit().await.unwrap();
+    let database = &traced.system.database;
+    for attempt in [1, 2] {
+        let dying = traced.worker(&[ENDLESS]).await;
+        eventually("the worker runs the job", async || {
+            database.job(id).await.unwrap().attempt == attempt
+        })
+        .await;
+        dying.kill().await.unwrap();
+    }
+    let worker = traced.worker(&[]).await;
+    assert_succeeded(&database.wait_until_ended(id).await.unwrap(), 3);
+    let spans = traced.spans_of(id, worker).await;
+    let deliveries = spans.operations("deliver");
+    let last = deliveries[deliveries.len() - 1];
+    spans.assert_steps(last, &["claim", "complete", "render"]);
+    let is_render = |one: &&Exported| one.name() == "render" && one.is_child_of(last);
+    let render = spans.all.iter().find(is_render).unwrap();
+    assert_eq!(render.attribute("job.attempt").unwrap(), "3");
+    assert_eq!(render.attribute("job.isolated").unwrap(), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_for_traces_is_used_as_it_is() {
     const PATH: &str = "/tenants/7?key=x";
     let (general, own) = (Collector::start(), Collector::start_at(PATH));

@@ -46,6 +46,7 @@ impl Handler {
         self.database.process.activity.started(wait);
         let mut span = Span::step("render");
         span.set("job.attempt", i64::from(attempt));
+        span.set("job.isolated", claim.is_suspect);
         let rendered = self.run_render(claim, guard).await;
         if let Some(error) = rendered.error() {
             span.fail(error);

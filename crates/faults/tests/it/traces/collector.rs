@@ -135,6 +135,7 @@ fn text(attributes: &[KeyValue], key: &str) -> Option<String> {
     match found.value.as_ref()?.value.as_ref()? {
         Value::StringValue(text) => Some(text.clone()),
         Value::IntValue(number) => Some(number.to_string()),
+        Value::BoolValue(is) => Some(is.to_string()),
         _ => None,
     }
 }
