@@ -11,7 +11,7 @@ pub struct AllowedHosts(Vec<Pattern>);
 
 /// Some hosts. Names have no dot at their end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Pattern {
+pub(crate) enum Pattern {
     Any,
     Address(IpAddr),
     Name(String),
@@ -68,7 +68,8 @@ impl From<Host<'_>> for Pattern {
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a host without a port, a domain such as `.example.org`, or `*`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "*" {
             return Some(Self::Any);
         }
@@ -85,7 +86,8 @@ impl Pattern {
         Host::parse(text).map(Self::from)
     }
 
-    fn matches(&self, host: Host<'_>) -> bool {
+    /// Returns whether `host` is one of these.
+    pub(crate) fn matches(&self, host: Host<'_>) -> bool {
         match self {
             Self::Any => true,
             Self::Address(address) => host == Host::Address(*address),

@@ -2,7 +2,7 @@
 //!
 //! # Layout, in the order an event travels
 //! - [`settings`]: the topic, the webhooks, and the secret that signs for them
-//! - [`webhook_url`]: the URL of a webhook, and which URLs are refused
+//! - [`webhook_url`], [`webhook_hosts`]: the URL of a webhook, and which URLs are refused
 //! - [`destinations`]: who is told of the end of a new job
 //! - [`payload`]: what an event says
 //! - [`transport`], [`send_error`]: sends an event to its destination, or says why that failed
@@ -21,4 +21,5 @@ pub mod signature;
 pub mod topic;
 pub mod transport;
 pub mod webhook;
+pub mod webhook_hosts;
 pub mod webhook_url;

@@ -7,11 +7,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// <https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4>
 const NAME_MAX_LENGTH: usize = 253;
 
+/// The port of an http URL without a port.
+pub const HTTP_PORT: u16 = 80;
+/// The port of an https URL without a port.
+pub const HTTPS_PORT: u16 = 443;
+
 /// Returns the port of a URL with this scheme and without a port, if the scheme is http or https.
 pub fn default_port(scheme: &str) -> Option<u16> {
     match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
+        "http" => Some(HTTP_PORT),
+        "https" => Some(HTTPS_PORT),
         _ => None,
     }
 }

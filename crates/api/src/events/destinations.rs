@@ -1,7 +1,7 @@
 //! Who is told when a new job ends.
 
-use crate::allowed_hosts::AllowedHosts;
 use crate::events::settings::EventSettings;
+use crate::events::webhook_hosts::WebhookHosts;
 use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
 
 /// The destination that stands for the topic.
@@ -12,7 +12,7 @@ pub const TOPIC: &str = "sns";
 pub struct Destinations {
     configured: Vec<String>,
     has_webhooks: bool,
-    allowed_hosts: AllowedHosts,
+    allowed_hosts: WebhookHosts,
 }
 
 /// The URL that a client wants to be told at was refused.
@@ -57,7 +57,8 @@ impl Destinations {
         hosts.collect()
     }
 
-    /// Reads the URL at which a client wants to be told of the end of its job.
+    /// Reads the URL at which a client wants to be told of the end of its job. Whether the settings name the same URL makes
+    /// no difference, so that no client learns which they name.
     ///
     /// # Errors
     /// Returns an error if webhooks are not configured, or if the URL can't be one of a webhook.
@@ -65,7 +66,7 @@ impl Destinations {
         if !self.has_webhooks {
             return Err(CallbackError::Disabled);
         }
-        Ok(WebhookUrl::parse(url, &self.allowed_hosts)?)
+        Ok(WebhookUrl::of_client(url, &self.allowed_hosts)?)
     }
 
     /// Returns who is told when a job ends, each once.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use sns_client::TopicAddress;
 
-use crate::allowed_hosts::AllowedHosts;
 use crate::events::signature::WebhookSecrets;
+use crate::events::webhook_hosts::WebhookHosts;
 use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
 
 /// Who is told when a job ends.
@@ -28,8 +28,9 @@ pub struct EventSettings {
         value_name = "URLS",
         default_value = "",
         hide_default_value = true,
-        help = "URLs that get a signed request when a job ends, separated by spaces. Clients may name more, with \
-        callback_url"
+        hide_env_values = true,
+        help = "URLs that get a signed request when a job ends, separated by spaces. They may use http and private \
+        addresses. Clients may name more, with callback_url"
     )]
     pub webhook_urls: String,
     /// The secret that signs the requests to webhooks, which enables them: whsec_ and 24 to 64 random bytes in base64.
@@ -40,8 +41,9 @@ pub struct EventSettings {
     /// restart
     #[arg(long, env, value_name = "FILE", conflicts_with = "webhook_secret")]
     pub webhook_secret_file: Option<PathBuf>,
-    /// Hosts of webhooks that may have private addresses and use http, as a list like that of the allowed hosts. All others
-    /// need https and public addresses
+    /// Hosts of clients' URLs that may have private addresses and use http, separated by commas: names, addresses, or
+    /// .example.org for example.org and all names below it. Each opens one port: the one behind it, as in 10.0.0.7:8080, or
+    /// else the default port of the scheme
     #[arg(
         long,
         env,
@@ -49,7 +51,7 @@ pub struct EventSettings {
         default_value = "",
         hide_default_value = true
     )]
-    pub webhook_allowed_hosts: AllowedHosts,
+    pub webhook_allowed_hosts: WebhookHosts,
 }
 
 impl EventSettings {
@@ -88,7 +90,7 @@ impl EventSettings {
 
     fn parse_urls(&self) -> impl Iterator<Item = (&str, Result<WebhookUrl, InvalidWebhookUrl>)> {
         let texts = self.webhook_urls.split_whitespace();
-        texts.map(|text| (text, WebhookUrl::parse(text, &self.webhook_allowed_hosts)))
+        texts.map(|text| (text, WebhookUrl::of_operators(text)))
     }
 }
 
@@ -132,12 +134,20 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_separated_by_spaces_and_may_be_private_if_their_host_is_allowed() {
-        let urls = "--webhook-urls=https://a.example/x,y  http://hooks:8080/";
-        let settings = parse(&[SECRET, urls, "--webhook-allowed-hosts=hooks"]);
+    fn urls_are_separated_by_spaces_and_may_be_private() {
+        let urls = "--webhook-urls=https://a.example/x,y  http://hooks:8080/ http://127.0.0.1:1/";
+        let settings = parse(&[SECRET, urls]);
         assert_eq!(settings.problems(), [""; 0]);
         let urls: Vec<_> = settings.urls().iter().map(ToString::to_string).collect();
-        assert_eq!(urls, ["https://a.example/x,y", "http://hooks:8080/"]);
+        assert_eq!(
+            urls,
+            [
+                "https://a.example/x,y",
+                "http://hooks:8080/",
+                "http://127.0.0.1:1/"
+            ]
+        );
+        assert!(settings.urls().iter().all(WebhookUrl::may_be_private));
     }
 
     #[test]
@@ -150,9 +160,9 @@ mod tests {
             (
                 vec![
                     SECRET,
-                    "--webhook-urls=https://a.example/ http://b.example/token",
+                    "--webhook-urls=https://a.example/ ftp://b.example/token",
                 ],
-                "WEBHOOK_URLS: \"http://b.example…\" must begin with https://",
+                "WEBHOOK_URLS: \"ftp://b.example…\" must begin with https://, or with http://",
             ),
             (
                 vec![SECRET, "--webhook-urls=https://me:token@b.example/"],

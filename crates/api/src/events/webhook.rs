@@ -17,12 +17,12 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 
-use crate::allowed_hosts::AllowedHosts;
 use crate::events::payload::Payload;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::signature::WebhookSecrets;
-use crate::events::webhook_url::WebhookUrl;
+use crate::events::webhook_hosts::WebhookHosts;
+use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
 use connection::Connector;
 
 const AGENT: &str = concat!("TaskOverflow/", env!("CARGO_PKG_VERSION"));
@@ -31,7 +31,9 @@ const AGENT: &str = concat!("TaskOverflow/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub struct Webhooks {
     secrets: Secrets,
-    allowed_hosts: AllowedHosts,
+    /// Those in the settings.
+    own: Vec<WebhookUrl>,
+    allowed_hosts: WebhookHosts,
     connector: Connector,
     timeout: Duration,
 }
@@ -53,6 +55,7 @@ impl Webhooks {
         };
         Some(Self {
             secrets,
+            own: settings.urls(),
             allowed_hosts: settings.webhook_allowed_hosts.clone(),
             connector: Connector::new(),
             timeout,
@@ -66,7 +69,8 @@ impl Webhooks {
     /// of success in time.
     pub async fn send(&self, url: &str, payload: &Payload, body: String) -> Result<(), SendError> {
         let attempt = async {
-            let url = WebhookUrl::parse(url, &self.allowed_hosts)
+            let url = self
+                .check(url)
                 .map_err(|error| SendError::Failed(format!("the URL {error}")))?;
             let request = self.request(&url, payload, body).await?;
             let addresses = self.connector.resolve(&url).await?;
@@ -76,6 +80,15 @@ impl Webhooks {
         tokio::time::timeout(self.timeout, attempt)
             .await
             .unwrap_or_else(|_elapsed| Err(SendError::timed_out(self.timeout)))
+    }
+
+    /// Exactly the URLs in the settings are the operators' own. All others are a client's, also at the same host and port,
+    /// or were in the settings earlier.
+    fn check(&self, url: &str) -> Result<WebhookUrl, InvalidWebhookUrl> {
+        match self.own.iter().find(|own| own.as_str() == url) {
+            Some(own) => Ok(own.clone()),
+            None => WebhookUrl::of_client(url, &self.allowed_hosts),
+        }
     }
 
     async fn request(

@@ -22,11 +22,16 @@ use crate::support::{ApiResponse, Service, database, execute, send};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const ALLOWED: &str = "--webhook-allowed-hosts=127.0.0.1,127.0.0.2";
 const JOBS: &str = "/api/v1/todos/ical";
 
-async fn service() -> Service {
-    Service::start_with(&[SECRET, ALLOWED]).await
+/// Starts a service whose clients may name these receivers.
+async fn service_for(receivers: &[&Receiver]) -> Service {
+    Service::start_with(&[SECRET, &allowed(receivers)]).await
+}
+
+fn allowed<'a>(receivers: impl IntoIterator<Item = &'a &'a Receiver>) -> String {
+    let addresses: Vec<_> = receivers.into_iter().map(|one| one.address()).collect();
+    format!("--webhook-allowed-hosts={}", addresses.join(","))
 }
 
 /// Creates a job, and returns its id.
@@ -70,7 +75,8 @@ fn assert_signed(request: &Received) {
 
 #[tokio::test]
 async fn the_end_of_a_job_is_told_to_its_callback_url_with_a_signature() {
-    let (service, receiver) = (service().await, Receiver::start().await);
+    let receiver = Receiver::start().await;
+    let service = service_for(&[&receiver]).await;
     let id = accept(&service, &receiver.url()).await;
     assert_eq!(receiver.received().len(), 0);
     cancel(&service, id).await;
@@ -96,7 +102,7 @@ async fn the_end_of_a_job_is_told_to_its_callback_url_with_a_signature() {
 async fn configured_webhooks_are_told_of_every_job() {
     let (one, other) = (Receiver::start().await, Receiver::start().await);
     let urls = format!("--webhook-urls={} {}", one.url(), other.url());
-    let service = Service::start_with(&[SECRET, ALLOWED, &urls]).await;
+    let service = Service::start_with(&[SECRET, &urls, &allowed(&[&one])]).await;
     let id = service.new_job().await;
     cancel(&service, id).await;
     let with_callback = accept(&service, &one.url()).await;
@@ -135,7 +141,7 @@ fn assert_refused(response: &ApiResponse, words: &str) {
 
 #[tokio::test]
 async fn a_callback_url_that_can_not_be_used_is_refused_with_what_to_do() {
-    let service = service().await;
+    let service = service_for(&[]).await;
     for (url, words) in [
         ("http://example.org/", "must begin with https://"),
         (
@@ -166,6 +172,15 @@ async fn a_callback_url_that_can_not_be_used_is_refused_with_what_to_do() {
     let feed = json!({ "callback_url": "https://example.org/" });
     let response = service.post("/api/v1/calendar/feeds", &feed).await;
     assert_eq!(response.status, 400, "a feed is no job");
+    for allowed in ["127.0.0.1", "127.0.0.1:6400"] {
+        let allowed = format!("--webhook-allowed-hosts={allowed}");
+        let urls = "--webhook-urls=http://127.0.0.1:5432/hook";
+        let service = Service::start_with(&[SECRET, urls, &allowed]).await;
+        for url in ["http://127.0.0.1:5432/", "http://127.0.0.1:5432/hook"] {
+            let response = service.post(JOBS, &json!({ "callback_url": url })).await;
+            assert_refused(&response, "must begin with https://");
+        }
+    }
     assert_eq!(service.count("calendar_jobs").await, 0);
 
     let disabled = Service::start().await;
@@ -177,7 +192,7 @@ async fn a_callback_url_that_can_not_be_used_is_refused_with_what_to_do() {
 
 #[tokio::test]
 async fn a_key_that_is_used_with_another_callback_url_is_refused() {
-    let service = service().await;
+    let service = service_for(&[]).await;
     let post = async |url: Value| -> ApiResponse {
         let request = service.request("POST", JOBS).header("Idempotency-Key", "k");
         send(request.json(&json!({ "callback_url": url }))).await
@@ -200,7 +215,8 @@ async fn a_key_that_is_used_with_another_callback_url_is_refused() {
 
 #[tokio::test]
 async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
-    let (service, receiver) = (service().await, Receiver::start().await);
+    let receiver = Receiver::start().await;
+    let service = service_for(&[&receiver]).await;
     receiver.then([
         Behaviour::status("500 Internal Server Error"),
         Behaviour::status("503 x"),
@@ -240,13 +256,15 @@ async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
 #[tokio::test]
 async fn receivers_that_hang_delay_neither_jobs_nor_receivers_that_accept_events() {
     // more than may get events at the same time
-    let addresses: Vec<_> = (1..=140).map(|n| Ipv4Addr::new(127, 0, 1, n)).collect();
-    let allowed: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-    let allowed = format!("--webhook-allowed-hosts=127.0.0.1,{}", allowed.join(","));
-    let (service, good) = (
-        Service::start_with(&[SECRET, &allowed]).await,
-        Receiver::start().await,
-    );
+    let mut hanging = Vec::new();
+    for n in 1..=140 {
+        let receiver = Receiver::start_at(Ipv4Addr::new(127, 0, 1, n)).await;
+        receiver.always(Behaviour::Hang);
+        hanging.push(receiver);
+    }
+    let good = Receiver::start().await;
+    let all: Vec<_> = hanging.iter().chain([&good]).collect();
+    let service = service_for(&all).await;
     let accept_and_end = async |url: &str| {
         let id = accept(&service, url).await;
         // the job ends as soon as the client wants it
@@ -254,12 +272,8 @@ async fn receivers_that_hang_delay_neither_jobs_nor_receivers_that_accept_events
     };
     accept_and_end(&good.url()).await;
     good.wait_for(1).await;
-    let mut hanging = Vec::new();
-    for address in addresses {
-        let receiver = Receiver::start_at(address).await;
-        receiver.always(Behaviour::Hang);
+    for receiver in &hanging {
         accept_and_end(&receiver.url()).await;
-        hanging.push(receiver);
     }
     eventually("all places of unknown receivers are taken", async || {
         hanging.iter().filter(|one| one.most_open() > 0).count() >= 128
@@ -273,7 +287,9 @@ async fn receivers_that_hang_delay_neither_jobs_nor_receivers_that_accept_events
 
 #[tokio::test]
 async fn a_receiver_that_never_accepts_gets_one_event_at_a_time() {
-    let (service, hanging) = (service().await, Receiver::start().await);
+    let hanging = Receiver::start().await;
+    let other = Receiver::start_at(Ipv4Addr::new(127, 0, 0, 2)).await;
+    let service = service_for(&[&hanging, &other]).await;
     hanging.always(Behaviour::Hang);
     for _ in 0..3 {
         let id = accept(&service, &hanging.url()).await;
@@ -281,7 +297,6 @@ async fn a_receiver_that_never_accepts_gets_one_event_at_a_time() {
     }
     hanging.wait_for(1).await;
     // another receiver gets an event meanwhile, so the first would have got another one
-    let other = Receiver::start_at(Ipv4Addr::new(127, 0, 0, 2)).await;
     let id = accept(&service, &other.url()).await;
     cancel(&service, id).await;
     other.wait_for(1).await;
@@ -296,7 +311,8 @@ async fn a_receiver_that_never_accepts_gets_one_event_at_a_time() {
 
 #[tokio::test]
 async fn events_arrive_once_however_many_receivers_are_waited_for() {
-    let (service, good) = (service().await, Receiver::start().await);
+    let good = Receiver::start().await;
+    let service = service_for(&[&good]).await;
     // more hosts than one look covers, and none is due
     execute(
         &service.pool,
@@ -320,10 +336,11 @@ async fn events_arrive_once_however_many_receivers_are_waited_for() {
 #[tokio::test]
 async fn an_event_of_a_process_that_is_killed_after_the_delivery_arrives_again_with_the_same_id() {
     let (url, receiver) = (database(), Receiver::start().await);
+    let allowed = receiver.address();
     let settings = [
         ("DATABASE_URL", url.as_str()),
         ("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..]),
-        ("WEBHOOK_ALLOWED_HOSTS", "127.0.0.1"),
+        ("WEBHOOK_ALLOWED_HOSTS", allowed.as_str()),
     ];
     receiver.then([Behaviour::Hang]);
     let killed = Process::start(&settings, "ready");
@@ -378,13 +395,15 @@ async fn a_receiver_with_https_needs_a_certificate_for_its_name_from_an_authorit
     let (url, folder) = (database(), tempfile::tempdir().unwrap());
     let (trusted, pem) = start_with_tls().await;
     let (other, _) = start_with_tls().await;
+    let ports = [&trusted, &other].map(|one| one.address().replace("127.0.0.1", "localhost"));
+    let allowed = format!("{},{}", trusted.address(), ports.join(","));
     let roots = folder.path().join("roots.pem");
     std::fs::write(&roots, pem).unwrap();
     let process = Process::start(
         &[
             ("DATABASE_URL", url.as_str()),
             ("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..]),
-            ("WEBHOOK_ALLOWED_HOSTS", "127.0.0.1,localhost"),
+            ("WEBHOOK_ALLOWED_HOSTS", allowed.as_str()),
             ("SSL_CERT_FILE", roots.to_str().unwrap()),
         ],
         "ready",
@@ -434,7 +453,8 @@ async fn give_up(service: &Service) {
 #[tokio::test]
 async fn operators_see_what_was_given_up_and_can_retry_it() {
     const DELIVERIES: &str = "/api/v1/operations/deliveries";
-    let (service, receiver) = (service().await, Receiver::start().await);
+    let receiver = Receiver::start().await;
+    let service = service_for(&[&receiver]).await;
     receiver.always(Behaviour::status("500 x"));
     let mut jobs = Vec::new();
     for _ in 0..3 {

@@ -129,7 +129,6 @@ async fn an_event_that_cannot_be_delivered_is_shown_with_the_reason() {
     // nothing listens on this port
     let webhook = [
         "--webhook-urls=http://localhost:9/hook",
-        "--webhook-allowed-hosts=localhost",
         "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     ];
     let service = Service::start_with(&webhook, &[]).await;

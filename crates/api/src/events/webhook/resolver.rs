@@ -28,30 +28,29 @@ impl Resolver {
         }
     }
 
-    /// Returns the addresses of a webhook. All of them are public, unless the operators allow the host.
+    /// Returns the addresses of a webhook. All of them are public, unless they may be private.
     pub(super) async fn resolve(&self, url: &WebhookUrl) -> Result<Vec<SocketAddr>, SendError> {
-        let failed = |reason: String| {
-            SendError::Failed(format!("{} can't be resolved: {reason}", url.host()))
-        };
-        let addresses = match url.host().parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, url.port())],
-            Err(_) => self
-                .look_up(url.host().to_owned(), url.port())
-                .await
-                .map_err(failed)?,
+        self.find(url.host(), url.port(), url.may_be_private())
+            .await
+    }
+
+    async fn find(
+        &self,
+        host: &str,
+        port: u16,
+        may_be_private: bool,
+    ) -> Result<Vec<SocketAddr>, SendError> {
+        let failed =
+            |reason: String| SendError::Failed(format!("{host} can't be resolved: {reason}"));
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, port)],
+            Err(_) => self.look_up(host.to_owned(), port).await.map_err(failed)?,
         };
         if addresses.is_empty() {
             return Err(failed("it has no address".to_owned()));
         }
-        if !url.may_be_private()
-            && let Some(private) = addresses.iter().find(|address| !is_public(address.ip()))
-        {
-            return Err(SendError::Failed(format!(
-                "{} has the address {}, which is no address on the Internet; if it is yours, add the host to \
-                 WEBHOOK_ALLOWED_HOSTS",
-                url.host(),
-                private.ip()
-            )));
+        if !may_be_private {
+            check(host, &addresses)?;
         }
         Ok(addresses.into_iter().take(ADDRESSES).collect())
     }
@@ -68,5 +67,53 @@ impl Resolver {
                 .map_err(|error| error.to_string())
         });
         lookup.await.unwrap_or_else(|error| Err(error.to_string()))
+    }
+}
+
+fn check(host: &str, addresses: &[SocketAddr]) -> Result<(), SendError> {
+    match addresses.iter().find(|address| !is_public(address.ip())) {
+        None => Ok(()),
+        Some(private) => Err(SendError::Failed(format!(
+            "{host} has the address {}, which is no address on the Internet; if it is yours, add the host and its port to \
+             WEBHOOK_ALLOWED_HOSTS",
+            private.ip()
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_for_private_addresses_are_refused_after_their_resolution() {
+        for (name, address) in [
+            ("127.1", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("0x7f000001", "127.0.0.1"),
+            ("0177.0.0.1", "127.0.0.1"),
+            ("0", "0.0.0.0"),
+            ("0xa9fea9fe", "169.254.169.254"),
+            ("10.1", "10.0.0.1"),
+        ] {
+            let error = Resolver::new().find(name, 80, false).await.unwrap_err();
+            let error = error.to_string();
+            let words = format!("{name} has the address {address}, which is no address");
+            assert!(error.contains(&words), "{error}");
+        }
+        let resolver = Resolver::new();
+        assert!(resolver.find("localhost", 80, false).await.is_err());
+        let addresses = resolver.find("localhost", 80, true).await.unwrap();
+        assert!(addresses.iter().all(|one| one.ip().is_loopback()));
+    }
+
+    #[test]
+    fn one_private_address_among_public_ones_is_enough_to_refuse_a_name() {
+        let addresses =
+            ["192.0.2.1", "1.1.1.1"].map(|ip| SocketAddr::new(ip.parse().unwrap(), 443));
+        for private in [[addresses[0], addresses[1]], [addresses[1], addresses[0]]] {
+            assert!(check("mixed.example", &private).is_err());
+        }
+        assert_eq!(check("public.example", &addresses[1..]), Ok(()));
     }
 }

@@ -122,6 +122,11 @@ impl Receiver {
         format!("{}://{host}:{}/hook?a=b", self.scheme, self.address.port())
     }
 
+    /// Returns the host and the port, as `WEBHOOK_ALLOWED_HOSTS` names them.
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
     /// Sets the behaviour for the next requests, one after the other.
     pub(crate) fn then(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.state.lock().unwrap().next.extend(behaviours);
