@@ -2,7 +2,7 @@
 
 use crate::events::settings::EventSettings;
 use crate::events::webhook_hosts::WebhookHosts;
-use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
+use crate::events::webhook_url::{self, InvalidWebhookUrl, WebhookUrl};
 
 /// The destination that stands for the topic.
 pub const TOPIC: &str = "sns";
@@ -13,6 +13,15 @@ pub struct Destinations {
     configured: Vec<String>,
     has_webhooks: bool,
     allowed_hosts: WebhookHosts,
+}
+
+/// Returns a destination as operators may see it: [`TOPIC`], or a URL without what may be a secret.
+pub fn shown(destination: &str) -> String {
+    if destination == TOPIC {
+        TOPIC.to_owned()
+    } else {
+        webhook_url::redacted(destination)
+    }
 }
 
 /// The URL that a client wants to be told at was refused.

@@ -6,7 +6,7 @@ use sns_client::TopicAddress;
 
 use crate::events::signature::WebhookSecrets;
 use crate::events::webhook_hosts::WebhookHosts;
-use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
+use crate::events::webhook_url::{self, InvalidWebhookUrl, WebhookUrl};
 
 /// Who is told when a job ends.
 #[derive(Debug, Clone, clap::Args)]
@@ -61,7 +61,10 @@ impl EventSettings {
             .parse_urls()
             .filter_map(|(text, url)| {
                 let error = url.err()?;
-                Some(format!("WEBHOOK_URLS: {:?} {error}", redacted(text)))
+                Some(format!(
+                    "WEBHOOK_URLS: {:?} {error}",
+                    webhook_url::redacted(text)
+                ))
             })
             .collect();
         if !self.has_webhooks() && self.parse_urls().next().is_some() {
@@ -91,18 +94,6 @@ impl EventSettings {
     fn parse_urls(&self) -> impl Iterator<Item = (&str, Result<WebhookUrl, InvalidWebhookUrl>)> {
         let texts = self.webhook_urls.split_whitespace();
         texts.map(|text| (text, WebhookUrl::of_operators(text)))
-    }
-}
-
-/// A URL as far as it contains no secret: without its user, path and query.
-fn redacted(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    if scheme.is_empty() {
-        format!("{host}…")
-    } else {
-        format!("{scheme}://{host}…")
     }
 }
 
@@ -138,16 +129,17 @@ mod tests {
         let urls = "--webhook-urls=https://a.example/x,y  http://hooks:8080/ http://127.0.0.1:1/";
         let settings = parse(&[SECRET, urls]);
         assert_eq!(settings.problems(), [""; 0]);
-        let urls: Vec<_> = settings.urls().iter().map(ToString::to_string).collect();
+        let urls = settings.urls();
+        let texts: Vec<_> = urls.iter().map(WebhookUrl::as_str).collect();
         assert_eq!(
-            urls,
+            texts,
             [
                 "https://a.example/x,y",
                 "http://hooks:8080/",
                 "http://127.0.0.1:1/"
             ]
         );
-        assert!(settings.urls().iter().all(WebhookUrl::may_be_private));
+        assert!(urls.iter().all(WebhookUrl::may_be_private));
     }
 
     #[test]
@@ -162,11 +154,11 @@ mod tests {
                     SECRET,
                     "--webhook-urls=https://a.example/ ftp://b.example/token",
                 ],
-                "WEBHOOK_URLS: \"ftp://b.example…\" must begin with https://, or with http://",
+                "WEBHOOK_URLS: \"ftp://b.example/…\" must begin with https://, or with http://",
             ),
             (
                 vec![SECRET, "--webhook-urls=https://me:token@b.example/"],
-                "WEBHOOK_URLS: \"https://b.example…\" must not contain a user name",
+                "WEBHOOK_URLS: \"https://b.example/\" must not contain a user name",
             ),
             (
                 vec!["--webhook-secret-file=/nonexistent"],

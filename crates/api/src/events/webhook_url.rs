@@ -12,7 +12,7 @@ use crate::host::{HTTP_PORT, HTTPS_PORT, Host, HostPort};
 pub const MAX_LENGTH: usize = 2000;
 
 /// The URL of a webhook. A client's is https and public, unless the operators allow its host and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     text: String,
     /// An IPv6 address has brackets.
@@ -137,7 +137,7 @@ impl WebhookUrl {
         })
     }
 
-    /// Returns the URL, with its host in lower case.
+    /// Returns the whole URL, with its host in lower case. Its path and query may contain a secret.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -181,9 +181,25 @@ impl WebhookUrl {
     }
 }
 
-impl fmt::Display for WebhookUrl {
+impl fmt::Debug for WebhookUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&redacted(&self.text))
+    }
+}
+
+/// Returns a URL as far as people may see it: its scheme, host and port. The rest may contain a secret, as in
+/// `https://hooks.slack.com/services/…`, and becomes `…`.
+pub fn redacted(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match rest {
+        "" | "/" => format!("{scheme}{host}{rest}"),
+        _ => format!("{scheme}{host}/…"),
     }
 }
 

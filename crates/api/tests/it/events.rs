@@ -443,6 +443,73 @@ async fn a_receiver_with_https_needs_a_certificate_for_its_name_from_an_authorit
     assert_eq!((trusted.received().len(), other.received().len()), (1, 0));
 }
 
+#[tokio::test]
+async fn neither_operators_nor_the_log_see_the_paths_and_queries_of_urls() {
+    const MESSAGE: &str = "a completion event was not delivered";
+    let (url, own, named) = (database(), Receiver::start().await, Receiver::start().await);
+    for receiver in [&own, &named] {
+        receiver.always(Behaviour::status("500 x"));
+    }
+    let (own_url, named_url) = (
+        own.url().replace("hook", "secret-1"),
+        named.url().replace("a=b", "secret-2"),
+    );
+    let mut process = Process::start(
+        &[
+            ("DATABASE_URL", url.as_str()),
+            ("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..]),
+            ("WEBHOOK_URLS", &own_url),
+            ("WEBHOOK_ALLOWED_HOSTS", &named.address()),
+            ("RUST_LOG", "debug"),
+        ],
+        "ready",
+    );
+    let client = reqwest::Client::new();
+    let jobs = format!("{}{JOBS}", process.url);
+    let job = client
+        .post(&jobs)
+        .json(&json!({ "callback_url": named_url }));
+    let job: Value = job.send().await.unwrap().json().await.unwrap();
+    let job = job["task_id"].as_str().unwrap();
+    client.delete(format!("{jobs}/{job}")).send().await.unwrap();
+    let url = format!("{}/api/v1/operations/deliveries", process.url);
+    let list = async || client.get(&url).send().await.unwrap().text().await.unwrap();
+    eventually("both have failed", async || {
+        list().await.matches("it answered 500").count() == 2
+    })
+    .await;
+    let list = list().await;
+    assert!(!list.contains("secret-"), "{list}");
+    for _ in 0..2 {
+        while process.next_line()["message"] != MESSAGE {
+            assert!(
+                !process.last_line.contains("secret-"),
+                "{}",
+                process.last_line
+            );
+        }
+        assert!(!process.last_line.contains("secret-"));
+    }
+    for receiver in [own, named] {
+        let shown = format!("\"destination\":\"http://{}/…\"", receiver.address());
+        assert!(list.contains(&shown), "{list}");
+    }
+}
+
+#[test]
+fn help_does_not_show_the_values_of_variables_that_contain_secrets() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_taskoverflow-api"))
+        .arg("--help")
+        .env("WEBHOOK_URLS", "https://a.example/token")
+        .env("WEBHOOK_SECRET", &SECRET["--webhook-secret=".len()..])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("[env: WEBHOOK_URLS]"), "{text}");
+    assert!(!text.contains("a.example"), "{text}");
+    assert!(!text.contains(KEY), "{text}");
+}
+
 /// Lets the service give up all events that wait.
 async fn give_up(service: &Service) {
     let give_up =

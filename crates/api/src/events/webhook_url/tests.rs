@@ -81,6 +81,24 @@ fn operators_may_name_any_host_and_port_but_only_as_a_url() {
 }
 
 #[test]
+fn only_the_scheme_host_and_port_are_shown() {
+    for (url, shown) in [
+        ("https://a.example", "https://a.example"),
+        ("https://a.example/", "https://a.example/"),
+        ("https://a.example/x", "https://a.example/…"),
+        ("https://a.example?x", "https://a.example/…"),
+        ("https://a.example#x", "https://a.example/…"),
+        ("http://[fd00::1]:81/?x@y/z", "http://[fd00::1]:81/…"),
+        ("https://x:x@a.example:1/x", "https://a.example:1/…"),
+        ("a.example/x", "a.example/…"),
+    ] {
+        assert_eq!(redacted(url), shown);
+    }
+    let url = WebhookUrl::of_operators("https://a.example/x").unwrap();
+    assert_eq!(format!("{url:?}"), "https://a.example/…");
+}
+
+#[test]
 fn other_urls_are_refused_with_what_to_do() {
     let long = format!("https://example.org/{}", "a".repeat(MAX_LENGTH));
     for (text, words) in [

@@ -11,6 +11,7 @@ use shared_model::event_deliveries::operate::{self, Filter, OpenDelivery, Retrie
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::events::destinations;
 use crate::request::input_error::InputError;
 use crate::request::json_body::JsonBody;
 use crate::request::members;
@@ -56,8 +57,9 @@ pub(in crate::routes) struct DeliveryView<'a> {
     /// The job that ended.
     task_id: Uuid,
     event_id: &'a str,
-    /// `sns`, or the URL of a webhook.
-    destination: &'a str,
+    /// `sns`, or the URL of a webhook without its path and query, which may contain a secret.
+    #[schema(example = "https://example.org/…")]
+    destination: String,
     /// When the job ended.
     created_at: DateTime<Utc>,
     attempts: i32,
@@ -73,7 +75,7 @@ impl<'a> From<&'a OpenDelivery> for DeliveryView<'a> {
             id: delivery.id,
             task_id: delivery.job_id,
             event_id: &delivery.event_id,
-            destination: &delivery.destination,
+            destination: destinations::shown(&delivery.destination),
             created_at: delivery.created_at,
             attempts: delivery.attempts,
             due_at: delivery.due_at,
