@@ -15,6 +15,7 @@ use crate::allowed_hosts::AllowedHosts;
 use crate::authentication::commands::TokensConfig;
 use crate::authentication::mode::AuthMode;
 use crate::connections::{MIN_POOL, RESERVED};
+use crate::events::secret_command::WebhookSecretConfig;
 use crate::events::settings::EventSettings;
 use crate::host::Host;
 use crate::limits::settings::LimitSettings;
@@ -54,6 +55,8 @@ pub enum SeparateCommand {
     Openapi,
     /// Run the database migrations as the owner of the tables, and make the roles that the API and the worker log in with
     Migrate(Box<MigrateConfig>),
+    /// Print the secret with which the receiver at a URL verifies its events: one line for each secret of the service
+    WebhookSecret(Box<WebhookSecretConfig>),
     /// Create, list and revoke the tokens of the API's clients, as the owner of the tables
     Tokens(Box<TokensConfig>),
 }

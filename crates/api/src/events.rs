@@ -1,12 +1,13 @@
 //! Completion events: who is told when a job ends, and how.
 //!
 //! # Layout, in the order an event travels
-//! - [`settings`]: the topic, the webhooks, and the secret that signs for them
+//! - [`settings`], [`secret_settings`]: the topic, the webhooks, and the secret that signs for them
 //! - [`webhook_url`], [`webhook_hosts`]: the URL of a webhook, and which URLs are refused
 //! - [`destinations`]: who is told of the end of a new job
 //! - [`payload`]: what an event says
 //! - [`transport`], [`send_error`]: sends an event to its destination, or says why that failed
 //! - [`webhook`]: the request to a webhook; [`addresses`]: to which addresses it may go; [`signature`]: its signature
+//! - [`secret_command`]: prints the secret of a receiver
 //! - [`topic`]: the message to an SNS topic
 //!
 //! The rows of the events are in [`shared_model::event_deliveries`], and
@@ -15,6 +16,8 @@
 pub mod addresses;
 pub mod destinations;
 pub mod payload;
+pub mod secret_command;
+pub mod secret_settings;
 pub mod send_error;
 pub mod settings;
 pub mod signature;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use api::authentication::commands;
 use api::config::{Cli, Command, SeparateCli, SeparateCommand};
+use api::events::secret_command;
 use api::migrate;
 use clap::Subcommand;
 use shared_model::{healthcheck, settings};
@@ -32,6 +33,7 @@ fn run(command: SeparateCommand) -> ExitCode {
             ExitCode::SUCCESS
         }
         SeparateCommand::Migrate(config) => migrate::run_process(&config),
+        SeparateCommand::WebhookSecret(config) => secret_command::run_process(&config),
         SeparateCommand::Tokens(config) => commands::run_process(*config),
     }
 }

@@ -1,10 +1,8 @@
 //! The settings of completion events.
 
-use std::path::PathBuf;
-
 use sns_client::TopicAddress;
 
-use crate::events::signature::WebhookSecrets;
+use crate::events::secret_settings::SecretSettings;
 use crate::events::webhook_hosts::WebhookHosts;
 use crate::events::webhook_url::{self, InvalidWebhookUrl, WebhookUrl};
 
@@ -33,14 +31,9 @@ pub struct EventSettings {
         addresses. Clients may name more, with callback_url"
     )]
     pub webhook_urls: String,
-    /// The secret that signs the requests to webhooks, which enables them: whsec_ and 24 to 64 random bytes in base64.
-    /// While receivers change theirs, several, separated by spaces
-    #[arg(long, env, value_name = "SECRET", hide_env_values = true)]
-    pub webhook_secret: Option<WebhookSecrets>,
-    /// A file that contains the secret and nothing else. It is read for every request, so a changed secret needs no
-    /// restart
-    #[arg(long, env, value_name = "FILE", conflicts_with = "webhook_secret")]
-    pub webhook_secret_file: Option<PathBuf>,
+    /// The secret that signs for the webhooks.
+    #[command(flatten)]
+    pub secrets: SecretSettings,
     /// Hosts of clients' URLs that may have private addresses and use http, separated by commas: names, addresses, or
     /// .example.org for example.org and all names below it. Each opens one port: the one behind it, as in 10.0.0.7:8080, or
     /// else the default port of the scheme
@@ -73,17 +66,15 @@ impl EventSettings {
                     .to_owned(),
             );
         }
-        if let Some(file) = &self.webhook_secret_file
-            && let Err(error) = WebhookSecrets::read(file)
-        {
-            problems.push(format!("WEBHOOK_SECRET_FILE: {error}"));
+        if self.has_webhooks() {
+            problems.extend(self.secrets.read().err());
         }
         problems
     }
 
     /// Returns whether requests can be signed, so that there can be webhooks.
     pub fn has_webhooks(&self) -> bool {
-        self.webhook_secret.is_some() || self.webhook_secret_file.is_some()
+        self.secrets.is_set()
     }
 
     /// Returns the URLs that are told of every job.

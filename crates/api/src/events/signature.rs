@@ -1,5 +1,8 @@
 //! The signature of a webhook's request: symmetric, according to
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
+//!
+//! Whoever can verify such a signature can make one. So each receiver has a secret of its own, and can't forge events for
+//! others. It is derived from the service's secret, so that nothing has to be stored.
 
 use std::fmt;
 use std::path::Path;
@@ -15,9 +18,16 @@ const PREFIX: &str = "whsec_";
 /// How many bytes a secret has, which the specification demands.
 const LENGTHS: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// The secrets that requests are signed with: one or, while receivers change from one to another, several.
+/// What the text begins with from which the secret of a receiver is derived. A signed text never begins with it.
+const DERIVATION: &str = "taskoverflow webhook ";
+
+/// The secrets of the service: one or, while receivers change from one to another, several.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecrets(Arc<[Vec<u8>]>);
+
+/// The secrets that the requests to one receiver are signed with: one for each of the service's, in the same order.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReceiverSecrets(Vec<Vec<u8>>);
 
 /// A text that contains no valid secrets. The message does not repeat it.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +38,12 @@ pub struct WebhookSecrets(Arc<[Vec<u8>]>);
 pub struct InvalidSecrets;
 
 impl fmt::Debug for WebhookSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Debug for ReceiverSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -64,22 +80,52 @@ impl WebhookSecrets {
         text.parse().map_err(|error: InvalidSecrets| named(&error))
     }
 
+    /// Derives the secrets of the receivers at an [origin](crate::events::webhook_url::WebhookUrl::origin).
+    pub fn of_receiver(&self, origin: &str) -> ReceiverSecrets {
+        let text = format!("{DERIVATION}{origin}");
+        let secrets = self.0.iter();
+        ReceiverSecrets(
+            secrets
+                .map(|secret| hmac(secret, &[text.as_bytes()]))
+                .collect(),
+        )
+    }
+}
+
+impl ReceiverSecrets {
+    /// Returns the secrets as their receiver needs them: `whsec_` and base64.
+    pub fn texts(&self) -> Vec<String> {
+        let secrets = self.0.iter();
+        secrets
+            .map(|secret| format!("{PREFIX}{}", STANDARD.encode(secret)))
+            .collect()
+    }
+
     /// Returns the value of the header `webhook-signature`: one signature for each secret.
     pub fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
+        let head = format!("{id}.{timestamp}.");
         let signatures: Vec<_> = self
             .0
             .iter()
-            .filter_map(|secret| {
-                // a key of HMAC may have any length
-                let mut mac = Hmac::<Sha256>::new_from_slice(secret).ok()?;
-                mac.update(format!("{id}.{timestamp}.").as_bytes());
-                mac.update(body);
-                let signature = STANDARD.encode(mac.finalize().into_bytes());
-                Some(format!("v1,{signature}"))
+            .map(|secret| {
+                let signature = hmac(secret, &[head.as_bytes(), body]);
+                format!("v1,{}", STANDARD.encode(signature))
             })
             .collect();
         signatures.join(" ")
     }
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC hashes a key that is longer than a block, and pads one that is shorter"
+    )]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of HMAC may have any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]
@@ -90,22 +136,43 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-    fn sign(secrets: &str) -> String {
-        let secrets: WebhookSecrets = secrets.parse().unwrap();
+    fn sign(secrets: &[&str]) -> String {
+        let secrets = secrets.iter().map(|secret| decode(secret).unwrap());
         let body = br#"{"test": 2432232314}"#;
-        secrets.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body)
+        ReceiverSecrets(secrets.collect()).sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body)
     }
 
     #[test]
     fn the_signature_is_the_one_that_the_libraries_of_standard_webhooks_expect() {
-        assert_eq!(sign(SECRET), SIGNATURE);
+        assert_eq!(sign(&[SECRET]), SIGNATURE);
     }
 
     #[test]
     fn each_secret_signs_so_that_receivers_can_change_theirs() {
         let other = format!("whsec_{}", STANDARD.encode([7; 32]));
-        let both = sign(&format!("{other}, {SECRET}\n"));
-        assert_eq!(both, format!("{} {SIGNATURE}", sign(&other)));
+        let both = sign(&[&other, SECRET]);
+        assert_eq!(both, format!("{} {SIGNATURE}", sign(&[&other])));
+    }
+
+    #[test]
+    fn each_receiver_has_a_secret_of_its_own_which_stays_the_same() {
+        let other = format!("whsec_{}", STANDARD.encode([7; 32]));
+        let both: WebhookSecrets = format!("{SECRET}, {other}\n").parse().unwrap();
+        let secrets = both.of_receiver("https://example.org:443");
+        let texts = secrets.texts();
+        // made with Python: hmac.digest(key, b"taskoverflow webhook https://example.org:443", "sha256")
+        assert_eq!(
+            texts[0],
+            "whsec_6CbZEZjyPUCjF8BblI70tm0XdZLAOqTtRMzoYWj0lu4="
+        );
+        let only: WebhookSecrets = other.parse().unwrap();
+        assert_eq!(
+            texts[1..],
+            only.of_receiver("https://example.org:443").texts()
+        );
+        assert_ne!(both.of_receiver("https://example.org:8443"), secrets);
+        assert!(texts.iter().all(|text| decode(text).is_some()));
+        assert_eq!(format!("{secrets:?}"), "***");
     }
 
     #[test]

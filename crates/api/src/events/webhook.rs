@@ -9,7 +9,6 @@ mod connection;
 mod exchange;
 mod resolver;
 
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use http_body_util::Full;
@@ -18,6 +17,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 
 use crate::events::payload::Payload;
+use crate::events::secret_settings::SecretSettings;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::signature::WebhookSecrets;
@@ -30,7 +30,7 @@ const AGENT: &str = concat!("TaskOverflow/", env!("CARGO_PKG_VERSION"));
 /// Sends signed requests to webhooks.
 #[derive(Debug)]
 pub struct Webhooks {
-    secrets: Secrets,
+    secrets: SecretSettings,
     /// Those in the settings.
     own: Vec<WebhookUrl>,
     allowed_hosts: WebhookHosts,
@@ -38,23 +38,11 @@ pub struct Webhooks {
     timeout: Duration,
 }
 
-/// Where the secrets are.
-#[derive(Debug, Clone)]
-enum Secrets {
-    Given(WebhookSecrets),
-    File(PathBuf),
-}
-
 impl Webhooks {
     /// Returns `None` if no secret is configured. An attempt fails after `timeout`.
     pub fn new(settings: &EventSettings, timeout: Duration) -> Option<Self> {
-        let secrets = match (&settings.webhook_secret, &settings.webhook_secret_file) {
-            (Some(secrets), _) => Secrets::Given(secrets.clone()),
-            (None, Some(file)) => Secrets::File(file.clone()),
-            (None, None) => return None,
-        };
-        Some(Self {
-            secrets,
+        settings.has_webhooks().then(|| Self {
+            secrets: settings.secrets.clone(),
             own: settings.urls(),
             allowed_hosts: settings.webhook_allowed_hosts.clone(),
             connector: Connector::new(),
@@ -91,13 +79,20 @@ impl Webhooks {
         }
     }
 
+    async fn secrets(&self) -> Result<WebhookSecrets, SendError> {
+        let settings = self.secrets.clone();
+        let read = tokio::task::spawn_blocking(move || settings.read());
+        let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
+        read.map_err(SendError::Failed)
+    }
+
     async fn request(
         &self,
         url: &WebhookUrl,
         payload: &Payload,
         body: String,
     ) -> Result<Request<Full<Bytes>>, SendError> {
-        let secrets = self.secrets.load().await?;
+        let secrets = self.secrets().await?.of_receiver(&url.origin());
         let timestamp = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |age| age.as_secs());
@@ -119,17 +114,5 @@ impl Webhooks {
         request
             .body(Full::from(body))
             .map_err(|error| SendError::Failed(error.to_string()))
-    }
-}
-
-impl Secrets {
-    async fn load(&self) -> Result<WebhookSecrets, SendError> {
-        let file = match self {
-            Self::Given(secrets) => return Ok(secrets.clone()),
-            Self::File(file) => file.clone(),
-        };
-        let read = tokio::task::spawn_blocking(move || WebhookSecrets::read(&file));
-        let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
-        read.map_err(|error| SendError::Failed(format!("WEBHOOK_SECRET_FILE: {error}")))
     }
 }

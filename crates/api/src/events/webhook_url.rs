@@ -1,6 +1,7 @@
 //! The URL of a webhook.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use actix_web::http::Uri;
 
@@ -140,6 +141,17 @@ impl WebhookUrl {
     /// Returns the whole URL, with its host in lower case. Its path and query may contain a secret.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns what identifies the receiver: scheme, host and port, such as `https://example.org:443`. All spellings of a
+    /// host have the same.
+    pub fn origin(&self) -> String {
+        let host = match Host::parse(&self.host) {
+            Some(Host::Address(IpAddr::V6(address))) => format!("[{address}]"),
+            Some(host) => host.to_string(),
+            None => self.host.clone(),
+        };
+        format!("{}://{host}:{}", self.scheme, self.port)
     }
 
     /// Returns the host; an IPv6 address is without brackets.

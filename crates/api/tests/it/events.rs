@@ -56,15 +56,21 @@ async fn wait_until_none_is_left(service: &Service) {
     .await;
 }
 
+fn hmac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
+}
+
 /// Checks the signature as the specification tells receivers to.
-fn assert_signed(request: &Received) {
+fn assert_signed(scheme: &str, request: &Received) {
     let header = |name| request.header(name).unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(KEY).unwrap()).unwrap();
-    mac.update(header("webhook-id").as_bytes());
-    mac.update(format!(".{}.", header("webhook-timestamp")).as_bytes());
-    mac.update(request.body.as_bytes());
-    let expected = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
-    assert_eq!(header("webhook-signature"), expected);
+    let receiver = format!("taskoverflow webhook {scheme}://{}", header("host"));
+    let key = hmac(&BASE64_STANDARD.decode(KEY).unwrap(), &receiver);
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    let expected =
+        BASE64_STANDARD.encode(hmac(&key, &format!("{id}.{timestamp}.{}", request.body)));
+    assert_eq!(header("webhook-signature"), format!("v1,{expected}"));
     let sent: u64 = header("webhook-timestamp").parse().unwrap();
     let now = std::time::SystemTime::UNIX_EPOCH
         .elapsed()
@@ -81,7 +87,7 @@ async fn the_end_of_a_job_is_told_to_its_callback_url_with_a_signature() {
     assert_eq!(receiver.received().len(), 0);
     cancel(&service, id).await;
     let [request] = receiver.wait_for(1).await.try_into().unwrap();
-    assert_signed(&request);
+    assert_signed("http", &request);
     let event = request.json();
     assert_eq!(event["type"], "job.revoked");
     assert_eq!(event["data"]["task_id"], id.to_string());
@@ -249,7 +255,9 @@ async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
         "{ids:?}"
     );
     assert_eq!(requests[0].body, requests[2].body);
-    requests.iter().for_each(assert_signed);
+    for request in &requests {
+        assert_signed("http", request);
+    }
     wait_until_none_is_left(&service).await;
 }
 
@@ -370,7 +378,9 @@ async fn an_event_of_a_process_that_is_killed_after_the_delivery_arrives_again_w
         requests[1].header("webhook-id")
     );
     assert_eq!(requests[0].body, requests[1].body);
-    requests.iter().for_each(assert_signed);
+    for request in &requests {
+        assert_signed("http", request);
+    }
 }
 
 /// A receiver for `localhost` with TLS, and its certificate.
@@ -420,7 +430,7 @@ async fn a_receiver_with_https_needs_a_certificate_for_its_name_from_an_authorit
         let job = job["task_id"].as_str().unwrap();
         client.delete(format!("{jobs}/{job}")).send().await.unwrap();
     }
-    assert_signed(&trusted.wait_for(1).await[0]);
+    assert_signed("https", &trusted.wait_for(1).await[0]);
     let pool = crate::support::pool(&crate::support::config(&url, &[]));
     let errors = async || {
         use diesel::prelude::*;

@@ -80,4 +80,6 @@ mod usage;
 #[cfg(test)]
 mod waiting;
 #[cfg(test)]
+mod webhook_secrets;
+#[cfg(test)]
 mod webhooks;

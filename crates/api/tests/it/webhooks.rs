@@ -13,7 +13,7 @@ use crate::support::config;
 use crate::support::receiver::{Behaviour, Receiver};
 
 /// Longer than any receiver of these tests needs that answers at all.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// Shorter than receivers that do not answer make the tests wait.
 const IMPATIENCE: Duration = Duration::from_millis(500);
 const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -29,7 +29,7 @@ fn allowed(hosts: &str) -> String {
     format!("--webhook-allowed-hosts={hosts}")
 }
 
-fn payload() -> Payload {
+pub(crate) fn payload() -> Payload {
     let id = JobId::new();
     let delivery = Delivery {
         id: 1,

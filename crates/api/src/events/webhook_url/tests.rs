@@ -99,6 +99,22 @@ fn only_the_scheme_host_and_port_are_shown() {
 }
 
 #[test]
+fn a_receiver_is_its_scheme_host_and_port_however_they_are_spelled() {
+    let origin = |text| WebhookUrl::of_operators(text).unwrap().origin();
+    for (text, expected) in [
+        ("https://Example.ORG", "https://example.org:443"),
+        ("HTTPS://example.org.:443/a?b", "https://example.org:443"),
+        ("http://example.org/", "http://example.org:80"),
+        ("http://example.org:8080/", "http://example.org:8080"),
+        ("http://10.0.0.7/", "http://10.0.0.7:80"),
+        ("http://[::ffff:10.0.0.7]/", "http://10.0.0.7:80"),
+        ("http://[FD00:0::7]:1/", "http://[fd00::7]:1"),
+    ] {
+        assert_eq!(origin(text), expected);
+    }
+}
+
+#[test]
 fn other_urls_are_refused_with_what_to_do() {
     let long = format!("https://example.org/{}", "a".repeat(MAX_LENGTH));
     for (text, words) in [
