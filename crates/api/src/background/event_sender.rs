@@ -177,7 +177,8 @@ impl EventSender {
         let transport = Arc::clone(&self.transport);
         let sent = delivery.clone();
         let trace = Some(trace_of(&delivery));
-        let sending = trace::scope(trace, async move { transport.send(&sent).await });
+        let is_known = self.hosts.is_known(&delivery.host);
+        let sending = trace::scope(trace, async move { transport.send(&sent, is_known).await });
         let task = self.attempts.spawn(sending);
         self.in_flight.insert(task.id(), delivery);
     }

@@ -47,18 +47,19 @@ impl Transport {
         &self.own_hosts
     }
 
-    /// Makes one attempt to deliver an event, which ends after [`TIMEOUT`].
+    /// Makes one attempt to deliver an event, which ends after [`TIMEOUT`]. `is_known` says whether its host is known to
+    /// accept events.
     ///
     /// # Errors
     /// Returns an error if the destination did not confirm that it accepts the event. It may have received it all the
     /// same.
-    pub async fn send(&self, delivery: &Delivery) -> Result<(), SendError> {
+    pub async fn send(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
         // the lease of the delivery must outlast the attempt, whatever its parts wait for
-        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(delivery)).await;
+        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(delivery, is_known)).await;
         sent.unwrap_or_else(|_elapsed| Err(SendError::timed_out(TIMEOUT)))
     }
 
-    async fn send_whenever(&self, delivery: &Delivery) -> Result<(), SendError> {
+    async fn send_whenever(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
         let unreadable = |error: serde_json::Error| {
             SendError::Failed(format!("this release can't read the event: {error}"))
         };
@@ -73,7 +74,11 @@ impl Transport {
             return published.map_err(|error| SendError::Failed(error.to_string()));
         }
         match &self.webhooks {
-            Some(webhooks) => webhooks.send(&delivery.destination, &payload, body).await,
+            Some(webhooks) => {
+                webhooks
+                    .send(&delivery.destination, is_known, &payload, body)
+                    .await
+            }
             None => Err(not_configured("WEBHOOK_SECRET")),
         }
     }

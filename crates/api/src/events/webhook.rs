@@ -50,18 +50,25 @@ impl Webhooks {
         })
     }
 
-    /// Sends an event to a URL, which is checked again, because the settings may have changed since it was stored.
+    /// Sends an event to a URL, which is checked again, because the settings may have changed since it was stored. The
+    /// lookups of hosts that are not known to accept events never delay those of known hosts.
     ///
     /// # Errors
     /// Returns an error if the URL or one of its addresses is not allowed, or if the receiver did not answer with a status
     /// of success in time.
-    pub async fn send(&self, url: &str, payload: &Payload, body: String) -> Result<(), SendError> {
+    pub async fn send(
+        &self,
+        url: &str,
+        is_known: bool,
+        payload: &Payload,
+        body: String,
+    ) -> Result<(), SendError> {
         let attempt = async {
             let url = self
                 .check(url)
                 .map_err(|error| SendError::Failed(format!("the URL {error}")))?;
             let request = self.request(&url, payload, body).await?;
-            let addresses = self.connector.resolve(&url).await?;
+            let addresses = self.connector.resolve(&url, is_known).await?;
             let stream = self.connector.connect(&url, &addresses).await?;
             exchange::exchange(stream, request).await
         };

@@ -48,7 +48,7 @@ async fn send(webhooks: &Webhooks, receiver: &Receiver) -> Received {
     let payload: Payload = payload();
     let body = serde_json::to_string(&payload).unwrap();
     webhooks
-        .send(&receiver.url(), &payload, body)
+        .send(&receiver.url(), true, &payload, body)
         .await
         .unwrap();
     receiver.received().pop().unwrap()

@@ -51,7 +51,7 @@ pub(crate) fn payload() -> Payload {
 async fn send(webhooks: &Webhooks, url: &str) -> Result<(), SendError> {
     let payload = payload();
     let body = serde_json::to_string(&payload).unwrap();
-    webhooks.send(url, &payload, body).await
+    webhooks.send(url, false, &payload, body).await
 }
 
 /// Sends an event to a receiver that behaves like this, and returns why that failed.

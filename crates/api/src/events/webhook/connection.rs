@@ -48,8 +48,12 @@ impl Connector {
         }
     }
 
-    pub(super) async fn resolve(&self, url: &WebhookUrl) -> Result<Vec<SocketAddr>, SendError> {
-        self.resolver.resolve(url).await
+    pub(super) async fn resolve(
+        &self,
+        url: &WebhookUrl,
+        is_known: bool,
+    ) -> Result<Vec<SocketAddr>, SendError> {
+        self.resolver.resolve(url, is_known).await
     }
 
     /// Connects to the first of the addresses that accepts the connection.

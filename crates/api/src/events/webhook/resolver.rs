@@ -9,65 +9,76 @@ use crate::events::addresses::is_public;
 use crate::events::send_error::SendError;
 use crate::events::webhook_url::WebhookUrl;
 
-/// The most lookups at the same time. Each blocks a thread until the system gives up, which may be long after the attempt
-/// has, and the queries of requests need threads of the same kind.
+/// The most lookups of known hosts at the same time, and the same for all others. Each blocks a thread until the system
+/// gives up, which may be long after the attempt has, and the queries of requests need threads of the same kind.
 const LOOKUPS: usize = 64;
 /// The most addresses of a host that are tried.
 const ADDRESSES: usize = 4;
 
-/// Looks up hosts.
+/// Looks up hosts. The lookups of hosts that clients have invented can hang, and known hosts must not wait for them.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
-    lookups: Arc<Semaphore>,
+    known: Arc<Semaphore>,
+    others: Arc<Semaphore>,
 }
 
 impl Resolver {
     pub(super) fn new() -> Self {
         Self {
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            known: Arc::new(Semaphore::new(LOOKUPS)),
+            others: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
 
     /// Returns the addresses of a webhook. All of them are public, unless they may be private.
-    pub(super) async fn resolve(&self, url: &WebhookUrl) -> Result<Vec<SocketAddr>, SendError> {
-        self.find(url.host(), url.port(), url.may_be_private())
-            .await
-    }
-
-    async fn find(
+    pub(super) async fn resolve(
         &self,
-        host: &str,
-        port: u16,
-        may_be_private: bool,
+        url: &WebhookUrl,
+        is_known: bool,
     ) -> Result<Vec<SocketAddr>, SendError> {
-        let failed =
-            |reason: String| SendError::Failed(format!("{host} can't be resolved: {reason}"));
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.look_up(host.to_owned(), port).await.map_err(failed)?,
-        };
-        if addresses.is_empty() {
-            return Err(failed("it has no address".to_owned()));
-        }
-        if !may_be_private {
-            check(host, &addresses)?;
-        }
-        Ok(addresses.into_iter().take(ADDRESSES).collect())
+        let lookups = if is_known { &self.known } else { &self.others };
+        find(lookups, url.host(), url.port(), url.may_be_private()).await
     }
+}
 
-    async fn look_up(&self, host: String, port: u16) -> Result<Vec<SocketAddr>, String> {
-        let permit = Arc::clone(&self.lookups).acquire_owned().await;
-        let permit = permit.map_err(|error| error.to_string())?;
-        let lookup = tokio::task::spawn_blocking(move || {
-            // until the lookup has ended, even if nobody waits for it any more
-            let _permit = permit;
-            (host.as_str(), port)
-                .to_socket_addrs()
-                .map(Vec::from_iter)
-                .map_err(|error| error.to_string())
-        });
-        lookup.await.unwrap_or_else(|error| Err(error.to_string()))
+async fn find(
+    lookups: &Arc<Semaphore>,
+    host: &str,
+    port: u16,
+    may_be_private: bool,
+) -> Result<Vec<SocketAddr>, SendError> {
+    let failed = |reason: String| SendError::Failed(format!("{host} can't be resolved: {reason}"));
+    let addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => look_up(lookups, host.to_owned(), port)
+            .await
+            .map_err(failed)?,
+    };
+    if addresses.is_empty() {
+        return Err(failed("it has no address".to_owned()));
     }
+    if !may_be_private {
+        check(host, &addresses)?;
+    }
+    Ok(addresses.into_iter().take(ADDRESSES).collect())
+}
+
+async fn look_up(
+    lookups: &Arc<Semaphore>,
+    host: String,
+    port: u16,
+) -> Result<Vec<SocketAddr>, String> {
+    let permit = Arc::clone(lookups).acquire_owned().await;
+    let permit = permit.map_err(|error| error.to_string())?;
+    let lookup = tokio::task::spawn_blocking(move || {
+        // until the lookup has ended, even if nobody waits for it any more
+        let _permit = permit;
+        (host.as_str(), port)
+            .to_socket_addrs()
+            .map(Vec::from_iter)
+            .map_err(|error| error.to_string())
+    });
+    lookup.await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn check(host: &str, addresses: &[SocketAddr]) -> Result<(), SendError> {
@@ -83,10 +94,13 @@ fn check(host: &str, addresses: &[SocketAddr]) -> Result<(), SendError> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[tokio::test]
     async fn names_for_private_addresses_are_refused_after_their_resolution() {
+        let lookups = Resolver::new().others;
         for (name, address) in [
             ("127.1", "127.0.0.1"),
             ("2130706433", "127.0.0.1"),
@@ -96,15 +110,26 @@ mod tests {
             ("0xa9fea9fe", "169.254.169.254"),
             ("10.1", "10.0.0.1"),
         ] {
-            let error = Resolver::new().find(name, 80, false).await.unwrap_err();
+            let error = find(&lookups, name, 80, false).await.unwrap_err();
             let error = error.to_string();
             let words = format!("{name} has the address {address}, which is no address");
             assert!(error.contains(&words), "{error}");
         }
-        let resolver = Resolver::new();
-        assert!(resolver.find("localhost", 80, false).await.is_err());
-        let addresses = resolver.find("localhost", 80, true).await.unwrap();
+        assert!(find(&lookups, "localhost", 80, false).await.is_err());
+        let addresses = find(&lookups, "localhost", 80, true).await.unwrap();
         assert!(addresses.iter().all(|one| one.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn known_hosts_do_not_wait_for_lookups_of_others_that_hang() {
+        let resolver = Resolver::new();
+        let url = WebhookUrl::of_operators("http://localhost/").unwrap();
+        let all = u32::try_from(LOOKUPS).unwrap();
+        let hanging = resolver.others.acquire_many(all).await.unwrap();
+        assert!(resolver.resolve(&url, false).now_or_never().is_none());
+        resolver.resolve(&url, true).await.unwrap();
+        drop(hanging);
+        resolver.resolve(&url, false).await.unwrap();
     }
 
     #[test]
