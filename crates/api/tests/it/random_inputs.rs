@@ -14,6 +14,8 @@ use actix_web::{FromRequest, HttpRequest};
 use api::allowed_hosts::AllowedHosts;
 use api::authentication::cookie::{self, Cookie};
 use api::authentication::secret::{Credential, SecretHash};
+use api::events::webhook_hosts::WebhookHosts;
+use api::events::webhook_url::{self, WebhookUrl};
 use api::feed_token::FeedToken;
 use api::host::HostPort;
 use api::public_url::PublicUrl;
@@ -56,6 +58,13 @@ const HOSTS: &[&str] = &[
     "https://example.org/todo",
     ".example.net,api,[2001:db8::1],*",
     "null",
+];
+const WEBHOOK_URLS: &[&str] = &[
+    "https://hooks.example.org:8443/a/b?c=d&e=%20",
+    "http://10.0.0.7:8080/",
+    "https://[2606:4700::1111]",
+    "HTTPS://1.1.1.1/x",
+    ".svc.internal:8080,hooks,[fd00::7]:81,fd00::7",
 ];
 const JOB_HEADERS: &[&str] = &[
     "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"",
@@ -168,6 +177,29 @@ fn hosts_and_origins_are_read_or_refused() {
         if HostPort::parse(&text).is_some() {
             let outside = |char: char| char.is_control() || " /@?#,\\\"<>".contains(char);
             prop_assert!(!text.contains(outside), "{text:?} would change a URL");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn urls_of_webhooks_are_read_or_refused() {
+    let allowed: WebhookHosts = "10.0.0.7:8080".parse().unwrap();
+    edits::check(&edits::text(WEBHOOK_URLS), 1, |text| {
+        let _ = (text.parse::<WebhookHosts>(), webhook_url::redacted(&text));
+        let _ = WebhookUrl::of_operators(&text).map(|url| url.origin());
+        if let Ok(url) = WebhookUrl::of_client(&text, &allowed) {
+            let stored = WebhookUrl::of_client(url.as_str(), &allowed);
+            prop_assert_eq!(
+                stored.as_ref(),
+                Ok(&url),
+                "it is read again when it is used"
+            );
+            let may_be_http = (url.host(), url.port()) == ("10.0.0.7", 8080);
+            prop_assert!(url.is_https() || may_be_http, "{text:?}");
+            let breaks = |char: char| char.is_ascii_control() || char == ' ' || char == '#';
+            prop_assert!(!url.as_str().contains(breaks), "{text:?}");
+            prop_assert!(!url.authority().contains(['@', '/', '?']), "{text:?}");
         }
         Ok(())
     });
