@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
-use sqs_client::Failure;
+use sqs_client::{EntryError, Failure};
 
 use crate::address::TopicAddress;
 
@@ -30,14 +30,9 @@ impl TopicError {
         if let SdkError::ServiceError(refusal) = error {
             let refusal = refusal.err();
             let message = refusal.message().unwrap_or_default();
-            match refusal.code().unwrap_or_default() {
-                "NotFound" | "NotFoundException" => return Self::no_such_topic(topic),
-                "AuthorizationError" | "AccessDenied" | "AccessDeniedException" => {
-                    return Self(format!(
-                        "the credentials do not allow {action} on {topic}: {message}"
-                    ));
-                }
-                _ => {}
+            let code = refusal.code().unwrap_or_default();
+            if let Some(known) = Self::of_code(topic, action, code, message) {
+                return known;
             }
         }
         Self(match Failure::from(error) {
@@ -48,12 +43,28 @@ impl TopicError {
             failure => failure.to_string(),
         })
     }
+
+    /// Explains why one entry of a call was refused.
+    pub(crate) fn refused(topic: &TopicAddress, action: &str, error: &EntryError) -> Self {
+        let known = Self::of_code(topic, action, &error.code, &error.message);
+        known.unwrap_or_else(|| Self(error.to_string()))
+    }
+
+    fn of_code(topic: &TopicAddress, action: &str, code: &str, message: &str) -> Option<Self> {
+        match code {
+            "NotFound" | "NotFoundException" => Some(Self::no_such_topic(topic)),
+            "AuthorizationError" | "AccessDenied" | "AccessDeniedException" => Some(Self(format!(
+                "the credentials do not allow {action} on {topic}: {message}"
+            ))),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_sns::error::ErrorMetadata;
-    use aws_sdk_sns::operation::publish::PublishError;
+    use aws_sdk_sns::operation::publish_batch::PublishBatchError;
 
     use super::*;
 
@@ -74,12 +85,32 @@ mod tests {
             ("Throttling", "Throttling: why"),
         ] {
             let refusal = ErrorMetadata::builder().code(code).message("why").build();
-            let error = SdkError::service_error(PublishError::generic(refusal), ());
+            let error = SdkError::service_error(PublishBatchError::generic(refusal), ());
             let text = TopicError::explain(&topic, "sns:Publish", &error).to_string();
             assert!(text.contains(words), "{code}: {text}");
         }
-        let timeout = SdkError::<PublishError, ()>::timeout_error("slow");
+        let timeout = SdkError::<PublishBatchError, ()>::timeout_error("slow");
         let text = TopicError::explain(&topic, "sns:Publish", &timeout).to_string();
         assert_eq!(text, "SNS did not answer in time");
+    }
+
+    #[test]
+    fn an_error_of_one_entry_says_what_to_do_too() {
+        let topic: TopicAddress = "sns://ends".parse().unwrap();
+        for (code, words) in [
+            (
+                "AuthorizationError",
+                "do not allow sns:Publish on sns://ends: why",
+            ),
+            ("InvalidParameter", "InvalidParameter: why"),
+        ] {
+            let error = EntryError {
+                code: code.to_owned(),
+                message: "why".to_owned(),
+                sender_fault: true,
+            };
+            let text = TopicError::refused(&topic, "sns:Publish", &error).to_string();
+            assert!(text.contains(words), "{code}: {text}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use aws_sdk_sqs::types::{
 use crate::config::single_attempt;
 use crate::limits::{MAX_VISIBILITY, whole_seconds};
 
-/// Why SQS did not process one entry of a batch.
+/// Why SQS, or SNS, did not process one entry of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct EntryError {
     /// The error code.
@@ -75,7 +75,7 @@ pub async fn send(
         .successful
         .into_iter()
         .map(|entry| (entry.id.clone(), entry));
-    Ok(outcomes(count, sent, answer.failed))
+    Ok(outcomes(count, sent, failed(answer.failed)))
 }
 
 /// Deletes at most ten messages by their receipt handles.
@@ -100,7 +100,7 @@ pub async fn delete<'a>(
     let call = client.delete_message_batch().queue_url(url);
     let answer = call.set_entries(Some(entries)).send().await?;
     let deleted = answer.successful.into_iter().map(|entry| (entry.id, ()));
-    Ok(outcomes(count, deleted, answer.failed))
+    Ok(outcomes(count, deleted, failed(answer.failed)))
 }
 
 /// Hides at most ten messages by their receipt handles, each for its duration counted from now, at most for the 12 hours
@@ -137,24 +137,28 @@ pub async fn change_visibility<'a>(
     }
     let answer = call.send().await?;
     let changed = answer.successful.into_iter().map(|entry| (entry.id, ()));
-    Ok(outcomes(count, changed, answer.failed))
+    Ok(outcomes(count, changed, failed(answer.failed)))
 }
 
 /// An entry's id: its index in the batch.
-fn entry_id(index: usize) -> String {
+pub fn entry_id(index: usize) -> String {
     index.to_string()
 }
 
-/// Matches an answer to the entries of its request. An entry that the answer does not mention counts as failed.
-fn outcomes<T>(
+fn failed(entries: Vec<BatchResultErrorEntry>) -> impl Iterator<Item = (String, EntryError)> {
+    let entries = entries.into_iter();
+    entries.map(|entry| (entry.id.clone(), entry.into()))
+}
+
+/// Matches an answer to the `count` entries of its request, whose ids are those of [`entry_id`]. An entry that the answer
+/// does not mention counts as failed.
+pub fn outcomes<T>(
     count: usize,
     successful: impl Iterator<Item = (String, T)>,
-    failed: Vec<BatchResultErrorEntry>,
+    failed: impl Iterator<Item = (String, EntryError)>,
 ) -> Outcomes<T> {
     let mut outcomes: Outcomes<T> = (0..count).map(|_| Err(unmentioned())).collect();
-    let failed = failed
-        .into_iter()
-        .map(|entry| (entry.id.clone(), Err(EntryError::from(entry))));
+    let failed = failed.map(|(id, error)| (id, Err(error)));
     let successful = successful.map(|(id, done)| (id, Ok(done)));
     for (id, outcome) in failed.chain(successful) {
         let index: Option<usize> = id.parse().ok();
@@ -177,7 +181,7 @@ fn unmentioned() -> EntryError {
 mod tests {
     use super::*;
 
-    fn failed(id: &str, code: &str, sender_fault: bool) -> BatchResultErrorEntry {
+    fn refused(id: &str, code: &str, sender_fault: bool) -> BatchResultErrorEntry {
         BatchResultErrorEntry::builder()
             .id(id)
             .code(code)
@@ -189,7 +193,7 @@ mod tests {
     #[test]
     fn each_entry_is_looked_up_in_both_lists_and_a_missing_one_has_failed() {
         let successful = [("2".to_owned(), 'c'), ("0".to_owned(), 'a')];
-        let refused = vec![failed("1", "ReceiptHandleIsInvalid", true)];
+        let refused = failed(vec![refused("1", "ReceiptHandleIsInvalid", true)]);
         let outcomes = outcomes(4, successful.into_iter(), refused);
         assert_eq!(outcomes[0], Ok('a'));
         let refused = outcomes[1].as_ref().unwrap_err();
@@ -203,7 +207,8 @@ mod tests {
     #[test]
     fn ids_that_are_not_of_the_request_are_ignored() {
         let successful = [("7".to_owned(), ()), ("x".to_owned(), ())];
-        let outcomes = outcomes(1, successful.into_iter(), vec![failed("9", "Odd", true)]);
+        let refused = failed(vec![refused("9", "Odd", true)]);
+        let outcomes = outcomes(1, successful.into_iter(), refused);
         assert!(matches!(outcomes.as_slice(), [Err(error)] if error.code == "NoAnswer"));
     }
 }

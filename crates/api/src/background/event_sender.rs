@@ -43,9 +43,9 @@ const LEASE: Duration = Duration::from_secs(30);
 pub struct EventSender {
     pool: Pool,
     transport: Arc<Transport>,
-    attempts: JoinSet<Result<(), SendError>>,
-    /// The events on their way, by the tasks that send them.
-    in_flight: HashMap<Id, Delivery>,
+    attempts: JoinSet<Vec<Result<(), SendError>>>,
+    /// The events on their way, by the tasks that send them. All events of a task are for the same host.
+    in_flight: HashMap<Id, Vec<Delivery>>,
     /// The events that have arrived, and are still to be deleted.
     delivered: Vec<DeliveredAttempt>,
     /// The attempts that failed, and are still to be recorded.
@@ -122,14 +122,12 @@ impl EventSender {
             hosts: take::Hosts::These(hosts),
             limit: places,
             share: 0,
-            shares: self.hosts.shares(self.in_flight.values()),
+            shares: self.hosts.shares(self.in_flight.values().flatten()),
             lease: LEASE,
         };
         let Taken { deliveries, .. } = self.take(wanted).await?;
         let has_found = !deliveries.is_empty();
-        for delivery in deliveries {
-            self.begin(delivery);
-        }
+        self.begin(deliveries);
         Ok(has_found)
     }
 
@@ -138,7 +136,7 @@ impl EventSender {
         let Some((places, after)) = self.free_places(false).zip(self.round.next_part()) else {
             return Ok(false);
         };
-        let in_flight = self.in_flight.values();
+        let in_flight = self.in_flight.values().flatten();
         let wanted = Wanted {
             hosts: take::Hosts::Others {
                 than: self.hosts.known(),
@@ -152,15 +150,13 @@ impl EventSender {
         let began = Instant::now();
         let Taken { deliveries, next } = self.take(wanted).await?;
         let has_found = !deliveries.is_empty();
-        for delivery in deliveries {
-            self.begin(delivery);
-        }
+        self.begin(deliveries);
         Ok(self.round.advance(has_found, next, began.elapsed()))
     }
 
     /// Returns how many more events may be on their way to known hosts, or to all others; `None` if none may.
     fn free_places(&self, known: bool) -> Option<i64> {
-        let in_flight = self.in_flight.values();
+        let in_flight = self.in_flight.values().flatten();
         let taken = in_flight.filter(|one| self.hosts.is_known(&one.host) == known);
         let free = PLACES.saturating_sub(taken.count());
         i64::try_from(free).ok().filter(|free| *free > 0)
@@ -173,14 +169,18 @@ impl EventSender {
         taken.await
     }
 
-    fn begin(&mut self, delivery: Delivery) {
-        let transport = Arc::clone(&self.transport);
-        let sent = delivery.clone();
-        let trace = Some(trace_of(&delivery));
-        let is_known = self.hosts.is_known(&delivery.host);
-        let sending = trace::scope(trace, async move { transport.send(&sent, is_known).await });
-        let task = self.attempts.spawn(sending);
-        self.in_flight.insert(task.id(), delivery);
+    fn begin(&mut self, deliveries: Vec<Delivery>) {
+        for group in Transport::groups(deliveries) {
+            let (transport, sent) = (Arc::clone(&self.transport), group.clone());
+            let trace = match group.as_slice() {
+                [only] => Some(trace_of(only)),
+                _ => None,
+            };
+            let is_known = group.iter().all(|one| self.hosts.is_known(&one.host));
+            let sending = trace::scope(trace, async move { transport.send(&sent, is_known).await });
+            let task = self.attempts.spawn(sending);
+            self.in_flight.insert(task.id(), group);
+        }
     }
 
     /// Waits until an attempt ends, or until it is time to look again.
@@ -191,26 +191,33 @@ impl EventSender {
         }
     }
 
-    fn note(&mut self, ended: Result<(Id, Result<(), SendError>), JoinError>) {
-        let (task, result) = match ended {
-            Ok(ended) => ended,
+    fn note(&mut self, ended: Result<(Id, Vec<Result<(), SendError>>), JoinError>) {
+        let (task, results) = match ended {
+            Ok((task, results)) => (task, Ok(results)),
             Err(panic) => (panic.id(), Err(SendError::Failed(panic.to_string()))),
         };
-        let Some(delivery) = self.in_flight.remove(&task) else {
+        let Some(group) = self.in_flight.remove(&task) else {
             return;
         };
-        self.hosts.note(&delivery.host, result.is_ok());
-        let outcome = match result {
-            Ok(()) => {
-                self.delivered.push(DeliveredAttempt {
-                    id: delivery.id,
-                    attempt: delivery.attempt,
-                });
-                "delivered"
-            }
-            Err(error) => self.note_failure(&delivery, &error),
-        };
-        metrics::counter!(EVENT_ATTEMPTS, "outcome" => outcome).increment(1);
+        let results = results.unwrap_or_else(|panic| vec![Err(panic); group.len()]);
+        if let Some(Delivery { host, .. }) = group.first() {
+            self.hosts.note(host, results.iter().any(Result::is_ok));
+        }
+        for (delivery, result) in group.iter().zip(results) {
+            let outcome = match result {
+                Ok(()) => self.note_success(delivery),
+                Err(error) => self.note_failure(delivery, &error),
+            };
+            metrics::counter!(EVENT_ATTEMPTS, "outcome" => outcome).increment(1);
+        }
+    }
+
+    fn note_success(&mut self, delivery: &Delivery) -> &'static str {
+        self.delivered.push(DeliveredAttempt {
+            id: delivery.id,
+            attempt: delivery.attempt,
+        });
+        "delivered"
     }
 
     fn note_failure(&mut self, delivery: &Delivery, error: &SendError) -> &'static str {

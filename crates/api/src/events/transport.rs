@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use shared_model::event_deliveries::Delivery;
-use sns_client::Topic;
+use sns_client::{MAX_BATCH, Message, Topic};
 
 use crate::events::destinations::{Destinations, TOPIC};
 use crate::events::payload::Payload;
@@ -47,32 +48,56 @@ impl Transport {
         &self.own_hosts
     }
 
-    /// Makes one attempt to deliver an event, which ends after [`TIMEOUT`]. `is_known` says whether its host is known to
-    /// accept events.
-    ///
-    /// # Errors
-    /// Returns an error if the destination did not confirm that it accepts the event. It may have received it all the
-    /// same.
-    pub async fn send(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
-        // the lease of the delivery must outlast the attempt, whatever its parts wait for
-        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(delivery, is_known)).await;
-        sent.unwrap_or_else(|_elapsed| Err(SendError::timed_out(TIMEOUT)))
+    /// Divides deliveries into groups, each for one call of [`Self::send`]: up to ten for the topic, which gets them in one
+    /// request, and one for a webhook.
+    pub fn groups(deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
+        let (to_topic, to_webhooks): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().partition(is_to_topic);
+        let to_topic = to_topic.chunks(MAX_BATCH).map(<[_]>::to_vec);
+        let to_webhooks = to_webhooks.into_iter().map(|delivery| vec![delivery]);
+        to_topic.chain(to_webhooks).collect()
     }
 
-    async fn send_whenever(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
-        let unreadable = |error: serde_json::Error| {
-            SendError::Failed(format!("this release can't read the event: {error}"))
-        };
-        let payload = Payload::of(delivery).map_err(unreadable)?;
-        let body = serde_json::to_string(&payload).map_err(unreadable)?;
-        if delivery.destination == TOPIC {
-            let Some(topic) = &self.topic else {
-                return Err(not_configured("EVENTS_URL"));
-            };
-            let message = topic::message(delivery, &payload, body);
-            let published = topic.publish(message).await;
-            return published.map_err(|error| SendError::Failed(error.to_string()));
+    /// Makes one attempt to deliver the events of a group, which ends after [`TIMEOUT`]. `is_known` says whether their host is
+    /// known to accept events. Returns one result for each, in the same order: an error if the destination did not confirm
+    /// that it accepts the event. It may have received it all the same.
+    pub async fn send(&self, group: &[Delivery], is_known: bool) -> Vec<Result<(), SendError>> {
+        // the lease of the deliveries must outlast the attempt, whatever its parts wait for
+        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(group, is_known)).await;
+        sent.unwrap_or_else(|_elapsed| vec![Err(SendError::timed_out(TIMEOUT)); group.len()])
+    }
+
+    async fn send_whenever(
+        &self,
+        group: &[Delivery],
+        is_known: bool,
+    ) -> Vec<Result<(), SendError>> {
+        if group.iter().all(is_to_topic) {
+            return self.publish(group).await;
         }
+        let requests = group.iter().map(|delivery| self.post(delivery, is_known));
+        join_all(requests).await
+    }
+
+    async fn publish(&self, group: &[Delivery]) -> Vec<Result<(), SendError>> {
+        let Some(topic) = &self.topic else {
+            return vec![Err(not_configured("EVENTS_URL")); group.len()];
+        };
+        let messages: Vec<_> = group.iter().map(message).collect();
+        let readable = messages.iter().flatten().cloned().collect();
+        let mut published = topic.publish(readable).await.into_iter();
+        let results = messages.into_iter().map(|message| {
+            message?;
+            match published.next() {
+                Some(result) => result.map_err(|error| SendError::Failed(error.to_string())),
+                None => Err(SendError::Failed("there is no result".to_owned())),
+            }
+        });
+        results.collect()
+    }
+
+    async fn post(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
+        let (payload, body) = encode(delivery)?;
         match &self.webhooks {
             Some(webhooks) => {
                 webhooks
@@ -84,6 +109,25 @@ impl Transport {
     }
 }
 
+fn is_to_topic(delivery: &Delivery) -> bool {
+    delivery.destination == TOPIC
+}
+
+fn message(delivery: &Delivery) -> Result<Message, SendError> {
+    let (payload, body) = encode(delivery)?;
+    Ok(topic::message(delivery, &payload, body))
+}
+
+/// Returns what a delivery says, and its JSON.
+fn encode(delivery: &Delivery) -> Result<(Payload, String), SendError> {
+    let encoded = Payload::of(delivery).and_then(|payload| {
+        let body = serde_json::to_string(&payload)?;
+        Ok((payload, body))
+    });
+    encoded
+        .map_err(|error| SendError::Failed(format!("this release can't read the event: {error}")))
+}
+
 fn not_configured(setting: &str) -> SendError {
     SendError::Failed(format!(
         "{setting} is not set any more: set it again, or wait until the event is given up"
@@ -93,6 +137,8 @@ fn not_configured(setting: &str) -> SendError {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::json;
+    use shared_model::job::JobId;
 
     use super::*;
 
@@ -102,9 +148,68 @@ mod tests {
         events: EventSettings,
     }
 
+    async fn connect(flags: &[&str]) -> Option<Transport> {
+        let Cli { events } = Cli::parse_from(["test"].iter().chain(flags));
+        Transport::connect(&events).await
+    }
+
+    fn to(destination: &str) -> Delivery {
+        Delivery {
+            id: 1,
+            job_id: JobId::new(),
+            event_id: "1".to_owned(),
+            destination: destination.to_owned(),
+            host: destination.to_owned(),
+            event: json!({}),
+            attempt: 1,
+        }
+    }
+
     #[tokio::test]
     async fn without_a_destination_nothing_is_connected_and_so_nothing_looks_for_events() {
-        let Cli { events } = Cli::parse_from(["test"]);
-        assert!(Transport::connect(&events).await.is_none());
+        assert!(connect(&[]).await.is_none());
+    }
+
+    #[test]
+    fn the_topic_gets_up_to_ten_events_at_a_time_and_a_webhook_one() {
+        let (one, other) = ("https://a.example/", "https://b.example/");
+        let deliveries = [
+            vec![to(TOPIC); 3],
+            vec![to(one), to(other), to(one)],
+            vec![to(TOPIC); MAX_BATCH - 1],
+        ]
+        .concat();
+        let groups = Transport::groups(deliveries);
+        let groups: Vec<_> = groups
+            .iter()
+            .map(|group| (group[0].destination.as_str(), group.len()))
+            .collect();
+        assert_eq!(
+            groups,
+            [
+                (TOPIC, MAX_BATCH),
+                (TOPIC, 2),
+                (one, 1),
+                (other, 1),
+                (one, 1)
+            ]
+        );
+        assert!(Transport::groups(Vec::new()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn each_event_of_a_group_has_a_result_of_its_own() {
+        const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let without_topic = connect(&[SECRET]).await.unwrap();
+        let results = without_topic.send(&[to(TOPIC), to(TOPIC)], true).await;
+        assert_eq!(results, vec![Err(not_configured("EVENTS_URL")); 2]);
+        // unreadable events are not published, so the topic is not called
+        let with_topic = connect(&["--events-url=sns://ends"]).await.unwrap();
+        let results = with_topic.send(&[to(TOPIC), to(TOPIC)], true).await;
+        assert_eq!(results.len(), 2);
+        for result in results {
+            let reason = result.unwrap_err().to_string();
+            assert!(reason.contains("can't read the event"), "{reason}");
+        }
     }
 }

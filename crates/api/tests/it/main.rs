@@ -74,6 +74,8 @@ mod todos;
 #[cfg(test)]
 mod token_commands;
 #[cfg(test)]
+mod topic;
+#[cfg(test)]
 mod traces;
 #[cfg(test)]
 mod usage;

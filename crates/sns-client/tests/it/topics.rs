@@ -102,6 +102,12 @@ impl Setup {
             }
         }
     }
+
+    /// Returns the `n` of each message that has arrived.
+    async fn numbers(&self, url: &str) -> Vec<i64> {
+        let received = self.received(url).await;
+        received.into_iter().map(|(n, _)| n).collect()
+    }
 }
 
 fn message(n: i64, status: &str) -> Message {
@@ -126,13 +132,12 @@ async fn a_queue_gets_the_events_that_its_filter_policy_lets_through() {
         .await;
     for (n, address) in [(1, "sns://ends"), (2, setup.topic_arn.as_str())] {
         let topic = setup.topic(address);
-        topic.publish(message(n, "SUCCESS")).await.unwrap();
-        topic.publish(message(n + 10, "FAILURE")).await.unwrap();
+        let both = vec![message(n, "SUCCESS"), message(n + 10, "FAILURE")];
+        assert_eq!(topic.publish(both).await, [Ok(()), Ok(())]);
     }
-    let mut everything = setup.received(&all).await;
+    let mut everything = setup.numbers(&all).await;
     everything.sort_unstable();
-    let numbers: Vec<_> = everything.iter().map(|(n, _)| *n).collect();
-    assert_eq!(numbers, [1, 2, 11, 12]);
+    assert_eq!(everything, [1, 2, 11, 12]);
     let mut filtered = setup.received(&failures).await;
     filtered.sort_unstable();
     assert_eq!(
@@ -148,15 +153,54 @@ async fn a_fifo_topic_delivers_an_event_that_is_sent_twice_once() {
     let queue = setup.subscribe("ordered.fifo", None).await;
     let topic = setup.topic("sns://ordered.fifo");
     for n in [1, 2, 2, 3, 1] {
-        topic.publish(message(n, "SUCCESS")).await.unwrap();
+        let published = topic.publish(vec![message(n, "SUCCESS")]).await;
+        assert_eq!(published, [Ok(())]);
     }
-    let numbers: Vec<_> = setup
-        .received(&queue)
-        .await
-        .iter()
-        .map(|(n, _)| *n)
-        .collect();
-    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(setup.numbers(&queue).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with venv"]
+async fn more_messages_than_a_request_can_carry_all_arrive() {
+    let setup = Setup::new("many").await;
+    let queue = setup.subscribe("many", None).await;
+    let messages = (0..25).map(|n| message(n, "SUCCESS")).collect();
+    let published = setup.topic("sns://many").publish(messages).await;
+    assert_eq!(published, vec![Ok(()); 25]);
+    let mut numbers = setup.numbers(&queue).await;
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..25));
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with venv"]
+async fn a_message_that_is_refused_does_not_stop_the_others_of_its_request() {
+    let setup = Setup::new("strict.fifo").await;
+    let queue = setup.subscribe("strict.fifo", None).await;
+    let mut messages: Vec<_> = (1..=3).map(|n| message(n, "SUCCESS")).collect();
+    // a FIFO topic requires a group
+    messages[1].group = String::new();
+    let published = setup.topic("sns://strict.fifo").publish(messages).await;
+    assert_eq!((&published[0], &published[2]), (&Ok(()), &Ok(())));
+    let refused = published[1].as_ref().unwrap_err().to_string();
+    assert!(refused.contains("MessageGroupId"), "{refused}");
+    assert_eq!(setup.numbers(&queue).await, [1, 3]);
+}
+
+#[tokio::test]
+#[ignore = "needs python3 with venv"]
+async fn a_message_that_is_too_large_does_not_stop_the_others() {
+    let setup = Setup::new("large").await;
+    let queue = setup.subscribe("large", None).await;
+    let mut messages: Vec<_> = (1..=3).map(|n| message(n, "SUCCESS")).collect();
+    messages[1].body = " ".repeat(256 * 1024);
+    let published = setup.topic("sns://large").publish(messages).await;
+    assert_eq!((&published[0], &published[2]), (&Ok(()), &Ok(())));
+    let refused = published[1].as_ref().unwrap_err().to_string();
+    assert!(refused.contains("too long"), "{refused}");
+    let mut numbers = setup.numbers(&queue).await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, [1, 3]);
 }
 
 #[tokio::test]
@@ -165,15 +209,13 @@ async fn a_topic_that_does_not_exist_is_named_with_what_to_do() {
     let setup = Setup::new("other").await;
     let arn = setup.topic_arn.replace("other", "nowhere");
     for address in ["sns://nowhere", &arn] {
-        let error = setup
-            .topic(address)
-            .publish(message(1, "SUCCESS"))
-            .await
-            .unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains(address) && text.contains("check EVENTS_URL"),
-            "{text}"
-        );
+        let messages = vec![message(1, "SUCCESS"), message(2, "SUCCESS")];
+        for result in setup.topic(address).publish(messages).await {
+            let text = result.unwrap_err().to_string();
+            assert!(
+                text.contains(address) && text.contains("check EVENTS_URL"),
+                "{text}"
+            );
+        }
     }
 }

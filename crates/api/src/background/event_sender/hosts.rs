@@ -16,7 +16,7 @@ use crate::events::destinations::TOPIC;
 pub(super) const PLACES: usize = 128;
 /// The most events on their way to one host that has accepted the latest one.
 const SHARE: i32 = 16;
-/// The same for a topic, which is never slow and gets the events of all jobs.
+/// The same for a topic, which is never slow and gets the events of all jobs. Up to ten are in one request.
 const TOPIC_SHARE: i32 = 64;
 /// The most events on their way to a host that has not accepted any, or not the latest.
 const UNPROVEN_SHARE: i32 = 1;
@@ -41,7 +41,7 @@ impl Hosts {
         }
     }
 
-    /// Records whether an attempt succeeded.
+    /// Records whether a host has accepted an event, or one of those in a request.
     pub(super) fn note(&mut self, host: &str, is_delivered: bool) {
         if !is_delivered {
             self.proven.remove(host);
