@@ -17,6 +17,8 @@ use crate::telemetry::SWEPT;
 const START: JobId = JobId(uuid::Uuid::nil());
 /// The sweep of old activity.
 const ACTIVITY: &str = "activity";
+/// The sweep of events that nobody has accepted.
+const EVENTS: &str = "events";
 
 /// Sweeps at regular intervals.
 #[derive(Debug, Clone)]
@@ -88,7 +90,7 @@ impl Sweeper {
         self.delete("jobs", sweeps::delete_expired_jobs).await;
         self.delete(ACTIVITY, activity::delete_old).await;
         self.delete("processes", processes::delete_old).await;
-        self.delete("events", sweeps::delete_old_events).await;
+        self.delete_old_events().await;
     }
 
     /// Looks for jobs in two parts of those that have not ended: the oldest, where lost and overdue jobs almost always are,
@@ -142,6 +144,26 @@ impl Sweeper {
             if !is_full(rows) {
                 return;
             }
+        }
+    }
+
+    /// Deletes events that nobody has accepted, and reports those that were still to be sent: nobody else would.
+    async fn delete_old_events(&self) {
+        let mut waiting = 0;
+        while let Some(old) = self.run_one(EVENTS, sweeps::delete_old_events).await {
+            let deleted = usize::try_from(old.deleted).unwrap_or_default();
+            record(EVENTS, deleted);
+            waiting += old.waiting;
+            if !is_full(deleted) {
+                break;
+            }
+        }
+        if waiting > 0 {
+            log::warn!(
+                "events.deleted" = waiting;
+                "deleted completion events that were still to be sent: nobody accepted them for seven days, or nobody \
+                 sends them because their destination is not configured any more"
+            );
         }
     }
 

@@ -7,7 +7,8 @@ use shared_model::activity::Activity;
 use shared_model::job_store::sweeps::{BATCH, PART};
 use shared_model::notifier::Notifier;
 
-use crate::support::{Service, execute};
+use crate::process::Process;
+use crate::support::{Service, config, database, execute, pool};
 
 fn sweeper(service: &Service) -> Sweeper {
     Sweeper {
@@ -64,4 +65,28 @@ async fn a_round_goes_on_as_long_as_it_finds_jobs() {
     let mut positions = Positions::default();
     sweeper(&service).sweep_once(&mut positions).await;
     assert_eq!(failed(&service).await, overdue);
+}
+
+#[tokio::test]
+async fn events_that_are_deleted_although_they_were_to_be_sent_are_reported_once_with_their_number()
+{
+    let url = database();
+    let database = pool(&config(&url, &[]));
+    // more than one batch; one event was given up
+    let store = "INSERT INTO event_deliveries (job_id, event_id, destination, event, created_at, due_at)
+                 SELECT gen_random_uuid(), n, 'sns', '{}', now() - interval '8 days', CASE WHEN n > 0 THEN now() END
+                 FROM generate_series(0, 600) AS n";
+    execute(&database, store).await;
+    let settings = [("DATABASE_URL", url.as_str()), ("SWEEP_INTERVAL", "1s")];
+    let mut process = Process::start(&settings, "ready");
+    let warning = loop {
+        let line = process.next_line();
+        if line["events.deleted"].is_number() {
+            break line;
+        }
+    };
+    assert_eq!(warning["events.deleted"], 600, "{warning}");
+    assert_eq!(warning["level"], "warn", "{warning}");
+    let message = warning["message"].as_str().unwrap();
+    assert!(message.contains("not configured any more"), "{message}");
 }

@@ -186,22 +186,36 @@ pub fn delete_expired_jobs(connection: &mut PgConnection) -> Result<usize, Datab
     })
 }
 
-/// Deletes events that could not be delivered for 7 days: those that were given up, and those whose destinations are no
-/// longer configured. Returns their number.
+/// The events that a sweep has deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, QueryableByName)]
+pub struct OldEvents {
+    /// How many there were.
+    #[diesel(sql_type = BigInt)]
+    pub deleted: i64,
+    /// How many of them had not been given up, so that they were still to be sent.
+    #[diesel(sql_type = BigInt)]
+    pub waiting: i64,
+}
+
+/// Deletes events that could not be delivered for 7 days: those that were given up, and those that waited in vain, as when
+/// their destinations are no longer configured. Returns their numbers.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn delete_old_events(connection: &mut PgConnection) -> Result<usize, DatabaseError> {
+pub fn delete_old_events(connection: &mut PgConnection) -> Result<OldEvents, DatabaseError> {
     swept(connection, |connection| {
         // the ids are in the order of time
         diesel::sql_query(
-            "WITH oldest AS MATERIALIZED (SELECT id, created_at FROM event_deliveries ORDER BY id LIMIT $1)
-             DELETE FROM event_deliveries AS delivery USING oldest
-             WHERE delivery.id = oldest.id AND oldest.created_at <= now() - make_interval(secs => $2)",
+            "WITH oldest AS MATERIALIZED (SELECT id, created_at FROM event_deliveries ORDER BY id LIMIT $1),
+             old AS (
+                 DELETE FROM event_deliveries AS delivery USING oldest
+                 WHERE delivery.id = oldest.id AND oldest.created_at <= now() - make_interval(secs => $2)
+                 RETURNING due_at)
+             SELECT count(*) AS deleted, count(due_at) AS waiting FROM old",
         )
         .bind::<BigInt, _>(BATCH)
         .bind::<Double, _>(TOMBSTONE_SECONDS)
-        .execute(connection)
+        .get_result(connection)
     })
 }
 

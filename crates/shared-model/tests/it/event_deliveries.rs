@@ -10,6 +10,7 @@ use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttem
 use shared_model::event_deliveries::take::{HOSTS, Hosts, Taken, Wanted, take};
 use shared_model::job::JobId;
 use shared_model::job_store::failed;
+use shared_model::job_store::sweeps::OldEvents;
 use shared_model::job_store::{requests, sweeps};
 
 use crate::support::{accept, connect_to_same, database};
@@ -347,12 +348,18 @@ fn all_that_was_given_up_is_retried_in_batches() {
 #[test]
 fn events_that_nobody_accepts_for_a_week_are_deleted() {
     let connection = &mut database();
-    end_jobs(connection, &["sns"; 2]);
-    let age = "UPDATE event_deliveries SET created_at = now() - interval '8 days', due_at = NULL
-               WHERE id = (SELECT min(id) FROM event_deliveries)";
+    end_jobs(connection, &["sns"; 4]);
+    let age = "UPDATE event_deliveries SET created_at = now() - interval '8 days'
+               WHERE id <> (SELECT max(id) FROM event_deliveries);
+               UPDATE event_deliveries SET due_at = NULL WHERE id = (SELECT min(id) FROM event_deliveries)";
     connection.batch_execute(age).unwrap();
-    assert_eq!(sweeps::delete_old_events(connection).unwrap(), 1);
-    assert_eq!(sweeps::delete_old_events(connection).unwrap(), 0);
+    let deleted = OldEvents {
+        deleted: 3,
+        waiting: 2,
+    };
+    assert_eq!(sweeps::delete_old_events(connection).unwrap(), deleted);
+    let none = OldEvents::default();
+    assert_eq!(sweeps::delete_old_events(connection).unwrap(), none);
     let counts = operate::count(connection).unwrap();
     assert_eq!(
         counts,
