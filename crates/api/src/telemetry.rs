@@ -22,6 +22,8 @@ pub const PROCESSING_PAUSED: &str = "processing_paused";
 pub const QUEUE_MESSAGES: &str = "queue_messages";
 /// Events that have not been delivered, by `state`.
 pub const EVENT_DELIVERIES: &str = "event_deliveries";
+/// How long the event that has been due for longest has waited since then, in seconds.
+pub const EVENT_DELIVERIES_OLDEST_DUE: &str = "event_deliveries_oldest_due_seconds";
 /// Jobs that are waiting to be published.
 pub const OUTBOX_JOBS: &str = "outbox_jobs";
 /// How long the oldest of them has been waiting, in seconds.
@@ -85,6 +87,11 @@ pub const METRICS: &[Metric] = &[
         "Events of completed jobs that have not been delivered",
     )
     .by("state", &["waiting", "given_up"]),
+    Metric::gauge(
+        EVENT_DELIVERIES_OLDEST_DUE,
+        Unit::Seconds,
+        "How long the event that has been due for longest has waited since then",
+    ),
     Metric::gauge(
         OUTBOX_JOBS,
         Unit::Count,

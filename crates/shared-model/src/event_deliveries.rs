@@ -9,6 +9,7 @@
 //! - [`EndOfJob`], [`Delivery`]: what is delivered, and where
 //! - [`take`]: takes what is due, a share for each host
 //! - [`settle`]: delivered, or failed
+//! - [`overdue`]: how long those that should have been sent have waited
 //! - [`operate`]: counts, lists and retries deliveries, for operators
 
 use chrono::{DateTime, Utc};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use crate::job::{JobId, JobStatus};
 
 pub mod operate;
+pub mod overdue;
 pub mod settle;
 pub mod take;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::PgConnection;
 use job_queue::QueueDepth;
 use shared_model::database::Pool;
 use shared_model::telemetry::rest;
@@ -10,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::operations::Operations;
 use crate::store::operations::{self, Gauges};
 use crate::telemetry::{
-    EVENT_DELIVERIES, JOBS, JOBS_OLDEST_WAITING, OUTBOX_JOBS, OUTBOX_OLDEST_AGE, PROCESSING_PAUSED,
-    QUEUE_MESSAGES,
+    EVENT_DELIVERIES, EVENT_DELIVERIES_OLDEST_DUE, JOBS, JOBS_OLDEST_WAITING, OUTBOX_JOBS,
+    OUTBOX_OLDEST_AGE, PROCESSING_PAUSED, QUEUE_MESSAGES,
 };
 
 /// How often the database is measured, at most.
@@ -24,15 +25,17 @@ const CONNECTING_PAUSE: Duration = Duration::from_secs(1);
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Measures forever. While the database or the queue does not answer, the gauges keep their values, and other metrics show
-/// the problem.
-pub async fn run(pool: &Pool, operations: &Operations) {
-    tokio::join!(watch_database(pool), watch_queue(operations));
+/// the problem. `event_hosts` are the hosts of the destinations that the settings name.
+pub async fn run(pool: &Pool, operations: &Operations, event_hosts: Vec<String>) {
+    tokio::join!(watch_database(pool, event_hosts), watch_queue(operations));
 }
 
-async fn watch_database(pool: &Pool) {
+async fn watch_database(pool: &Pool, event_hosts: Vec<String>) {
     loop {
         let begun = Instant::now();
-        if let Ok(gauges) = pool.run(operations::read_gauges).await {
+        let hosts = event_hosts.clone();
+        let read = move |connection: &mut PgConnection| operations::read_gauges(connection, &hosts);
+        if let Ok(gauges) = pool.run(read).await {
             show(&gauges);
         }
         sleep(rest(DATABASE_INTERVAL, begun.elapsed())).await;
@@ -63,6 +66,7 @@ fn show(gauges: &Gauges) {
         jobs,
         outbox,
         deliveries,
+        oldest_due_seconds,
     } = gauges;
     let is_paused = processing.paused_at.is_some();
     metrics::gauge!(PROCESSING_PAUSED).set(f64::from(u8::from(is_paused)));
@@ -83,6 +87,7 @@ fn show(gauges: &Gauges) {
     ] {
         metrics::gauge!(EVENT_DELIVERIES, "state" => state).set(count as f64);
     }
+    metrics::gauge!(EVENT_DELIVERIES_OLDEST_DUE).set(*oldest_due_seconds);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]

@@ -10,6 +10,7 @@ use diesel::sql_types::{Text, Timestamptz};
 use shared_model::activity::{self, Point};
 use shared_model::database::{DatabaseError, prepared};
 use shared_model::event_deliveries::operate::{self, DeliveryCounts};
+use shared_model::event_deliveries::overdue;
 use shared_model::job_store::outbox::{self, Backlog};
 use shared_model::processes::{self, Process};
 use shared_model::processing::{self, Processing};
@@ -70,13 +71,18 @@ pub struct Gauges {
     pub outbox: Backlog,
     /// The events that have not been delivered.
     pub deliveries: DeliveryCounts,
+    /// How long the event that has been due for longest has waited since then, in seconds.
+    pub oldest_due_seconds: f64,
 }
 
-/// Reads what the metrics show.
+/// Reads what the metrics show. `event_hosts` are the hosts of the destinations that the settings name.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn read_gauges(connection: &mut PgConnection) -> Result<Gauges, DatabaseError> {
+pub fn read_gauges(
+    connection: &mut PgConnection,
+    event_hosts: &[String],
+) -> Result<Gauges, DatabaseError> {
     connection.transaction(|connection| {
         begin(connection)?;
         Ok(Gauges {
@@ -84,6 +90,7 @@ pub fn read_gauges(connection: &mut PgConnection) -> Result<Gauges, DatabaseErro
             jobs: job_counts::count(connection, COUNTED_JOBS)?,
             outbox: outbox::backlog(connection)?,
             deliveries: operate::count(connection)?,
+            oldest_due_seconds: overdue::oldest_due_seconds(connection, event_hosts)?,
         })
     })
 }

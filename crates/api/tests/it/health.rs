@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use local_services::testing::{TIMEOUT, eventually};
 
-use crate::support::{Service, config, database, lock_todos, send};
+use crate::support::{Service, config, database, execute, lock_todos, send};
 
 #[tokio::test]
 async fn the_probes_of_a_ready_process_succeed() {
@@ -228,10 +228,31 @@ async fn the_metrics_show_what_is_in_the_database_and_in_the_queue() {
             r#"jobs{status="failed"} 0"#,
             "processing_paused 0",
             r#"event_deliveries{state="given_up"} 0"#,
+            "event_deliveries_oldest_due_seconds 0",
             r#"queue_messages{state="visible"} "#,
         ]
         .iter()
         .all(|line| metrics.text().contains(line))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_metrics_show_since_when_an_event_waits_that_nobody_sends() {
+    // as if EVENTS_URL had been removed from the settings
+    let service = Service::start().await;
+    let store = "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+                 VALUES (gen_random_uuid(), '1', 'sns', '{}', now() - interval '2 hours')";
+    execute(&service.pool, store).await;
+    eventually("the metrics show two hours", async || {
+        let metrics = service.get("/metrics").await;
+        let mut lines = metrics.text().lines();
+        let seconds =
+            lines.find_map(|line| line.strip_prefix("event_deliveries_oldest_due_seconds "));
+        seconds.is_some_and(|seconds| {
+            let seconds: f64 = seconds.parse().unwrap();
+            (7200.0..7300.0).contains(&seconds)
+        })
     })
     .await;
 }

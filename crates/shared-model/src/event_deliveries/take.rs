@@ -113,7 +113,7 @@ const THESE: &str =
 
 /// Every host after $2 that has deliveries, at most $3, numbered from 1. They are found one by one in the index by host, so
 /// that a host with many deliveries costs no more than others.
-const EVERY: &str = "
+pub(super) const EVERY: &str = "
     SELECT (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL AND host > $2 ORDER BY host LIMIT 1) AS name,
            1::bigint AS number
     UNION ALL

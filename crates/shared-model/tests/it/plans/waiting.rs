@@ -6,6 +6,7 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::database::DatabaseError;
 use shared_model::event_deliveries::operate::{self, Filter};
+use shared_model::event_deliveries::overdue::oldest_due_seconds;
 use shared_model::event_deliveries::take::{Wanted, take};
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::{claims, outbox, sweeps};
@@ -92,12 +93,17 @@ async fn claims_above_a_floor_do_not_visit_the_jobs_that_a_long_snapshot_keeps()
 }
 
 #[tokio::test]
-async fn taking_deliveries_visits_few_blocks_however_many_wait_for_a_host_that_does_not_answer() {
+async fn taking_and_watching_deliveries_visits_few_blocks_however_many_wait_for_a_host_that_does_not_answer()
+ {
     let url = undisturbed_url();
     let measure = |connection: &mut PgConnection| {
         let wanted = everything();
+        let own = ["sns".to_owned(), "dead.example".to_owned()];
         for _ in 0..EXECUTIONS {
             LIMITED.measure("take from none", connection, |c| take(c, &wanted));
+            LIMITED.measure("nothing is due", connection, |c| {
+                oldest_due_seconds(c, &own)
+            });
         }
         connection.batch_execute(
             "INSERT INTO event_deliveries (job_id, event_id, destination, event)
@@ -117,6 +123,9 @@ async fn taking_deliveries_visits_few_blocks_however_many_wait_for_a_host_that_d
                 .iter()
                 .filter(|one| one.host == "e.example");
             assert_eq!(others.count(), usize::from(shares == 0));
+            for own in [own.as_slice(), &[]] {
+                LIMITED.measure("oldest due", connection, |c| oldest_due_seconds(c, own));
+            }
             LIMITED.measure("list", connection, |c| {
                 operate::list(c, &Filter::default(), None, 10)
             });
