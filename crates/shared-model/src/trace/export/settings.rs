@@ -31,8 +31,13 @@ pub struct TraceConfig {
         help = "Export traces to this OpenTelemetry collector, over HTTP, such as http://localhost:4318 [default: don't]"
     )]
     pub otel_exporter_otlp_endpoint: Option<Endpoint>,
-    /// The whole URL to which to export traces, such as http://localhost:4318/v1/traces. Overrides the endpoint
-    #[arg(long, env, value_name = "URL")]
+    /// The whole URL to which to export traces. Overrides the endpoint.
+    #[arg(
+        long,
+        env,
+        value_name = "URL",
+        help = "The whole URL to which to export traces, such as http://localhost:4318/v1/traces. Overrides the endpoint"
+    )]
     pub otel_exporter_otlp_traces_endpoint: Option<TracesEndpoint>,
     /// How long the export of some spans may take, in milliseconds. 0 means that there is no limit [default: 10000]
     #[arg(long, env, value_name = "MILLISECONDS", value_parser = milliseconds)]
@@ -40,16 +45,28 @@ pub struct TraceConfig {
     /// The same for traces. Overrides the other timeout
     #[arg(long, env, value_name = "MILLISECONDS", value_parser = milliseconds)]
     pub otel_exporter_otlp_traces_timeout: Option<u32>,
-    /// How to export traces. With otlp and without an endpoint, they are exported to http://localhost:4318
-    #[arg(long, env, value_name = "EXPORTER", ignore_case = true)]
+    /// How to export traces.
+    #[arg(
+        long,
+        env,
+        value_name = "EXPORTER",
+        ignore_case = true,
+        help = "How to export traces. With otlp and without an endpoint, they are exported to http://localhost:4318"
+    )]
     pub otel_traces_exporter: Option<Exporter>,
     /// Whether nothing is exported, whatever the other settings are
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = false,
         default_missing_value = "true", value_parser = boolean)]
     pub otel_sdk_disabled: bool,
-    /// Which traces to record. The samplers parentbased_… decide only about traces that begin here [default:
-    /// parentbased_always_on]
-    #[arg(long, env, value_name = "SAMPLER", ignore_case = true)]
+    /// Which traces to record.
+    #[arg(
+        long,
+        env,
+        value_name = "SAMPLER",
+        ignore_case = true,
+        help = "Which traces to record. The samplers parentbased_… decide only about traces that begin here [default: \
+        parentbased_always_on]"
+    )]
     pub otel_traces_sampler: Option<SamplerName>,
     /// Which share of the traces the samplers …traceidratio record, from 0 to 1 [default: 1]
     #[arg(long, env, value_name = "SHARE", value_parser = share)]
@@ -171,14 +188,13 @@ fn http_url(text: &str) -> Option<Uri> {
 }
 
 fn milliseconds(text: &str) -> Result<u32, String> {
-    text.parse()
-        .map_err(|_| "must be a whole number of milliseconds, such as 10000".to_owned())
+    let millis = text.parse().ok();
+    millis.ok_or_else(|| "must be a whole number of milliseconds, such as 10000".to_owned())
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
-    text.to_ascii_lowercase()
-        .parse()
-        .map_err(|_| "must be true or false".to_owned())
+    let value = text.to_ascii_lowercase().parse().ok();
+    value.ok_or_else(|| "must be true or false".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -189,141 +205,4 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Process {
-        #[command(flatten)]
-        traces: TraceConfig,
-    }
-
-    fn parse(flags: &[&str]) -> Result<TraceConfig, clap::Error> {
-        let flags = flags.iter().map(|flag| format!("--otel-{flag}"));
-        let flags = ["process".to_owned()].into_iter().chain(flags);
-        Process::try_parse_from(flags).map(|process| process.traces)
-    }
-
-    const BASE: &str = "exporter-otlp-endpoint=http://base:1/";
-    const OWN: &str = "exporter-otlp-traces-endpoint=http://own:2/x?y=z";
-
-    #[test]
-    fn spans_go_to_the_url_that_the_specification_prescribes() {
-        for (flags, url) in [
-            (&[][..], None),
-            (&[BASE], Some("http://base:1/v1/traces")),
-            (&[OWN], Some("http://own:2/x?y=z")),
-            (&[BASE, OWN], Some("http://own:2/x?y=z")),
-            (
-                &["traces-exporter=OTLP"],
-                Some("http://localhost:4318/v1/traces"),
-            ),
-            (
-                &["traces-exporter=otlp", BASE],
-                Some("http://base:1/v1/traces"),
-            ),
-            (&["traces-exporter=none", BASE, OWN], None),
-            (&["sdk-disabled=True", BASE, OWN], None),
-            (
-                &["sdk-disabled=False", BASE],
-                Some("http://base:1/v1/traces"),
-            ),
-        ] {
-            let config = parse(flags).unwrap();
-            assert_eq!(config.url().as_deref(), url, "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_is_the_base_of_an_http_url_and_that_for_traces_a_whole_one() {
-        for (text, base) in [
-            ("http://localhost:4318", "http://localhost:4318"),
-            ("http://localhost:4318/", "http://localhost:4318"),
-            ("https://c.example/otlp", "https://c.example/otlp"),
-        ] {
-            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), base);
-            text.parse::<TracesEndpoint>().unwrap();
-        }
-        assert!("http://a/?b=c".parse::<Endpoint>().is_err());
-        for text in ["", "localhost:4318", "grpc://localhost:4317", "http://"] {
-            assert!(text.parse::<Endpoint>().is_err(), "{text:?}");
-            assert!(text.parse::<TracesEndpoint>().is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_timeout_for_traces_overrides_the_other_and_zero_is_no_limit() {
-        let (general, own) = ("exporter-otlp-timeout=", "exporter-otlp-traces-timeout=");
-        for (flags, millis) in [
-            (vec![], Some(10_000)),
-            (vec![format!("{general}500")], Some(500)),
-            (vec![format!("{own}200")], Some(200)),
-            (
-                vec![format!("{general}500"), format!("{own}200")],
-                Some(200),
-            ),
-            (vec![format!("{general}500"), format!("{own}0")], None),
-        ] {
-            let flags: Vec<_> = flags.iter().map(String::as_str).collect();
-            let timeout = parse(&flags).unwrap().timeout();
-            assert_eq!(timeout, millis.map(Duration::from_millis), "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn the_sampler_is_the_one_that_is_named() {
-        let arg = "traces-sampler-arg=0.25";
-        for (flags, sampler) in [
-            (&[][..], "ParentBased(AlwaysOn)"),
-            (&[arg], "ParentBased(AlwaysOn)"),
-            (&["traces-sampler=always_on"], "AlwaysOn"),
-            (&["traces-sampler=always_off"], "AlwaysOff"),
-            (&["traces-sampler=traceidratio"], "TraceIdRatioBased(1.0)"),
-            (
-                &["traces-sampler=TraceIdRatio", arg],
-                "TraceIdRatioBased(0.25)",
-            ),
-            (
-                &["traces-sampler=parentbased_always_on"],
-                "ParentBased(AlwaysOn)",
-            ),
-            (
-                &["traces-sampler=parentbased_always_off"],
-                "ParentBased(AlwaysOff)",
-            ),
-            (
-                &["traces-sampler=parentbased_traceidratio", arg],
-                "ParentBased(TraceIdRatioBased(0.25))",
-            ),
-        ] {
-            let config = parse(flags).unwrap();
-            assert_eq!(format!("{:?}", config.sampler()), sampler, "{flags:?}");
-        }
-    }
-
-    #[test]
-    fn an_unusable_value_is_refused_with_what_is_possible() {
-        for (flag, expected) in [
-            (
-                "exporter-otlp-endpoint=here",
-                "/v1/traces is appended to it",
-            ),
-            (
-                "exporter-otlp-traces-endpoint=here",
-                "nothing is appended to it",
-            ),
-            ("exporter-otlp-timeout=10s", "number of milliseconds"),
-            ("exporter-otlp-traces-timeout=-1", "number of milliseconds"),
-            ("traces-exporter=zipkin", "[possible values: otlp, none]"),
-            ("sdk-disabled=1", "true or false"),
-            ("traces-sampler=xray", "parentbased_traceidratio"),
-            ("traces-sampler-arg=2", "from 0 to 1"),
-            ("traces-sampler-arg=NaN", "from 0 to 1"),
-        ] {
-            let error = parse(&[flag]).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;
