@@ -1,26 +1,22 @@
-//! The web page and the page for operators: their files are embedded in the binary, and compressed once when the first of
-//! them is requested.
+//! The web page, the page for operators, and Swagger UI. The binary embeds their files, which the build script has
+//! minified and compressed.
 //!
 //! All files except the pages themselves and the service worker are served under a path that contains the version of the
 //! page. A browser can therefore cache them forever and never mixes two versions. The service worker caches a complete
 //! version of the web page, which lets it open offline. The page for operators needs the server.
 
 mod asset;
-mod files;
-mod minify;
+mod embedded;
 pub(crate) mod swagger_ui;
-mod version;
 
 pub(crate) use asset::Asset;
-
-use std::sync::LazyLock;
 
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, ETAG, HeaderValue, REFERRER_POLICY};
 use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::response::problem::ApiError;
-use version::PageVersion;
+use embedded::{FILES, INDEX, OPERATIONS, SERVICE_WORKER, VERSION};
 
 /// Allows only our own files, no inline scripts or styles, and no HTML made from strings, so that the text of a todo is
 /// never treated as markup.
@@ -31,8 +27,6 @@ const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src '
 pub(crate) const REVALIDATE: &str = "no-cache";
 /// For files with a version in their path: they never change.
 const FOREVER: &str = "max-age=31536000, immutable";
-
-static PAGE: LazyLock<PageVersion> = LazyLock::new(PageVersion::prepare);
 
 /// Adds the policy headers to a response. Only documents and workers need them.
 pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> HttpResponse {
@@ -47,7 +41,7 @@ pub(crate) fn with_policy(mut response: HttpResponse, policy: &'static str) -> H
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let page = PAGE.index.respond(&request, REVALIDATE)?;
+    let page = INDEX.respond(&request, REVALIDATE)?;
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
@@ -56,7 +50,7 @@ pub(crate) async fn index(request: HttpRequest) -> Result<HttpResponse, ApiError
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn operations(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let page = PAGE.operations.respond(&request, REVALIDATE)?;
+    let page = OPERATIONS.respond(&request, REVALIDATE)?;
     Ok(with_policy(page, CONTENT_POLICY))
 }
 
@@ -66,7 +60,7 @@ pub(crate) async fn operations(request: HttpRequest) -> Result<HttpResponse, Api
 /// # Errors
 /// Returns an error if the client accepts neither gzip nor identity encoding.
 pub(crate) async fn service_worker(request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let script = PAGE.service_worker.respond(&request, REVALIDATE)?;
+    let script = SERVICE_WORKER.respond(&request, REVALIDATE)?;
     Ok(with_policy(script, CONTENT_POLICY))
 }
 
@@ -79,11 +73,15 @@ pub(crate) async fn asset(
     path: Path<(String, String)>,
 ) -> Result<HttpResponse, ApiError> {
     let (version, name) = path.into_inner();
-    let file = PAGE.files.get(name.as_str());
-    let file = file.filter(|_| version == PAGE.version);
+    let file = find(&FILES, &name).filter(|_| version == VERSION);
     let file = file.ok_or(ApiError::NoSuchRoute)?;
     let mut response = file.respond(&request, FOREVER)?;
     // not needed, because the path contains the version; about thirty responses get shorter
     response.headers_mut().remove(ETAG);
     Ok(response)
+}
+
+fn find(files: &'static [(&str, Asset)], name: &str) -> Option<&'static Asset> {
+    let (_, file) = files.iter().find(|(known, _)| *known == name)?;
+    Some(file)
 }

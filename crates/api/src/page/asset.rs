@@ -1,5 +1,6 @@
-//! A file that is compressed once and then served from memory.
+//! A file that is compressed once, when the program is built or when it is first requested, and then served as it is.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use actix_web::http::StatusCode;
@@ -12,8 +13,6 @@ use sha2::{Digest, Sha256};
 
 use crate::response::download::{ClientCopies, Coding, NotAcceptable};
 
-/// The media type of a script. It needs no charset: modules are always UTF-8.
-pub(super) const SCRIPT: &str = "text/javascript";
 /// The length of an `ETag` in hexadecimal digits: 64 bits.
 const ETAG_LENGTH: usize = 16;
 
@@ -29,26 +28,45 @@ pub(crate) struct Asset {
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) bytes: Bytes,
-    pub(super) etag: String,
+    pub(super) etag: Cow<'static, str>,
 }
 
 impl Encoded {
-    fn new(bytes: Bytes) -> Self {
-        let mut etag = sha256_hex(&bytes);
-        etag.truncate(ETAG_LENGTH);
-        Self { bytes, etag }
+    const fn embedded((bytes, etag): (&'static [u8], &'static str)) -> Self {
+        Self {
+            bytes: Bytes::from_static(bytes),
+            etag: Cow::Borrowed(etag),
+        }
+    }
+
+    fn new(bytes: Vec<u8>) -> Self {
+        Self {
+            etag: etag(&bytes).into(),
+            bytes: bytes.into(),
+        }
     }
 }
 
 impl Asset {
-    /// Compresses `bytes`. The media type follows from the extension of `name`.
-    pub(crate) fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        let gzip = gzip(&bytes);
+    /// Returns a file that the build script has compressed. Each form comes with its `ETag`.
+    pub(super) const fn embedded(
+        content_type: &'static str,
+        plain: (&'static [u8], &'static str),
+        gzip: (&'static [u8], &'static str),
+    ) -> Self {
         Self {
-            content_type: content_type(name),
-            plain: Encoded::new(bytes),
-            gzip: Encoded::new(gzip.into()),
+            content_type,
+            plain: Encoded::embedded(plain),
+            gzip: Encoded::embedded(gzip),
+        }
+    }
+
+    /// Compresses a JSON document that is known only when the process runs.
+    pub(crate) fn json(document: String) -> Self {
+        Self {
+            content_type: "application/json",
+            gzip: Encoded::new(gzip(document.as_bytes())),
+            plain: Encoded::new(document.into_bytes()),
         }
     }
 
@@ -66,7 +84,7 @@ impl Asset {
             Coding::Gzip => &self.gzip,
             Coding::Identity => &self.plain,
         };
-        let etag = EntityTag::new_strong(encoded.etag.clone());
+        let etag = EntityTag::new_strong(encoded.etag.to_string());
         let is_cached = ClientCopies::of(request).include(&etag);
         let mut response = HttpResponse::Ok();
         response
@@ -92,19 +110,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("writes to memory")
 }
 
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-pub(super) fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => SCRIPT,
-        Some("json") => "application/json",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webmanifest") => "application/manifest+json",
-        _ => "application/octet-stream",
-    }
+pub(super) fn etag(bytes: &[u8]) -> String {
+    let mut etag = hex::encode(Sha256::digest(bytes));
+    etag.truncate(ETAG_LENGTH);
+    etag
 }

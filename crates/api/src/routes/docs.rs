@@ -80,7 +80,7 @@ fn allow_empty_values(document: &mut Value) {
     }
 }
 
-static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::new("openapi.json", description()));
+static DESCRIPTION: LazyLock<Asset> = LazyLock::new(|| Asset::json(description()));
 
 pub(super) async fn openapi(request: HttpRequest) -> Result<HttpResponse, ApiError> {
     Ok(DESCRIPTION.respond(&request, page::REVALIDATE)?)
