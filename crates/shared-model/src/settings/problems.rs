@@ -37,7 +37,7 @@ pub(super) fn find(mut command: Command, arguments: &[OsString]) -> Vec<String> 
             }
             _ => {
                 if !problems.is_empty() && error.use_stderr() {
-                    problems.push(first_line(&error));
+                    problems.push(first_line(&error.to_string()));
                 }
                 break;
             }
@@ -48,10 +48,15 @@ pub(super) fn find(mut command: Command, arguments: &[OsString]) -> Vec<String> 
 
 /// Names the environment variable if the invalid value comes from it.
 fn invalid_value(command: &Command, flag: &str, error: &clap::Error) -> String {
-    let problem = first_line(error);
     let value = error
         .get(ContextKind::InvalidValue)
         .map(ToString::to_string);
+    let text = error.to_string();
+    let text = match &value {
+        Some(value) if is_secret(command, flag, value) => text.replace(value.as_str(), "***"),
+        _ => text,
+    };
+    let problem = first_line(&text);
     let variable = find_arg(command, flag).filter(|arg| {
         let in_environment = value_in_environment(arg);
         in_environment.map(|value| value.to_string_lossy().into_owned()) == value
@@ -60,6 +65,12 @@ fn invalid_value(command: &Command, flag: &str, error: &clap::Error) -> String {
         Some(variable) => format!("{}: {problem}", variable.display()),
         None => problem,
     }
+}
+
+/// Returns whether `value` must not be repeated. Of a URL, only the credentials are hidden, so that its mistake can be seen.
+fn is_secret(command: &Command, flag: &str, value: &str) -> bool {
+    let is_hidden = find_arg(command, flag).is_some_and(Arg::is_hide_env_values_set);
+    is_hidden && !value.is_empty() && !value.contains("://")
 }
 
 fn missing_values(command: &Command, error: &clap::Error) -> Vec<String> {
@@ -115,9 +126,8 @@ fn accepting_any(command: Command, flag: &str) -> Command {
         .mut_subcommands(|subcommand| accepting_any(subcommand, flag))
 }
 
-fn first_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let text = text.strip_prefix("error: ").unwrap_or(&text);
+fn first_line(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
     text.lines()
         .take_while(|line| !line.is_empty())
         .map(str::trim)
@@ -218,6 +228,12 @@ mod tests {
     }
 
     #[derive(Debug, Parser)]
+    struct Secret {
+        #[arg(long, env = "SETTINGS_TEST_SECRET", hide_env_values = true)]
+        secret: Option<u16>,
+    }
+
+    #[derive(Debug, Parser)]
     struct Program {
         #[arg(long)]
         second: Option<u16>,
@@ -244,6 +260,17 @@ mod tests {
             assert_eq!(problems.len(), 2, "{problems:?}");
             assert!(problems[0].contains("--first") && problems[0].contains("30s"));
             assert!(problems[1].contains("--second") && problems[1].contains("many"));
+        }
+    }
+
+    #[test]
+    fn an_invalid_secret_is_named_and_not_repeated() {
+        for secret in ["hidden", "hidden and\nhidden", "whsec_a whsec_b"] {
+            let problems = problems_of::<Secret>(&["x", "--secret", secret]);
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].contains("--secret"), "{problems:?}");
+            assert!(!problems[0].contains("hidden"), "{problems:?}");
+            assert!(!problems[0].contains("whsec_"), "{problems:?}");
         }
     }
 
