@@ -8,7 +8,7 @@ use anyhow::Context;
 use diesel::pg::PgConnection;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
-use shared_model::job_store::failed::{self, Filter, Pass};
+use shared_model::job_store::failed::{self, Filter, Pass, Redriver};
 use shared_model::job_store::record::JobRecord;
 use shared_model::process;
 use tokio::runtime::Runtime;
@@ -64,7 +64,7 @@ async fn redrive_all(pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> 
     let mut rest = Some(Pass::new());
     while let Some(pass) = rest {
         let redrive = move |connection: &mut PgConnection| {
-            failed::redrive_matching(connection, &Filter::default(), pass)
+            failed::redrive_matching(connection, &Filter::default(), pass, &Redriver::Command)
         };
         let redriven = pool.run(redrive).await?;
         write_redriven(&redriven.jobs, out)?;
@@ -76,7 +76,9 @@ async fn redrive_all(pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> 
 async fn redrive(jobs: Vec<Uuid>, pool: &Pool, out: &mut impl Write) -> anyhow::Result<bool> {
     let ids: Vec<JobId> = jobs.into_iter().map(JobId).collect();
     let named = ids.clone();
-    let redrive = move |connection: &mut PgConnection| failed::redrive(connection, &named);
+    let redrive = move |connection: &mut PgConnection| {
+        failed::redrive(connection, &named, &Redriver::Command)
+    };
     let redriven = pool.run(redrive).await?;
     write_redriven(&redriven, out)?;
     let not_found: Vec<_> = ids.iter().filter(|id| !redriven.contains(id)).collect();

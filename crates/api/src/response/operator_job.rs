@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_model::job::{JobError, JobId, JobStatus};
+use shared_model::job_store::failed::Redriver;
 use shared_model::job_store::history::{AttemptEnd, Event, JobHistory, Step};
 use shared_model::job_store::record::{JobRecord, Worker};
 use shared_model::trace::Trace;
@@ -89,7 +90,7 @@ enum EventView<'a> {
     /// Its message was lost, and is sent again.
     Republished,
     /// An operator retried it.
-    Redriven,
+    Redriven { by: Option<RedriverView<'a>> },
     /// It ended.
     Ended {
         #[schema(value_type = TaskStatus)]
@@ -97,6 +98,27 @@ enum EventView<'a> {
         #[schema(value_type = Option<JobFailure>)]
         error: Option<&'a JobError>,
     },
+}
+
+/// Who retried a job.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = JobRedriver)]
+struct RedriverView<'a> {
+    /// `api`, or `command` for `taskoverflow-worker redrive`.
+    #[schema(example = "api")]
+    with: &'static str,
+    /// The name of the operator's token; null for the command, and if the API needs no tokens.
+    token_name: Option<&'a str>,
+}
+
+impl<'a> From<&'a Redriver> for RedriverView<'a> {
+    fn from(by: &'a Redriver) -> Self {
+        let (with, token_name) = match by {
+            Redriver::Api { token_name } => ("api", token_name.as_deref()),
+            Redriver::Command => ("command", None),
+        };
+        Self { with, token_name }
+    }
 }
 
 impl<'a> From<&'a JobRecord> for OperatorJobView<'a> {
@@ -149,7 +171,9 @@ impl<'a> From<&'a Step> for StepView<'a> {
                 error: attempt.error.as_ref(),
             },
             Event::Republished => EventView::Republished,
-            Event::Redriven => EventView::Redriven,
+            Event::Redriven { by } => EventView::Redriven {
+                by: by.as_ref().map(RedriverView::from),
+            },
             Event::Ended { status, error } => EventView::Ended {
                 status: *status,
                 error: error.as_ref(),

@@ -11,7 +11,7 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use shared_model::job::JobId;
-use shared_model::job_store::failed;
+use shared_model::job_store::failed::{self, Redriver};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -232,7 +232,9 @@ async fn a_receiver_that_fails_gets_the_events_of_a_job_again_and_in_order() {
         "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now() WHERE id = '{id}'"
     );
     execute(&service.pool, fail).await;
-    let redrive = service.pool.run(move |c| failed::redrive(c, &[id]));
+    let redrive = service
+        .pool
+        .run(move |c| failed::redrive(c, &[id], &Redriver::Command));
     assert_eq!(redrive.await.unwrap(), [id]);
     cancel(&service, id).await;
     let requests = receiver.wait_for(4).await;

@@ -1,9 +1,11 @@
 //! What operators see of jobs, and how they retry failed ones, with a real database.
 
+use api::authentication::scope::Scope;
 use serde_json::{Value, json};
 use shared_model::job::JobId;
 
 use crate::support::jobs::accept_many;
+use crate::support::tokens::with_token;
 use crate::support::{ApiResponse, Service, execute, send};
 
 const JOBS: &str = "/api/v1/operations/jobs";
@@ -143,9 +145,36 @@ async fn the_history_of_a_job_shows_its_attempts_retries_and_end() {
         ]
     );
     assert_eq!(job["history"][1]["error"]["code"], "timeout");
+    let without_token = json!({"with": "api", "token_name": null});
+    assert_eq!(job["history"][4]["by"], without_token);
     for unknown in ["0197f3a2-0000-7000-8000-000000000000", "x"] {
         let response = service.get(&format!("{JOBS}/{unknown}")).await;
         response.assert_problem(404, "Task not found");
+    }
+}
+
+#[tokio::test]
+async fn the_history_names_the_token_of_the_operator_who_retried() {
+    let service = Service::start_with_tokens().await;
+    let token = service
+        .new_token("night-shift", Scope::Operator, None)
+        .await;
+    let ids = failed_jobs(&service, 2).await;
+    let call = async |method: &str, path: &str| {
+        let request = service.request(method, &format!("{JOBS}/{path}"));
+        send(with_token(request, &token)).await
+    };
+    let one = call("POST", &format!("{}/retry", ids[0])).await;
+    assert_eq!(one.status, 202, "{}", one.text());
+    assert_eq!(call("POST", "retry").await.json()["retried"], 1);
+    for id in ids {
+        let job = call("GET", &id.to_string()).await.json();
+        let redriven = job["history"].as_array().unwrap().last().unwrap();
+        let by = json!({"with": "api", "token_name": "night-shift"});
+        assert_eq!(
+            (&redriven["kind"], &redriven["by"]),
+            (&json!("redriven"), &by)
+        );
     }
 }
 

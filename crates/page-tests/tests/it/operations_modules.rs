@@ -173,6 +173,15 @@ async fn every_kind_of_step_is_described_and_unknown_kinds_are_named() {
             (&format!("m.describe({{ {attempt}, end: 'lost' }}).tone"), json!("soon")),
             ("m.describe({ kind: 'ended', status: 'FAILURE', error: { code: 'c', detail: '' } })", json!({ "title": "Failed", "detail": "C.", "tone": "bad" })),
             ("m.describe({ kind: 'redriven' }).title", json!("Retried by an operator")),
+            ("m.describe({ kind: 'redriven', by: { with: 'api', token_name: null } }).detail", json!("It gets all its attempts again.")),
+            (
+                "m.describe({ kind: 'redriven', by: { with: 'api', token_name: 'night-shift' } }).detail",
+                json!("With the token “night-shift”. It gets all its attempts again."),
+            ),
+            (
+                "m.describe({ kind: 'redriven', by: { with: 'command', token_name: null } }).detail",
+                json!("With taskoverflow-worker redrive. It gets all its attempts again."),
+            ),
         ],
     )
     .await;

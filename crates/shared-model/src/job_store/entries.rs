@@ -16,9 +16,13 @@ pub(super) const RETRIED: &str =
 /// A message that was lost, and is sent again.
 pub(super) const REPUBLISHED: &str = "'kind', 'republished', 'at', now(), 'sent_at', job.sent_at";
 
-/// The last attempt and the end of a job that an operator retries.
-pub(super) const REDRIVEN: &str = "'kind', 'redriven', 'at', now(), 'attempts', job.attempt, 'sent_at', job.sent_at,
-    'started_at', job.claimed_at, 'worker', job.worker_id, 'finished_at', job.finished_at, 'error', job.error";
+/// The last attempt and the end of a job that an operator retries. `by` is the parameter that says who does.
+pub(super) fn redriven(by: &str) -> String {
+    format!(
+        "'kind', 'redriven', 'at', now(), 'by', {by}, 'attempts', job.attempt, 'sent_at', job.sent_at,
+         'started_at', job.claimed_at, 'worker', job.worker_id, 'finished_at', job.finished_at, 'error', job.error"
+    )
+}
 
 /// Returns the value of `history`, of the table `job`, with one more entry, which is one of the texts above.
 pub(super) fn with(entry: &str) -> String {

@@ -7,6 +7,7 @@
 //! - [`Filter`]: which of them
 //! - [`list`]: page by page, newest first
 //! - [`redrive`], [`redrive_matching`]: those with an id, or all that match
+//! - [`Redriver`]: who does it
 
 mod list;
 mod redrive;
@@ -20,7 +21,7 @@ use crate::database::DatabaseError;
 use crate::job::ErrorCode;
 
 pub use list::{Page, list};
-pub use redrive::{BATCH, Pass, Redriven, redrive, redrive_matching};
+pub use redrive::{BATCH, Pass, Redriven, Redriver, redrive, redrive_matching};
 
 /// Failed jobs that one call looks at, at most.
 pub const PART: i64 = 10_000;

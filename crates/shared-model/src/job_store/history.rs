@@ -20,6 +20,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Integer, Text};
 use serde::Deserialize;
 
+use super::failed::Redriver;
 use super::record::{JobRecord, RECORD, WITH_PROCESS, Worker};
 use crate::database::DatabaseError;
 use crate::job::{JobError, JobId, JobStatus};
@@ -55,7 +56,10 @@ pub enum Event {
     /// Its message was lost, and is sent again.
     Republished,
     /// An operator redrove it: it is PENDING again.
-    Redriven,
+    Redriven {
+        /// Who. `None` if another release wrote something that this one can't read.
+        by: Option<Redriver>,
+    },
     /// It ended.
     Ended {
         /// How.

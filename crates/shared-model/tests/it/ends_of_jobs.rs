@@ -8,6 +8,7 @@ use shared_model::event_deliveries::EndOfJob;
 use shared_model::event_deliveries::take::take;
 use shared_model::job::{ErrorCode, JobId, JobStatus};
 use shared_model::job_store::claims;
+use shared_model::job_store::failed::Redriver;
 use shared_model::job_store::requests;
 use shared_model::job_store::{dead_letters, failed};
 
@@ -168,7 +169,7 @@ fn a_redriven_job_that_ends_again_has_a_second_event_that_waits_for_the_first() 
     let connection = &mut database();
     let id = accept_observed(connection);
     dead_letters::give_up(connection, id, 1).unwrap();
-    failed::redrive(connection, &[id]).unwrap();
+    failed::redrive(connection, &[id], &Redriver::Command).unwrap();
     requests::cancel(connection, id).unwrap();
     let stored = events(connection);
     let statuses: Vec<_> = stored

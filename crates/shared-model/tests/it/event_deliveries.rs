@@ -9,7 +9,7 @@ use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttem
 use shared_model::event_deliveries::take::{HOSTS, Hosts, Taken, Wanted, take};
 use shared_model::event_deliveries::{Delivery, overdue};
 use shared_model::job::JobId;
-use shared_model::job_store::failed;
+use shared_model::job_store::failed::{self, Redriver};
 use shared_model::job_store::sweeps::OldEvents;
 use shared_model::job_store::{requests, sweeps};
 
@@ -59,7 +59,10 @@ fn end_jobs(connection: &mut PgConnection, destinations: &[&str]) -> Vec<JobId> 
 fn end_again(connection: &mut PgConnection, id: JobId) {
     let fail = format!("UPDATE calendar_jobs SET status = 'FAILURE' WHERE id = '{id}'");
     connection.batch_execute(&fail).unwrap();
-    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
+    assert_eq!(
+        failed::redrive(connection, &[id], &Redriver::Command).unwrap(),
+        [id]
+    );
     requests::cancel(connection, id).unwrap();
 }
 

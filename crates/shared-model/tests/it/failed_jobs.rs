@@ -4,7 +4,7 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimOptions};
-use shared_model::job_store::failed::{self, BATCH, Filter, PART, Pass};
+use shared_model::job_store::failed::{self, BATCH, Filter, PART, Pass, Redriver};
 
 use crate::support::{OPTIONS, accept, an_error, claim, database, delivered, find, lock_row, pass};
 
@@ -57,7 +57,8 @@ fn redrive_all(connection: &mut PgConnection, filter: &Filter) -> Vec<usize> {
     let mut sizes = Vec::new();
     let mut rest = Some(Pass::new());
     while let Some(pass) = rest {
-        let redriven = failed::redrive_matching(connection, filter, pass).unwrap();
+        let redriven =
+            failed::redrive_matching(connection, filter, pass, &Redriver::Command).unwrap();
         sizes.push(redriven.jobs.len());
         rest = redriven.rest;
     }
@@ -112,7 +113,8 @@ fn a_filter_selects_by_error_or_its_cause_by_worker_and_by_time() {
     expected(filter.clone(), &[last, direct], connection);
     filter.finished_after = find(connection, last).finished_at;
     expected(filter.clone(), &[last], connection);
-    let redriven = failed::redrive_matching(connection, &filter, Pass::new()).unwrap();
+    let redriven =
+        failed::redrive_matching(connection, &filter, Pass::new(), &Redriver::Command).unwrap();
     assert_eq!((redriven.jobs, redriven.rest), (vec![last], None));
 }
 
@@ -122,8 +124,14 @@ fn of_the_named_jobs_those_that_failed_are_redriven() {
     let failed = failed_job(connection, &an_error());
     let waiting = accept(connection);
     let named = [waiting, failed, JobId::new()];
-    assert_eq!(failed::redrive(connection, &named).unwrap(), [failed]);
-    assert_eq!(failed::redrive(connection, &named).unwrap(), []);
+    assert_eq!(
+        failed::redrive(connection, &named, &Redriver::Command).unwrap(),
+        [failed]
+    );
+    assert_eq!(
+        failed::redrive(connection, &named, &Redriver::Command).unwrap(),
+        []
+    );
     let job = find(connection, failed);
     assert_eq!((job.status, job.attempt), (JobStatus::Pending, 0));
 }
@@ -169,7 +177,9 @@ fn a_pass_ends_although_its_jobs_fail_again_and_others_fail_meanwhile() {
     let mut redriven = 0;
     let mut rest = Some(Pass::new());
     while let Some(pass) = rest {
-        let batch = failed::redrive_matching(connection, &Filter::default(), pass).unwrap();
+        let batch =
+            failed::redrive_matching(connection, &Filter::default(), pass, &Redriver::Command)
+                .unwrap();
         redriven += batch.jobs.len();
         rest = batch.rest;
         let fail = "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now() WHERE status = 'PENDING'";
@@ -187,7 +197,7 @@ fn a_batch_leaves_a_locked_job_for_later() {
     let lock = lock_row(connection, locked);
     let redrive = |connection: &mut PgConnection| {
         let all = Filter::default();
-        failed::redrive_matching(connection, &all, Pass::new())
+        failed::redrive_matching(connection, &all, Pass::new(), &Redriver::Command)
             .unwrap()
             .jobs
     };

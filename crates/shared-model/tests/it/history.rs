@@ -7,6 +7,7 @@ use diesel::{PgConnection, QueryDsl, RunQueryDsl};
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, ClaimOptions};
 use shared_model::job_store::evidence::{self, Observation};
+use shared_model::job_store::failed::{Filter, Pass, Redriver};
 use shared_model::job_store::history::{self, AttemptEnd, Event, JobHistory};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::record::Worker;
@@ -36,7 +37,16 @@ fn words(connection: &mut PgConnection, id: JobId) -> Vec<String> {
             format!("{} {end}", attempt.number)
         }
         Event::Republished => "republished".to_owned(),
-        Event::Redriven => "redriven".to_owned(),
+        Event::Redriven { by } => match by {
+            Some(Redriver::Api { token_name }) => {
+                format!(
+                    "redriven with {}",
+                    token_name.as_deref().unwrap_or("no token")
+                )
+            }
+            Some(Redriver::Command) => "redriven by the command".to_owned(),
+            None => "redriven".to_owned(),
+        },
         Event::Ended { status, .. } => status.name().to_owned(),
     };
     let steps = history_of(connection, id).steps;
@@ -173,22 +183,32 @@ fn a_job_that_fails_without_another_attempt_names_its_last_one_once() {
 }
 
 #[test]
-fn a_redrive_keeps_how_the_job_failed_before() {
+fn a_redrive_keeps_how_the_job_failed_before_and_says_who_redrove_it() {
     let connection = &mut database();
     let id = accept(connection);
     publish(connection);
     let key = claim(connection, id).key;
     claims::fail(connection, key, &an_error()).unwrap();
-    failed::redrive(connection, &[id]).unwrap();
-    let failed = ["accepted", "published", "1 failure", "FAILURE", "redriven"];
-    assert_eq!(words(connection, id), failed);
+    let with = |token_name: Option<&str>| Redriver::Api {
+        token_name: token_name.map(str::to_owned),
+    };
+    failed::redrive(connection, &[id], &with(Some("night shift"))).unwrap();
+    let mut expected = vec!["accepted", "published", "1 failure", "FAILURE"];
+    expected.push("redriven with night shift");
+    assert_eq!(words(connection, id), expected);
     publish(connection);
-    dead_letters::give_up(connection, id, 2).unwrap();
-    let given_up = [&failed[..], &["published", "FAILURE"]].concat();
-    assert_eq!(words(connection, id), given_up);
-    failed::redrive(connection, &[id]).unwrap();
-    let again = [&given_up[..], &["redriven"]].concat();
-    assert_eq!(words(connection, id), again);
+    let redrivers = [Redriver::Command, with(None)];
+    let redriven = ["redriven by the command", "redriven with no token"];
+    for (generation, (by, redriven)) in (2..).zip(redrivers.iter().zip(redriven)) {
+        dead_letters::give_up(connection, id, generation).unwrap();
+        let all = failed::redrive_matching(connection, &Filter::default(), Pass::new(), by);
+        assert_eq!(all.unwrap().jobs, [id]);
+        if generation == 2 {
+            expected.push("published");
+        }
+        expected.extend(["FAILURE", redriven]);
+        assert_eq!(words(connection, id), expected);
+    }
 }
 
 #[test]
@@ -240,4 +260,12 @@ fn an_entry_that_another_release_wrote_is_left_out() {
     let sql = format!("UPDATE calendar_jobs SET history = history || '{entry}'::jsonb");
     connection.batch_execute(&sql).unwrap();
     assert_eq!(words(connection, id), ["accepted", "1 retry"]);
+    let key = claim(connection, id).key;
+    claims::fail(connection, key, &an_error()).unwrap();
+    failed::redrive(connection, &[id], &Redriver::Command).unwrap();
+    connection
+        .batch_execute(r#"UPDATE calendar_jobs SET history = jsonb_set(history, '{-1,by}', '{"with": "carrier pigeon"}')"#)
+        .unwrap();
+    let words = words(connection, id);
+    assert_eq!(words.last().map(String::as_str), Some("redriven"));
 }

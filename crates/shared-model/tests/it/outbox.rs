@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::failed;
+use shared_model::job_store::failed::{self, Redriver};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::message::OutboundMessage;
@@ -159,7 +159,10 @@ fn a_redriven_job_waits_since_its_redrive() {
         "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now(), expires_at = now() + expiry WHERE id = '{id}'"
     );
     connection.batch_execute(&fail).unwrap();
-    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
+    assert_eq!(
+        failed::redrive(connection, &[id], &Redriver::Command).unwrap(),
+        [id]
+    );
     let backlog = outbox::backlog(connection).unwrap();
     assert_eq!(backlog.jobs, 1);
     assert!(backlog.oldest_age_seconds < 60.0, "{backlog:?}");

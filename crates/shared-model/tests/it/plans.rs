@@ -18,6 +18,7 @@ use shared_model::database::DatabaseError;
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimRenewal};
 use shared_model::job_store::evidence::{self, Observation};
+use shared_model::job_store::failed::Redriver;
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::job_store::{dead_letters, failed, history, sweeps};
@@ -183,7 +184,9 @@ fn fail_and_recover(meter: Meter, connection: &mut PgConnection) {
     });
     meter.measure("revoke", connection, |c| claims::revoke(c, due[1].key));
     let failed = [due[0].key.id];
-    meter.measure("redrive", connection, |c| failed::redrive(c, &failed));
+    meter.measure("redrive", connection, |c| {
+        failed::redrive(c, &failed, &Redriver::Command)
+    });
     meter.measure("give_up", connection, |c| {
         dead_letters::give_up(c, due[0].key.id, 2)
     });

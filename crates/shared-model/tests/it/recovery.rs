@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 use shared_model::job::{ErrorCode, JobError, JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claimed};
 use shared_model::job_store::dead_letters::{self, GivenUp};
-use shared_model::job_store::failed::{self, Filter};
+use shared_model::job_store::failed::{self, Filter, Redriver};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::sweeps::{self, PART, Part};
 use shared_model::job_store::{evidence, requests};
@@ -181,7 +181,10 @@ fn a_redriven_job_has_all_its_attempts_and_its_old_messages_are_stale() {
             .len(),
         2
     );
-    assert_eq!(failed::redrive(connection, &[id]).unwrap(), [id]);
+    assert_eq!(
+        failed::redrive(connection, &[id], &Redriver::Command).unwrap(),
+        [id]
+    );
     let job = find(connection, id);
     assert_eq!(
         (job.status, job.attempt, job.error),

@@ -13,7 +13,7 @@ use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId, JobSta
 use shared_model::job_store::claims::{
     self, Claim, ClaimKey, ClaimOptions, Claimed, Completion, Delivered, Written,
 };
-use shared_model::job_store::failed::{self, Filter, Pass};
+use shared_model::job_store::failed::{self, Filter, Pass, Redriver};
 use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::job_store::sweeps;
 use shared_model::migrations;
@@ -188,7 +188,13 @@ pub(crate) fn fail_overdue(connection: &mut PgConnection) -> Vec<JobId> {
 
 /// Redrives all failed jobs, and returns them in the order of their ids. For tests with few jobs: makes one call.
 pub(crate) fn redrive_all(connection: &mut PgConnection) -> Vec<JobId> {
-    let redriven = failed::redrive_matching(connection, &Filter::default(), Pass::new()).unwrap();
+    let redriven = failed::redrive_matching(
+        connection,
+        &Filter::default(),
+        Pass::new(),
+        &Redriver::Command,
+    )
+    .unwrap();
     assert_eq!(redriven.rest, None);
     let mut jobs = redriven.jobs;
     jobs.sort_unstable();

@@ -11,6 +11,8 @@ use nix::sys::signal::Signal;
 use shared_model::activity::{self, Tally};
 use shared_model::database::DatabaseError;
 use shared_model::job::{CalendarRequest, JobId, JobStatus};
+use shared_model::job_store::failed::Redriver;
+use shared_model::job_store::history::{self, Event};
 use shared_model::processes::{self, DrainRequested, Process, ProcessState, Role};
 use shared_model::processing;
 use shared_model::schema::calendar_jobs;
@@ -279,5 +281,10 @@ async fn the_commands_list_and_redrive_any_number_of_failed_jobs() {
     let redriven = Worker::operate(&database, &["redrive", "--all"]);
     assert!(redriven.lines().all(|line| line.ends_with(" PENDING")));
     assert_eq!(ids(&redriven), ids(&listed));
+    let id = JobId(redriven.split(' ').next().unwrap().parse().unwrap());
+    let history = database.pool.run(move |c| history::history(c, id)).await;
+    let redriven = history.unwrap().unwrap().steps.pop().unwrap().event;
+    let by = Some(Redriver::Command);
+    assert_eq!(redriven, Event::Redriven { by });
     assert_eq!(Worker::operate(&database, &["dead-letters"]), "");
 }

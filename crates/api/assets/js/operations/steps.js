@@ -6,7 +6,8 @@ import { seconds } from './numbers.js';
 /**
  * @typedef {{ code: string, detail: string, cause?: string | null } | null | undefined} JobError
  * @typedef {{ kind: string, at: string, attempt?: number, worker?: { id: number, host: string | null } | null,
- *   ended_at?: string | null, end?: string | null, status?: string, error?: JobError }} Step
+ *   ended_at?: string | null, end?: string | null, status?: string, error?: JobError,
+ *   by?: { with: string, token_name: string | null } | null }} Step
  * @typedef {{ title: string, detail: string, tone: '' | 'good' | 'soon' | 'bad' }} Text
  */
 
@@ -16,7 +17,7 @@ const KINDS = {
   published: () => plain('Published to the queue'),
   republished: () => ({ title: 'Published again', detail: 'No worker had taken its message in time.', tone: 'soon' }),
   attempt: attemptText,
-  redriven: () => ({ title: 'Retried by an operator', detail: 'It gets all its attempts again.', tone: 'soon' }),
+  redriven: ({ by }) => ({ title: 'Retried by an operator', detail: `${redriverText(by)}It gets all its attempts again.`, tone: 'soon' }),
   ended: endText,
 };
 
@@ -44,6 +45,12 @@ function attemptText({ attempt, worker, at: from, ended_at: to, end, error }) {
   if (error) parts.push(errorText(error));
   const tone = end === 'retry' || end === 'lost' ? 'soon' : '';
   return { title: `Attempt ${attempt ?? ''}${place}`, detail: parts.join(' '), tone };
+}
+
+/** @param {Step['by']} by */
+function redriverText(by) {
+  if (by?.with === 'command') return 'With taskoverflow-worker redrive. ';
+  return by?.token_name ? `With the token “${by.token_name}”. ` : '';
 }
 
 /** @param {Step} step @returns {Text} */

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::web::{Data, Json};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use shared_model::database::DatabaseError;
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::failed::{self, Filter};
+use shared_model::job_store::failed::{self, Filter, Redriver};
 use shared_model::job_store::requests;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use crate::access;
 use crate::operations::refusal::Refusal;
 use crate::request::failed_jobs;
 use crate::request::json_body::JsonBody;
@@ -54,11 +55,13 @@ pub(in crate::routes) struct RetriedJobView {
     ),
 )]
 pub(in crate::routes) async fn retry(
+    request: HttpRequest,
     api: Data<Api>,
     JobPath(id): JobPath,
 ) -> Result<HttpResponse, ApiError> {
+    let by = redriver(&request);
     let retry = move |connection: &mut _| -> Result<_, DatabaseError> {
-        let retried = failed::redrive(connection, &[id])?;
+        let retried = failed::redrive(connection, &[id], &by)?;
         let unchanged = if retried.is_empty() {
             Some(requests::find(connection, id)?)
         } else {
@@ -110,6 +113,7 @@ pub(in crate::routes) struct RetriedJobsView {
     ),
 )]
 pub(in crate::routes) async fn retry_all(
+    request: HttpRequest,
     api: Data<Api>,
     body: JsonBody,
 ) -> Result<Json<RetriedJobsView>, ApiError> {
@@ -117,6 +121,7 @@ pub(in crate::routes) async fn retry_all(
         Some(members) => failed_jobs::from_members(members)?,
         None => (Filter::default(), None),
     };
+    let by = redriver(&request);
     let begun = Instant::now();
     let mut all = RetriedJobsView::default();
     let mut rest = Some(pass.unwrap_or_default());
@@ -126,15 +131,21 @@ pub(in crate::routes) async fn retry_all(
             all.cursor = Some(failed_jobs::to_cursor(pass));
             break;
         }
-        let filter = filter.clone();
+        let (filter, by) = (filter.clone(), by.clone());
         let batch = api
-            .query(move |connection| failed::redrive_matching(connection, &filter, pass))
+            .query(move |connection| failed::redrive_matching(connection, &filter, pass, &by))
             .await?;
         all.retried += batch.jobs.len();
         announce(&api, batch.jobs);
         rest = batch.rest;
     }
     Ok(Json(all))
+}
+
+/// Who sent a request.
+fn redriver(request: &HttpRequest) -> Redriver {
+    let token_name = access::token_name(request).map(|name| name.to_string());
+    Redriver::Api { token_name }
 }
 
 /// Tells clients and workers that jobs are PENDING again.

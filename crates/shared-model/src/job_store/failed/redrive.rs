@@ -3,7 +3,8 @@
 
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamptz};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Filter, MATCHES, PART, in_order_of_index};
@@ -14,11 +15,35 @@ use crate::job_store::entries;
 /// Jobs that [`redrive_matching`] changes at most, so that its transaction stays short.
 pub const BATCH: i64 = 500;
 
+/// Who redrives jobs. The job's history tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "with", rename_all = "snake_case")]
+pub enum Redriver {
+    /// An operator who calls the API.
+    Api {
+        /// The name of the operator's token, if there is one.
+        token_name: Option<String>,
+    },
+    /// Someone who runs the command `taskoverflow-worker redrive`.
+    Command,
+}
+
+impl Redriver {
+    /// Returns the value that the history stores.
+    fn stored(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+}
+
 /// Redrives those of the jobs that have failed and not expired. Returns them, in any order.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn redrive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobId>, DatabaseError> {
+pub fn redrive(
+    connection: &mut PgConnection,
+    ids: &[JobId],
+    by: &Redriver,
+) -> Result<Vec<JobId>, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = diesel::sql_types::Uuid)]
@@ -35,9 +60,10 @@ pub fn redrive(connection: &mut PgConnection, ids: &[JobId]) -> Result<Vec<JobId
                  WHERE job.id = wanted.id AND job.status = 'FAILURE' AND job.expires_at > now()
                  FOR NO KEY UPDATE) AS job)
          UPDATE calendar_jobs AS job SET {} FROM chosen WHERE job.id = chosen.id RETURNING job.id",
-        assignments()
+        assignments("$2")
     ))
-    .bind::<Array<diesel::sql_types::Uuid>, _>(ids);
+    .bind::<Array<diesel::sql_types::Uuid>, _>(ids)
+    .bind::<Jsonb, _>(by.stored());
     let rows: Vec<Row> = query.load(connection)?;
     Ok(rows.into_iter().map(|row| JobId(row.id)).collect())
 }
@@ -86,6 +112,7 @@ pub fn redrive_matching(
     connection: &mut PgConnection,
     filter: &Filter,
     pass: Pass,
+    by: &Redriver,
 ) -> Result<Redriven, DatabaseError> {
     #[derive(QueryableByName)]
     struct Row {
@@ -115,7 +142,7 @@ pub fn redrive_matching(
                 CASE (SELECT count(*) FROM chosen)
                     WHEN $3 THEN (SELECT id FROM chosen ORDER BY id DESC LIMIT 1)
                     ELSE (SELECT id FROM part WHERE number = $2) END AS part_end",
-        assignments()
+        assignments("$8")
     ))
     .bind::<diesel::sql_types::Uuid, _>(pass.after.0)
     .bind::<BigInt, _>(PART)
@@ -123,7 +150,8 @@ pub fn redrive_matching(
     .bind::<Nullable<Text>, _>(filter.error_code_name())
     .bind::<Nullable<Integer>, _>(filter.worker_id)
     .bind::<Nullable<Timestamptz>, _>(filter.finished_after)
-    .bind::<diesel::sql_types::Uuid, _>(pass.until.0);
+    .bind::<diesel::sql_types::Uuid, _>(pass.until.0)
+    .bind::<Jsonb, _>(by.stored());
     let row: Row = in_order_of_index(connection, |connection| query.get_result(connection))?;
     Ok(Redriven {
         jobs: row.jobs.into_iter().map(JobId).collect(),
@@ -134,13 +162,13 @@ pub fn redrive_matching(
     })
 }
 
-/// The assignments of a redrive.
-fn assignments() -> String {
+/// The assignments of a redrive. `by` is the parameter that says who does it.
+fn assignments(by: &str) -> String {
     format!(
         "status = 'PENDING', version = version + 1, generation = generation + 1, attempt = 0, error = NULL,
          cancel_requested = false, progress_done = 0, progress_total = NULL, worker_id = NULL, claimed_at = NULL,
          send_after = now(), sends = sends + 1, sent_at = NULL, started_at = NULL, finished_at = NULL,
          expires_at = now() + expiry, history = {}",
-        entries::with(entries::REDRIVEN)
+        entries::with(&entries::redriven(by))
     )
 }

@@ -113,6 +113,7 @@ impl Steps<'_> {
             }
             Entry::Redriven {
                 at,
+                by,
                 attempts,
                 sent_at,
                 started_at,
@@ -133,7 +134,8 @@ impl Steps<'_> {
                 }
                 let error = error.clone().and_then(readable);
                 self.add_end(*finished_at, JobStatus::Failure, error);
-                self.add(*at, Event::Redriven);
+                let by = by.clone().and_then(|by| serde_json::from_value(by).ok());
+                self.add(*at, Event::Redriven { by });
             }
         }
     }

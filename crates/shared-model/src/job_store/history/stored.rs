@@ -49,6 +49,7 @@ pub(super) enum Entry {
     },
     Redriven {
         at: DateTime<Utc>,
+        by: Option<serde_json::Value>,
         attempts: i32,
         sent_at: Option<DateTime<Utc>>,
         started_at: Option<DateTime<Utc>>,

@@ -8,7 +8,7 @@ use job_model::row::{Outbox, Row, Status};
 use proptest::prop_assert_eq;
 use shared_model::job_store::dead_letters::{self, GivenUp};
 use shared_model::job_store::evidence::{self, Observation};
-use shared_model::job_store::failed;
+use shared_model::job_store::failed::{self, Redriver};
 
 use super::super::operation::Operation;
 use super::{Compared, World};
@@ -50,7 +50,7 @@ impl World {
             }
         }
         let mut redriven = match self.ids_of(jobs) {
-            Some(ids) => failed::redrive(&mut self.connection, &ids).unwrap(),
+            Some(ids) => failed::redrive(&mut self.connection, &ids, &Redriver::Command).unwrap(),
             None => redrive_all(&mut self.connection),
         };
         redriven.sort_unstable();
