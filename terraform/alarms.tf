@@ -161,40 +161,21 @@ resource "aws_cloudwatch_metric_alarm" "failed_jobs" {
   count = local.stage
 
   alarm_name          = "${var.name}-failed-jobs"
-  alarm_description   = "Jobs fail: in workers, because they are overdue, or because their messages were received too often. Check the worker's log and the page /operations."
+  alarm_description   = "Jobs have failed in the last ten minutes. The page /operations shows why, and retries them."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.failed_jobs
   evaluation_periods  = 1
-  # Without a worker and an API no job fails, and other alarms report that.
+  # Another alarm watches an API that reports nothing.
   treat_missing_data = "notBreaching"
   alarm_actions      = local.alarm_topics
   ok_actions         = local.alarm_topics
 
-  dynamic "metric_query" {
-    for_each = {
-      failed       = ["worker", "worker_deliveries_failed"]
-      dead_letters = ["worker", "worker_dead_letters_failed"]
-      overdue      = ["api", "sweeper_rows_overdue"]
-    }
-    content {
-      id = metric_query.key
-      metric {
-        namespace   = local.metrics_namespace
-        metric_name = metric_query.value[1]
-        dimensions  = { Service = metric_query.value[0] }
-        period      = 300
-        stat        = "Sum"
-      }
-    }
-  }
-
-  metric_query {
-    id    = "all"
-    label = "Failed jobs"
-    # The processes of one service may be gone while the other still reports.
-    expression  = "FILL(failed, 0) + FILL(dead_letters, 0) + FILL(overdue, 0)"
-    return_data = true
-  }
+  # Every API counts them in the database, and gets the same number.
+  namespace   = local.metrics_namespace
+  metric_name = "jobs_failed_in_ten_minutes"
+  dimensions  = { Service = "api" }
+  period      = 60
+  statistic   = "Maximum"
 }
 
 locals {

@@ -386,7 +386,7 @@ variable "oldest_message_seconds" {
 }
 
 variable "failed_jobs" {
-  description = "The number of jobs that may fail within five minutes. If more do, there is an alarm."
+  description = "The number of jobs that may fail within ten minutes. If more do, there is an alarm."
   type        = number
   default     = 5
 

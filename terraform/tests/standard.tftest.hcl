@@ -340,8 +340,13 @@ run "service" {
   }
 
   assert {
-    condition     = { for query in aws_cloudwatch_metric_alarm.failed_jobs[0].metric_query : query.id => query.expression == null ? one(query.metric).metric_name : query.expression } == { all = "FILL(failed, 0) + FILL(dead_letters, 0) + FILL(overdue, 0)", dead_letters = "worker_dead_letters_failed", failed = "worker_deliveries_failed", overdue = "sweeper_rows_overdue" }
-    error_message = "The alarm must count all jobs that fail, wherever they do."
+    condition = {
+      for name, alarm in { failed = aws_cloudwatch_metric_alarm.failed_jobs[0] } :
+      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.Service} ${alarm.statistic} ${alarm.comparison_operator} ${alarm.threshold}"
+      } == {
+      failed = "taskoverflow jobs_failed_in_ten_minutes api Maximum GreaterThanThreshold 5"
+    }
+    error_message = "The alarm must count all jobs that fail, wherever they do, as the API does in the database."
   }
 
   assert {

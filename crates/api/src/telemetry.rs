@@ -14,6 +14,8 @@ pub const HTTP_DURATION: &str = "http_request_duration_seconds";
 pub const HTTP_REFUSED: &str = "http_requests_refused_total";
 /// Jobs that have not succeeded and were not cancelled, by `status`.
 pub const JOBS: &str = "jobs";
+/// Jobs that failed within the last ten minutes.
+pub const JOBS_FAILED_IN_TEN_MINUTES: &str = "jobs_failed_in_ten_minutes";
 /// How long the oldest job that waits for an attempt exists, in seconds.
 pub const JOBS_OLDEST_WAITING: &str = "jobs_oldest_waiting_seconds";
 /// Whether an operator has paused the processing: 1, otherwise 0.
@@ -65,6 +67,12 @@ pub const METRICS: &[Metric] = &[
         "Jobs that have not succeeded and were not cancelled",
     )
     .by("status", &["pending", "started", "retry", "failed"])
+    .in_cloudwatch(),
+    Metric::gauge(
+        JOBS_FAILED_IN_TEN_MINUTES,
+        Unit::Count,
+        "Jobs that failed within the last ten minutes",
+    )
     .in_cloudwatch(),
     Metric::gauge(
         JOBS_OLDEST_WAITING,
@@ -123,7 +131,7 @@ pub const METRICS: &[Metric] = &[
                 "events",
             ],
         )
-        .in_cloudwatch_if(&["republished", "overdue"]),
+        .in_cloudwatch_if(&["republished"]),
     Metric::counter(EVENT_ATTEMPTS, "Attempts to deliver a completion event")
         .by("outcome", &["delivered", "failed", "given_up"])
         .in_cloudwatch_if(&["given_up"]),

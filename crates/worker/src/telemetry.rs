@@ -125,8 +125,7 @@ pub const METRICS: &[Metric] = &[
     Metric::counter(
         DEAD_LETTERS_FAILED,
         "Jobs that failed because their message was moved to the dead-letter queue",
-    )
-    .in_cloudwatch(),
+    ),
     Metric::counter(
         DEAD_LETTERS_UNREADABLE,
         "Deliveries of dead letters that can't be read",

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::operations::Operations;
 use crate::store::operations::{self, Gauges};
 use crate::telemetry::{
-    EVENT_DELIVERIES, EVENT_DELIVERIES_OLDEST_DUE, JOBS, JOBS_OLDEST_WAITING, OUTBOX_JOBS,
-    OUTBOX_OLDEST_AGE, PROCESSING_PAUSED, QUEUE_MESSAGES,
+    EVENT_DELIVERIES, EVENT_DELIVERIES_OLDEST_DUE, JOBS, JOBS_FAILED_IN_TEN_MINUTES,
+    JOBS_OLDEST_WAITING, OUTBOX_JOBS, OUTBOX_OLDEST_AGE, PROCESSING_PAUSED, QUEUE_MESSAGES,
 };
 
 /// How often the database is measured, at most.
@@ -78,6 +78,7 @@ fn show(gauges: &Gauges) {
     ] {
         metrics::gauge!(JOBS, "status" => status).set(count as f64);
     }
+    metrics::gauge!(JOBS_FAILED_IN_TEN_MINUTES).set(jobs.failed_in_ten_minutes as f64);
     metrics::gauge!(JOBS_OLDEST_WAITING).set(jobs.oldest_waiting_seconds);
     metrics::gauge!(OUTBOX_JOBS).set(outbox.jobs as f64);
     metrics::gauge!(OUTBOX_OLDEST_AGE).set(outbox.oldest_age_seconds);

@@ -17,6 +17,8 @@ pub struct JobCounts {
     pub retry: i64,
     /// Failed jobs that have not expired.
     pub failed: i64,
+    /// Failed jobs that ended within the last ten minutes.
+    pub failed_in_ten_minutes: i64,
     /// For how long a job could have been attempted and was not, in seconds: the longest time since a waiting job was
     /// accepted or redriven, or since the backoff of a job ended. 0 if none waits.
     pub oldest_waiting_seconds: f64,
@@ -28,19 +30,21 @@ struct Row {
     status: JobStatus,
     #[diesel(sql_type = BigInt)]
     jobs: i64,
+    #[diesel(sql_type = BigInt)]
+    in_ten_minutes: i64,
     #[diesel(sql_type = Nullable<Double>)]
     oldest_seconds: Option<f64>,
 }
 
-/// Counts the jobs in each status, up to `limit`, because counting takes time. Of failed jobs, it counts those that have
-/// not expired among the newest `limit`.
+/// Counts the jobs in each status, up to `limit`, because counting takes time. It looks only at those `limit`
+/// failed jobs that were accepted last.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn count(connection: &mut PgConnection, limit: i64) -> Result<JobCounts, DatabaseError> {
     // The row comparisons are ranges of the index by status, which is read in its order and only as far as the limit.
     let query = diesel::sql_query(
-        "SELECT waiting.status, counted.jobs, oldest.seconds AS oldest_seconds
+        "SELECT waiting.status, counted.jobs, 0::bigint AS in_ten_minutes, oldest.seconds AS oldest_seconds
          FROM unnest(ARRAY['PENDING', 'STARTED', 'RETRY']) AS waiting (status)
          CROSS JOIN LATERAL (
              SELECT count(*) AS jobs FROM (
@@ -62,8 +66,10 @@ pub fn count(connection: &mut PgConnection, limit: i64) -> Result<JobCounts, Dat
                   WHERE waiting.status = 'RETRY' AND job.status = 'RETRY' ORDER BY retry_at LIMIT 1)
              ) AS oldest) AS oldest ON true
          UNION ALL
-         SELECT 'FAILURE', count(*) FILTER (WHERE expires_at > now()), NULL FROM (
-             SELECT expires_at FROM calendar_jobs AS job
+         SELECT 'FAILURE', count(*) FILTER (WHERE expires_at > now()),
+                count(*) FILTER (WHERE finished_at > now() - interval '10 minutes'), NULL
+         FROM (
+             SELECT expires_at, finished_at FROM calendar_jobs AS job
              WHERE (job.status, job.id) < ('FAILURE', 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                AND job.status >= 'FAILURE' AND job.status <> 'SUCCESS'
              ORDER BY job.status DESC, job.id DESC LIMIT $1) AS job",
@@ -84,6 +90,7 @@ fn counts(rows: Vec<Row>) -> JobCounts {
             JobStatus::Success | JobStatus::Revoked => continue,
         };
         *count = row.jobs;
+        counts.failed_in_ten_minutes += row.in_ten_minutes;
         let oldest = row.oldest_seconds.unwrap_or_default();
         counts.oldest_waiting_seconds = counts.oldest_waiting_seconds.max(oldest);
     }

@@ -1,8 +1,13 @@
 //! What operators do: pause, resume and drain, with a real database.
 
 use api::authentication::scope::Scope;
+use api::store::operations::{self, Gauges};
 use serde_json::{Value, json};
+use shared_model::job::JobId;
+use shared_model::job_store::{claims, sweeps};
+use uuid::Uuid;
 
+use crate::support::jobs::accept_many;
 use crate::support::tokens::with_token;
 use crate::support::{ApiResponse, Service, execute, send};
 
@@ -110,4 +115,47 @@ async fn the_activity_of_the_last_hour_is_the_sum_of_all_processes_in_each_perio
         assert!((estimate - seconds).abs() < 1e-6, "{quantile}: {estimate}");
         assert_eq!(point["run_seconds"][quantile], Value::Null);
     }
+}
+
+/// What the metrics show. The recorder of metrics is shared by all tests, so its values are of no use here.
+async fn gauges(service: &Service) -> Gauges {
+    let read = |connection: &mut _| operations::read_gauges(connection, &[]);
+    service.pool.run(read).await.unwrap()
+}
+
+#[tokio::test]
+async fn each_job_that_failed_in_the_last_ten_minutes_is_counted_whoever_ended_it() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let failed = async || gauges(&service).await.jobs.failed_in_ten_minutes;
+    let [attempted, died, overdue] = accept_many(&service.pool, 3).await[..] else {
+        panic!("there are three jobs");
+    };
+    assert_eq!(failed().await, 0);
+    service.fail(attempted, true).await;
+    assert_eq!(failed().await, 1);
+    service.claim_silently(died).await;
+    execute(
+        &service.pool,
+        format!(
+            "UPDATE calendar_jobs SET lease_until = now() WHERE id = '{died}';
+             UPDATE calendar_jobs SET expires_at = now() WHERE id = '{overdue}'"
+        ),
+    )
+    .await;
+    let end = service.pool.run(|c| claims::end_unclaimable(c, 1, None));
+    assert_eq!(end.await.unwrap().len(), 1);
+    assert_eq!(failed().await, 2);
+    let start = JobId(Uuid::nil());
+    let end = service.pool.run(move |c| sweeps::fail_overdue(c, start));
+    assert_eq!(end.await.unwrap().jobs, [overdue]);
+    assert_eq!(failed().await, 3);
+    let earlier = "finished_at = now() - interval '601 s'";
+    execute(
+        &service.pool,
+        format!("UPDATE calendar_jobs SET {earlier} WHERE id = '{attempted}'"),
+    )
+    .await;
+    assert_eq!(failed().await, 2);
+    post(&service, &format!("jobs/{died}/retry")).await;
+    assert_eq!(failed().await, 1);
 }
