@@ -51,28 +51,45 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
     }
   }
 
+  # While processing is paused, no worker looks at dead letters. Every API reports once a minute whether it is.
+  dynamic "metric_query" {
+    for_each = local.running ? ["processing_paused"] : []
+    content {
+      id = "paused"
+      metric {
+        namespace   = local.metrics_namespace
+        metric_name = metric_query.value
+        dimensions  = { Service = "api" }
+        period      = 300
+        stat        = "Maximum"
+      }
+    }
+  }
+
   metric_query {
     id          = "all"
     label       = "Dead letters"
-    expression  = "visible + hidden"
+    expression  = local.running ? "IF(FILL(paused, 0) > 0, 0, visible + hidden)" : "visible + hidden"
     return_data = true
   }
 }
 
+# What the API measures in the database does not count the time during which an operator had paused the processing. Until the
+# API runs in AWS, the alarm watches the queue.
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   alarm_name          = "${var.name}-oldest-message"
-  alarm_description   = "Jobs take too long: no worker is running, the workers cannot reach the database, or there are too few of them."
+  alarm_description   = "Jobs wait too long: no worker is running, the workers cannot reach the queue or the database, or there are too few of them."
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.oldest_message_seconds
   evaluation_periods  = 3
-  # SQS reports nothing about a queue that has been unused for six hours.
+  # SQS reports nothing about a queue that has been unused for six hours, and another alarm watches an API that reports nothing.
   treat_missing_data = "notBreaching"
   alarm_actions      = local.alarm_topics
   ok_actions         = local.alarm_topics
 
-  namespace   = "AWS/SQS"
-  metric_name = "ApproximateAgeOfOldestMessage"
-  dimensions  = { QueueName = aws_sqs_queue.jobs.name }
+  namespace   = local.running ? local.metrics_namespace : "AWS/SQS"
+  metric_name = local.running ? "jobs_oldest_waiting_seconds" : "ApproximateAgeOfOldestMessage"
+  dimensions  = local.running ? { Service = "api" } : { QueueName = aws_sqs_queue.jobs.name }
   period      = 60
   statistic   = "Maximum"
 }

@@ -375,13 +375,13 @@ variable "alarm_email" {
 }
 
 variable "oldest_message_seconds" {
-  description = "The age of the oldest message, in seconds, above which there is an alarm. Messages of running jobs count, so keep it above JOB_TIMEOUT (10 minutes)."
+  description = "For how many seconds a job may wait for an attempt without an alarm; a pause does not count. Until the service runs, the age of the oldest message in the queue, which includes running jobs: keep it above JOB_TIMEOUT (10 minutes)."
   type        = number
   default     = 900
 
   validation {
     condition     = var.oldest_message_seconds >= 60
-    error_message = "The value must be at least 60, because SQS measures the age once a minute."
+    error_message = "The value must be at least 60, because the age is reported once a minute."
   }
 }
 

@@ -44,6 +44,16 @@ run "without_images_only_queues_and_registries" {
   }
 
   assert {
+    condition     = "${aws_cloudwatch_metric_alarm.oldest_message.namespace} ${aws_cloudwatch_metric_alarm.oldest_message.metric_name}" == "AWS/SQS ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.oldest_message.dimensions == tomap({ QueueName = "taskoverflow-ical" })
+    error_message = "Without images, nothing but the queue can show that jobs wait."
+  }
+
+  assert {
+    condition     = toset([for query in aws_cloudwatch_metric_alarm.dead_letters.metric_query : query.id]) == toset(["visible", "hidden", "all"])
+    error_message = "Without images, no API reports whether processing is paused."
+  }
+
+  assert {
     condition     = length(jsondecode(aws_sqs_queue_policy.jobs.policy).Statement) == 1
     error_message = "Until the service runs, users of the account must be able to use the queue."
   }
@@ -275,8 +285,19 @@ run "service" {
   }
 
   assert {
-    condition     = toset([for query in aws_cloudwatch_metric_alarm.dead_letters.metric_query : query.expression == null ? one(query.metric).metric_name : query.expression]) == toset(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "visible + hidden"])
-    error_message = "The alarm must count visible and hidden dead letters."
+    condition     = toset([for query in aws_cloudwatch_metric_alarm.dead_letters.metric_query : query.expression == null ? one(query.metric).metric_name : query.expression]) == toset(["ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible", "processing_paused", "IF(FILL(paused, 0) > 0, 0, visible + hidden)"])
+    error_message = "The alarm must count visible and hidden dead letters, except while processing is paused."
+  }
+
+  assert {
+    condition = {
+      for name, alarm in { waiting = aws_cloudwatch_metric_alarm.oldest_message, failed = aws_cloudwatch_metric_alarm.failed_jobs[0] } :
+      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.Service} ${alarm.statistic} ${alarm.comparison_operator} ${alarm.threshold}"
+      } == {
+      waiting = "taskoverflow jobs_oldest_waiting_seconds api Maximum GreaterThanThreshold 900"
+      failed  = "taskoverflow jobs_failed_in_ten_minutes api Maximum GreaterThanThreshold 5"
+    }
+    error_message = "The alarms about jobs must watch what the API measures in the database: it counts all jobs that fail, wherever they do, and no time during a pause."
   }
 
   assert {
@@ -337,16 +358,6 @@ run "service" {
       server_errors  = "notBreaching"
     }
     error_message = "An API, a worker or a database that is silent must raise one alarm, and an idle service none."
-  }
-
-  assert {
-    condition = {
-      for name, alarm in { failed = aws_cloudwatch_metric_alarm.failed_jobs[0] } :
-      name => "${alarm.namespace} ${alarm.metric_name} ${alarm.dimensions.Service} ${alarm.statistic} ${alarm.comparison_operator} ${alarm.threshold}"
-      } == {
-      failed = "taskoverflow jobs_failed_in_ten_minutes api Maximum GreaterThanThreshold 5"
-    }
-    error_message = "The alarm must count all jobs that fail, wherever they do, as the API does in the database."
   }
 
   assert {

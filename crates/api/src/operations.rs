@@ -58,6 +58,11 @@ impl Operations {
         Some(self.publisher.get()?.depth().await)
     }
 
+    /// Returns whether the queue is the table of jobs, so that nothing is published.
+    pub fn is_table(&self) -> bool {
+        self.queue == QueueUrl::Postgres
+    }
+
     /// Makes snapshots with connections of `pool`, forever.
     pub async fn run(&self, pool: &Pool) {
         let source = Service {
@@ -86,6 +91,6 @@ impl Source for Service<'_> {
     }
 
     fn is_table(&self) -> bool {
-        self.operations.queue == QueueUrl::Postgres
+        self.operations.is_table()
     }
 }

@@ -16,7 +16,7 @@ pub const HTTP_REFUSED: &str = "http_requests_refused_total";
 pub const JOBS: &str = "jobs";
 /// Jobs that failed within the last ten minutes.
 pub const JOBS_FAILED_IN_TEN_MINUTES: &str = "jobs_failed_in_ten_minutes";
-/// How long the oldest job that waits for an attempt exists, in seconds.
+/// For how long a job could have been attempted and was not, in seconds; 0 while processing is paused.
 pub const JOBS_OLDEST_WAITING: &str = "jobs_oldest_waiting_seconds";
 /// Whether an operator has paused the processing: 1, otherwise 0.
 pub const PROCESSING_PAUSED: &str = "processing_paused";
@@ -77,14 +77,15 @@ pub const METRICS: &[Metric] = &[
     Metric::gauge(
         JOBS_OLDEST_WAITING,
         Unit::Seconds,
-        "How long the oldest job that waits for an attempt exists",
+        "For how long a job could have been attempted and was not; 0 while processing is paused",
     )
     .in_cloudwatch(),
     Metric::gauge(
         PROCESSING_PAUSED,
         Unit::Count,
         "Whether an operator has paused the processing: 1, otherwise 0",
-    ),
+    )
+    .in_cloudwatch(),
     Metric::gauge(QUEUE_MESSAGES, Unit::Count, "Messages in the SQS queue").by(
         "state",
         &["visible", "in_flight", "delayed", "dead_letters"],

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text, Timestamptz};
+use diesel::sql_types::{Double, Nullable, Text, Timestamptz};
 
 use crate::database::DatabaseError;
 
@@ -37,6 +37,24 @@ pub fn state(connection: &mut PgConnection) -> Result<Processing, DatabaseError>
     Ok(query.get_result(connection)?)
 }
 
+/// Returns for how long the workers have processed jobs since the last pause, in seconds: 0 during a pause, and `None` if there
+/// was none yet.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn active_seconds(connection: &mut PgConnection) -> Result<Option<f64>, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Nullable<Double>)]
+        seconds: Option<f64>,
+    }
+    let query = diesel::sql_query(
+        "SELECT CASE WHEN paused_at IS NULL THEN extract(epoch FROM now() - resumed_at)::float8 ELSE 0 END AS seconds
+         FROM processing WHERE id = true",
+    );
+    Ok(query.get_result::<Row>(connection)?.seconds)
+}
+
 /// Pauses processing, by the operator whose token has the name `by`. Returns the state before: if it was paused already,
 /// nothing changes.
 ///
@@ -63,7 +81,7 @@ pub fn resume(connection: &mut PgConnection) -> Result<Processing, DatabaseError
         "WITH before AS MATERIALIZED (
              SELECT paused_at, paused_by FROM processing WHERE id = true FOR UPDATE),
          changed AS (
-             UPDATE processing SET paused_at = NULL, paused_by = NULL FROM before
+             UPDATE processing SET paused_at = NULL, paused_by = NULL, resumed_at = now() FROM before
              WHERE id = true AND before.paused_at IS NOT NULL)
          SELECT paused_at, paused_by FROM before",
     );

@@ -144,6 +144,7 @@ diesel::table! {
         id -> Bool,
         paused_at -> Nullable<Timestamptz>,
         paused_by -> Nullable<Text>,
+        resumed_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use diesel::PgConnection;
 use job_queue::QueueDepth;
 use shared_model::database::Pool;
+use shared_model::job_store::outbox::Backlog;
 use shared_model::telemetry::rest;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::operations::Operations;
-use crate::store::operations::{self, Gauges};
+use crate::store::operations::{Gauges, read_gauges};
 use crate::telemetry::{
     EVENT_DELIVERIES, EVENT_DELIVERIES_OLDEST_DUE, JOBS, JOBS_FAILED_IN_TEN_MINUTES,
     JOBS_OLDEST_WAITING, OUTBOX_JOBS, OUTBOX_OLDEST_AGE, PROCESSING_PAUSED, QUEUE_MESSAGES,
@@ -27,16 +28,23 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Measures forever. While the database or the queue does not answer, the gauges keep their values, and other metrics show
 /// the problem. `event_hosts` are the hosts of the destinations that the settings name.
 pub async fn run(pool: &Pool, operations: &Operations, event_hosts: Vec<String>) {
-    tokio::join!(watch_database(pool, event_hosts), watch_queue(operations));
+    tokio::join!(
+        watch_database(pool, operations, event_hosts),
+        watch_queue(operations)
+    );
 }
 
-async fn watch_database(pool: &Pool, event_hosts: Vec<String>) {
+async fn watch_database(pool: &Pool, operations: &Operations, event_hosts: Vec<String>) {
     loop {
         let begun = Instant::now();
         let hosts = event_hosts.clone();
-        let read = move |connection: &mut PgConnection| operations::read_gauges(connection, &hosts);
+        let read = move |connection: &mut PgConnection| read_gauges(connection, &hosts);
         if let Ok(gauges) = pool.run(read).await {
             show(&gauges);
+            // With `postgres:` nothing is published.
+            if !operations.is_table() {
+                show_outbox(&gauges.outbox);
+            }
         }
         sleep(rest(DATABASE_INTERVAL, begun.elapsed())).await;
     }
@@ -64,7 +72,8 @@ fn show(gauges: &Gauges) {
     let Gauges {
         processing,
         jobs,
-        outbox,
+        waiting_seconds,
+        outbox: _,
         deliveries,
         oldest_due_seconds,
     } = gauges;
@@ -79,9 +88,7 @@ fn show(gauges: &Gauges) {
         metrics::gauge!(JOBS, "status" => status).set(count as f64);
     }
     metrics::gauge!(JOBS_FAILED_IN_TEN_MINUTES).set(jobs.failed_in_ten_minutes as f64);
-    metrics::gauge!(JOBS_OLDEST_WAITING).set(jobs.oldest_waiting_seconds);
-    metrics::gauge!(OUTBOX_JOBS).set(outbox.jobs as f64);
-    metrics::gauge!(OUTBOX_OLDEST_AGE).set(outbox.oldest_age_seconds);
+    metrics::gauge!(JOBS_OLDEST_WAITING).set(*waiting_seconds);
     for (state, count) in [
         ("waiting", deliveries.waiting),
         ("given_up", deliveries.given_up),
@@ -89,6 +96,12 @@ fn show(gauges: &Gauges) {
         metrics::gauge!(EVENT_DELIVERIES, "state" => state).set(count as f64);
     }
     metrics::gauge!(EVENT_DELIVERIES_OLDEST_DUE).set(*oldest_due_seconds);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn show_outbox(outbox: &Backlog) {
+    metrics::gauge!(OUTBOX_JOBS).set(outbox.jobs as f64);
+    metrics::gauge!(OUTBOX_OLDEST_AGE).set(outbox.oldest_age_seconds);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]

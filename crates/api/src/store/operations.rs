@@ -67,6 +67,8 @@ pub struct Gauges {
     pub processing: Processing,
     /// The jobs in each status, up to [`COUNTED_JOBS`].
     pub jobs: JobCounts,
+    /// For how long a job could have been attempted and was not, in seconds: not during a pause, nor before its end.
+    pub waiting_seconds: f64,
     /// The jobs whose messages have not been sent.
     pub outbox: Backlog,
     /// The events that have not been delivered.
@@ -85,9 +87,14 @@ pub fn read_gauges(
 ) -> Result<Gauges, DatabaseError> {
     connection.transaction(|connection| {
         begin(connection)?;
+        let jobs = job_counts::count(connection, COUNTED_JOBS)?;
+        let active_seconds = processing::active_seconds(connection)?;
         Ok(Gauges {
             processing: processing::state(connection)?,
-            jobs: job_counts::count(connection, COUNTED_JOBS)?,
+            jobs,
+            waiting_seconds: active_seconds.map_or(jobs.oldest_waiting_seconds, |seconds| {
+                jobs.oldest_waiting_seconds.min(seconds)
+            }),
             outbox: outbox::backlog(connection)?,
             deliveries: operate::count(connection)?,
             oldest_due_seconds: overdue::oldest_due_seconds(connection, event_hosts)?,

@@ -159,3 +159,24 @@ async fn each_job_that_failed_in_the_last_ten_minutes_is_counted_whoever_ended_i
     post(&service, &format!("jobs/{died}/retry")).await;
     assert_eq!(failed().await, 1);
 }
+
+#[tokio::test]
+async fn no_job_waits_during_a_pause_and_for_no_longer_than_since_its_end() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    accept_many(&service.pool, 1).await;
+    let accepted = "UPDATE calendar_jobs SET expires_at = expires_at - interval '2 hours'";
+    execute(&service.pool, accepted).await;
+    let waiting = async || gauges(&service).await.waiting_seconds;
+    assert!(waiting().await >= 7200.0);
+    post(&service, "pause").await;
+    assert!(waiting().await < f64::EPSILON);
+    post(&service, "resume").await;
+    assert!(waiting().await < 3600.0);
+    let resumed = "UPDATE processing SET resumed_at = now() - interval '1 hour'";
+    execute(&service.pool, resumed).await;
+    assert!((3600.0..7200.0).contains(&waiting().await));
+    let resumed = "UPDATE processing SET resumed_at = now() - interval '1 day'";
+    execute(&service.pool, resumed).await;
+    let seconds = waiting().await;
+    assert!((7200.0..80000.0).contains(&seconds), "{seconds}");
+}

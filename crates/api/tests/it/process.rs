@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use local_services::testing::eventually_blocking;
+use local_services::testing::{eventually, eventually_blocking};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -265,6 +265,21 @@ async fn a_failed_request_is_logged_with_its_id_and_its_cause() {
     let line = logged(&mut process, "second");
     assert_eq!(line["level"], "warn");
     assert!(line["error"].as_str().unwrap().contains("todos"), "{line}");
+}
+
+#[tokio::test]
+async fn the_metrics_show_no_outbox_if_nothing_is_published() {
+    let url = database();
+    let process = Process::start(&[("DATABASE_URL", &url)], "ready");
+    let mut metrics = String::new();
+    eventually("the database has been measured", async || {
+        let response = reqwest::get(format!("{}/metrics", process.url)).await;
+        metrics = response.unwrap().text().await.unwrap();
+        metrics.contains("\njobs_failed_in_ten_minutes 0\n")
+    })
+    .await;
+    assert!(metrics.contains("\njobs_oldest_waiting_seconds 0\n"));
+    assert!(!metrics.contains("\noutbox_jobs "), "{metrics}");
 }
 
 fn logged(process: &mut Process, request_id: &str) -> Value {

@@ -107,8 +107,8 @@ const WRITTEN: [(&str, &str); 3] = [
         "054075c3ad354288caa34462164b59670c19852f26c09cd9a370c0ae9a215da7",
     ),
     (
-        "2026-11-22-160000_operations",
-        "aa1466a4eb3151b2e232c671d46bb526d784d0a0d02e305b4c55ed5e952b1f98",
+        "2026-11-22-202500_operations",
+        "33f0b98d38028f4e32abaca49cbda26a6968e8b36cfec391b197ca7f81280de1",
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! Pausing and resuming.
 
+use diesel::connection::SimpleConnection;
 use shared_model::processing::{self, Processing};
 
 use crate::roles::migrated;
@@ -33,6 +34,24 @@ fn a_second_pause_or_resume_changes_nothing_and_says_what_was_before() {
         processing::state(connection).unwrap(),
         Processing::default()
     );
+}
+
+#[test]
+fn a_pause_and_its_end_restart_the_time_in_which_jobs_were_processed() {
+    let connection = &mut database();
+    assert_eq!(processing::active_seconds(connection).unwrap(), None);
+    processing::pause(connection, None).unwrap();
+    assert_eq!(processing::active_seconds(connection).unwrap(), Some(0.0));
+    processing::resume(connection).unwrap();
+    connection
+        .batch_execute("UPDATE processing SET resumed_at = resumed_at - interval '1 hour'")
+        .unwrap();
+    // not paused, so this is not the end of a pause
+    processing::resume(connection).unwrap();
+    let seconds = processing::active_seconds(connection).unwrap().unwrap();
+    assert!((3600.0..3700.0).contains(&seconds), "{seconds}");
+    processing::pause(connection, None).unwrap();
+    assert_eq!(processing::active_seconds(connection).unwrap(), Some(0.0));
 }
 
 #[test]

@@ -62,7 +62,9 @@ CREATE TABLE processing (
     -- null: they do
     paused_at timestamptz,
     -- the name of the operator's token
-    paused_by text
+    paused_by text,
+    -- when the last pause ended
+    resumed_at timestamptz
 );
 
 INSERT INTO processing DEFAULT VALUES;
