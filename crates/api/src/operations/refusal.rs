@@ -29,7 +29,9 @@ pub enum Refusal {
     )]
     HasStopped,
     /// The job has another status than FAILURE.
-    #[error("only failed jobs can be retried, and this one is {0}")]
+    #[error(
+        "only failed jobs can be retried, and this one is {0}; GET /api/v1/operations/jobs lists those that failed"
+    )]
     NotFailed(JobStatus),
 }
 

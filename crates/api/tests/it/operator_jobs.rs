@@ -184,7 +184,8 @@ async fn only_a_failed_job_that_has_not_expired_can_be_retried() {
     let failed = failed_jobs(&service, 2).await;
     let waiting = service.new_job().await;
     let refused = retry(&service, &format!("{waiting}/retry")).await;
-    let detail = "only failed jobs can be retried, and this one is PENDING";
+    let detail = "only failed jobs can be retried, and this one is PENDING; \
+                  GET /api/v1/operations/jobs lists those that failed";
     refused.assert_problem(409, detail);
     assert_eq!(refused.json()["task_status"], "PENDING");
     service.expire(failed[0]).await;
