@@ -245,13 +245,29 @@ resource "aws_cloudwatch_metric_alarm" "database" {
   statistic   = "Average"
 }
 
+locals {
+  # The CPU utilization that a burstable class of this size earns credits for, in percent: "Baseline utilization per vCPU" in
+  # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-credits-baseline-concepts.html. The two largest sizes of
+  # db.t2 have less.
+  database_baseline = lookup({
+    micro     = 10
+    small     = 20
+    medium    = 20
+    large     = 30
+    xlarge    = startswith(var.database_class, "db.t2.") ? 22.5 : 40
+    "2xlarge" = startswith(var.database_class, "db.t2.") ? 17 : 40
+  }, element(split(".", var.database_class), 2), 10)
+  # Without credits, AWS either holds the CPU at the baseline, or charges for what exceeds it. So the alarm begins below it.
+  database_cpu_limit = floor(0.9 * local.database_baseline)
+}
+
 # Only burstable classes have credits. A new database has none, and earns some while it is idle. So the alarm also looks at
-# the CPU: 30 % is the highest share that one of these classes earns credits for.
+# the CPU.
 resource "aws_cloudwatch_metric_alarm" "database_credit" {
   count = local.running && startswith(var.database_class, "db.t") ? 1 : 0
 
   alarm_name          = "${var.name}-database-credit"
-  alarm_description   = "The database has used up its CPU credits and still needs more CPU than it earns credits for: it becomes slow, or AWS charges for more. Use a larger database_class."
+  alarm_description   = "The database has used up its CPU credits and uses at least ${local.database_cpu_limit} % of its CPU, almost all that it earns credits for: it becomes slow, or AWS charges for more. Use a larger database_class."
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 3
@@ -277,7 +293,7 @@ resource "aws_cloudwatch_metric_alarm" "database_credit" {
   metric_query {
     id          = "exhausted"
     label       = "Out of CPU credits"
-    expression  = "IF(credits < 10 AND cpu > 30, 1, 0)"
+    expression  = "IF(credits < 10 AND cpu >= ${local.database_cpu_limit}, 1, 0)"
     return_data = true
   }
 }

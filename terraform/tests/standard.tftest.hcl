@@ -452,6 +452,36 @@ run "backups_on_the_free_plan" {
   }
 }
 
+run "a_small_database_without_credits_left" {
+  command = apply
+
+  variables {
+    image_tag = "0123456789ab"
+  }
+
+  assert {
+    condition = alltrue([
+      for query in aws_cloudwatch_metric_alarm.database_credit[0].metric_query :
+      query.expression == "IF(credits < 10 AND cpu >= 9, 1, 0)" if query.id == "exhausted"
+    ]) && contains(aws_cloudwatch_metric_alarm.database_credit[0].metric_query[*].id, "exhausted")
+    error_message = "db.t4g.micro earns credits for 10 % of its CPU, so the alarm must begin a little below that."
+  }
+}
+
+run "a_larger_database_without_credits_left" {
+  command = apply
+
+  variables {
+    image_tag      = "0123456789ab"
+    database_class = "db.t3.2xlarge"
+  }
+
+  assert {
+    condition     = local.database_cpu_limit == 36
+    error_message = "db.t3.2xlarge earns credits for 40 % of its CPU."
+  }
+}
+
 run "a_database_without_credits" {
   command = apply
 
