@@ -1,5 +1,6 @@
 //! The connection to PostgreSQL: its settings, a pool of connections, and the only function that runs blocking queries.
 
+mod clock;
 mod config;
 mod connector;
 mod error;
@@ -10,6 +11,7 @@ mod session;
 mod tls;
 mod url;
 
+pub use clock::now;
 pub use config::DatabaseConfig;
 pub(crate) use connector::ConnectError;
 pub use error::DatabaseError;

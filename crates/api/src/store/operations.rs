@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::connection::Connection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamptz};
@@ -46,8 +45,7 @@ pub struct Reading {
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn read(connection: &mut PgConnection) -> Result<Reading, DatabaseError> {
-    connection.transaction(|connection| {
-        let at = begin(connection)?;
+    one_moment(connection, |connection, at| {
         Ok(Reading {
             at,
             processing: processing::state(connection)?,
@@ -85,8 +83,7 @@ pub fn read_gauges(
     connection: &mut PgConnection,
     event_hosts: &[String],
 ) -> Result<Gauges, DatabaseError> {
-    connection.transaction(|connection| {
-        begin(connection)?;
+    one_moment(connection, |connection, _| {
         let jobs = job_counts::count(connection, COUNTED_JOBS)?;
         let active_seconds = processing::active_seconds(connection)?;
         Ok(Gauges {
@@ -102,7 +99,20 @@ pub fn read_gauges(
     })
 }
 
-/// Returns the time. Without bitmaps, PostgreSQL reads an index in its order, and only as far as a limit allows.
+/// Runs queries that all see the database as it was at one moment, which they are given.
+fn one_moment<T>(
+    connection: &mut PgConnection,
+    queries: impl FnOnce(&mut PgConnection, DateTime<Utc>) -> Result<T, DatabaseError>,
+) -> Result<T, DatabaseError> {
+    let mut transaction = connection.build_transaction().repeatable_read().read_only();
+    transaction.run(|connection| {
+        let at = begin(connection)?;
+        queries(connection, at)
+    })
+}
+
+/// Returns the time of the first query, from which on the transaction sees the database: everything that was committed
+/// before. Without bitmaps, PostgreSQL reads an index in its order, and only as far as a limit allows.
 fn begin(connection: &mut PgConnection) -> QueryResult<DateTime<Utc>> {
     #[derive(QueryableByName)]
     struct Row {
@@ -112,7 +122,7 @@ fn begin(connection: &mut PgConnection) -> QueryResult<DateTime<Utc>> {
         _setting: String,
     }
     let query = diesel::sql_query(
-        "SELECT now() AS at, set_config('enable_bitmapscan', 'off', true) AS _setting",
+        "SELECT statement_timestamp() AS at, set_config('enable_bitmapscan', 'off', true) AS _setting",
     );
     Ok(prepared(query).get_result::<Row>(connection)?.at)
 }

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::process::Process;
 use crate::support::receiver::{Behaviour, Received, Receiver};
-use crate::support::{ApiResponse, Service, database, execute, send};
+use crate::support::{ApiResponse, Service, database, execute, send, split_at};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -618,9 +618,11 @@ async fn operators_see_what_was_given_up_and_can_retry_it() {
     }
     let retry = format!("{DELIVERIES}/retry");
     let other_host = service.post(&retry, &json!({"host": "example.org"})).await;
-    assert_eq!(other_host.json(), json!({"retried": 0, "remaining": false}));
+    let (other_host, _) = split_at(other_host.json());
+    assert_eq!(other_host, json!({"retried": 0, "remaining": false}));
     let all = service.post(&retry, &json!({})).await;
-    assert_eq!(all.json(), json!({"retried": 2, "remaining": false}));
+    let (all, _) = split_at(all.json());
+    assert_eq!(all, json!({"retried": 2, "remaining": false}));
     assert_eq!(
         service.post(&retry, &json!({"hots": "x"})).await.status,
         400

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::jobs::accept_many;
 use crate::support::tokens::with_token;
-use crate::support::{Service, execute, send};
+use crate::support::{Service, execute, send, time};
 
 const OPERATIONS: &str = "/api/v1/operations";
 const LIVE: &str = "/api/v1/operations/live";
@@ -19,6 +19,9 @@ async fn snapshot(service: &Service) -> Value {
     assert_eq!(response.header("content-type"), Some("application/json"));
     response.json()
 }
+
+/// Whether a snapshot shows an action.
+type Shows<'a> = &'a dyn Fn(&Value) -> bool;
 
 /// A stream of snapshots, as a client reads it.
 struct Stream {
@@ -186,6 +189,51 @@ async fn a_stream_begins_with_a_snapshot_shows_changes_and_ends_with_the_process
     service.stop();
     while stream.next().await.is_some() {}
     eventually("the process has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn every_snapshot_that_is_later_than_an_action_shows_it() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    execute(
+        &service.pool,
+        "INSERT INTO processes (id, role, host, pid, version) OVERRIDING SYSTEM VALUE
+         VALUES (1001, 'worker', 'a', 1, '0');
+         INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+         VALUES (gen_random_uuid(), 'a', 'sns', '{}', NULL)",
+    )
+    .await;
+    let id = accept_many(&service.pool, 1).await[0];
+    service.fail(id, true).await;
+    let retry = format!("jobs/{id}/retry");
+    let worker = |snapshot: &Value| -> Value {
+        let processes = snapshot["processes"].as_array().unwrap();
+        let worker = processes.iter().find(|process| process["id"] == 1001);
+        worker.unwrap()["state"].clone()
+    };
+    let actions: [(&str, Shows); 5] = [
+        ("pause", &|snapshot| {
+            snapshot["processing"]["paused"] == true
+        }),
+        ("processes/1001/drain", &|snapshot| {
+            worker(snapshot) == "draining"
+        }),
+        (&retry, &|snapshot| snapshot["jobs"]["failed"] == 0),
+        ("deliveries/retry", &|snapshot| {
+            snapshot["deliveries"]["given_up"] == 0
+        }),
+        ("resume", &|snapshot| {
+            snapshot["processing"]["paused"] == false
+        }),
+    ];
+    let mut stream = Stream::open(&service).await;
+    stream.next().await;
+    for (action, is_shown) in actions {
+        let done = service.request("POST", &format!("{OPERATIONS}/{action}"));
+        let done = send(done).await.json();
+        let is_later = |snapshot: &Value| time(&snapshot["at"]) > time(&done["at"]);
+        let snapshot = stream.until(is_later).await;
+        assert!(is_shown(&snapshot), "{action}: {done}, {snapshot}");
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::jobs::accept_many;
 use crate::support::tokens::with_token;
-use crate::support::{ApiResponse, Service, execute, send};
+use crate::support::{ApiResponse, Service, execute, send, split_at, time};
 
 const OPERATIONS: &str = "/api/v1/operations";
 
@@ -38,7 +38,7 @@ async fn pausing_twice_and_resuming_twice_are_refused_with_the_reason() {
     assert_refused(&post("resume").await, 409, "processing is not paused");
     let paused = post("pause").await;
     assert_eq!(paused.status, 200, "{}", paused.text());
-    let paused = paused.json();
+    let (paused, paused_at) = split_at(paused.json());
     assert_eq!(
         (&paused["paused"], &paused["paused_by"]),
         (&json!(true), &json!("night-shift"))
@@ -49,13 +49,17 @@ async fn pausing_twice_and_resuming_twice_are_refused_with_the_reason() {
     assert_refused(&again, 409, &words);
 
     let snapshot = send(with_token(service.request("GET", OPERATIONS), &token)).await;
-    assert_eq!(snapshot.json()["processing"], paused);
+    let snapshot = snapshot.json();
+    assert_eq!(snapshot["processing"], paused);
+    assert!(time(&snapshot["at"]) > time(&paused_at));
     let resumed = post("resume").await;
     assert_eq!(resumed.status, 200);
+    let (resumed, resumed_at) = split_at(resumed.json());
     assert_eq!(
-        resumed.json(),
+        resumed,
         json!({"paused": false, "paused_at": null, "paused_by": null})
     );
+    assert!(time(&resumed_at) > time(&paused_at));
     assert_refused(&post("resume").await, 409, "processing is not paused");
 }
 
@@ -81,7 +85,8 @@ async fn only_a_worker_that_runs_can_be_drained_and_only_once() {
     let drain = async |id: &str| post(&service, &format!("processes/{id}/drain")).await;
     let drained = drain("1001").await;
     assert_eq!(drained.status, 202, "{}", drained.text());
-    assert_eq!(drained.json(), json!({"id": 1001, "state": "draining"}));
+    let (drained, _) = split_at(drained.json());
+    assert_eq!(drained, json!({"id": 1001, "state": "draining"}));
     assert_refused(&drain("1001").await, 409, "already draining");
     assert_refused(&drain("1002").await, 409, "only workers can be drained");
     assert_refused(&drain("1003").await, 409, "has stopped");

@@ -6,7 +6,7 @@ use shared_model::job::JobId;
 
 use crate::support::jobs::accept_many;
 use crate::support::tokens::with_token;
-use crate::support::{ApiResponse, Service, execute, send};
+use crate::support::{ApiResponse, Service, execute, send, split_at};
 
 const JOBS: &str = "/api/v1/operations/jobs";
 
@@ -196,8 +196,9 @@ async fn only_a_failed_job_that_has_not_expired_can_be_retried() {
 
     let retried = retry(&service, &format!("{}/retry", failed[1])).await;
     assert_eq!(retried.status, 202, "{}", retried.text());
+    let (retried, _) = split_at(retried.json());
     assert_eq!(
-        retried.json(),
+        retried,
         json!({"task_id": failed[1], "task_status": "PENDING"})
     );
     let again = retry(&service, &format!("{}/retry", failed[1])).await;
@@ -251,13 +252,13 @@ async fn all_jobs_that_match_are_retried_however_many_there_are() {
     assert_eq!(list(&service, "").await.len(), 2);
     let none = retry_all(json!({"finished_after": "2999-01-01T00:00:00Z"})).await;
     assert_eq!(
-        none,
+        split_at(none).0,
         json!({"retried": 0, "remaining": false, "cursor": null})
     );
     // without a body
     let rest = retry(&service, "retry").await;
     assert_eq!(
-        rest.json(),
+        split_at(rest.json()).0,
         json!({"retried": 2, "remaining": false, "cursor": null})
     );
     let behind_all = "f".repeat(64);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use api::config::{Cli, Config};
 use api::server::Server;
+use chrono::{DateTime, Utc};
 use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, RunQueryDsl};
@@ -68,6 +69,17 @@ pub(crate) fn config(database_url: &str, flags: &[&str]) -> Config {
 
 pub(crate) fn pool(config: &Config) -> Pool {
     Pool::new(&config.database, "api-test", Duration::from_secs(10))
+}
+
+/// Returns the response to an operator's action without its `at`, and its `at`.
+pub(crate) fn split_at(mut response: Value) -> (Value, Value) {
+    let at = response.as_object_mut().unwrap().remove("at");
+    (response, at.expect("the response says when"))
+}
+
+/// Returns a time of a response.
+pub(crate) fn time(at: &Value) -> DateTime<Utc> {
+    at.as_str().unwrap().parse().unwrap()
 }
 
 /// Runs SQL directly in the database.

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use shared_model::database::{self, DatabaseError};
 use shared_model::event_deliveries::operate::{self, Filter, OpenDelivery, Retried};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -90,6 +91,8 @@ pub(in crate::routes) struct RetriedDeliveries {
     retried: usize,
     /// Whether there may be more: send the request again.
     remaining: bool,
+    /// When they were due. Snapshots with a later `at` count them as waiting, earlier ones may not.
+    at: DateTime<Utc>,
 }
 
 /// Returns the name of a host as it is stored.
@@ -168,13 +171,16 @@ pub(in crate::routes) async fn retry(
     api: Data<Api>,
     DeliveryId(id): DeliveryId,
 ) -> Result<HttpResponse, ApiError> {
-    let retried = api
-        .query(move |connection| operate::retry(connection, id))
-        .await?;
+    let retry = move |connection: &mut _| -> Result<_, DatabaseError> {
+        let retried = operate::retry(connection, id)?;
+        Ok((retried, database::now(connection)?))
+    };
+    let (retried, at) = api.query(retry).await?;
     match retried {
         Retried::Due => Ok(HttpResponse::Accepted().json(RetriedDeliveries {
             retried: 1,
             remaining: false,
+            at,
         })),
         Retried::NotGivenUp => Err(ApiError::DeliveryNotGivenUp),
         Retried::Unknown => Err(ApiError::DeliveryNotFound),
@@ -207,12 +213,14 @@ pub(in crate::routes) async fn retry_all(
     members.allow_only(&["host"])?;
     let host = members.take("host").filter(|host| !host.is_null());
     let host = host.map(checked_host).transpose()?;
-    let retry = move |connection: &mut diesel::PgConnection| {
-        operate::retry_given_up(connection, host.as_deref(), RETRIED_AT_ONCE)
+    let retry = move |connection: &mut _| -> Result<_, DatabaseError> {
+        let retried = operate::retry_given_up(connection, host.as_deref(), RETRIED_AT_ONCE)?;
+        Ok((retried, database::now(connection)?))
     };
-    let retried = api.query(retry).await?;
+    let (retried, at) = api.query(retry).await?;
     Ok(HttpResponse::Ok().json(RetriedDeliveries {
         retried,
         remaining: i64::try_from(retried).is_ok_and(|retried| retried >= RETRIED_AT_ONCE),
+        at,
     }))
 }

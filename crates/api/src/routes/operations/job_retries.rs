@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared_model::database::DatabaseError;
+use shared_model::database::{self, DatabaseError};
 use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::failed::{self, Filter, Redriver};
 use shared_model::job_store::requests;
@@ -36,6 +37,8 @@ pub(in crate::routes) struct RetriedJobView {
     task_id: JobId,
     #[schema(value_type = TaskStatus)]
     task_status: JobStatus,
+    /// When it was. Snapshots with a later `at` count it, earlier ones may not.
+    at: DateTime<Utc>,
 }
 
 /// The job is PENDING again, with all its attempts and the full time left.
@@ -67,9 +70,9 @@ pub(in crate::routes) async fn retry(
         } else {
             None
         };
-        Ok((retried, unchanged))
+        Ok((retried, unchanged, database::now(connection)?))
     };
-    let (retried, unchanged) = api.query(retry).await?;
+    let (retried, unchanged, at) = api.query(retry).await?;
     if let Some(job) = unchanged {
         let job = job.ok_or(ApiError::JobNotFound)?;
         return Err(if job.expired {
@@ -82,6 +85,7 @@ pub(in crate::routes) async fn retry(
     Ok(HttpResponse::Accepted().json(RetriedJobView {
         task_id: id,
         task_status: JobStatus::Pending,
+        at,
     }))
 }
 
@@ -94,6 +98,8 @@ pub(in crate::routes) struct RetriedJobsView {
     remaining: bool,
     /// Where the next request goes on.
     cursor: Option<String>,
+    /// When they were PENDING. Snapshots with a later `at` count them, earlier ones may not.
+    at: Option<DateTime<Utc>>,
 }
 
 /// All failed jobs that match all conditions and have not expired; without conditions, all of them. Jobs that fail again
@@ -132,9 +138,12 @@ pub(in crate::routes) async fn retry_all(
             break;
         }
         let (filter, by) = (filter.clone(), by.clone());
-        let batch = api
-            .query(move |connection| failed::redrive_matching(connection, &filter, pass, &by))
-            .await?;
+        let redrive = move |connection: &mut _| -> Result<_, DatabaseError> {
+            let batch = failed::redrive_matching(connection, &filter, pass, &by)?;
+            Ok((batch, database::now(connection)?))
+        };
+        let (batch, at) = api.query(redrive).await?;
+        all.at = Some(at);
         all.retried += batch.jobs.len();
         announce(&api, batch.jobs);
         rest = batch.rest;

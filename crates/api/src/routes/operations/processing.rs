@@ -2,8 +2,9 @@
 
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared_model::database::DatabaseError;
+use shared_model::database::{self, DatabaseError};
 use shared_model::processes::{self, DrainRequested};
 use shared_model::processing::{self, Processing};
 use utoipa::ToSchema;
@@ -17,6 +18,16 @@ use crate::response::problem::ApiError;
 use crate::routes::path::ProcessPath;
 use crate::state::Api;
 
+/// Whether the workers process jobs, after an operator has changed it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProcessingChanged)]
+pub(in crate::routes) struct ChangedView {
+    #[serde(flatten)]
+    processing: ProcessingView,
+    /// When this was true. Snapshots with a later `at` show it, earlier ones may not.
+    at: DateTime<Utc>,
+}
+
 /// Within two seconds, workers begin no more jobs. Running jobs are finished. The API goes on accepting jobs, and overdue
 /// jobs still expire.
 #[utoipa::path(
@@ -26,7 +37,7 @@ use crate::state::Api;
     tag = "Operations",
     summary = "Pause the processing of jobs",
     responses(
-        (status = 200, description = "Processing is paused now", body = ProcessingView),
+        (status = 200, description = "Processing is paused now", body = ChangedView),
         OperationRefused,
         ServerFault,
     ),
@@ -34,18 +45,20 @@ use crate::state::Api;
 pub(in crate::routes) async fn pause(
     request: HttpRequest,
     api: Data<Api>,
-) -> Result<Json<ProcessingView>, ApiError> {
+) -> Result<Json<ChangedView>, ApiError> {
     let by = access::token_name(&request);
     let pause = move |connection: &mut _| -> Result<_, DatabaseError> {
         let before = processing::pause(connection, by.as_deref())?;
-        Ok((before, processing::state(connection)?))
+        let now = processing::state(connection)?;
+        Ok((before, now, database::now(connection)?))
     };
-    let (before, now) = api.query(pause).await?;
+    let (before, now, at) = api.query(pause).await?;
     if before.is_paused() {
         return Err(Refusal::AlreadyPaused(before).into());
     }
     log::info!(by:? = now.paused_by; "an operator has paused processing");
-    Ok(Json(now.into()))
+    let processing = now.into();
+    Ok(Json(ChangedView { processing, at }))
 }
 
 /// Workers begin jobs again within two seconds.
@@ -56,7 +69,7 @@ pub(in crate::routes) async fn pause(
     tag = "Operations",
     summary = "Resume the processing of jobs",
     responses(
-        (status = 200, description = "Jobs are processed now", body = ProcessingView),
+        (status = 200, description = "Jobs are processed now", body = ChangedView),
         OperationRefused,
         ServerFault,
     ),
@@ -64,13 +77,18 @@ pub(in crate::routes) async fn pause(
 pub(in crate::routes) async fn resume(
     request: HttpRequest,
     api: Data<Api>,
-) -> Result<Json<ProcessingView>, ApiError> {
-    let before = api.query(processing::resume).await?;
+) -> Result<Json<ChangedView>, ApiError> {
+    let resume = |connection: &mut _| -> Result<_, DatabaseError> {
+        let before = processing::resume(connection)?;
+        Ok((before, database::now(connection)?))
+    };
+    let (before, at) = api.query(resume).await?;
     if !before.is_paused() {
         return Err(Refusal::NotPaused.into());
     }
     log::info!(by:? = access::token_name(&request); "an operator has resumed processing");
-    Ok(Json(Processing::default().into()))
+    let processing = Processing::default().into();
+    Ok(Json(ChangedView { processing, at }))
 }
 
 /// A worker that was asked to stop.
@@ -80,6 +98,8 @@ pub(in crate::routes) struct DrainingView {
     id: i32,
     #[schema(example = "draining")]
     state: &'static str,
+    /// When it was asked. Snapshots with a later `at` show it, earlier ones may not.
+    at: DateTime<Utc>,
 }
 
 /// The worker begins no more jobs, finishes those that run, and ends with the exit code 0. Whatever started it may start a
@@ -102,13 +122,15 @@ pub(in crate::routes) async fn drain(
     api: Data<Api>,
     ProcessPath(id): ProcessPath,
 ) -> Result<HttpResponse, ApiError> {
-    let requested = api
-        .query(move |connection| processes::request_drain(connection, id))
-        .await?;
+    let request = move |connection: &mut _| -> Result<_, DatabaseError> {
+        let requested = processes::request_drain(connection, id)?;
+        Ok((requested, database::now(connection)?))
+    };
+    let (requested, at) = api.query(request).await?;
     let refusal = match requested {
         DrainRequested::Requested => {
             let state = processes::ProcessState::Draining.name();
-            return Ok(HttpResponse::Accepted().json(DrainingView { id, state }));
+            return Ok(HttpResponse::Accepted().json(DrainingView { id, state, at }));
         }
         DrainRequested::Already => Refusal::AlreadyDraining,
         DrainRequested::NotAWorker => Refusal::NotAWorker,
