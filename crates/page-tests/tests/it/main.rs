@@ -29,6 +29,8 @@ mod operations;
 #[cfg(test)]
 mod operations_accessibility;
 #[cfg(test)]
+mod operations_actions;
+#[cfg(test)]
 mod operations_jobs;
 #[cfg(test)]
 mod operations_modules;

@@ -5,6 +5,7 @@ import { arrange, byId, fromTemplate, part, setText } from '../elements.js';
 import { notify, notifyProblem } from '../notices.js';
 import { confirm } from './confirm.js';
 import { open as openHistory } from './history.js';
+import { change, moveCount } from './live.js';
 import { count, counted, time } from './numbers.js';
 import { fetchPage } from './pages.js';
 
@@ -96,10 +97,13 @@ function newRow({ id, task_id: job }) {
   return row;
 }
 
+/** @param {{ retried: number, at: string }} response */
+const countRetried = ({ retried, at }) => change('deliveries', at, (counts) => moveCount(counts, 'given_up', 'waiting', retried, COUNT_LIMIT));
+
 /** @param {number | string} id */
 async function retry(id) {
   try {
-    await call('POST', `operations/deliveries/${id}/retry`);
+    countRetried((await call('POST', `operations/deliveries/${id}/retry`)).json);
     notify('The event is sent again.');
   } catch (problem) {
     notifyProblem(`Couldn’t retry the event. ${problem.message}`);
@@ -119,6 +123,7 @@ async function retryAll() {
     for (let isMore = true; isMore; ) {
       const { json } = await call('POST', 'operations/deliveries/retry');
       retried += json.retried;
+      countRetried(json);
       isMore = json.remaining && json.retried > 0;
     }
     notify(`${counted(retried, 'event')} ${retried === 1 ? 'is' : 'are'} sent again.`);

@@ -5,7 +5,7 @@ import { arrange, byId, fromTemplate, part, setText } from '../elements.js';
 import { notify, notifyProblem } from '../notices.js';
 import { sentence } from '../texts.js';
 import { confirm } from './confirm.js';
-import { open as openHistory, retryJob } from './history.js';
+import { countRetried, open as openHistory, retryJob } from './history.js';
 import { count, counted, seconds, time } from './numbers.js';
 import { fetchPage } from './pages.js';
 import { nameOf } from './processes.js';
@@ -156,12 +156,13 @@ async function retryAll() {
   if (!isConfirmed) return;
   isRetrying = retryAllButton.disabled = true;
   let retried = 0;
-  let last = { retried: 0, remaining: false, cursor: null };
+  let last = { retried: 0, remaining: false, cursor: null, at: '' };
   try {
     do {
       const body = { ...bodyOf({ error_code: code, worker, finished_after: after }), cursor: last.cursor };
       ({ json: last } = await call('POST', 'operations/jobs/retry', { body }));
       retried += last.retried;
+      countRetried(last.retried, last.at);
     } while (last.remaining);
     notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.`);
   } catch (problem) {

@@ -3,6 +3,7 @@
 import { call, serverNow } from '../api.js';
 import { byId, fromTemplate, part, setText } from '../elements.js';
 import { notify } from '../notices.js';
+import { change, moveCount } from './live.js';
 import { seconds, time } from './numbers.js';
 import { describe } from './steps.js';
 
@@ -124,10 +125,14 @@ function stepElement(step) {
   return item;
 }
 
+/** Counts jobs that failed as waiting. @param {number} retried @param {string} at */
+export const countRetried = (retried, at) => change('jobs', at, (jobs) => moveCount(jobs, 'failed', 'pending', retried, jobs.count_limit));
+
 /** Retries one job, and says so. @param {string} job @param {(text: string) => void} onProblem @returns {Promise<boolean>} */
 export async function retryJob(job, onProblem) {
   try {
-    await call('POST', `operations/jobs/${encodeURIComponent(job)}/retry`);
+    const { json } = await call('POST', `operations/jobs/${encodeURIComponent(job)}/retry`);
+    countRetried(1, json.at);
     notify('The job is tried again.');
     return true;
   } catch (problem) {

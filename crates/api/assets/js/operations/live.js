@@ -1,4 +1,5 @@
-// The stream of snapshots: opens it, opens it again after an interruption, and says when the numbers are old.
+// The stream of snapshots: opens it, opens it again after an interruption, and says when the numbers are old. What an
+// operator has changed is shown immediately, and no earlier snapshot undoes it.
 
 import { apiUrl, serverNow, server } from '../api.js';
 import { byId, setText } from '../elements.js';
@@ -32,6 +33,8 @@ const badge = byId('live');
 
 /** @type {Snapshot | null} */
 let last = null;
+/** By the name of the part, what an action has changed, until a later snapshot arrives. @type {Map<string, { at: number, value: any }>} */
+const changes = new Map();
 let isLost = false;
 let delay = MIN_DELAY_MS;
 let timer = 0;
@@ -40,9 +43,6 @@ let current = null;
 
 /** Dispatches `snapshot` (as `detail`) for each snapshot, `open` when a stream opens, and `refused` with the problem. */
 export const live = new EventTarget();
-
-/** The latest snapshot, if there is one. */
-export const snapshot = () => last;
 
 /** The workers that can run jobs. @param {Process[]} processes */
 export const liveWorkers = (processes) =>
@@ -90,6 +90,12 @@ async function follow({ signal }) {
 
 /** @param {Snapshot} received */
 function receive(received) {
+  const at = Date.parse(received.at ?? '');
+  for (const [name, change] of changes) {
+    // within the same millisecond, either may be the later one
+    if (at > change.at) changes.delete(name);
+    else received[name] = change.value;
+  }
   last = received;
   delay = MIN_DELAY_MS;
   const isOld = received.error !== null;
@@ -100,6 +106,33 @@ function receive(received) {
   isLost = false;
   live.dispatchEvent(new CustomEvent('snapshot', { detail: received }));
 }
+
+/**
+ * Shows the effect of an action on a part of the latest snapshot.
+ * @template {keyof Snapshot} Name @param {Name} name @param {string} at when it had its effect, as the server says
+ * @param {(before: Snapshot[Name]) => Snapshot[Name]} after
+ */
+export function change(name, at, after) {
+  const time = Date.parse(at);
+  // a later snapshot has arrived before the response
+  if (!last || Date.parse(last.at ?? '') > time) return;
+  const value = after(last[name]);
+  changes.set(name, { at: time, value });
+  last = { ...last, [name]: value, since_last: /** @type {any} */ ({}) };
+  live.dispatchEvent(new CustomEvent('snapshot', { detail: last }));
+}
+
+/**
+ * Returns counts after some of what was counted as `from` has become `to`. The server counts up to `limit`, so a number
+ * there may stand for more.
+ * @template {Record<string, any>} Counts
+ * @param {Counts} counts @param {keyof Counts} from @param {keyof Counts} to @param {number} moved @param {number} limit
+ */
+export const moveCount = (counts, from, to, moved, limit) => ({
+  ...counts,
+  [from]: counts[from] < limit ? Math.max(counts[from] - moved, 0) : limit,
+  [to]: Math.min(counts[to] + moved, limit),
+});
 
 /** @param {Problem} problem */
 function refuse(problem) {

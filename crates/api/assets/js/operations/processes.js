@@ -4,6 +4,7 @@ import { call, serverNow } from '../api.js';
 import { arrange, byId, fromTemplate, part, setText } from '../elements.js';
 import { notify, notifyProblem } from '../notices.js';
 import { confirm } from './confirm.js';
+import { change } from './live.js';
 import { ago, count, counted, time } from './numbers.js';
 
 /** @typedef {import('./live.js').Process} Process */
@@ -107,7 +108,8 @@ async function drain(id) {
   });
   if (!isConfirmed) return;
   try {
-    await call('POST', `operations/processes/${id}/drain`);
+    const { json } = await call('POST', `operations/processes/${id}/drain`);
+    change('processes', json.at, (all) => all.map((one) => (one.id === id ? { ...one, state: json.state } : one)));
     notify(`${nameOf(process)} drains.`);
   } catch (problem) {
     notifyProblem(`Couldn’t drain ${nameOf(process).toLowerCase()}. ${problem.message}`);

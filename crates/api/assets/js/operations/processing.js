@@ -4,6 +4,7 @@ import { call, serverNow } from '../api.js';
 import { byId, setText } from '../elements.js';
 import { notify, notifyProblem } from '../notices.js';
 import { confirm } from './confirm.js';
+import { change } from './live.js';
 import { time } from './numbers.js';
 
 const banner = byId('paused');
@@ -25,8 +26,8 @@ export function start() {
 /** @param {'pause' | 'resume'} action @param {string} done */
 async function send(action, done) {
   try {
-    await call('POST', `operations/${action}`);
-    setPaused({ paused: action === 'pause', paused_at: null, paused_by: null });
+    const { json } = await call('POST', `operations/${action}`);
+    change('processing', json.at, () => json);
     notify(done);
   } catch (problem) {
     notifyProblem(`Couldn’t ${action}. ${problem.message}`);

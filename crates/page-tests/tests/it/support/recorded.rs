@@ -67,3 +67,8 @@ pub(crate) fn replay(snapshot: &Value, activity: &Value) -> String {
         at = snapshot["at"].as_str().unwrap(),
     )
 }
+
+/// A script that replaces the stream of snapshots by one to which `window.send(snapshot)` adds a snapshot.
+pub(crate) const STREAM_OF_THE_TEST: &str = "{ const real = window.fetch; const coder = new TextEncoder(); \
+    window.fetch = (url, options) => !/operations\\/live$/.test(url) ? real(url, options) : Promise.resolve(new Response(new ReadableStream({ \
+    start(c) { window.send = (snapshot) => c.enqueue(coder.encode(`data: ${JSON.stringify(snapshot)}\\n\\n`)); } }))); }";

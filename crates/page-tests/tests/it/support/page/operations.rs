@@ -1,9 +1,10 @@
 //! The page for operators.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use thirtyfour::Key;
 
 use super::super::Service;
+use super::super::recorded::STREAM_OF_THE_TEST;
 use super::{Emulation, Page};
 
 impl Page {
@@ -23,6 +24,25 @@ impl Page {
         page.go_to_operations(fragment).await;
         page.until_live().await;
         page
+    }
+
+    /// Opens it with a stream to which [`send`](Self::send) adds snapshots. Returns the first of them, too.
+    pub(crate) async fn open_operations_with_stream(service: &Service) -> (Self, Value) {
+        let page = Self::prepare(service).await;
+        page.run_at_start(STREAM_OF_THE_TEST).await;
+        page.go_to_operations("").await;
+        page.until("window.send !== undefined").await;
+        let snapshot = service.call("GET", "operations", None).await;
+        page.send(&snapshot).await;
+        page.until_live().await;
+        (page, snapshot)
+    }
+
+    /// Sends a snapshot, and waits until the page shows its number of jobs in the outbox.
+    pub(crate) async fn send(&self, snapshot: &Value) {
+        self.run(&format!("window.send({snapshot})")).await;
+        let outbox = snapshot["outbox"]["jobs"].to_string();
+        self.until_number("outbox", &outbox).await;
     }
 
     /// Loads the page for operators, and waits until its scripts run.
