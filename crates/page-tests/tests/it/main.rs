@@ -31,6 +31,8 @@ mod operations_accessibility;
 #[cfg(test)]
 mod operations_actions;
 #[cfg(test)]
+mod operations_browsers;
+#[cfg(test)]
 mod operations_jobs;
 #[cfg(test)]
 mod operations_modules;

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 use thirtyfour::Key;
 
-use super::super::Service;
+use super::super::browser::Browser;
 use super::super::recorded::STREAM_OF_THE_TEST;
+use super::super::{Engine, Service};
 use super::{Emulation, Page};
 
 impl Page {
@@ -43,6 +44,19 @@ impl Page {
         self.run(&format!("window.send({snapshot})")).await;
         let outbox = snapshot["outbox"]["jobs"].to_string();
         self.until_number("outbox", &outbox).await;
+    }
+
+    /// Opens it in any browser.
+    pub(crate) async fn open_operations_in(engine: Engine, service: &Service) -> Self {
+        let page = Self {
+            browser: Browser::start(engine).await,
+            url: service.url.clone(),
+        };
+        let driver = page.driver();
+        driver.set_window_rect(0, 0, 1280, 900).await.unwrap();
+        page.go_to_operations("").await;
+        page.until_live().await;
+        page
     }
 
     /// Loads the page for operators, and waits until its scripts run.
