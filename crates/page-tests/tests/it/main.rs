@@ -33,6 +33,8 @@ mod operations_actions;
 #[cfg(test)]
 mod operations_browsers;
 #[cfg(test)]
+mod operations_deliveries;
+#[cfg(test)]
 mod operations_jobs;
 #[cfg(test)]
 mod operations_modules;

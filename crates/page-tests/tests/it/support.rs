@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod fetch;
 pub(crate) mod page;
+pub(crate) mod receiver;
 pub(crate) mod recorded;
 pub(crate) mod samples;
 pub(crate) mod service;
