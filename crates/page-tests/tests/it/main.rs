@@ -39,6 +39,8 @@ mod operations_jobs;
 #[cfg(test)]
 mod operations_modules;
 #[cfg(test)]
+mod operations_sign_in;
+#[cfg(test)]
 mod operations_states;
 #[cfg(test)]
 mod screenshots;

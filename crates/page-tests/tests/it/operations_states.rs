@@ -1,38 +1,8 @@
-//! The page for operators in every state: signing in, without a connection, with reduced motion, with markup in texts.
+//! The page for operators in every state: without a connection, with reduced motion, with markup in texts.
 
 use serde_json::json;
 
 use crate::support::{Emulation, Page, Service, fetch};
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs chromium"]
-async fn an_operator_signs_in_and_out() {
-    let service = Service::start_with_tokens().await;
-    let page = Page::prepare(&service).await;
-    page.go_to_operations("").await;
-    page.until("document.querySelector('#sign-in').open").await;
-    page.until_focused("#token").await;
-    page.assert_accessible("signing in").await;
-    page.sign_in_as_operator("guess").await;
-    page.until_has("#sign-in-problem", "This token isn’t valid.")
-        .await;
-    page.set("#token", "").await;
-    page.sign_in_as_operator(&service.new_token("visitor"))
-        .await;
-    page.until_has("#sign-in-problem", "operator").await;
-    page.set("#token", "").await;
-    page.sign_in_as_operator(&service.new_operator_token("grace"))
-        .await;
-    page.until_live().await;
-    page.click("#pause").await;
-    page.confirm().await;
-    page.until_has("#paused", "by grace").await;
-    assert_eq!(page.value("document.cookie").await, "");
-    page.driver().refresh().await.unwrap();
-    page.until_live().await;
-    page.click("#sign-out").await;
-    page.until("document.querySelector('#sign-in').open").await;
-}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
