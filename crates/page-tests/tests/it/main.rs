@@ -37,6 +37,8 @@ mod operations_deliveries;
 #[cfg(test)]
 mod operations_jobs;
 #[cfg(test)]
+mod operations_load;
+#[cfg(test)]
 mod operations_modules;
 #[cfg(test)]
 mod operations_sign_in;
