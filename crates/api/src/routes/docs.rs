@@ -40,7 +40,7 @@ use crate::response::problem::ApiError;
         (name = "Calendar jobs", description = "A client creates a job, a worker renders the calendar, and the client downloads it."),
         (name = "Feeds", description = "Calendars that programs subscribe to."),
         (name = "Session", description = "How browsers sign in."),
-        (name = "Operations", description = "What operators see and do. All calls need a token with the scope `operator`."),
+        (name = "Operations", description = "What operators see and do, also on the page `/operations`. All calls need a token with the scope `operator`."),
         (name = "Health"),
     )
 )]

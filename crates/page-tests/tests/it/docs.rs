@@ -1,5 +1,7 @@
 //! The API documentation in the browser.
 
+use serde_json::json;
+
 use crate::support::{Page, Service};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,6 +21,8 @@ async fn swagger_ui_lists_every_operation_and_runs_one_without_another_server() 
     page.until_count(".opblock", usize::try_from(operations).unwrap())
         .await;
     page.until_has(".info", "TaskOverflow").await;
+    let links = "[...document.querySelectorAll('nav a')].map(({ href }) => href.replace(location.origin, ''))";
+    assert_eq!(page.value(links).await, json!(["/", "/operations"]));
     page.click("#operations-Todos-list_todos .opblock-summary-control")
         .await;
     page.click("#operations-Todos-list_todos .try-out__btn")

@@ -125,6 +125,23 @@ async fn a_worker_can_be_drained() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
+async fn the_help_of_the_page_leads_to_the_page_for_operators_and_that_back_and_to_the_api() {
+    let service = Service::start().await;
+    let page = Page::open(&service).await;
+    page.click("#open-help").await;
+    page.click("#help [href=operations]").await;
+    page.until_live().await;
+    page.click(".brand").await;
+    page.until_shown("#todos-view").await;
+    page.go_to_operations("").await;
+    page.click(".page-footer a").await;
+    page.until_has(".info", "TaskOverflow").await;
+    page.click("nav [href=operations]").await;
+    page.until_live().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn an_event_that_cannot_be_delivered_is_shown_with_the_reason() {
     // nothing listens on this port
     let webhook = [
