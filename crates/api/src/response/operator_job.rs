@@ -81,7 +81,8 @@ enum EventView<'a> {
         worker: Option<WorkerView<'a>>,
         /// When it ended, or its lease ran out; null while it runs.
         ended_at: Option<DateTime<Utc>>,
-        /// `success`, `failure`, `revoked`, `retry`, or `lost` if another worker took the job over; null while it runs.
+        /// `success`, `failure`, `revoked`, `retry`, or `lost` if the worker stopped responding; null while it
+        /// runs.
         end: Option<&'static str>,
         /// Why it failed, if another attempt followed.
         #[schema(value_type = Option<JobFailure>)]

@@ -170,7 +170,10 @@ async fn every_kind_of_step_is_described_and_unknown_kinds_are_named() {
                 &format!("m.describe({{ {attempt}, end: 'retry', error: {{ code: 'c', detail: 'it broke', cause: 'timeout' }} }}).detail"),
                 json!("Took 2 s. It failed and was tried again. It broke. Cause: timeout."),
             ),
-            (&format!("m.describe({{ {attempt}, end: 'lost' }}).tone"), json!("soon")),
+            (
+                &format!("m.describe({{ {attempt}, end: 'lost' }})"),
+                json!({ "title": "Attempt 2 on worker 3 (h)", "detail": "Took 2 s. The worker stopped responding.", "tone": "soon" }),
+            ),
             ("m.describe({ kind: 'ended', status: 'FAILURE', error: { code: 'c', detail: '' } })", json!({ "title": "Failed", "detail": "C.", "tone": "bad" })),
             ("m.describe({ kind: 'redriven' }).title", json!("Retried by an operator")),
             ("m.describe({ kind: 'redriven', by: { with: 'api', token_name: null } }).detail", json!("It gets all its attempts again.")),

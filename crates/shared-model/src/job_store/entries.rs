@@ -4,8 +4,8 @@
 /// How many entries a job keeps: the latest.
 pub(super) const MAX_ENTRIES: usize = 100;
 
-/// The attempt that another one replaces because its worker let the lease run out.
-pub(super) const LOST: &str = "'kind', 'attempt', 'attempt', job.attempt, 'worker', job.worker_id,
+/// The attempt whose worker let the lease run out.
+const LOST: &str = "'kind', 'attempt', 'attempt', job.attempt, 'worker', job.worker_id,
     'started_at', job.claimed_at, 'ended_at', job.lease_until, 'end', 'lost'";
 
 /// The attempt that failed and is followed by another one; its error is the parameter $3.
@@ -22,6 +22,13 @@ pub(super) fn redriven(by: &str) -> String {
         "'kind', 'redriven', 'at', now(), 'by', {by}, 'attempts', job.attempt, 'sent_at', job.sent_at,
          'started_at', job.claimed_at, 'worker', job.worker_id, 'finished_at', job.finished_at, 'error', job.error"
     )
+}
+
+/// Returns the value of `history`, of the table `job`, after a statement that takes the job from a worker whose lease has run
+/// out. A job that no worker has gets no entry.
+pub(super) fn with_lost_attempt() -> String {
+    let lost = with(LOST);
+    format!("CASE job.status WHEN 'STARTED' THEN {lost} ELSE job.history END")
 }
 
 /// Returns the value of `history`, of the table `job`, with one more entry, which is one of the texts above.

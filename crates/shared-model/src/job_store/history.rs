@@ -96,7 +96,7 @@ pub enum AttemptEnd {
     Revoked,
     /// It failed, and another one follows.
     Retry,
-    /// Its worker did not renew the claim, so another worker took the job over.
+    /// Its worker did not renew the claim. Another worker took the job over, or the job ended.
     Lost,
 }
 

@@ -79,7 +79,8 @@ pub fn fail_overdue(connection: &mut PgConnection, begin: JobId) -> Result<Part,
         ErrorCode::ExpiredInQueue,
         "the job was not completed in time",
     );
-    let fail = format!("status = 'FAILURE', error = $4, claim = NULL, {END}");
+    let history = entries::with_lost_attempt();
+    let fail = format!("status = 'FAILURE', error = $4, claim = NULL, history = {history}, {END}");
     let query = sweep_part(begin, IS_OVERDUE, &fail).bind::<Jsonb, _>(&error);
     load_part(connection, begin, query)
 }

@@ -15,8 +15,8 @@ use shared_model::job_store::{dead_letters, failed, requests};
 use shared_model::schema::calendar_jobs;
 
 use crate::support::{
-    OPTIONS, accept, an_error, claim, complete, database, delivered, end_lease, find, new_token,
-    pass, republish_lost,
+    LEASE, OPTIONS, accept, an_error, claim, complete, database, delivered, end_lease,
+    fail_overdue, find, new_token, pass, republish_lost,
 };
 
 const QUEUE: &str = "queue";
@@ -156,6 +156,46 @@ fn a_delivery_that_finds_the_lease_of_a_dead_worker_records_its_attempt_as_lost(
         // the second call repeats the first, whose answer was lost
         claims::claim_delivered(connection, OPTIONS, &[again]).unwrap();
         assert_eq!(words(connection, id), ["accepted", "1 lost", "2 running"]);
+    }
+}
+
+#[test]
+fn the_last_attempt_of_a_dead_worker_is_lost_and_ended_with_its_lease() {
+    type End = fn(&mut PgConnection, JobId);
+    let ends: [(&str, End); 3] = [
+        ("FAILURE", |connection, _| {
+            claims::end_unclaimable(connection, 1, None).unwrap();
+        }),
+        ("REVOKED", |connection, id| {
+            requests::cancel(connection, id).unwrap();
+            claims::end_unclaimable(connection, 100, None).unwrap();
+        }),
+        ("FAILURE", |connection, id| {
+            assert_eq!(fail_overdue(connection), [id]);
+        }),
+    ];
+    let connection = &mut database();
+    for (status, end) in ends {
+        let id = accept(connection);
+        claim(connection, id);
+        pass(connection, "1 day");
+        end(connection, id);
+        let expected = ["accepted", "1 lost", status];
+        assert_eq!(words(connection, id), expected);
+        let JobHistory { job, steps } = history_of(connection, id);
+        let Event::Attempt(attempt) = &steps[1].event else {
+            panic!("{steps:?}");
+        };
+        assert_eq!(attempt.worker, job.worker);
+        let took = attempt.ended_at.unwrap() - steps[1].at;
+        assert_eq!(took.to_std().unwrap(), LEASE);
+
+        if status == "FAILURE" {
+            failed::redrive(connection, &[id], &Redriver::Command).unwrap();
+            let expected = ["accepted", "1 lost", status, "redriven by the command"];
+            assert_eq!(words(connection, id), expected);
+        }
+        requests::cancel(connection, id).unwrap();
     }
 }
 

@@ -39,7 +39,7 @@ function attemptText({ attempt, worker, at: from, ended_at: to, end, error }) {
   const place = worker ? ` on worker ${worker.id}${worker.host ? ` (${worker.host})` : ''}` : '';
   const parts = [];
   if (to) parts.push(`Took ${seconds((Date.parse(to) - Date.parse(from)) / 1000)}.`);
-  if (end === 'lost') parts.push('The worker stopped responding, and another one took over.');
+  if (end === 'lost') parts.push('The worker stopped responding.');
   if (end === 'retry') parts.push('It failed and was tried again.');
   if (!to) parts.push('It is running.');
   if (error) parts.push(errorText(error));

@@ -50,7 +50,7 @@ pub fn claim_delivered(
     options: ClaimOptions,
     delivered: &[Delivered],
 ) -> Result<Vec<Claimed>, DatabaseError> {
-    let lost = entries::with(entries::LOST);
+    let lost = entries::with_lost_attempt();
     let query = diesel::sql_query(format!(
         "WITH free AS MATERIALIZED (
              SELECT wanted.id, wanted.claim, job.added, job.is_suspect
@@ -72,7 +72,7 @@ pub fn claim_delivered(
              SET {CLAIM}, claim = free.claim, worker_id = $7, attempt = attempt + free.added,
                  claimed_at = CASE free.added WHEN 1 THEN now() ELSE job.claimed_at END,
                  lease_until = now() + make_interval(secs => $4),
-                 history = CASE WHEN job.status = 'STARTED' AND free.added = 1 THEN {lost} ELSE job.history END
+                 history = CASE free.added WHEN 1 THEN {lost} ELSE job.history END
              FROM free WHERE job.id = free.id
              RETURNING {CLAIM_ROW}, free.is_suspect)
          SELECT id, claim, attempt, request, created_at, traceparent, waited_seconds, is_suspect, NULL AS status_before, NULL AS generation_before,

@@ -111,15 +111,16 @@ fn end_attempt(
     Ok(ended == 1)
 }
 
-/// Ends a job whose row the transaction has locked.
-pub(super) fn end_in(
+/// Ends a job whose row the transaction has locked, and whose worker has let its lease run out if it has one.
+pub(super) fn end_abandoned(
     connection: &mut PgConnection,
     id: JobId,
     status: JobStatus,
     error: Option<&JobError>,
 ) -> QueryResult<usize> {
     diesel::sql_query(format!(
-        "UPDATE calendar_jobs SET status = $2, error = $3, claim = NULL, {END} WHERE id = $1"
+        "UPDATE calendar_jobs AS job SET status = $2, error = $3, claim = NULL, history = {}, {END} WHERE id = $1",
+        entries::with_lost_attempt()
     ))
     .bind::<diesel::sql_types::Uuid, _>(id.0)
     .bind::<Text, _>(status)

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Jsonb, Nullable, Text};
 use uuid::Uuid;
 
-use super::finish::end_in;
+use super::finish::end_abandoned;
 use super::{CLAIM, CLAIM_ROW, Claim, ClaimOptions, ClaimRow, HAS_CRASHED, MAX_SHARED_CRASHES};
 use crate::database::{DatabaseError, prepared};
 use crate::job::{ErrorCode, JobError, JobId, JobStatus};
@@ -57,7 +57,7 @@ pub fn claim_due(
     claim: Uuid,
     limit: i64,
 ) -> Result<Vec<Claim>, DatabaseError> {
-    let lost = entries::with(entries::LOST);
+    let history = entries::with_lost_attempt();
     let query = diesel::sql_query(format!(
         "WITH retried AS MATERIALIZED (
              SELECT id, attempt >= $3 AND {HAS_CRASHED} AS is_suspect FROM calendar_jobs AS job
@@ -70,7 +70,7 @@ pub fn claim_due(
          due AS (SELECT * FROM retried UNION ALL SELECT * FROM abandoned LIMIT $2)
          UPDATE calendar_jobs AS job
          SET {CLAIM}, claim = $4, worker_id = $6, claimed_at = now(), attempt = attempt + 1,
-             lease_until = now() + make_interval(secs => $5), history = CASE job.status WHEN 'STARTED' THEN {lost} ELSE job.history END
+             lease_until = now() + make_interval(secs => $5), history = {history}
          FROM due WHERE job.id = due.id
          RETURNING {CLAIM_ROW}, due.is_suspect"
     ))
@@ -167,7 +167,7 @@ pub fn end_unclaimable(
                 let error = last_error(row.status, row.error).after_last_attempt(row.attempt);
                 (JobStatus::Failure, Some(error))
             };
-            end_in(connection, id, status, error.as_ref())?;
+            end_abandoned(connection, id, status, error.as_ref())?;
             ended.push(EndedJob {
                 id,
                 status,

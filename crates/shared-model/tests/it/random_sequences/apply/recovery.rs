@@ -76,7 +76,9 @@ impl World {
     pub(super) fn fail_overdue(&mut self) -> Compared {
         let mut expected = Vec::new();
         for job in 0..self.ids.len() {
+            let before = self.rows[job];
             if self.overdue[job] && self.change(job, Row::fail_overdue) == Some(true) {
+                self.note_end_without_worker(job, before);
                 expected.push(self.ids[job]);
             }
         }

@@ -83,6 +83,12 @@ impl World {
         self.history[job].has_attempt = true;
     }
 
+    /// Notes that a job has ended, perhaps during an attempt that never ended.
+    pub(super) fn note_end_without_worker(&mut self, job: usize, before: Option<Row>) {
+        let was_running = before.is_some_and(|row| row.status == Status::Started);
+        self.history[job].entries += i32::from(was_running);
+    }
+
     pub(super) fn note_begun(&mut self, job: usize, token: row::Token) {
         self.note_claim(job, token);
         self.progress[job].0 = 0;
@@ -240,8 +246,10 @@ impl World {
             if jobs.is_some_and(|jobs| !jobs.contains(&job)) {
                 continue;
             }
+            let before = self.rows[job];
             let ended = self.change(job, |row| row.end_unclaimable(max_attempts(), rules));
             if let Some(ended) = ended.flatten() {
+                self.note_end_without_worker(job, before);
                 expected.insert(self.ids[job], status(ended));
             }
         }
