@@ -4,7 +4,8 @@
 //! A report is one short statement. It flushes nothing to the disk: what a crash of the database loses is a second of a
 //! display.
 //!
-//! No work depends on this. A process that can't report goes on working, and keeps to what it learned last.
+//! A worker begins to work when its first report has succeeded, because only then it knows whether processing is paused.
+//! From then on, no work depends on this: a process that can't report goes on working, and keeps to what it learned last.
 //!
 //! # Layout
 //! - [`ThisProcess`]: the id of this process, and what it does

@@ -1,4 +1,7 @@
 //! Whether an operator has paused processing: the worker then finishes what runs, and receives and claims nothing.
+//!
+//! As long as the worker has not learned whether that is so, processing counts as paused: an operator may have paused it
+//! because the database is slow, and then the worker's first report is slow as well.
 
 use shared_model::processes::Control;
 use tokio::sync::watch;
@@ -6,22 +9,22 @@ use tokio_util::sync::CancellationToken;
 
 /// Shows whether processing is paused. Clones show the same.
 #[derive(Debug, Clone)]
-pub struct Pause(watch::Receiver<Control>);
+pub struct Pause(watch::Receiver<Option<Control>>);
 
 impl Pause {
     /// Follows what this process learns when it reports.
-    pub fn new(control: watch::Receiver<Control>) -> Self {
+    pub fn new(control: watch::Receiver<Option<Control>>) -> Self {
         Self(control)
     }
 
     /// Never pauses.
     pub fn never() -> Self {
-        Self(watch::channel(Control::default()).1)
+        Self(watch::channel(Some(Control::default())).1)
     }
 
-    /// Returns whether processing is paused.
+    /// Returns whether processing is paused, or may be.
     pub fn is_paused(&self) -> bool {
-        self.0.borrow().paused
+        may_be_paused(*self.0.borrow())
     }
 
     /// Waits until processing is paused.
@@ -56,12 +59,17 @@ impl Pause {
 
     async fn reached(&self, paused: bool) {
         let mut control = self.0.clone();
-        let reached = control.wait_for(|control| control.paused == paused);
+        let reached = control.wait_for(|control| may_be_paused(*control) == paused);
         if reached.await.is_err() {
             // nobody reports any more, so nothing changes
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Returns whether processing is paused, or may be, because the worker has not learned anything yet.
+fn may_be_paused(learned: Option<Control>) -> bool {
+    learned.is_none_or(|control| control.paused)
 }
 
 #[cfg(test)]
@@ -70,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pause_ends_a_poll_and_keeps_the_next_from_waiting() {
-        let (sender, control) = watch::channel(Control::default());
+        let (sender, control) = watch::channel(Some(Control::default()));
         let pause = Pause::new(control);
         let stop = CancellationToken::new();
         let wait = async |stop: &CancellationToken| {
@@ -84,13 +92,22 @@ mod tests {
         };
         let (was_stopped, ()) = tokio::join!(pause.poll(&stop, wait), async {
             tokio::task::yield_now().await;
-            sender.send_replace(paused);
+            sender.send_replace(Some(paused));
         });
         assert!(!was_stopped);
         assert!(pause.poll(&stop, wait).await);
         assert!(!stop.is_cancelled());
-        sender.send_replace(Control::default());
+        sender.send_replace(Some(Control::default()));
         pause.ended().await;
+        assert!(!pause.is_paused());
+    }
+
+    #[tokio::test]
+    async fn processing_counts_as_paused_until_the_worker_learns_that_it_is_not() {
+        let (sender, control) = watch::channel(None);
+        let pause = Pause::new(control);
+        assert!(pause.is_paused());
+        sender.send_replace(Some(Control::default()));
         assert!(!pause.is_paused());
     }
 

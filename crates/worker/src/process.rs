@@ -113,8 +113,6 @@ async fn work(
 ) -> Ended {
     let (pool, notifier) = (&database.pool, &database.notifier);
     let (reporter, control) = reporter(config, &database);
-    // a worker that starts during a pause must know of it
-    reporter.begin().await;
     let following = follow(control.clone(), shutdown.drain.clone());
     let _following = AbortOnDropHandle::new(tokio::spawn(following));
     let pause = Pause::new(control);
@@ -169,8 +167,8 @@ async fn work(
 }
 
 /// Returns what reports this process, and what it learns.
-fn reporter(config: &Config, database: &Database) -> (Reporter, watch::Receiver<Control>) {
-    let (control, learned) = watch::channel(Control::default());
+fn reporter(config: &Config, database: &Database) -> (Reporter, watch::Receiver<Option<Control>>) {
+    let (control, learned) = watch::channel(None);
     let slots = config.worker_concurrency.get();
     let reporter = Reporter {
         pool: database.pool.clone(),
@@ -182,14 +180,14 @@ fn reporter(config: &Config, database: &Database) -> (Reporter, watch::Receiver<
 }
 
 /// Logs what operators want from this worker, and drains it when one asks for it. [`Pause`] does the rest.
-async fn follow(mut control: watch::Receiver<Control>, drain: CancellationToken) {
+async fn follow(mut control: watch::Receiver<Option<Control>>, drain: CancellationToken) {
     let mut was_paused = false;
     loop {
         let Control {
             paused,
             drain: drains,
             ..
-        } = *control.borrow_and_update();
+        } = control.borrow_and_update().unwrap_or_default();
         if paused && !was_paused {
             log::info!("processing is paused: running jobs finish, and no others begin");
         } else if was_paused && !paused {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use job_queue::Publisher;
 use shared_model::database::DatabaseConfig;
-use shared_model::processes::{Control, NewProcess, Reporter, Role};
+use shared_model::processes::{NewProcess, Reporter, Role};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
 use shared_model::telemetry::MetricsConfig;
 use tokio::sync::watch;
@@ -126,7 +126,7 @@ fn reporter(api: &Api) -> Reporter {
         pool: api.connections.lanes.clone(),
         process: NewProcess::this(Role::Api, None),
         this: api.process.clone(),
-        control: watch::Sender::new(Control::default()),
+        control: watch::Sender::new(None),
     }
 }
 

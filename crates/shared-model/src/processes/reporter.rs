@@ -11,7 +11,7 @@ use crate::database::{DatabaseError, Pool};
 
 /// The time between two reports.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How long the first and the last report may take: a process must neither start nor end late because of them.
+/// How long the last report may take: a process must not end late because of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Registers this process and reports.
@@ -23,21 +23,12 @@ pub struct Reporter {
     pub process: NewProcess,
     /// Its id, and what it does.
     pub this: ThisProcess,
-    /// What an operator wants from it.
-    pub control: watch::Sender<Control>,
+    /// What an operator wants from it; `None` until its first report has succeeded.
+    pub control: watch::Sender<Option<Control>>,
 }
 
 impl Reporter {
-    /// Registers the process, so that it knows what an operator wants before it works. Gives up after a second;
-    /// [`run`](Self::run) tries again.
-    pub async fn begin(&self) {
-        let reported = tokio::time::timeout(PATIENCE, self.report(None)).await;
-        if let Ok(Err(error)) = reported {
-            log::debug!(error:%; "could not register this process; trying again");
-        }
-    }
-
-    /// Reports once a second, forever. `in_flight` returns how many jobs the process runs, if it is a worker.
+    /// Registers the process and reports once a second, forever. `in_flight` returns how many jobs the process runs, if it is a worker.
     pub async fn run(&self, in_flight: impl Fn() -> Option<usize>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,8 +76,8 @@ impl Reporter {
             self.this.set_id(None);
         }
         self.control.send_if_modified(|current| {
-            let is_new = *current != control;
-            *current = control;
+            let is_new = *current != Some(control);
+            *current = Some(control);
             is_new
         });
         Ok(())

@@ -1,5 +1,7 @@
 //! How processes register themselves, report, and learn what an operator wants.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{PgConnection, QueryableByName, RunQueryDsl};
@@ -282,8 +284,8 @@ fn a_process_reports_with_the_privileges_of_its_role() {
     }
 }
 
-fn reporter(url: &str) -> (Reporter, watch::Receiver<Control>) {
-    let (control, learned) = watch::channel(Control::default());
+fn reporter(url: &str) -> (Reporter, watch::Receiver<Option<Control>>) {
+    let (control, learned) = watch::channel(None);
     let reporter = Reporter {
         pool: pool(url, 1),
         process: NewProcess::this(Role::Worker, Some(8)),
@@ -297,8 +299,11 @@ fn reporter(url: &str) -> (Reporter, watch::Receiver<Control>) {
 async fn a_process_whose_row_was_deleted_registers_again_and_loses_no_counts() {
     let url = database_url();
     let connection = &mut connect(&url);
-    let (reporter, learned) = reporter(&url);
-    reporter.begin().await;
+    let (reporter, mut learned) = reporter(&url);
+    tokio::select! {
+        () = reporter.run(|| Some(0)) => {}
+        known = learned.wait_for(Option::is_some) => drop(known.unwrap()),
+    }
     let first = reporter.this.id().unwrap();
     connection.batch_execute("DELETE FROM processes").unwrap();
     reporter.this.activity.accepted(7);
@@ -312,25 +317,35 @@ async fn a_process_whose_row_was_deleted_registers_again_and_loses_no_counts() {
         () = eventually("the process has reported what it did", counted) => {}
     }
     assert_ne!(this.id(), Some(first));
-    assert!(learned.borrow().known);
+    assert!(learned.borrow().unwrap().known);
 }
 
 #[tokio::test]
-async fn a_process_starts_although_it_cannot_register_and_registers_later() {
+async fn a_process_that_cannot_register_learns_nothing_and_registers_later() {
     let url = database_url();
     let connection = &mut connect(&url);
     connection
         .batch_execute("ALTER TABLE processes RENAME TO unavailable")
         .unwrap();
     let (reporter, mut learned) = reporter(&url);
-    reporter.begin().await;
+    let reports = AtomicUsize::new(0);
+    let in_flight = || {
+        reports.fetch_add(1, Ordering::Relaxed);
+        Some(0)
+    };
+    tokio::select! {
+        () = reporter.run(in_flight) => {}
+        // the second report begins when the first has failed
+        () = eventually("a report has failed", async || reports.load(Ordering::Relaxed) > 1) => {}
+    }
     assert_eq!(reporter.this.id(), None);
+    assert_eq!(*learned.borrow(), None);
     connection
         .batch_execute("ALTER TABLE unavailable RENAME TO processes")
         .unwrap();
     tokio::select! {
         () = reporter.run(|| Some(0)) => {}
-        registered = learned.wait_for(|control| control.known) => drop(registered.unwrap()),
+        registered = learned.wait_for(Option::is_some) => assert!(registered.unwrap().unwrap().known),
     }
     let id = reporter.this.id().unwrap();
     reporter.end().await;

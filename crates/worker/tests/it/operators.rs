@@ -116,13 +116,33 @@ async fn a_worker_is_listed_with_what_it_does_until_it_stops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_cannot_register_works_all_the_same() {
+async fn a_worker_that_cannot_register_claims_nothing_and_begins_when_it_can() {
     let database = Database::new();
-    database.execute("DROP TABLE processes").await;
+    database
+        .execute("ALTER TABLE processes RENAME TO unavailable")
+        .await;
     let id = database.accept(CalendarRequest::default()).await;
     let mut worker = Worker::start(&database, "postgres:", &[]);
+    let admin = worker.admin_addr();
+    worker.wait_for_log("could not report");
+    assert_eq!(database.find(id).await.attempt, 0);
+    let response = reqwest::get(format!("http://{admin}/readyz")).await;
+    assert_eq!(response.unwrap().status(), 200);
+    database
+        .execute("ALTER TABLE unavailable RENAME TO processes")
+        .await;
     let job = database.wait_until_ended(id).await;
     assert_eq!(job.status, JobStatus::Success);
+    assert!(database.worker_of(id).await.is_some());
+    worker.signal(Signal::SIGTERM);
+    assert!(worker.wait().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_register_drains() {
+    let database = Database::new();
+    database.execute("DROP TABLE processes").await;
+    let mut worker = Worker::start(&database, "postgres:", &[]);
     worker.wait_for_log("could not report");
     worker.signal(Signal::SIGTERM);
     assert!(worker.wait().success());
@@ -153,6 +173,23 @@ async fn a_worker_that_starts_during_a_pause_claims_nothing() {
     database.pause().await;
     let waiting = database.accept_many(3).await;
     let mut worker = Worker::start(&database, "postgres:", &[]);
+    worker.wait_for_log("processing is paused");
+    database.assert_begin_after_resume(&waiting).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_registration_takes_long_during_a_pause_claims_nothing() {
+    let database = Database::new();
+    database.pause().await;
+    let waiting = database.accept_many(3).await;
+    let registrations = database.begin("LOCK TABLE processes IN ACCESS EXCLUSIVE MODE");
+    let mut worker = Worker::start(&database, "postgres:", &[]);
+    // the statement has waited for the lock for as long as one may
+    worker.wait_for_log("could not report");
+    for id in &waiting {
+        assert_eq!(database.find(*id).await.attempt, 0);
+    }
+    drop(registrations);
     worker.wait_for_log("processing is paused");
     database.assert_begin_after_resume(&waiting).await;
 }
