@@ -37,34 +37,26 @@ struct Row {
 }
 
 /// Counts the jobs in each status, up to `limit`, because counting takes time. It looks only at those `limit`
-/// failed jobs that were accepted last.
+/// failed jobs that were accepted last, and at those `limit` jobs in PENDING that were accepted first.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn count(connection: &mut PgConnection, limit: i64) -> Result<JobCounts, DatabaseError> {
     // The row comparisons are ranges of the index by status, which is read in its order and only as far as the limit.
     let query = diesel::sql_query(
-        "SELECT waiting.status, counted.jobs, 0::bigint AS in_ten_minutes, oldest.seconds AS oldest_seconds
+        "SELECT waiting.status, counted.jobs, 0::bigint AS in_ten_minutes,
+                extract(epoch FROM now() - CASE waiting.status
+                    WHEN 'PENDING' THEN counted.since
+                    WHEN 'RETRY' THEN (SELECT min(retry_at) FROM calendar_jobs WHERE status = 'RETRY')
+                END)::float8 AS oldest_seconds
          FROM unnest(ARRAY['PENDING', 'STARTED', 'RETRY']) AS waiting (status)
          CROSS JOIN LATERAL (
-             SELECT count(*) AS jobs FROM (
-                 SELECT FROM calendar_jobs AS job
+             -- a redrive gives a job its whole expiry again, so it may wait for less time than jobs that were accepted later
+             SELECT count(*) AS jobs, min(expires_at - expiry) AS since FROM (
+                 SELECT expires_at, expiry FROM calendar_jobs AS job
                  WHERE (job.status, job.id) > (waiting.status, '00000000-0000-0000-0000-000000000000')
                    AND job.status <= waiting.status AND job.status <> 'SUCCESS'
                  ORDER BY job.status, job.id LIMIT $1) AS job) AS counted
-         LEFT JOIN LATERAL (
-             SELECT extract(epoch FROM now() - waiting_since)::float8 AS seconds
-             FROM (
-                 -- a redrive gives a job its whole expiry again
-                 (SELECT expires_at - expiry AS waiting_since FROM calendar_jobs AS job
-                  WHERE waiting.status = 'PENDING'
-                    AND (job.status, job.id) > ('PENDING', '00000000-0000-0000-0000-000000000000')
-                    AND job.status <= 'PENDING' AND job.status <> 'SUCCESS'
-                  ORDER BY job.status, job.id LIMIT 1)
-                 UNION ALL
-                 (SELECT retry_at FROM calendar_jobs AS job
-                  WHERE waiting.status = 'RETRY' AND job.status = 'RETRY' ORDER BY retry_at LIMIT 1)
-             ) AS oldest) AS oldest ON true
          UNION ALL
          SELECT 'FAILURE', count(*) FILTER (WHERE expires_at > now()),
                 count(*) FILTER (WHERE finished_at > now() - interval '10 minutes'), NULL

@@ -132,6 +132,26 @@ async fn a_snapshot_counts_jobs_messages_events_and_processes() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_redriven_does_not_hide_how_long_others_wait() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let ids = accept_many(&service.pool, 2).await;
+    assert!(ids[0] < ids[1]);
+    service.fail(ids[0], false).await;
+    execute(
+        &service.pool,
+        "UPDATE calendar_jobs SET created_at = now() - interval '1 h', expires_at = now() + expiry - interval '1 h'
+         WHERE status = 'PENDING'",
+    )
+    .await;
+    let retry = format!("/api/v1/operations/jobs/{}/retry", ids[0]);
+    assert_eq!(service.post(&retry, &json!({})).await.status, 202);
+    let jobs = snapshot(&service).await["jobs"].clone();
+    assert_eq!(jobs["pending"], 2);
+    let oldest = jobs["oldest_waiting_seconds"].as_f64().unwrap();
+    assert!((3600.0..3700.0).contains(&oldest), "{oldest}");
+}
+
+#[tokio::test]
 async fn a_snapshot_counts_at_most_as_many_jobs_as_its_limit() {
     let service = Service::start_with(&["--queue-url=postgres:"]).await;
     execute(
