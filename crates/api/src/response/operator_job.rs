@@ -53,6 +53,8 @@ pub struct JobHistoryView<'a> {
     job: OperatorJobView<'a>,
     /// What happened, in order of time.
     history: Vec<StepView<'a>>,
+    /// Whether steps between the first and the second one are not kept.
+    history_truncated: bool,
 }
 
 /// Something that happened to a job.
@@ -155,6 +157,7 @@ impl<'a> From<&'a JobHistory> for JobHistoryView<'a> {
         Self {
             job: (&history.job).into(),
             history: history.steps.iter().map(StepView::from).collect(),
+            history_truncated: history.is_truncated,
         }
     }
 }

@@ -144,6 +144,7 @@ async fn the_history_of_a_job_shows_its_attempts_retries_and_end() {
             ("ended", "SUCCESS"),
         ]
     );
+    assert_eq!(job["history_truncated"], false);
     assert_eq!(job["history"][1]["error"]["code"], "timeout");
     let without_token = json!({"with": "api", "token_name": null});
     assert_eq!(job["history"][4]["by"], without_token);

@@ -165,6 +165,12 @@ async fn every_kind_of_step_is_described_and_unknown_kinds_are_named() {
             ("m.describe({ kind: 'accepted' }).title", json!("Accepted")),
             ("m.describe({ kind: 'no-such' }).title", json!("no-such")),
             ("m.describe({ kind: 'constructor' }).title", json!("constructor")),
+            (
+                "m.stepsOf({ history: [{ kind: 'accepted' }, { kind: 'ended' }], history_truncated: true }).map(m.describe).map(({ title }) => title)",
+                json!(["Accepted", "Earlier steps are not kept", ""]),
+            ),
+            ("m.stepsOf({ history: [{ kind: 'accepted' }], history_truncated: false }).length", json!(1)),
+            ("m.stepsOf({}).length", json!(0)),
             (&format!("m.describe({{ {attempt} }}).title"), json!("Attempt 2 on worker 3 (h)")),
             (
                 &format!("m.describe({{ {attempt}, end: 'retry', error: {{ code: 'c', detail: 'it broke', cause: 'timeout' }} }}).detail"),

@@ -1,7 +1,7 @@
 //! What a job's row forgets when it changes, as entries of its column `history`. The statements that make the row forget
 //! it add them, so an entry costs neither a statement nor a version of the row. [`history`](super::history) reads them.
 
-/// How many entries a job keeps: the latest.
+/// How many entries of a job can be read: the latest. One more is kept, which shows that there were more.
 pub(super) const MAX_ENTRIES: usize = 100;
 
 /// The attempt whose worker let the lease run out.
@@ -34,7 +34,7 @@ pub(super) fn with_lost_attempt() -> String {
 /// Returns the value of `history`, of the table `job`, with one more entry, which is one of the texts above.
 pub(super) fn with(entry: &str) -> String {
     format!(
-        "coalesce(CASE WHEN jsonb_array_length(job.history) >= {MAX_ENTRIES} THEN job.history - 0 ELSE job.history END, '[]')
+        "coalesce(CASE WHEN jsonb_array_length(job.history) > {MAX_ENTRIES} THEN job.history - 0 ELSE job.history END, '[]')
             || jsonb_build_object({entry})"
     )
 }

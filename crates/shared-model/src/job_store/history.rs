@@ -33,6 +33,8 @@ pub struct JobHistory {
     pub job: JobRecord,
     /// What happened to it, in order of time.
     pub steps: Vec<Step>,
+    /// Whether steps between the acceptance and the next one are not kept.
+    pub is_truncated: bool,
 }
 
 /// Something that happened to a job.
@@ -132,7 +134,11 @@ pub fn history(
     let (job, lasting) = stored.parts();
     let hosts = hosts(connection, lasting.worker_ids())?;
     let steps = steps::steps(&job, &lasting, &hosts);
-    Ok(Some(JobHistory { job, steps }))
+    Ok(Some(JobHistory {
+        job,
+        steps,
+        is_truncated: lasting.is_truncated,
+    }))
 }
 
 /// The hosts of processes.

@@ -108,7 +108,7 @@ fn the_history_names_every_attempt_and_its_worker() {
     let due = claims::claim_due(connection, options, new_token(), 1).unwrap();
     claims::fail(connection, due[0].key, &an_error()).unwrap();
 
-    let JobHistory { job, steps } = history_of(connection, id);
+    let JobHistory { job, steps, .. } = history_of(connection, id);
     let (here, there) = (Some(worker(7, "here")), Some(worker(8, "there")));
     assert_eq!((job.status, &job.worker), (JobStatus::Failure, &there));
     let attempts: Vec<_> = steps
@@ -182,7 +182,7 @@ fn the_last_attempt_of_a_dead_worker_is_lost_and_ended_with_its_lease() {
         end(connection, id);
         let expected = ["accepted", "1 lost", status];
         assert_eq!(words(connection, id), expected);
-        let JobHistory { job, steps } = history_of(connection, id);
+        let JobHistory { job, steps, .. } = history_of(connection, id);
         let Event::Attempt(attempt) = &steps[1].event else {
             panic!("{steps:?}");
         };
@@ -279,10 +279,13 @@ fn only_the_latest_hundred_entries_are_kept() {
         max_attempts: 1000,
         ..OPTIONS
     };
-    for _ in 0..105 {
+    for attempt in 1..=105 {
         let claimed = claims::claim_delivered(connection, options, &[delivered(id)]).unwrap();
         assert_eq!(claimed.len(), 1);
         end_lease(connection, id);
+        // the current attempt has no entry
+        let is_truncated = history_of(connection, id).is_truncated;
+        assert_eq!(is_truncated, attempt > 101, "{attempt}");
     }
     let words = words(connection, id);
     assert_eq!(words.len(), 102, "{words:?}");

@@ -5,7 +5,7 @@ import { byId, fromTemplate, part, setText } from '../elements.js';
 import { notify } from '../notices.js';
 import { change, moveCount } from './live.js';
 import { seconds, time } from './numbers.js';
-import { describe } from './steps.js';
+import { describe, stepsOf } from './steps.js';
 
 const ADDRESS = /^#job\/([^/]+)$/;
 /** How often a job that has not ended is read again. */
@@ -94,7 +94,7 @@ function show(job) {
   shown = text;
   setText(byId('job-heading'), `Job: ${(STATUSES[job.task_status] ?? job.task_status).toLowerCase()}`);
   byId('job-facts').replaceChildren(...factsOf(job).flatMap(([name, value]) => [element('dt', name), element('dd', value)]));
-  byId('job-steps').replaceChildren(...(job.history ?? []).map(stepElement));
+  byId('job-steps').replaceChildren(...stepsOf(job).map(stepElement));
   retryButton.hidden = job.task_status !== 'FAILURE';
 }
 
@@ -121,7 +121,7 @@ function stepElement(step) {
   const { title, detail, tone } = describe(step);
   item.dataset.tone = tone;
   setText(part(item, '.step-title'), title);
-  setText(part(item, '.step-detail'), [time(step.at, serverNow()), detail].filter(Boolean).join(' · '));
+  setText(part(item, '.step-detail'), [step.at && time(step.at, serverNow()), detail].filter(Boolean).join(' · '));
   return item;
 }
 

@@ -19,6 +19,7 @@ const KINDS = {
   attempt: attemptText,
   redriven: ({ by }) => ({ title: 'Retried by an operator', detail: `${redriverText(by)}It gets all its attempts again.`, tone: 'soon' }),
   ended: endText,
+  truncated: () => plain('Earlier steps are not kept'),
 };
 
 /** @type {Record<string, [string, Text['tone']]>} */
@@ -30,6 +31,14 @@ const ENDS = {
 
 /** @param {string} title @returns {Text} */
 const plain = (title) => ({ title, detail: '', tone: '' });
+
+/**
+ * The steps of a job. If some are not kept, one without a time says so.
+ * @param {{ history?: Step[], history_truncated?: boolean }} job @returns {Step[]}
+ */
+export function stepsOf({ history = [], history_truncated: isTruncated }) {
+  return isTruncated ? [...history.slice(0, 1), { kind: 'truncated', at: '' }, ...history.slice(1)] : history;
+}
 
 /** Describes a step; one of a kind that this page does not know is shown by its name. @param {Step} step @returns {Text} */
 export const describe = (step) => (Object.hasOwn(KINDS, step.kind) ? KINDS[step.kind](step) : plain(step.kind));

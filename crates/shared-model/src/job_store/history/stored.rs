@@ -6,6 +6,7 @@ use diesel::sql_types::{Jsonb, Nullable, Timestamptz};
 use serde::Deserialize;
 
 use super::AttemptEnd;
+use crate::job_store::entries::MAX_ENTRIES;
 use crate::job_store::record::{JobRecord, RecordRow};
 
 #[derive(QueryableByName)]
@@ -27,8 +28,10 @@ pub(super) struct Lasting {
     pub(super) sent_at: Option<DateTime<Utc>>,
     /// When the last attempt began.
     pub(super) claimed_at: Option<DateTime<Utc>>,
-    /// The entries, in the order in which they were written.
+    /// The latest entries, in the order in which they were written.
     pub(super) entries: Vec<Entry>,
+    /// Whether there were more.
+    pub(super) is_truncated: bool,
 }
 
 /// What a row forgot when it changed. Whether a member is null depends on what the row knew.
@@ -65,14 +68,17 @@ impl Stored {
             Some(serde_json::Value::Array(entries)) => entries,
             _ => Vec::new(),
         };
+        let excess = entries.len().saturating_sub(MAX_ENTRIES);
         let lasting = Lasting {
             sent_at: self.sent_at,
             claimed_at: self.claimed_at,
             // an entry that another release wrote may be unreadable
             entries: entries
                 .into_iter()
+                .skip(excess)
                 .filter_map(|entry| serde_json::from_value(entry).ok())
                 .collect(),
+            is_truncated: excess > 0,
         };
         (self.record.into(), lasting)
     }
