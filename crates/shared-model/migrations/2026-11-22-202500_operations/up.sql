@@ -93,6 +93,8 @@ CREATE TABLE event_deliveries (
 CREATE INDEX event_deliveries_due ON event_deliveries (host, due_at) WHERE due_at IS NOT NULL;
 -- those that were given up, for operators
 CREATE INDEX event_deliveries_given_up ON event_deliveries (id) WHERE due_at IS NULL;
+-- those of one host; an event that is delivered was never in this index
+CREATE INDEX event_deliveries_given_up_for_host ON event_deliveries (host, id) WHERE due_at IS NULL;
 -- the deliveries of a job, in order
 CREATE INDEX event_deliveries_job ON event_deliveries (job_id, id);
 

@@ -6,10 +6,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, in_order_of_index};
 
 /// How many deliveries [`count`] counts at most in each state, so that its cost does not grow with them.
 pub const COUNTED: i64 = 10_000;
+/// Deliveries that one call of [`list`] looks at, at most.
+pub const PART: i64 = 10_000;
 
 /// How many deliveries there are; [`COUNTED`] stands for any greater number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
@@ -75,7 +77,18 @@ pub struct OpenDelivery {
     pub last_error: Option<String>,
 }
 
-/// Returns at most `limit` deliveries whose id is less than `before`, newest first.
+/// Some deliveries.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The deliveries, newest first.
+    pub deliveries: Vec<OpenDelivery>,
+    /// The id before which the next page begins, or `None` if there are no more deliveries.
+    pub next: Option<i64>,
+}
+
+/// Returns at most `limit` deliveries whose id is less than `before` and that match the filter. There may be millions, so
+/// this looks at no more than [`PART`] of them; those of a host that were given up have an index of their own. If few match,
+/// a page may have fewer deliveries although there is a next one.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
@@ -83,22 +96,60 @@ pub fn list(
     connection: &mut PgConnection,
     filter: &Filter,
     before: Option<i64>,
-    limit: i64,
-) -> Result<Vec<OpenDelivery>, DatabaseError> {
-    // written out, because the index of those that were given up serves only this condition
-    let state = match filter.is_given_up {
-        Some(true) => "due_at IS NULL",
-        Some(false) => "due_at IS NOT NULL",
-        None => "true",
+    limit: usize,
+) -> Result<Page, DatabaseError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(embed)]
+        delivery: OpenDelivery,
+        #[diesel(sql_type = Bool)]
+        is_match: bool,
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+    // Conditions on the state are written out, because indexes have them. The row comparison is a range of the index by
+    // host. The last delivery of the part is returned in any case, because it says where the next part begins.
+    let (part, order) = match filter {
+        Filter {
+            is_given_up: Some(true),
+            host: Some(_),
+        } => (
+            "due_at IS NULL AND (host, id) < ($2, $1) AND host >= $2",
+            "host DESC, id DESC",
+        ),
+        Filter {
+            is_given_up: Some(true),
+            host: None,
+        } => ("due_at IS NULL AND id < $1", "id DESC"),
+        Filter { .. } => ("id < $1", "id DESC"),
     };
+    let state = match filter.is_given_up {
+        Some(false) => "due_at IS NOT NULL",
+        Some(true) | None => "true",
+    };
+    let matches = format!("{state} AND coalesce(host = $2, $2 IS NULL)");
     let query = diesel::sql_query(format!(
-        "SELECT id, job_id, event_id, destination, created_at, attempts, due_at, last_error FROM event_deliveries
-         WHERE {state} AND id < $1 AND ($2 IS NULL OR host = $2) ORDER BY id DESC LIMIT $3"
+        "SELECT id, job_id, event_id, destination, created_at, attempts, due_at, last_error, {matches} AS is_match, number
+         FROM (SELECT *, row_number() OVER (ORDER BY {order}) AS number FROM event_deliveries WHERE {part}
+               ORDER BY {order} LIMIT $3) AS delivery
+         WHERE {matches} OR number = $3 ORDER BY {order} LIMIT $4"
     ))
     .bind::<BigInt, _>(before.unwrap_or(i64::MAX))
     .bind::<Nullable<Text>, _>(filter.host.as_deref())
-    .bind::<BigInt, _>(limit);
-    Ok(query.load(connection)?)
+    .bind::<BigInt, _>(PART)
+    .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1));
+    let mut rows: Vec<Row> = in_order_of_index(connection, |connection| query.load(connection))?;
+    let has_more = rows.len() > limit || rows.last().is_some_and(|row| row.number == PART);
+    rows.truncate(limit);
+    let next = rows.last().map(|row| row.delivery.id);
+    Ok(Page {
+        next: next.filter(|_| has_more),
+        deliveries: rows
+            .into_iter()
+            .filter(|row| row.is_match)
+            .map(|row| row.delivery)
+            .collect(),
+    })
 }
 
 /// The outcome of an operator's wish to retry a delivery.
@@ -152,14 +203,19 @@ pub fn retry_given_up(
     host: Option<&str>,
     limit: i64,
 ) -> Result<usize, DatabaseError> {
-    let query = diesel::sql_query(
+    // with the order of one index or the other
+    let (chosen, order) = match host {
+        Some(_) => ("(host, id) > ($1, 0) AND host <= $1", "host, id"),
+        None => ("$1 IS NULL", "id"),
+    };
+    let query = diesel::sql_query(format!(
         "WITH given_up AS MATERIALIZED (
-             SELECT id FROM event_deliveries WHERE due_at IS NULL AND ($1 IS NULL OR host = $1)
-             ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+             SELECT id FROM event_deliveries WHERE due_at IS NULL AND {chosen}
+             ORDER BY {order} LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
          UPDATE event_deliveries AS delivery SET due_at = now(), attempts = 0
-         FROM given_up WHERE delivery.id = given_up.id",
-    )
+         FROM given_up WHERE delivery.id = given_up.id"
+    ))
     .bind::<Nullable<Text>, _>(host)
     .bind::<BigInt, _>(limit);
-    Ok(query.execute(connection)?)
+    in_order_of_index(connection, |connection| query.execute(connection))
 }

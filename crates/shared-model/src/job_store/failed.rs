@@ -13,11 +13,7 @@ mod list;
 mod redrive;
 
 use chrono::{DateTime, Utc};
-use diesel::connection::Connection;
-use diesel::pg::PgConnection;
-use diesel::{QueryResult, RunQueryDsl};
 
-use crate::database::DatabaseError;
 use crate::job::ErrorCode;
 
 pub use list::{Page, list};
@@ -48,16 +44,3 @@ impl Filter {
 /// Whether a failed job, of the table `job`, matches a filter, whose members are the parameters from $4 on.
 const MATCHES: &str = "job.expires_at > now() AND coalesce($4 IN (job.error ->> 'code', job.error ->> 'cause'), $4 IS NULL)
      AND coalesce(job.worker_id = $5, $5 IS NULL) AND coalesce(job.finished_at >= $6, $6 IS NULL)";
-
-/// Runs a query that reads the index by status in its order, and only as far as its limit allows. With bitmaps, PostgreSQL
-/// might read it whole.
-fn in_order_of_index<T>(
-    connection: &mut PgConnection,
-    query: impl FnOnce(&mut PgConnection) -> QueryResult<T>,
-) -> Result<T, DatabaseError> {
-    let rows = connection.transaction(|connection| {
-        diesel::sql_query("SET LOCAL enable_bitmapscan = off").execute(connection)?;
-        query(connection)
-    });
-    Ok(rows?)
-}

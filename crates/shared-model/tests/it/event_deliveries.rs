@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, RunQueryDsl};
-use shared_model::event_deliveries::operate::{self, DeliveryCounts, Filter, Retried};
+use shared_model::event_deliveries::operate::{
+    self, DeliveryCounts, Filter, OpenDelivery, Retried,
+};
 use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt};
 use shared_model::event_deliveries::take::{HOSTS, Hosts, Taken, Wanted, take};
 use shared_model::event_deliveries::{Delivery, overdue};
@@ -66,6 +68,16 @@ fn end_again(connection: &mut PgConnection, id: JobId) {
     requests::cancel(connection, id).unwrap();
 }
 
+fn list(
+    connection: &mut PgConnection,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: usize,
+) -> (Vec<OpenDelivery>, Option<i64>) {
+    let page = operate::list(connection, filter, before, limit).unwrap();
+    (page.deliveries, page.next)
+}
+
 fn take_all(connection: &mut PgConnection) -> Vec<Delivery> {
     let Taken { deliveries, next } = take(connection, &everything()).unwrap();
     assert_eq!(next, None);
@@ -118,8 +130,8 @@ fn a_delivery_is_taken_once_and_again_when_its_lease_has_run_out() {
     assert_eq!(operate::count(connection).unwrap(), left);
     succeed(connection, &second[0]);
     assert_eq!(
-        operate::list(connection, &Filter::default(), None, 10).unwrap(),
-        []
+        list(connection, &Filter::default(), None, 10),
+        (vec![], None)
     );
 }
 
@@ -300,15 +312,16 @@ fn a_delivery_that_was_given_up_is_listed_and_can_be_retried() {
         is_given_up: Some(true),
         host: Some("a.example".to_owned()),
     };
-    let listed = operate::list(connection, &of_a, None, 10).unwrap();
+    let (listed, next) = list(connection, &of_a, None, 10);
+    assert_eq!(next, None);
     assert_eq!((listed.len(), listed[0].job_id), (1, id.0));
     assert_eq!(
         (listed[0].due_at, listed[0].last_error.as_deref()),
         (None, Some("it hangs"))
     );
     assert_eq!(
-        operate::list(connection, &of_a, Some(listed[0].id), 10).unwrap(),
-        []
+        list(connection, &of_a, Some(listed[0].id), 10),
+        (vec![], None)
     );
 
     assert_eq!(
@@ -327,11 +340,54 @@ fn a_delivery_that_was_given_up_is_listed_and_can_be_retried() {
         is_given_up: Some(false),
         host: None,
     };
-    assert_eq!(
-        operate::list(connection, &waiting, None, 10).unwrap()[0].attempts,
-        0
-    );
+    assert_eq!(list(connection, &waiting, None, 10).0[0].attempts, 0);
     assert_eq!(take_all(connection)[0].job_id, id);
+}
+
+#[test]
+fn the_pages_of_a_list_have_each_delivery_that_matches_once_however_few_match() {
+    let connection = &mut database();
+    let count = 2 * operate::PART + 10;
+    let fill = format!(
+        "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+         SELECT gen_random_uuid(), n, CASE WHEN n % 5000 = 1 THEN 'https://rare.example/' ELSE 'sns' END, '{{}}',
+                CASE WHEN n % 10000 = 1 THEN now() END
+         FROM generate_series(1, {count}) AS n"
+    );
+    connection.batch_execute(&fill).unwrap();
+    let mut listed = |is_given_up, host: Option<&str>, limit| {
+        let filter = Filter {
+            is_given_up,
+            host: host.map(str::to_owned),
+        };
+        let (mut ids, mut before, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let (page, next) = list(connection, &filter, before, limit);
+            assert!(page.len() <= limit);
+            ids.extend(
+                page.iter()
+                    .map(|delivery| delivery.event_id.parse::<i64>().unwrap()),
+            );
+            pages += 1;
+            match next {
+                Some(id) => before = Some(id),
+                None => return (ids, pages),
+            }
+        }
+    };
+    let waiting = vec![20_001, 10_001, 1];
+    let given_up = vec![15_001, 5_001];
+    let all = [20_001, 15_001, 10_001, 5_001, 1];
+    // each part begins a page
+    assert_eq!(listed(Some(false), None, 10), (waiting.clone(), 3));
+    let rare = Some("rare.example");
+    assert_eq!(listed(None, rare, 10), (all.to_vec(), 3));
+    assert_eq!(listed(Some(false), rare, 10), (waiting, 3));
+    // with an index of their own
+    assert_eq!(listed(Some(true), rare, 1), (given_up.clone(), 2));
+    assert_eq!(listed(Some(true), rare, 10), (given_up, 1));
+    let everything: Vec<i64> = (1..=count).rev().collect();
+    assert_eq!(listed(None, None, 1000).0, everything);
 }
 
 #[test]

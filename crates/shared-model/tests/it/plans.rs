@@ -5,7 +5,9 @@
 //!
 //! # Layout
 //! - `waiting`: what statements read does not grow with what is waiting
+//! - `operators`: what operators read and change does not grow with what is stored
 
+mod operators;
 mod waiting;
 
 use std::time::Duration;

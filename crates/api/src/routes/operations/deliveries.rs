@@ -100,6 +100,7 @@ fn checked_host(host: Value) -> Result<String, InputError> {
     Ok(members::printable_text("host", host)?.to_ascii_lowercase())
 }
 
+/// If few deliveries match, a page may be shorter than `limit`, or empty, although there is a next one.
 #[utoipa::path(
     get,
     path = "/api/v1/operations/deliveries",
@@ -136,10 +137,11 @@ pub(in crate::routes) async fn list(
         is_given_up: state.map(|state| state == DeliveryState::GivenUp),
         host: host.clone(),
     };
-    let deliveries = api
-        .query(move |connection| operate::list(connection, &filter, before, i64::from(limit) + 1))
+    let page = api
+        .query(move |connection| operate::list(connection, &filter, before, limit.into()))
         .await?;
-    let page = ListPage::new(deliveries, limit, |last| last.id.to_string());
+    let next = page.next.map(|id| id.to_string());
+    let page = ListPage::with_next(page.deliveries, limit, next);
     let links = Links::new(&api.origin, &request);
     let state = state.map(|state| match state {
         DeliveryState::Waiting => "waiting".to_owned(),

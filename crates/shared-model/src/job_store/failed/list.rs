@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use uuid::Uuid;
 
-use super::{Filter, MATCHES, PART, in_order_of_index};
-use crate::database::DatabaseError;
+use super::{Filter, MATCHES, PART};
+use crate::database::{DatabaseError, in_order_of_index};
 use crate::job::JobId;
 use crate::job_store::record::{JobRecord, RECORD, RecordRow, WITH_PROCESS};
 

@@ -7,8 +7,8 @@ use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, Text, Timestamp
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Filter, MATCHES, PART, in_order_of_index};
-use crate::database::DatabaseError;
+use super::{Filter, MATCHES, PART};
+use crate::database::{DatabaseError, in_order_of_index};
 use crate::job::JobId;
 use crate::job_store::entries;
 
