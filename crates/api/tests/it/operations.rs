@@ -136,7 +136,7 @@ async fn a_job_that_is_redriven_does_not_hide_how_long_others_wait() {
     let service = Service::start_with(&["--queue-url=postgres:"]).await;
     let ids = accept_many(&service.pool, 2).await;
     assert!(ids[0] < ids[1]);
-    service.fail(ids[0], false).await;
+    service.fail(ids[0], true).await;
     execute(
         &service.pool,
         "UPDATE calendar_jobs SET created_at = now() - interval '1 h', expires_at = now() + expiry - interval '1 h'
