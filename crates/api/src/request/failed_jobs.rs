@@ -7,7 +7,7 @@ use shared_model::job_store::failed::{Filter, Pass};
 use uuid::Uuid;
 
 use crate::request::input_error::InputError;
-use crate::request::members::{self, Members};
+use crate::request::members::{self, ALL, Members};
 use crate::request::query::Query;
 
 const STATUS: &str = "status";
@@ -30,12 +30,13 @@ pub fn from_query(query: &Query) -> Result<Filter, InputError> {
 }
 
 /// Returns the filter in a JSON object, in which a null member counts as absent, and the rest of the jobs that an earlier
-/// request left.
+/// request left. Without a filter, the member `all` must be true.
 ///
 /// # Errors
-/// Returns an error if a value is invalid or a member is unknown.
+/// Returns an error if a value is invalid, a member is unknown, or it is not clear which jobs are meant.
 pub fn from_members(mut members: Members) -> Result<(Filter, Option<Pass>), InputError> {
-    members.allow_only(&[STATUS, ERROR_CODE, WORKER, FINISHED_AFTER, CURSOR])?;
+    members.allow_only(&[STATUS, ERROR_CODE, WORKER, FINISHED_AFTER, CURSOR, ALL])?;
+    let is_all = members::is_all(&mut members)?;
     let mut text = |name| match members.take(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => members::text(name, value).map(Some),
@@ -52,6 +53,8 @@ pub fn from_members(mut members: Members) -> Result<(Filter, Option<Pass>), Inpu
         worker_id,
         finished_after: after.as_deref().map(time).transpose()?,
     };
+    let names = "error_code, worker or finished_after";
+    members::check_choice(is_all, filter != Filter::default(), names)?;
     let pass = cursor.as_deref().map(from_cursor).transpose()?;
     Ok((filter, pass))
 }
@@ -140,12 +143,34 @@ mod tests {
         let again = Query::parse(&parameters.join("&"));
         assert_eq!(from_query(&again).unwrap(), filter);
 
-        let nothing = json!({
-            "status": null, "error_code": null, "worker": null, "finished_after": null, "cursor": null,
-        });
-        let read = from_members(nothing.into()).unwrap();
-        assert_eq!(read, (Filter::default(), None));
         assert_eq!(from_query(&Query::parse("")).unwrap(), Filter::default());
+    }
+
+    #[test]
+    fn a_body_without_a_filter_must_say_that_it_means_all() {
+        let all = json!({
+            "status": null, "error_code": null, "worker": null, "finished_after": null, "cursor": null, "all": true,
+        });
+        let read = from_members(all.into()).unwrap();
+        assert_eq!(read, (Filter::default(), None));
+        for unclear in [
+            json!({}),
+            json!({"status": "FAILURE"}),
+            json!({"error_code": null, "all": null}),
+            json!({"all": false}),
+            json!({"cursor": "0".repeat(64)}),
+        ] {
+            let error = from_members(unclear.clone().into()).unwrap_err();
+            let expected =
+                "send error_code, worker or finished_after, or {\"all\": true} to choose all";
+            assert_eq!(error.to_string(), expected, "{unclear}");
+        }
+        for wrong in [json!({"all": true, "worker": 7}), json!({"all": "true"})] {
+            let error = from_members(wrong.into()).unwrap_err();
+            assert!(error.to_string().starts_with("all "), "{error}");
+        }
+        let not_all = json!({"all": false, "worker": 7});
+        assert_eq!(from_members(not_all.into()).unwrap().0.worker_id, Some(7));
     }
 
     #[test]
@@ -154,10 +179,10 @@ mod tests {
             after: JobId::new(),
             until: JobId::new(),
         };
-        let body = json!({"cursor": to_cursor(pass)});
+        let body = json!({"all": true, "cursor": to_cursor(pass)});
         assert_eq!(from_members(body.into()).unwrap().1, Some(pass));
         for cursor in ["", "x", &"0".repeat(63), &"0".repeat(65), &"ü".repeat(32)] {
-            let error = from_members(json!({"cursor": cursor}).into()).unwrap_err();
+            let error = from_members(json!({"all": true, "cursor": cursor}).into()).unwrap_err();
             assert!(
                 error.to_string().starts_with("cursor must be"),
                 "{cursor}: {error}"

@@ -54,6 +54,37 @@ pub fn boolean(name: &str, value: &Value) -> Result<bool, InputError> {
         .ok_or_else(|| InputError::invalid(format!("{name} must be true or false")))
 }
 
+/// The name of the member that chooses everything.
+pub const ALL: &str = "all";
+
+/// Removes the member `all` and returns whether it is true. Null counts as absent.
+///
+/// # Errors
+/// Returns an error if its value has another type.
+pub fn is_all(members: &mut Members) -> Result<bool, InputError> {
+    match members.take(ALL) {
+        None | Some(Value::Null) => Ok(false),
+        Some(value) => boolean(ALL, &value),
+    }
+}
+
+/// Checks that a request chooses either everything or some of it, by members such as `names`. So a request without members,
+/// or with members that are null by mistake, does nothing.
+///
+/// # Errors
+/// Returns an error that says what to send.
+pub fn check_choice(is_all: bool, is_some: bool, names: &str) -> Result<(), InputError> {
+    match (is_all, is_some) {
+        (false, false) => Err(InputError::invalid(format!(
+            "send {names}, or {{\"all\": true}} to choose all"
+        ))),
+        (true, true) => Err(InputError::invalid(format!(
+            "all can't be true together with {names}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Reads the value of the member `name` as a string.
 ///
 /// # Errors

@@ -91,7 +91,7 @@ pub(crate) struct FailedJobs {
     finished_after: Option<DateTime<Utc>>,
 }
 
-/// Which failed jobs to retry: those that meet all conditions.
+/// Which failed jobs to retry: those that meet all conditions, of which there must be one, or all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FailedJobsToRetry {
@@ -104,6 +104,19 @@ pub(crate) struct FailedJobsToRetry {
     finished_after: Option<DateTime<Utc>>,
     /// The cursor of the previous response.
     cursor: Option<String>,
+    /// Whether to retry all. Then there must be no condition.
+    all: Option<bool>,
+}
+
+/// Which completion events to retry: those for one host, or all.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeliveriesToRetry {
+    /// Only those for the webhooks at this host, or for `sns`.
+    #[schema(example = "example.org")]
+    host: Option<String>,
+    /// Whether to retry all. Then there must be no host.
+    all: Option<bool>,
 }
 
 /// The only status that these jobs have.
@@ -194,12 +207,10 @@ pub(crate) struct SignIn {
 }
 
 /// Which deliveries of events.
-#[derive(Debug, Deserialize, ToSchema, IntoParams)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventHost {
     /// Only those for the webhooks at this host, or for `sns`.
-    #[schema(example = "example.org")]
     #[param(example = "example.org")]
     host: Option<String>,
 }

@@ -620,7 +620,11 @@ async fn operators_see_what_was_given_up_and_can_retry_it() {
     let other_host = service.post(&retry, &json!({"host": "example.org"})).await;
     let (other_host, _) = split_at(other_host.json());
     assert_eq!(other_host, json!({"retried": 0, "remaining": false}));
-    let all = service.post(&retry, &json!({})).await;
+    for unclear in [json!({}), json!({"host": null})] {
+        let refused = service.post(&retry, &unclear).await;
+        refused.assert_problem(400, "send host, or {\"all\": true} to choose all");
+    }
+    let all = service.post(&retry, &json!({"all": true})).await;
     let (all, _) = split_at(all.json());
     assert_eq!(all, json!({"retried": 2, "remaining": false}));
     assert_eq!(

@@ -163,7 +163,8 @@ async fn the_history_names_the_token_of_the_operator_who_retried() {
     let ids = failed_jobs(&service, 2).await;
     let call = async |method: &str, path: &str| {
         let request = service.request(method, &format!("{JOBS}/{path}"));
-        send(with_token(request, &token)).await
+        // only the retry of all jobs reads the body
+        send(with_token(request, &token).json(&json!({"all": true}))).await
     };
     let one = call("POST", &format!("{}/retry", ids[0])).await;
     assert_eq!(one.status, 202, "{}", one.text());
@@ -257,13 +258,15 @@ async fn all_jobs_that_match_are_retried_however_many_there_are() {
         json!({"retried": 0, "remaining": false, "cursor": null})
     );
     // without a body
-    let rest = retry(&service, "retry").await;
+    let unclear = retry(&service, "retry").await;
+    let expected = "send error_code, worker or finished_after, or {\"all\": true} to choose all";
+    unclear.assert_problem(400, expected);
     assert_eq!(
-        split_at(rest.json()).0,
+        split_at(retry_all(json!({"all": true})).await).0,
         json!({"retried": 2, "remaining": false, "cursor": null})
     );
     let behind_all = "f".repeat(64);
-    let nothing_left = retry_all(json!({"cursor": behind_all})).await;
+    let nothing_left = retry_all(json!({"all": true, "cursor": behind_all})).await;
     assert_eq!(nothing_left["retried"], 0);
     let refused = service
         .post(&format!("{JOBS}/retry"), &json!({"colour": "red"}))

@@ -120,8 +120,9 @@ async fn an_event_that_has_been_delivered_meanwhile_is_not_retried_and_disappear
     page.until_count("#deliveries [data-state=given-up]", 1)
         .await;
     receiver.answer(204);
+    let all = json!({"all": true});
     service
-        .call("POST", "operations/deliveries/retry", None)
+        .call("POST", "operations/deliveries/retry", Some(all))
         .await;
     eventually("the event is delivered", async || {
         service.call("GET", "operations/deliveries", None).await == json!([])

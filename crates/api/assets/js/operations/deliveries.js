@@ -121,7 +121,7 @@ async function retryAll() {
   let retried = 0;
   try {
     for (let isMore = true; isMore; ) {
-      const { json } = await call('POST', 'operations/deliveries/retry');
+      const { json } = await call('POST', 'operations/deliveries/retry', { body: { all: true } });
       retried += json.retried;
       countRetried(json);
       isMore = json.remaining && json.retried > 0;

@@ -159,7 +159,7 @@ async function retryAll() {
   let last = { retried: 0, remaining: false, cursor: null, at: '' };
   try {
     do {
-      const body = { ...bodyOf({ error_code: code, worker, finished_after: after }), cursor: last.cursor };
+      const body = { ...bodyOf({ error_code: code, worker, finished_after: after }), all: !isFiltered, cursor: last.cursor };
       ({ json: last } = await call('POST', 'operations/jobs/retry', { body }));
       retried += last.retried;
       countRetried(last.retried, last.at);

@@ -15,8 +15,8 @@ use uuid::Uuid;
 use crate::events::destinations;
 use crate::request::input_error::InputError;
 use crate::request::json_body::JsonBody;
-use crate::request::members;
-use crate::request::openapi::{DeliveryPath, EventHost, Page};
+use crate::request::members::{self, ALL};
+use crate::request::openapi::{DeliveriesToRetry, DeliveryPath, EventHost, Page};
 use crate::request::query::Query;
 use crate::response::links::Links;
 use crate::response::list_page::ListPage;
@@ -195,7 +195,7 @@ pub(in crate::routes) async fn retry(
     operation_id = "retry_deliveries",
     tag = "Operations",
     summary = "Try again to deliver the completion events that were given up",
-    request_body(content = Option<EventHost>),
+    request_body = DeliveriesToRetry,
     responses(
         (
             status = 200,
@@ -212,9 +212,11 @@ pub(in crate::routes) async fn retry_all(
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
     let mut members = body.members()?.unwrap_or_default();
-    members.allow_only(&["host"])?;
+    members.allow_only(&["host", ALL])?;
+    let is_all = members::is_all(&mut members)?;
     let host = members.take("host").filter(|host| !host.is_null());
     let host = host.map(checked_host).transpose()?;
+    members::check_choice(is_all, host.is_some(), "host")?;
     let retry = move |connection: &mut _| -> Result<_, DatabaseError> {
         let retried = operate::retry_given_up(connection, host.as_deref(), RETRIED_AT_ONCE)?;
         Ok((retried, database::now(connection)?))

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared_model::database::{self, DatabaseError};
 use shared_model::job::{JobId, JobStatus};
-use shared_model::job_store::failed::{self, Filter, Redriver};
+use shared_model::job_store::failed::{self, Redriver};
 use shared_model::job_store::requests;
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -102,7 +102,7 @@ pub(in crate::routes) struct RetriedJobsView {
     at: Option<DateTime<Utc>>,
 }
 
-/// All failed jobs that match all conditions and have not expired; without conditions, all of them. Jobs that fail again
+/// The failed jobs that match all conditions and have not expired, or all of them with `"all": true`. Jobs that fail again
 /// before the last of these requests are not retried a second time.
 #[utoipa::path(
     post,
@@ -110,7 +110,7 @@ pub(in crate::routes) struct RetriedJobsView {
     operation_id = "retry_jobs",
     tag = "Operations",
     summary = "Retry failed jobs, as many as a few seconds allow",
-    request_body(content = Option<openapi::FailedJobsToRetry>),
+    request_body = openapi::FailedJobsToRetry,
     responses(
         (status = 200, description = "The number of jobs that are PENDING again", body = RetriedJobsView),
         BadInput,
@@ -123,10 +123,7 @@ pub(in crate::routes) async fn retry_all(
     api: Data<Api>,
     body: JsonBody,
 ) -> Result<Json<RetriedJobsView>, ApiError> {
-    let (filter, pass) = match body.members()? {
-        Some(members) => failed_jobs::from_members(members)?,
-        None => (Filter::default(), None),
-    };
+    let (filter, pass) = failed_jobs::from_members(body.members()?.unwrap_or_default())?;
     let by = redriver(&request);
     let begun = Instant::now();
     let mut all = RetriedJobsView::default();
