@@ -268,6 +268,50 @@ async fn a_failed_request_is_logged_with_its_id_and_its_cause() {
 }
 
 #[tokio::test]
+async fn what_an_operator_does_is_logged() {
+    let url = database();
+    let pool = crate::support::pool(&crate::support::config(&url, &[]));
+    crate::support::execute(
+        &pool,
+        "INSERT INTO processes (id, role, host, pid, version) OVERRIDING SYSTEM VALUE
+         VALUES (1000, 'worker', 'h', 1, '0.1.0')",
+    )
+    .await;
+    let mut process = Process::start(&[("DATABASE_URL", &url)], "ready");
+    let client = reqwest::Client::new();
+    for (call, message, (member, value)) in [
+        (
+            "processes/1000/drain",
+            "an operator has asked a worker to stop",
+            ("worker.id", 1000),
+        ),
+        (
+            "jobs/retry",
+            "an operator has retried failed jobs",
+            ("jobs", 0),
+        ),
+        (
+            "deliveries/retry",
+            "an operator has retried completion events",
+            ("events", 0),
+        ),
+    ] {
+        let request = client.post(format!("{}/api/v1/operations/{call}", process.url));
+        let body = serde_json::json!({"all": true});
+        let response = request.json(&body).send().await.unwrap();
+        assert!(response.status().is_success(), "{call}: {response:?}");
+        let line = loop {
+            let line = process.next_line();
+            if line["message"] == message {
+                break line;
+            }
+        };
+        assert_eq!(line["level"], "info");
+        assert_eq!(line[member], value, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn the_metrics_show_no_outbox_if_nothing_is_published() {
     let url = database();
     let process = Process::start(&[("DATABASE_URL", &url)], "ready");

@@ -12,6 +12,7 @@ use shared_model::event_deliveries::operate::{self, Filter, OpenDelivery, Retrie
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::access;
 use crate::events::destinations;
 use crate::request::input_error::InputError;
 use crate::request::json_body::JsonBody;
@@ -208,6 +209,7 @@ pub(in crate::routes) async fn retry(
     ),
 )]
 pub(in crate::routes) async fn retry_all(
+    request: HttpRequest,
     api: Data<Api>,
     body: JsonBody,
 ) -> Result<HttpResponse, ApiError> {
@@ -222,6 +224,7 @@ pub(in crate::routes) async fn retry_all(
         Ok((retried, database::now(connection)?))
     };
     let (retried, at) = api.query(retry).await?;
+    log::info!(by:? = access::token_name(&request), events = retried; "an operator has retried completion events");
     Ok(HttpResponse::Ok().json(RetriedDeliveries {
         retried,
         remaining: i64::try_from(retried).is_ok_and(|retried| retried >= RETRIED_AT_ONCE),

@@ -145,6 +145,10 @@ pub(in crate::routes) async fn retry_all(
         announce(&api, batch.jobs);
         rest = batch.rest;
     }
+    log::info!(
+        by:? = access::token_name(&request), jobs = all.retried, remaining = all.remaining;
+        "an operator has retried failed jobs"
+    );
     Ok(Json(all))
 }
 

@@ -119,16 +119,18 @@ pub(in crate::routes) struct DrainingView {
     ),
 )]
 pub(in crate::routes) async fn drain(
+    request: HttpRequest,
     api: Data<Api>,
     ProcessPath(id): ProcessPath,
 ) -> Result<HttpResponse, ApiError> {
-    let request = move |connection: &mut _| -> Result<_, DatabaseError> {
+    let ask = move |connection: &mut _| -> Result<_, DatabaseError> {
         let requested = processes::request_drain(connection, id)?;
         Ok((requested, database::now(connection)?))
     };
-    let (requested, at) = api.query(request).await?;
+    let (requested, at) = api.query(ask).await?;
     let refusal = match requested {
         DrainRequested::Requested => {
+            log::info!(by:? = access::token_name(&request), "worker.id" = id; "an operator has asked a worker to stop");
             let state = processes::ProcessState::Draining.name();
             return Ok(HttpResponse::Accepted().json(DrainingView { id, state, at }));
         }
