@@ -1,5 +1,8 @@
 //! What operators see, with a real database.
 
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
 use api::authentication::scope::Scope;
 use job_queue::{QueueDepth, QueueError};
 use local_services::testing::{TIMEOUT, eventually};
@@ -254,6 +257,40 @@ async fn every_snapshot_that_is_later_than_an_action_shows_it() {
         let is_later = |snapshot: &Value| time(&snapshot["at"]) > time(&done["at"]);
         let snapshot = stream.until(is_later).await;
         assert!(is_shown(&snapshot), "{action}: {done}, {snapshot}");
+    }
+}
+
+#[tokio::test]
+async fn a_watcher_gets_at_most_two_snapshots_a_second_however_many_jobs_change() {
+    let service = Service::start_with(&["--queue-url=postgres:"]).await;
+    let changes = async {
+        loop {
+            execute(
+                &service.pool,
+                "UPDATE calendar_jobs SET status = 'FAILURE', finished_at = now(), error = '{}', send_after = NULL
+                 WHERE status = 'PENDING'",
+            )
+            .await;
+            accept_many(&service.pool, 200).await;
+        }
+    };
+    let watch = async || {
+        let begun = Instant::now();
+        let mut stream = Stream::open(&service).await;
+        let failed_at_first = stream.next().await.unwrap()["jobs"]["failed"].clone();
+        for later in 1.. {
+            let snapshot = stream.next().await.expect("the stream goes on");
+            // from before the first one was sent until after this one was
+            let elapsed = begun.elapsed();
+            assert!(elapsed >= later * Duration::from_millis(500), "{elapsed:?}");
+            if later >= 7 && snapshot["jobs"]["failed"] != failed_at_first {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = changes => {}
+        _ = async { tokio::join!(watch(), watch()) } => {}
     }
 }
 
