@@ -1,6 +1,5 @@
 //! What operators see, with a real database.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use api::authentication::scope::Scope;
