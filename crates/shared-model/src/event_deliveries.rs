@@ -63,6 +63,8 @@ pub struct Delivery {
     pub host: String,
     /// What is sent: an [`EndOfJob`].
     pub event: serde_json::Value,
-    /// The number of this attempt, from 1.
+    /// The number of this attempt, from 1. It begins again when an operator retries the delivery.
     pub attempt: i32,
+    /// The version of the row that belongs to this attempt alone. Settling names it.
+    pub version: i32,
 }

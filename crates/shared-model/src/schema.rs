@@ -158,6 +158,7 @@ diesel::table! {
         event -> Jsonb,
         created_at -> Timestamptz,
         attempts -> Integer,
+        version -> Integer,
         due_at -> Nullable<Timestamptz>,
         last_error -> Nullable<Text>,
     }

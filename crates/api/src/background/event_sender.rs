@@ -215,7 +215,7 @@ impl EventSender {
     fn note_success(&mut self, delivery: &Delivery) -> &'static str {
         self.delivered.push(DeliveredAttempt {
             id: delivery.id,
-            attempt: delivery.attempt,
+            version: delivery.version,
         });
         "delivered"
     }
@@ -241,7 +241,7 @@ impl EventSender {
         }
         self.failed.push(FailedAttempt {
             id: delivery.id,
-            attempt: delivery.attempt,
+            version: delivery.version,
             error: error.summary(),
             retry_after,
         });

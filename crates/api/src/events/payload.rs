@@ -104,6 +104,7 @@ mod tests {
                 "traceparent": null
             }),
             attempt: 1,
+            version: 1,
         };
         let payload = Payload::of(&delivery).unwrap();
         assert_eq!(payload.error_code(), Some("a_new_one"));

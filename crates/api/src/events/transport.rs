@@ -162,6 +162,7 @@ mod tests {
             host: destination.to_owned(),
             event: json!({}),
             attempt: 1,
+            version: 1,
         }
     }
 

@@ -74,7 +74,7 @@ async fn events_that_are_deleted_although_they_were_to_be_sent_are_reported_once
     let database = pool(&config(&url, &[]));
     // more than one batch; one event was given up
     let store = "INSERT INTO event_deliveries (job_id, event_id, destination, event, created_at, due_at)
-                 SELECT gen_random_uuid(), n, 'sns', '{}', now() - interval '8 days', CASE WHEN n > 0 THEN now() END
+                 SELECT gen_random_uuid(), n, 'sns', '{}', now() - interval '8 days', CASE WHEN n > 0 THEN now() - interval '8 days' END
                  FROM generate_series(0, 600) AS n";
     execute(&database, store).await;
     let settings = [("DATABASE_URL", url.as_str()), ("SWEEP_INTERVAL", "1s")];

@@ -66,7 +66,7 @@ pub struct OpenDelivery {
     /// When the job ended.
     #[diesel(sql_type = Timestamptz)]
     pub created_at: DateTime<Utc>,
-    /// How many attempts have begun.
+    /// How many attempts have begun since an operator retried it, or else since the event.
     #[diesel(sql_type = Integer)]
     pub attempts: i32,
     /// When the next attempt may begin; `None` if the delivery was given up.
@@ -177,7 +177,7 @@ pub fn retry(connection: &mut PgConnection, id: i64) -> Result<Retried, Database
         "WITH delivery AS MATERIALIZED (
              SELECT id, due_at IS NULL AS was_given_up FROM event_deliveries WHERE id = $1 FOR NO KEY UPDATE),
          retried AS (
-             UPDATE event_deliveries SET due_at = now(), attempts = 0
+             UPDATE event_deliveries SET due_at = now(), attempts = 0, version = version + 1
              WHERE id IN (SELECT id FROM delivery WHERE was_given_up))
          SELECT was_given_up FROM delivery",
     )
@@ -212,7 +212,7 @@ pub fn retry_given_up(
         "WITH given_up AS MATERIALIZED (
              SELECT id FROM event_deliveries WHERE due_at IS NULL AND {chosen}
              ORDER BY {order} LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-         UPDATE event_deliveries AS delivery SET due_at = now(), attempts = 0
+         UPDATE event_deliveries AS delivery SET due_at = now(), attempts = 0, version = version + 1
          FROM given_up WHERE delivery.id = given_up.id"
     ))
     .bind::<Nullable<Text>, _>(host)

@@ -13,8 +13,8 @@ use crate::database::{DatabaseError, prepared};
 pub struct FailedAttempt {
     /// The id of the delivery.
     pub id: i64,
-    /// The number of the attempt. If the delivery was taken again meanwhile, nothing changes.
-    pub attempt: i32,
+    /// The version of the delivery. If it was taken again or retried meanwhile, nothing changes.
+    pub version: i32,
     /// Why it failed, for operators.
     pub error: String,
     /// When the next attempt may begin, from now; `None` to give up.
@@ -26,9 +26,9 @@ pub struct FailedAttempt {
 pub struct DeliveredAttempt {
     /// The id of the delivery.
     pub id: i64,
-    /// The number of the attempt. If the delivery was taken again meanwhile, nothing changes, because a later event of the
-    /// job must not overtake the attempt that is under way.
-    pub attempt: i32,
+    /// The version of the delivery. If it was taken again meanwhile, nothing changes, because a later event of the job must
+    /// not overtake the attempt that is under way.
+    pub version: i32,
 }
 
 /// Deletes events that their destinations have accepted.
@@ -40,11 +40,11 @@ pub fn delivered(
     attempts: &[DeliveredAttempt],
 ) -> Result<(), DatabaseError> {
     let query = diesel::sql_query(
-        "DELETE FROM event_deliveries AS delivery USING unnest($1, $2) AS delivered (id, attempt)
-         WHERE delivery.id = delivered.id AND delivery.attempts = delivered.attempt",
+        "DELETE FROM event_deliveries AS delivery USING unnest($1, $2) AS delivered (id, version)
+         WHERE delivery.id = delivered.id AND delivery.version = delivered.version",
     )
     .bind::<Array<BigInt>, _>(attempts.iter().map(|one| one.id).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.attempt).collect::<Vec<_>>());
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.version).collect::<Vec<_>>());
     prepared(query).execute(connection)?;
     Ok(())
 }
@@ -61,11 +61,11 @@ pub fn failed(
     let query = diesel::sql_query(
         "UPDATE event_deliveries AS delivery
          SET due_at = now() + make_interval(secs => failed.delay), last_error = failed.error
-         FROM unnest($1, $2, $3, $4) AS failed (id, attempt, delay, error)
-         WHERE delivery.id = failed.id AND delivery.attempts = failed.attempt",
+         FROM unnest($1, $2, $3, $4) AS failed (id, version, delay, error)
+         WHERE delivery.id = failed.id AND delivery.version = failed.version",
     )
     .bind::<Array<BigInt>, _>(attempts.iter().map(|one| one.id).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.attempt).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(attempts.iter().map(|one| one.version).collect::<Vec<_>>())
     .bind::<Array<Nullable<Double>>, _>(attempts.iter().map(seconds).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(attempts.iter().map(|one| &one.error).collect::<Vec<_>>());
     prepared(query).execute(connection)?;

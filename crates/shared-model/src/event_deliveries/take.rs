@@ -78,9 +78,9 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
              LIMIT $7),
          taken AS (
              UPDATE event_deliveries AS delivery
-             SET attempts = attempts + 1, due_at = now() + make_interval(secs => $8)
+             SET attempts = attempts + 1, version = version + 1, due_at = now() + make_interval(secs => $8)
              FROM due WHERE delivery.id = due.id
-             RETURNING delivery.id, job_id, event_id, destination, delivery.host, event, attempts)
+             RETURNING delivery.id, job_id, event_id, destination, delivery.host, event, attempts, version)
          SELECT taken.*, last.name AS last_host
          FROM (SELECT (SELECT name FROM host WHERE number = $3) AS name) AS last LEFT JOIN taken ON true"
     ))
@@ -139,6 +139,8 @@ struct TakenRow {
     event: Option<serde_json::Value>,
     #[diesel(sql_type = Nullable<Integer>)]
     attempts: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    version: Option<i32>,
     #[diesel(sql_type = Nullable<Text>)]
     last_host: Option<String>,
 }
@@ -153,6 +155,7 @@ impl TakenRow {
             host: self.host?,
             event: self.event?,
             attempt: self.attempts?,
+            version: self.version?,
         })
     }
 }

@@ -198,8 +198,12 @@ pub struct OldEvents {
     pub waiting: i64,
 }
 
-/// Deletes events that could not be delivered for 7 days: those that were given up, and those that waited in vain, as when
-/// their destinations are no longer configured. Returns their numbers.
+/// Deletes events that are older than 7 days: those that were given up, and those that have been due for 7 days, as when
+/// their destinations are no longer configured. An event that an operator has just retried is not deleted. Returns
+/// their numbers.
+///
+/// Looks at the oldest [`BATCH`] events. If operators have retried so many of these, younger events are deleted when they
+/// have been delivered or given up.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
@@ -210,7 +214,8 @@ pub fn delete_old_events(connection: &mut PgConnection) -> Result<OldEvents, Dat
             "WITH oldest AS MATERIALIZED (SELECT id, created_at FROM event_deliveries ORDER BY id LIMIT $1),
              old AS (
                  DELETE FROM event_deliveries AS delivery USING oldest
-                 WHERE delivery.id = oldest.id AND oldest.created_at <= now() - make_interval(secs => $2)
+                 WHERE delivery.id = oldest.id
+                   AND greatest(delivery.created_at, delivery.due_at) <= now() - make_interval(secs => $2)
                  RETURNING due_at)
              SELECT count(*) AS deleted, count(due_at) AS waiting FROM old",
         )

@@ -87,7 +87,7 @@ fn take_all(connection: &mut PgConnection) -> Vec<Delivery> {
 fn fail(connection: &mut PgConnection, delivery: &Delivery, retry_after: Option<Duration>) {
     let attempt = FailedAttempt {
         id: delivery.id,
-        attempt: delivery.attempt,
+        version: delivery.version,
         error: "it hangs".to_owned(),
         retry_after,
     };
@@ -97,7 +97,7 @@ fn fail(connection: &mut PgConnection, delivery: &Delivery, retry_after: Option<
 fn succeed(connection: &mut PgConnection, delivery: &Delivery) {
     let attempt = DeliveredAttempt {
         id: delivery.id,
-        attempt: delivery.attempt,
+        version: delivery.version,
     };
     settle::delivered(connection, &[attempt]).unwrap();
 }
@@ -391,6 +391,44 @@ fn the_pages_of_a_list_have_each_delivery_that_matches_once_however_few_match() 
 }
 
 #[test]
+fn an_attempt_from_before_a_retry_settles_nothing_after_it() {
+    let connection = &mut database();
+    end_jobs(connection, &["sns"]);
+    for retried in 1..=2 {
+        let before = take_all(connection).remove(0);
+        assert_eq!(before.attempt, 1, "attempts are counted from each retry");
+        fail(connection, &before, None);
+        if retried == 1 {
+            assert_eq!(operate::retry(connection, before.id).unwrap(), Retried::Due);
+        } else {
+            assert_eq!(operate::retry_given_up(connection, None, 1).unwrap(), 1);
+        }
+        let waiting = DeliveryCounts {
+            waiting: 1,
+            given_up: 0,
+        };
+        // a client does not know whether a statement that timed out took effect, and repeats it
+        fail(connection, &before, None);
+        assert_eq!(operate::count(connection).unwrap(), waiting);
+        let after = take_all(connection).remove(0);
+        for settle in [succeed, |c: &mut PgConnection, one: &Delivery| {
+            fail(c, one, None);
+        }] {
+            settle(connection, &before);
+            assert_eq!(operate::count(connection).unwrap(), waiting);
+        }
+        fail(connection, &after, Some(Duration::ZERO));
+        make_all_due_and_new(connection);
+    }
+}
+
+/// Makes all deliveries due for their first attempt.
+fn make_all_due_and_new(connection: &mut PgConnection) {
+    let sql = "UPDATE event_deliveries SET due_at = now(), attempts = 0";
+    connection.batch_execute(sql).unwrap();
+}
+
+#[test]
 fn all_that_was_given_up_is_retried_in_batches() {
     let connection = &mut database();
     end_jobs(connection, &["https://a.example/"; 3]);
@@ -405,10 +443,33 @@ fn all_that_was_given_up_is_retried_in_batches() {
 }
 
 #[test]
+fn an_old_event_that_an_operator_has_retried_keeps_its_attempts() {
+    let connection = &mut database();
+    end_jobs(connection, &["sns"; 2]);
+    for delivery in take_all(connection) {
+        fail(connection, &delivery, None);
+    }
+    let age = "UPDATE event_deliveries SET created_at = now() - interval '8 days'";
+    connection.batch_execute(age).unwrap();
+    let retried = 1;
+    assert_eq!(
+        operate::retry_given_up(connection, None, retried).unwrap(),
+        1
+    );
+    assert_eq!(sweeps::delete_old_events(connection).unwrap().deleted, 1);
+    let again = take_all(connection).remove(0);
+    fail(connection, &again, Some(Duration::from_hours(1)));
+    assert_eq!(sweeps::delete_old_events(connection).unwrap().deleted, 0);
+    fail(connection, &again, None);
+    assert_eq!(sweeps::delete_old_events(connection).unwrap().deleted, 1);
+}
+
+#[test]
 fn events_that_nobody_accepts_for_a_week_are_deleted() {
     let connection = &mut database();
     end_jobs(connection, &["sns"; 4]);
-    let age = "UPDATE event_deliveries SET created_at = now() - interval '8 days'
+    let age = "UPDATE event_deliveries
+               SET created_at = now() - interval '8 days', due_at = now() - interval '8 days'
                WHERE id <> (SELECT max(id) FROM event_deliveries);
                UPDATE event_deliveries SET due_at = NULL WHERE id = (SELECT min(id) FROM event_deliveries)";
     connection.batch_execute(age).unwrap();

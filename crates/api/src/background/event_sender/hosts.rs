@@ -112,6 +112,7 @@ mod tests {
             host: host.to_owned(),
             event: serde_json::Value::Null,
             attempt: 1,
+            version: 1,
         }
     }
 
