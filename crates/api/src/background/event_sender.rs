@@ -125,9 +125,9 @@ impl EventSender {
             shares: self.hosts.shares(self.in_flight.values().flatten()),
             lease: LEASE,
         };
-        let Taken { deliveries, .. } = self.take(wanted).await?;
-        let has_found = !deliveries.is_empty();
-        self.begin(deliveries);
+        let taken = self.take(wanted).await?;
+        let has_found = taken.has_moved || !taken.deliveries.is_empty();
+        self.begin(taken.deliveries);
         Ok(has_found)
     }
 
@@ -148,10 +148,10 @@ impl EventSender {
             lease: LEASE,
         };
         let began = Instant::now();
-        let Taken { deliveries, next } = self.take(wanted).await?;
-        let has_found = !deliveries.is_empty();
-        self.begin(deliveries);
-        Ok(self.round.advance(has_found, next, began.elapsed()))
+        let taken = self.take(wanted).await?;
+        let has_found = taken.has_moved || !taken.deliveries.is_empty();
+        self.begin(taken.deliveries);
+        Ok(self.round.advance(has_found, taken.next, began.elapsed()))
     }
 
     /// Returns how many more events may be on their way to known hosts, or to all others; `None` if none may.

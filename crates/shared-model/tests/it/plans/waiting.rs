@@ -11,7 +11,7 @@ use shared_model::event_deliveries::take::{Wanted, take};
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::{claims, outbox, sweeps};
 
-use super::{EXECUTIONS, LIMITED, QUEUE, blocks, undisturbed_url};
+use super::{EXECUTIONS, LIMITED, Meter, QUEUE, blocks, undisturbed_url};
 use crate::event_deliveries::everything;
 use crate::support::{FIRST, LEASE, OPTIONS, accept_many, connect, new_token, pool, store_waiting};
 
@@ -130,6 +130,39 @@ async fn taking_and_watching_deliveries_visits_few_blocks_however_many_wait_for_
                 operate::list(c, &Filter::default(), None, 10)
             });
         }
+        Ok::<_, DatabaseError>(())
+    };
+    pool(&url, 1).run_long(measure).await.unwrap();
+}
+
+#[tokio::test]
+async fn taking_visits_few_blocks_however_many_deliveries_wait_for_earlier_events() {
+    let url = undisturbed_url();
+    let measure = |connection: &mut PgConnection| {
+        let wanted = Wanted {
+            share: 3,
+            ..everything()
+        };
+        for _ in 0..EXECUTIONS {
+            LIMITED.measure("take from none", connection, |c| take(c, &wanted));
+        }
+        connection.batch_execute(
+            "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
+             SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, n, 'https://a.example/', '{}',
+                    now() + interval '1 hour' * CASE number WHEN 1 THEN 1 ELSE -1 END
+             FROM generate_series(1, 2) AS number, generate_series(1, 10000) AS n ORDER BY number;
+             INSERT INTO event_deliveries (job_id, event_id, destination, event)
+             VALUES (gen_random_uuid(), 'free', 'https://a.example/', '{}'),
+                    (gen_random_uuid(), 'other', 'https://b.example/', '{}')",
+        )?;
+        // A call moves a hundred of them, each with a few blocks in each index. To look at all would take 30,000.
+        let moving = Meter { max_blocks: 5000 };
+        let mut found = Vec::new();
+        for _ in 0..=100 {
+            let taken = moving.measure("take", connection, |c| take(c, &wanted));
+            found.extend(taken.deliveries.into_iter().map(|one| one.event_id));
+        }
+        assert_eq!(found, ["other", "free"]);
         Ok::<_, DatabaseError>(())
     };
     pool(&url, 1).run_long(measure).await.unwrap();
