@@ -6,14 +6,16 @@
 //!
 //! # Layout
 //! - `hosts`: how many events each host may get now
+//! - `refusals`: which hosts have accepted nothing for long
 //! - `round`: which of the other hosts come next, and when
 //! - `schedule`: when the next attempt begins, and when to give up
 
 mod hosts;
+mod refusals;
 mod round;
 mod schedule;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use crate::events::settings::EventSettings;
 use crate::events::transport::Transport;
 use crate::telemetry::EVENT_ATTEMPTS;
 use hosts::{Hosts, PLACES};
+use refusals::Refusals;
 use round::Round;
 
 /// How often to look for new events while none is on its way.
@@ -51,6 +54,9 @@ pub struct EventSender {
     /// The attempts that failed, and are still to be recorded.
     failed: Vec<FailedAttempt>,
     hosts: Hosts,
+    refusals: Refusals,
+    /// Hosts that have accepted nothing for long, whose events of a day ago are still to be given up.
+    refusing: HashSet<String>,
     round: Round,
 }
 
@@ -73,6 +79,8 @@ impl EventSender {
             in_flight: HashMap::new(),
             delivered: Vec::new(),
             failed: Vec::new(),
+            refusals: Refusals::default(),
+            refusing: HashSet::new(),
             round: Round::new(),
         }
     }
@@ -202,6 +210,10 @@ impl EventSender {
         let results = results.unwrap_or_else(|panic| vec![Err(panic); group.len()]);
         if let Some(Delivery { host, .. }) = group.first() {
             self.hosts.note(host, results.iter().any(Result::is_ok));
+            let is_failure = |result: &Result<_, _>| matches!(result, Err(SendError::Failed(_)));
+            if self.refusals.note(host, results.iter().all(is_failure)) {
+                self.refusing.insert(host.clone());
+            }
         }
         for (delivery, result) in group.iter().zip(results) {
             let outcome = match result {
@@ -253,6 +265,7 @@ impl EventSender {
             return Ok(());
         }
         let (delivered, failed) = (self.delivered.clone(), self.failed.clone());
+        let refusing: Vec<_> = self.refusing.iter().cloned().collect();
         let settle = move |connection: &mut diesel::PgConnection| {
             if !delivered.is_empty() {
                 settle::delivered(connection, &delivered)?;
@@ -260,11 +273,22 @@ impl EventSender {
             if !failed.is_empty() {
                 settle::failed(connection, &failed)?;
             }
-            Ok::<_, DatabaseError>(())
+            if refusing.is_empty() {
+                return Ok::<_, DatabaseError>(Vec::new());
+            }
+            settle::give_up_untried(connection, &refusing)
         };
-        self.pool.run(settle).await?;
+        for given_up in self.pool.run(settle).await? {
+            log::warn!(
+                "event.host" = given_up.host, "events.given_up" = given_up.number;
+                "gave up completion events that were not tried within a day, because their receiver accepts none"
+            );
+            let number = u64::try_from(given_up.number).unwrap_or_default();
+            metrics::counter!(EVENT_ATTEMPTS, "outcome" => "given_up").increment(number);
+        }
         self.delivered.clear();
         self.failed.clear();
+        self.refusing.clear();
         Ok(())
     }
 }

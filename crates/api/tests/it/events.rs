@@ -530,6 +530,26 @@ async fn give_up(service: &Service) {
 }
 
 #[tokio::test]
+async fn events_for_which_a_failing_receiver_leaves_no_time_are_given_up_after_a_day() {
+    let receiver = Receiver::start().await;
+    let service = service_for(&[&receiver]).await;
+    receiver.always(Behaviour::status("500 x"));
+    // more than the failures after which a receiver is known to accept nothing
+    for _ in 0..15 {
+        let id = accept(&service, &receiver.url()).await;
+        cancel(&service, id).await;
+    }
+    let age = "UPDATE event_deliveries SET due_at = now() - interval '26 hours'";
+    execute(&service.pool, age).await;
+    eventually("some are given up", async || {
+        let given_up =
+            "event_deliveries WHERE due_at IS NULL AND last_error LIKE 'not tried within a day%'";
+        service.count(given_up).await > 0
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn operators_see_what_was_given_up_and_can_retry_it() {
     const DELIVERIES: &str = "/api/v1/operations/deliveries";
     let receiver = Receiver::start().await;

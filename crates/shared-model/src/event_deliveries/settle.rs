@@ -8,6 +8,12 @@ use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text};
 
 use crate::database::{DatabaseError, prepared};
 
+/// How long an event may have been due, without an attempt, while its receiver accepts none: a day, and the longest wait
+/// between two attempts. In seconds.
+const UNTRIED_SECONDS: f64 = 25.0 * 3600.0;
+/// The most events that one call gives up, so that its transaction stays short.
+const GIVEN_UP: i64 = 10_000;
+
 /// An attempt that failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedAttempt {
@@ -70,4 +76,47 @@ pub fn failed(
     .bind::<Array<Text>, _>(attempts.iter().map(|one| &one.error).collect::<Vec<_>>());
     prepared(query).execute(connection)?;
     Ok(())
+}
+
+/// The events for a host that were given up.
+#[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
+pub struct GivenUp {
+    /// The host.
+    #[diesel(sql_type = Text)]
+    pub host: String,
+    /// How many there were.
+    #[diesel(sql_type = BigInt)]
+    pub number: i64,
+}
+
+/// Gives up the events for these hosts that have been due for 25 hours, at most 10,000 in all: more wait for a host that accepts
+/// none than there are attempts. Events that were not tried because the service was down are among them, so call this
+/// only if attempts for these hosts have failed just now. Returns the hosts for which there were any.
+///
+/// # Errors
+/// Returns an error if the database does not answer.
+pub fn give_up_untried(
+    connection: &mut PgConnection,
+    hosts: &[String],
+) -> Result<Vec<GivenUp>, DatabaseError> {
+    let query = diesel::sql_query(
+        "WITH untried AS MATERIALIZED (
+             SELECT one.id FROM unnest($1) AS refusing (host)
+             CROSS JOIN LATERAL (
+                 SELECT delivery.id FROM event_deliveries AS delivery
+                 WHERE delivery.host = refusing.host AND delivery.due_at < now() - make_interval(secs => $2)
+                 ORDER BY delivery.due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS one
+             LIMIT $3),
+         given_up AS (
+             UPDATE event_deliveries AS delivery
+             SET due_at = NULL, version = version + 1,
+                 last_error = 'not tried within a day, because the receiver does not accept events'
+             FROM untried WHERE delivery.id = untried.id
+             RETURNING delivery.host)
+         SELECT host, count(*) AS number FROM given_up GROUP BY host",
+    )
+    .bind::<Array<Text>, _>(hosts)
+    .bind::<Double, _>(UNTRIED_SECONDS)
+    .bind::<BigInt, _>(GIVEN_UP);
+    Ok(prepared(query).load(connection)?)
 }

@@ -7,7 +7,7 @@ use diesel::{PgConnection, RunQueryDsl};
 use shared_model::event_deliveries::operate::{
     self, DeliveryCounts, Filter, OpenDelivery, Retried,
 };
-use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt};
+use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt, GivenUp};
 use shared_model::event_deliveries::take::{HOSTS, Hosts, Wanted, take};
 use shared_model::event_deliveries::{Delivery, overdue};
 use shared_model::job::JobId;
@@ -362,6 +362,63 @@ fn events_that_wait_for_one_on_its_way_are_looked_at_again_a_second_later() {
     let soon = "SELECT FROM event_deliveries WHERE event_id LIKE '2_%' AND due_at < now() + interval '2 seconds'";
     assert_eq!(diesel::sql_query(soon).execute(connection).unwrap(), 100);
     assert_eq!(take_within(connection, 1)[0].event_id, "free");
+}
+
+#[test]
+fn what_was_due_for_a_day_is_given_up_when_its_host_accepts_nothing() {
+    let connection = &mut database();
+    let destinations = [
+        "https://a.example/",
+        "https://a.example/",
+        "https://b.example/",
+    ];
+    end_jobs(connection, &destinations);
+    let age = "UPDATE event_deliveries SET due_at = now() - interval '26 hours'";
+    connection.batch_execute(age).unwrap();
+    end_jobs(connection, &["https://a.example/"]);
+    let one = Wanted {
+        share: 1,
+        ..everything()
+    };
+    let taken = take(connection, &one).unwrap().deliveries;
+    let (of_a, of_b) = (&taken[0], &taken[1]);
+    assert_eq!(
+        (of_a.host.as_str(), of_b.host.as_str()),
+        ("a.example", "b.example")
+    );
+    fail(connection, of_b, Some(Duration::ZERO));
+
+    let refusing = ["a.example".to_owned(), "idle.example".to_owned()];
+    let given_up = settle::give_up_untried(connection, &refusing).unwrap();
+    let expected = GivenUp {
+        host: "a.example".to_owned(),
+        number: 1,
+    };
+    assert_eq!(
+        given_up,
+        [expected],
+        "not the one on its way, and not the new one"
+    );
+    let filter = Filter {
+        is_given_up: Some(true),
+        host: None,
+    };
+    let (listed, _) = list(connection, &filter, None, 10);
+    assert_eq!((listed.len(), listed[0].attempts), (1, 0));
+    assert!(
+        listed[0]
+            .last_error
+            .as_deref()
+            .unwrap()
+            .starts_with("not tried within a day")
+    );
+    assert_eq!(settle::give_up_untried(connection, &refusing).unwrap(), []);
+    operate::retry(connection, listed[0].id).unwrap();
+    assert_eq!(
+        settle::give_up_untried(connection, &refusing).unwrap(),
+        [],
+        "it has another day"
+    );
 }
 
 #[test]
