@@ -10,6 +10,7 @@
 //! - [`sqs_stub`]: a stub of SQS, fast enough not to be what is measured
 //! - [`peer`]: the same service in Python, with Celery and Redis, for comparison
 //! - [`http`], [`load`]: clients that post jobs, as fast as possible or at a given rate
+//! - [`watchers`]: clients that watch a run as the page for operators does
 //! - [`progress`]: the progress bar
 //! - [`measure`]: what PostgreSQL, the queue and the kernel counted during a phase
 //! - [`pipeline`]: the command `pipeline`: saturation, an idle system, and reads
@@ -37,3 +38,4 @@ pub mod sqs_stub;
 pub mod sustained;
 pub mod system;
 pub mod timeline;
+pub mod watchers;

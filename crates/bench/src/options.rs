@@ -131,6 +131,9 @@ pub struct PipelineOptions {
     /// How long each read is repeated
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub reads: Duration,
+    /// Clients that watch as the page for operators does, during all phases
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub watchers: u32,
     /// Also measure another system that does the same, and print ratios
     #[arg(long, value_enum, value_name = "PEER")]
     pub peer: Option<PeerKind>,

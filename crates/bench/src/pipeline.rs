@@ -19,6 +19,7 @@ use crate::peer::{self, PeerResults};
 use crate::progress;
 use crate::system::{System, connect};
 use crate::timeline::{Phases, Timeline};
+use crate::watchers::{Watched, Watchers};
 
 const HEALTH: &str = "/api/v1/health";
 
@@ -41,6 +42,8 @@ pub struct Results {
     pub reads: Reads,
     /// Memory at the end.
     pub memory: Memory,
+    /// What those who watched saw in each phase that accepts or completes jobs. Empty if nobody watched.
+    pub watched: Vec<Watched>,
     /// Another system that did the same.
     pub peer: Option<PeerResults>,
     /// Every second of the run.
@@ -97,6 +100,7 @@ pub async fn run(executable: &Path, options: &PipelineOptions) -> anyhow::Result
         database: connect(&system.cluster)?,
         meter: Meter::new(&system, options.system.settle)?,
         phases: Phases::default(),
+        watchers: Watchers::open(&system.addresses(), options.watchers).await?,
         options,
     };
     run.meter.settle().await;
@@ -108,6 +112,7 @@ pub async fn run(executable: &Path, options: &PipelineOptions) -> anyhow::Result
     let reads = run.reads(&system).await?;
     let memory = Memory::read(&system);
     let timeline = run.phases.read(&mut run.database)?;
+    let watched = run.watchers.close();
     system.stop_processes().await?;
     let peer = match options.peer {
         Some(PeerKind::Celery) => Some(peer::run(&system.cluster, options).await?),
@@ -122,6 +127,7 @@ pub async fn run(executable: &Path, options: &PipelineOptions) -> anyhow::Result
         idle,
         reads,
         memory,
+        watched,
         peer,
         timeline,
     })
@@ -132,17 +138,25 @@ struct Run<'a> {
     database: PgConnection,
     meter: Meter,
     phases: Phases,
+    watchers: Watchers,
 }
 
 impl Run<'_> {
+    fn begin(&mut self, phase: &'static str) -> anyhow::Result<()> {
+        self.phases.begin(&mut self.database, phase)?;
+        self.watchers.begin();
+        Ok(())
+    }
+
     async fn accept(&mut self, system: &System) -> anyhow::Result<Accepted> {
-        self.phases.begin(&mut self.database, "accept")?;
+        self.begin("accept")?;
         let jobs = self.options.jobs.get().into();
         let clients = self.options.system.clients;
         let load = Load::new(system.addresses(), clients, "many", Until::Jobs(jobs));
         let start = self.meter.start(system).await?;
         let bar = progress::bar(format!("{clients} clients post"), jobs);
         let posted = load.post(&bar).await?;
+        self.watchers.end("accept")?;
         if let Some(queue) = &system.queue {
             queue.wait_for_messages(jobs).await?;
         }
@@ -151,14 +165,14 @@ impl Run<'_> {
     }
 
     async fn accept_few(&mut self, system: &System) -> anyhow::Result<Posted> {
-        self.phases
-            .begin(&mut self.database, "accept, few clients")?;
+        self.begin("accept, few clients")?;
         let jobs = u64::from(self.options.jobs.get() / 2);
         let clients = self.options.few_clients;
         let load = Load::new(system.addresses(), clients, "few", Until::Jobs(jobs));
         let posted = load
             .post(&progress::bar(format!("{clients} clients post"), jobs))
             .await?;
+        self.watchers.end("accept, few clients")?;
         if let Some(queue) = &system.queue {
             queue.wait_for_messages(self.backlog()).await?;
         }
@@ -172,12 +186,13 @@ impl Run<'_> {
     }
 
     async fn drain(&mut self, system: &mut System) -> anyhow::Result<Completed> {
-        self.phases.begin(&mut self.database, "drain")?;
+        self.begin("drain")?;
         let jobs = self.backlog();
         let start = self.meter.start(system).await?;
         system.start_workers().await?;
         let bar = progress::bar("the workers complete the backlog", jobs);
         backlog::wait_until_completed(&mut self.database, jobs, &bar).await?;
+        self.watchers.end("drain")?;
         let counted = self.meter.end(system, &start).await?;
         let seconds = backlog::seconds(&mut self.database)?;
         Ok(Completed {
@@ -189,13 +204,14 @@ impl Run<'_> {
     }
 
     async fn posting(&mut self, system: &System) -> anyhow::Result<Posting> {
-        self.phases.begin(&mut self.database, "post and complete")?;
+        self.begin("post and complete")?;
         let before = backlog::completed(&mut self.database)?;
         let clients = self.options.few_clients;
         let until = Until::Time(Instant::now() + self.options.posting);
         let load = Load::new(system.addresses(), clients, "posting", until);
         let bar = progress::bar(format!("{clients} clients post, the workers complete"), 0);
         let posted = load.post(&bar).await?;
+        self.watchers.end("post and complete")?;
         let after = backlog::completed(&mut self.database)?;
         let bar = progress::bar("the workers complete the rest", before + posted.jobs);
         backlog::wait_until_completed(&mut self.database, before + posted.jobs, &bar).await?;
@@ -206,17 +222,15 @@ impl Run<'_> {
     }
 
     async fn idle(&mut self, system: &System) -> anyhow::Result<Times> {
-        self.phases.begin(&mut self.database, "one at a time")?;
+        self.begin("one at a time")?;
         let Some(address) = system.addresses().first().copied() else {
             return Ok(Times::default());
         };
         let jobs = self.options.idle_jobs;
-        load::one_by_one(
-            address,
-            jobs,
-            &progress::bar("one job at a time", jobs.into()),
-        )
-        .await
+        let bar = progress::bar("one job at a time", jobs.into());
+        let times = load::one_by_one(address, jobs, &bar).await?;
+        self.watchers.end("one at a time")?;
+        Ok(times)
     }
 
     async fn reads(&mut self, system: &System) -> anyhow::Result<Reads> {

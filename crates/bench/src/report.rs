@@ -8,6 +8,7 @@ use crate::options::{FeedsOptions, OverloadOptions, PipelineOptions, SustainedOp
 use crate::overload::Results as Overload;
 use crate::pipeline::Results;
 use crate::sustained::{Minute, Results as Sustained};
+use crate::watchers::Watched;
 
 /// How many statements are shown.
 const STATEMENTS: usize = 10;
@@ -61,6 +62,7 @@ pub fn write_pipeline(
     )?;
     counts(out, results)?;
     rates(out, options, results)?;
+    watched(out, &results.watched)?;
     for (phase, counted) in [
         ("accept", &results.accept.counted),
         ("drain", &results.drain.counted),
@@ -171,6 +173,28 @@ fn rates(out: &mut impl Write, options: &PipelineOptions, results: &Results) -> 
         results.memory.worker,
         results.memory.worker_peak
     )
+}
+
+/// Writes what each of those who watched saw.
+fn watched(out: &mut impl Write, phases: &[Watched]) -> io::Result<()> {
+    for phase in phases.iter().filter(|phase| !phase.watchers.is_empty()) {
+        writeln!(
+            out,
+            "\n{:<44}{:>10}{:>16}",
+            format!("watchers during \"{}\"", phase.phase),
+            "updates/s",
+            "longest gap, s"
+        )?;
+        for (number, seen) in phase.watchers.iter().enumerate() {
+            let name = format!("watcher {}", number + 1);
+            writeln!(
+                out,
+                "{name:<44}{:>10.2}{:>16.2}",
+                seen.rate, seen.longest_gap
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn statements(out: &mut impl Write, phase: &str, statements: &[Statement]) -> io::Result<()> {

@@ -37,6 +37,8 @@ async fn run(queue: &str) -> Results {
         "0s",
         "--worker",
         "RECEIVE_WAIT=1s",
+        "--watchers",
+        "2",
         "--out",
         out,
     ];
@@ -70,6 +72,12 @@ async fn a_run_counts_what_each_phase_costs() {
     assert!(results.drain.rate > 0.0);
     assert!(results.reads.status > 0.0 && results.reads.health > 0.0);
     assert!(results.memory.worker > 1.0);
+    for phase in &results.watched {
+        assert_eq!(phase.watchers.len(), 2);
+        for seen in &phase.watchers {
+            assert!(seen.longest_gap <= phase.seconds, "{phase:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +97,7 @@ async fn every_job_of_a_run_is_in_the_timeline_the_table_and_the_plot() {
     report::write_pipeline(&mut table, &results.options, results).unwrap();
     let table = String::from_utf8(table).unwrap();
     assert!(table.contains("database statements"), "{table}");
+    assert_eq!(table.matches("watcher 2").count(), 5, "{table}");
     let svg = plot::svg(&results.timeline);
     assert_eq!(svg.matches("stroke-linecap").count(), 4, "{svg}");
     assert!(svg.contains("post and complete"), "{svg}");
