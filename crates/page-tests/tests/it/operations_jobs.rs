@@ -132,6 +132,7 @@ async fn the_history_of_a_job_shows_every_attempt_and_a_retry_by_an_operator() {
     page.until("!document.querySelector('#job').open && location.hash === ''")
         .await;
     // the address opens it again
+    drop(page);
     let page =
         Page::open_operations_with(&service, Emulation::default(), &format!("#job/{}", ids[0]))
             .await;

@@ -60,6 +60,7 @@ async fn dots_move_for_jobs_but_not_with_reduced_motion() {
     page.until(&format!("{dots} > 0")).await;
     page.until_text("#dot-hint", "Each dot is one job.").await;
 
+    drop(page);
     let page = Page::open_operations(&service).await;
     let completed = "Number(document.querySelector('[data-value=completed]').textContent)";
     let before = page.value(completed).await.as_u64().unwrap();

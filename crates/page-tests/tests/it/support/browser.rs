@@ -17,7 +17,8 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use super::{needed, target};
 
-/// The number of browsers that run in parallel. Each one is several processes, which are busy while a page loads.
+/// The number of browsers that run in parallel. Each one is several processes, which are busy while a page loads. Only one
+/// test may use two browsers at the same time: several would wait for each other's second one.
 const MAX_BROWSERS: usize = 2;
 /// The flags for Chromium on a machine without a display, GPU or network, where the tests may run as root. The names of
 /// other sites resolve to this machine.
