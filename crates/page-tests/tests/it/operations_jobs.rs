@@ -1,6 +1,7 @@
 //! Failed jobs and the history of a job, on the page for operators.
 
 use local_services::testing::eventually;
+use serde_json::json;
 use thirtyfour::Key;
 
 use crate::support::{Emulation, Page, Service, fetch, samples};
@@ -86,6 +87,42 @@ async fn the_filters_choose_which_jobs_are_shown_and_retried() {
         .await;
     page.confirm().await;
     page.until_has(".notice", "2 jobs are tried again.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_chosen_worker_stays_chosen_when_it_is_no_longer_listed() {
+    let (service, _) = samples::failed_jobs(2).await;
+    let (page, mut snapshot) = Page::open_operations_with_stream(&service).await;
+    page.until_count("#failed-jobs .row", 2).await;
+    let worker = "/worker (\\d+)/.exec(document.querySelector('.row-facts').textContent)[1]";
+    let worker = page.value(worker).await;
+    let worker = worker.as_str().unwrap();
+    page.set("[name=worker]", worker).await;
+    page.until_text("#retry-failed", "Retry all that match")
+        .await;
+
+    let processes = snapshot["processes"].as_array_mut().unwrap();
+    processes.retain(|process| process["id"].to_string() != worker);
+    for jobs in 1..=2 {
+        snapshot["outbox"]["jobs"] = json!(jobs);
+        page.send(&snapshot).await;
+        let chosen = page
+            .value("document.querySelector('[name=worker]').value")
+            .await;
+        assert_eq!(chosen, worker);
+        // any, the one that runs, and the chosen one
+        page.until_count("[name=worker] option", 3).await;
+    }
+    page.click("#retry-failed").await;
+    page.until_has("#confirm-text", "that the filters choose")
+        .await;
+    page.click("#confirm-no").await;
+
+    page.set("[name=worker]", "").await;
+    snapshot["outbox"]["jobs"] = json!(3);
+    page.send(&snapshot).await;
+    page.until_count("[name=worker] option", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

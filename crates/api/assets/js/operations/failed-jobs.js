@@ -41,17 +41,23 @@ function filter() {
   return { error_code: text('error_code'), worker: text('worker'), finished_after: after };
 }
 
-/** Offers the workers to choose from. @param {import('./live.js').Process[]} processes */
+/**
+ * Offers the workers to choose from. A worker that is chosen stays among them when it is no longer listed: otherwise "Retry
+ * all" would suddenly mean the jobs of every worker.
+ * @param {import('./live.js').Process[]} processes
+ */
 export function setWorkers(processes) {
   const select = /** @type {HTMLSelectElement} */ (form.elements.namedItem('worker'));
+  const [any, ...present] = select.options;
   const workers = processes.filter(({ role }) => role === 'worker').sort((a, b) => b.id - a.id);
   const wanted = workers.map(({ id }) => String(id));
-  const present = [...select.options].slice(1).map(({ value }) => value);
+  const kept = present.filter(({ selected, value }) => selected && !wanted.includes(value));
+  const values = (/** @type {HTMLOptionElement[]} */ options) => options.map(({ value }) => value);
   // a change closes the list of choices
-  if (String(wanted) === String(present)) return;
+  if (String([...wanted, ...values(kept)]) === String(values(present))) return;
   const chosen = select.value;
-  select.replaceChildren(select.options[0], ...workers.map((worker) => new Option(`${nameOf(worker)}, ${worker.host}`, String(worker.id))));
-  select.value = wanted.includes(chosen) ? chosen : '';
+  select.replaceChildren(any, ...workers.map((worker) => new Option(`${nameOf(worker)}, ${worker.host}`, String(worker.id))), ...kept);
+  select.value = chosen;
 }
 
 /** Loads the newest jobs. */
