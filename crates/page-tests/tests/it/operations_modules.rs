@@ -1,8 +1,9 @@
 //! What the modules of the page for operators calculate, without a server: numbers, dots, plots, events and history.
 
+use chrono::Utc;
 use serde_json::{Value, json};
 
-use crate::support::{Page, Service};
+use crate::support::{Page, Service, recorded};
 
 impl Page {
     /// Imports a module as `m`, and returns the value of an expression.
@@ -156,6 +157,22 @@ async fn events_are_read_from_a_stream_however_it_is_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
+async fn a_queue_that_does_not_answer_is_not_said_to_count_no_dead_letters() {
+    let (_service, page) = page().await;
+    let mut snapshot = recorded::snapshot(Utc::now());
+    let depth = |error| json!({ "visible": null, "in_flight": null, "delayed": null, "dead_letters": null, "error": error });
+    for (error, note) in [
+        (Some("SQS does not answer"), "SQS does not answer"),
+        (None, "not counted by this queue"),
+    ] {
+        snapshot["queue_depth"] = depth(error);
+        let tile = format!("m.tilesOf({snapshot}).dead.note");
+        page.assert_values("tiles", &[(&tile, json!(note))]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
 async fn every_kind_of_step_is_described_and_unknown_kinds_are_named() {
     let (_service, page) = page().await;
     let attempt = "kind: 'attempt', attempt: 2, worker: { id: 3, host: 'h' }, at: '2026-01-01T00:00:00Z', ended_at: '2026-01-01T00:00:02Z'";
@@ -174,7 +191,7 @@ async fn every_kind_of_step_is_described_and_unknown_kinds_are_named() {
             (&format!("m.describe({{ {attempt} }}).title"), json!("Attempt 2 on worker 3 (h)")),
             (
                 &format!("m.describe({{ {attempt}, end: 'retry', error: {{ code: 'c', detail: 'it broke', cause: 'timeout' }} }}).detail"),
-                json!("Took 2 s. It failed and was tried again. It broke. Cause: timeout."),
+                json!("Took 2 s. It failed, and another attempt was planned. It broke. Cause: timeout."),
             ),
             (
                 &format!("m.describe({{ {attempt}, end: 'lost' }})"),

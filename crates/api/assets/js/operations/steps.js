@@ -49,7 +49,7 @@ function attemptText({ attempt, worker, at: from, ended_at: to, end, error }) {
   const parts = [];
   if (to) parts.push(`Took ${seconds((Date.parse(to) - Date.parse(from)) / 1000)}.`);
   if (end === 'lost') parts.push('The worker stopped responding.');
-  if (end === 'retry') parts.push('It failed and was tried again.');
+  if (end === 'retry') parts.push('It failed, and another attempt was planned.');
   if (!to) parts.push('It is running.');
   if (error) parts.push(errorText(error));
   const tone = end === 'retry' || end === 'lost' ? 'soon' : '';

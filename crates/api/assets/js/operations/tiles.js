@@ -27,7 +27,7 @@ export function tilesOf({ jobs, outbox, queue_depth: queue, last_minute: minute,
     completed: { value: count(minute.succeeded), note: `${count(minute.accepted)} accepted` },
     outbox: { value: count(outbox.jobs, outbox.count_limit), note: age('oldest', outbox.oldest_age_seconds, outbox.jobs), look: slow(outbox.oldest_age_seconds) },
     queue: { value: count(queue.visible), note: queueText(queue), look: queue.error ? 'is-slow' : '' },
-    dead: { value: count(queue.dead_letters), note: queue.dead_letters === null ? 'not counted by this queue' : '', look: queue.dead_letters ? 'is-bad' : '' },
+    dead: { value: count(queue.dead_letters), note: deadText(queue), look: queue.dead_letters ? 'is-bad' : queue.error ? 'is-slow' : '' },
   };
 }
 
@@ -50,6 +50,9 @@ function queueText({ in_flight: inFlight, delayed, error }) {
   if (delayed) parts.push(`${count(delayed)} delayed`);
   return parts.join(', ');
 }
+
+/** @param {Snapshot['queue_depth']} queue */
+const deadText = ({ dead_letters: dead, error }) => (dead === null ? (error ?? 'not counted by this queue') : '');
 
 /** @param {Snapshot} snapshot */
 export function show(snapshot) {
