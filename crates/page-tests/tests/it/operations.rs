@@ -113,6 +113,8 @@ async fn a_worker_can_be_drained() {
     page.click(".drain").await;
     page.until_has("#confirm-text", "It takes no more jobs")
         .await;
+    page.until_has("#confirm-text", "No other worker is running")
+        .await;
     page.confirm().await;
     page.until_has(".notice", "drains.").await;
     page.until_count("#processes .drain:not([hidden])", 0).await;

@@ -65,6 +65,7 @@ async fn ten_updates_a_second_with_large_numbers_and_many_processes_replace_only
     snapshot["processes"] = workers.collect();
     page.send(&snapshot).await;
     page.until_count("#processes tbody tr", PROCESSES).await;
+    page.until_shown("#processes-limit").await;
     let before = script_seconds(&page).await;
     page.run(&load(&snapshot)).await;
     page.until_number("outbox", "1,300").await;

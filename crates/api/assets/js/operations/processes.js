@@ -12,6 +12,8 @@ import { ago, count, counted, time } from './numbers.js';
 const STATES = { running: 'Running', draining: 'Draining', stopped: 'Stopped', gone: 'Not responding' };
 /** Ages are shown in seconds. */
 const TICK_MS = 1000;
+/** The server lists no more processes. */
+const MAX_LISTED = 200;
 
 const table = byId('processes');
 const body = part(table, 'tbody');
@@ -42,6 +44,7 @@ export function show(processes) {
   table.hidden = shown.length === 0;
   byId('processes-none').hidden = shown.length > 0;
   setText(byId('processes-none'), ended ? 'No process is running.' : 'No process has reported yet.');
+  byId('processes-limit').hidden = processes.length < MAX_LISTED;
   more.hidden = ended === 0;
   more.ariaExpanded = String(showsEnded);
   setText(more, showsEnded ? 'Hide ended processes' : `Show ${count(ended)} that ended`);
@@ -101,9 +104,10 @@ export const nameOf = ({ role, id }) => `${role === 'api' ? 'API' : 'Worker'} ${
 async function drain(id) {
   const process = latest.find((one) => one.id === id);
   if (!process) return;
+  const others = latest.some(({ id: other, role, state }) => other !== id && role === 'worker' && state === 'running');
   const isConfirmed = await confirm({
     heading: `Drain ${nameOf(process).toLowerCase()}?`,
-    text: `It takes no more jobs, finishes the ${counted(process.in_flight ?? 0, 'job')} that it is running, and ends. What supervises it, such as Compose or ECS, may start a new one.`,
+    text: `It takes no more jobs, finishes the ${counted(process.in_flight ?? 0, 'job')} that it is running, and ends. What supervises it, such as Compose or ECS, may start a new one.${others ? '' : ' No other worker is running: jobs wait until one starts.'}`,
     yes: 'Drain',
   });
   if (!isConfirmed) return;
