@@ -62,6 +62,9 @@ async fn while_processing_is_paused_a_banner_says_so_and_jobs_wait() {
     page.until("document.querySelector('#confirm').open").await;
     // the focus is on the answer that changes nothing
     page.until_focused("#confirm-no").await;
+    page.until_has("#confirm-text", "During the pause too")
+        .await;
+    page.until_has("#confirm-text", "JOB_EXPIRY").await;
     page.press(Key::Enter).await;
     page.until("!document.querySelector('#confirm').open").await;
     page.until_focused("#pause").await;
@@ -72,6 +75,7 @@ async fn while_processing_is_paused_a_banner_says_so_and_jobs_wait() {
     page.until_shown("#paused").await;
     page.until_has("#paused", "Processing is paused since")
         .await;
+    page.until_has("#paused", "JOB_EXPIRY").await;
     page.until_focused("#resume").await;
     page.until_has(".notice", "Processing is paused.").await;
     eventually("the service is paused", async || {

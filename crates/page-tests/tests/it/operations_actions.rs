@@ -75,3 +75,23 @@ async fn an_action_that_a_snapshot_already_shows_is_not_counted_twice() {
     page.until_number("failed", "1").await;
     page.until_number("waiting", "0").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn jobs_that_are_retried_together_are_not_added_to_those_that_snapshots_count() {
+    let (service, _) = samples::failed_jobs(2).await;
+    let (page, mut during) = Page::open_operations_with_stream(&service).await;
+    page.until_count("#failed-jobs .row", 2).await;
+    page.run(&fetch::hold_back("POST", "jobs/retry")).await;
+    page.click("#retry-failed").await;
+    page.confirm().await;
+    page.until("window.heldBack === 1").await;
+    during["jobs"]["failed"] = json!(0);
+    during["jobs"]["pending"] = json!(2);
+    during["outbox"]["jobs"] = json!(2);
+    page.send(&during).await;
+    page.run("window.release()").await;
+    page.until_has(".notice", "2 jobs are tried again.").await;
+    page.until_number("waiting", "2").await;
+    page.until_number("failed", "0").await;
+}

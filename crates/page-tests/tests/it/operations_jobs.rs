@@ -51,6 +51,10 @@ async fn all_failed_jobs_can_be_retried() {
     page.until_hidden("#more-failed").await;
     service.restart_worker(&[]);
     page.click("#retry-failed").await;
+    page.until_has("#confirm-text", "count against the limits of jobs")
+        .await;
+    page.until_has("#confirm-text", "during a pause they wait")
+        .await;
     page.confirm().await;
     page.until_has(".notice", "25 jobs are tried again.").await;
     page.until_text("#failed-none", "No job has failed.").await;

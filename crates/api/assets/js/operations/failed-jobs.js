@@ -5,7 +5,7 @@ import { arrange, byId, fromTemplate, part, setText } from '../elements.js';
 import { notify, notifyProblem } from '../notices.js';
 import { sentence } from '../texts.js';
 import { confirm } from './confirm.js';
-import { countRetried, open as openHistory, retryJob } from './history.js';
+import { open as openHistory, retryJob } from './history.js';
 import { count, counted, seconds, time } from './numbers.js';
 import { fetchPage } from './pages.js';
 import { nameOf } from './processes.js';
@@ -156,19 +156,19 @@ async function retryAll() {
   const isFiltered = Boolean(code || worker || after);
   const isConfirmed = await confirm({
     heading: isFiltered ? 'Retry all jobs that match?' : 'Retry all failed jobs?',
-    text: `Every failed job${isFiltered ? ' that the filters choose' : ''} gets all its attempts again, also those that the list does not show yet. Those whose cause persists fail again.`,
+    text: `Every failed job${isFiltered ? ' that the filters choose' : ''} gets all its attempts again, also those that the list does not show yet. Those whose cause persists fail again. Until they end, they count against the limits of jobs; during a pause they wait.`,
     yes: 'Retry all',
   });
   if (!isConfirmed) return;
   isRetrying = retryAllButton.disabled = true;
+  // a request takes seconds, in which snapshots already count some of its jobs, so its own number is not added to theirs
   let retried = 0;
-  let last = { retried: 0, remaining: false, cursor: null, at: '' };
+  let last = { retried: 0, remaining: false, cursor: null };
   try {
     do {
       const body = { ...bodyOf({ error_code: code, worker, finished_after: after }), all: !isFiltered, cursor: last.cursor };
       ({ json: last } = await call('POST', 'operations/jobs/retry', { body }));
       retried += last.retried;
-      countRetried(last.retried, last.at);
     } while (last.remaining);
     notify(`${counted(retried, 'job')} ${retried === 1 ? 'is' : 'are'} tried again.`);
   } catch (problem) {

@@ -125,14 +125,11 @@ function stepElement(step) {
   return item;
 }
 
-/** Counts jobs that failed as waiting. @param {number} retried @param {string} at */
-export const countRetried = (retried, at) => change('jobs', at, (jobs) => moveCount(jobs, 'failed', 'pending', retried, jobs.count_limit));
-
 /** Retries one job, and says so. @param {string} job @param {(text: string) => void} onProblem @returns {Promise<boolean>} */
 export async function retryJob(job, onProblem) {
   try {
     const { json } = await call('POST', `operations/jobs/${encodeURIComponent(job)}/retry`);
-    countRetried(1, json.at);
+    change('jobs', json.at, (jobs) => moveCount(jobs, 'failed', 'pending', 1, jobs.count_limit));
     notify('The job is tried again.');
     return true;
   } catch (problem) {

@@ -15,7 +15,7 @@ export function start() {
   pause.addEventListener('click', async () => {
     const isConfirmed = await confirm({
       heading: 'Pause processing?',
-      text: 'All workers stop taking jobs within two seconds and finish those that they are running. New jobs are still accepted; they wait until you resume.',
+      text: 'All workers stop taking jobs within two seconds and finish those that they are running. New jobs are still accepted and wait. During the pause too, a job that is not completed within JOB_EXPIRY (24 hours by default) fails.',
       yes: 'Pause',
     });
     if (isConfirmed) await send('pause', 'Processing is paused.');
