@@ -60,6 +60,8 @@ async fn events_that_were_given_up_are_retried_one_by_one_or_all_and_disappear()
         .await;
     page.click(&format!("{newest} .retry")).await;
     page.until_has(".notice", "The event is sent again.").await;
+    // the list does not change below the pointer
+    page.click("h1").await;
     page.until_count("#deliveries .row", 2).await;
     page.until_text(
         "#deliveries-summary",
@@ -73,6 +75,7 @@ async fn events_that_were_given_up_are_retried_one_by_one_or_all_and_disappear()
     page.click("#retry-deliveries").await;
     page.confirm().await;
     page.until_has(".notice", "2 events are sent again.").await;
+    page.click("h1").await;
     page.until_text("#deliveries-none", "Every event has been delivered.")
         .await;
     page.until_hidden("#deliveries").await;
@@ -101,6 +104,7 @@ async fn an_event_that_is_refused_again_is_given_up_again() {
         page.until_has(".notice", "The event is sent again.").await;
         page.run("document.querySelector('.notice .dismiss').click()")
             .await;
+        page.click("h1").await;
     }
     page.until_count("#deliveries [data-state=given-up]", 1)
         .await;

@@ -129,6 +129,46 @@ async fn a_chosen_worker_stays_chosen_when_it_is_no_longer_listed() {
     page.until_count("[name=worker] option", 2).await;
 }
 
+/// Counts the requests for failed jobs, and lets the clock of the page be put forward by `window.later`.
+const WATCH: &str = "const fetched = window.fetch; window.requests = 0; window.fetch = (url, options) => { \
+    if (/operations\\/jobs\\?/.test(url)) window.requests += 1; return fetched(url, options); }; \
+    const now = Date.now; window.later = 0; Date.now = () => now() + window.later;";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium"]
+async fn a_list_is_loaded_again_but_not_while_it_is_used_or_shows_older_rows() {
+    let (service, _) = samples::failed_jobs(21).await;
+    let (page, mut snapshot) = Page::open_operations_with_stream(&service).await;
+    page.until_count("#failed-jobs .row", 20).await;
+    page.run(WATCH).await;
+    page.click("#more-failed").await;
+    page.until_count("#failed-jobs .row", 21).await;
+    page.until_focused("#failed-jobs .row").await;
+    page.click("h1").await;
+    page.run("document.activeElement.blur(); window.later = 60000")
+        .await;
+    snapshot["jobs"]["failed"] = json!(99);
+    snapshot["outbox"]["jobs"] = json!(1);
+    page.send(&snapshot).await;
+    assert_eq!(page.value("window.requests").await, 1);
+
+    // the newest only
+    page.set("[name=within]", "604800").await;
+    page.until_count("#failed-jobs .row", 20).await;
+    page.run("document.querySelector('#failed-jobs button').focus(); window.used = window.requests; window.later = 120000")
+        .await;
+    snapshot["jobs"]["failed"] = json!(98);
+    snapshot["outbox"]["jobs"] = json!(2);
+    page.send(&snapshot).await;
+    assert_eq!(page.value("window.requests - window.used").await, 0);
+    page.run("document.activeElement.blur()").await;
+    page.until("window.requests - window.used === 1").await;
+
+    // with the same numbers too
+    page.run("window.later = 180000").await;
+    page.until("window.requests - window.used === 2").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium"]
 async fn a_job_that_no_longer_fails_is_not_retried_and_the_page_says_so() {

@@ -7,11 +7,9 @@ import { confirm } from './confirm.js';
 import { open as openHistory } from './history.js';
 import { change, moveCount } from './live.js';
 import { count, counted, time } from './numbers.js';
-import { fetchPage } from './pages.js';
+import { fetchPage, keepFresh } from './pages.js';
 
 const PAGE_SIZE = 20;
-/** How old the list may be while an event waits, because its attempts are counted and fail. */
-const MAX_AGE_MS = 5000;
 /** The server stops counting here. */
 const COUNT_LIMIT = 10_000;
 
@@ -23,33 +21,27 @@ const retryAllButton = /** @type {HTMLButtonElement} */ (byId('retry-deliveries'
 let rows = new Map();
 let cursor = '';
 let request = 0;
-/** The numbers for which the list was loaded. */
-let known = '';
-let loadedAt = 0;
+let showsOlder = false;
+
+const update = keepFresh({ list, load: () => load(''), showsOlder: () => showsOlder });
 
 export function start() {
   more.addEventListener('click', () => load(cursor));
   retryAllButton.addEventListener('click', retryAll);
 }
 
-/** Loads the list again if it may have changed. @param {{ waiting: number, given_up: number }} numbers */
+/** Shows the numbers, and keeps the list up to date. @param {{ waiting: number, given_up: number }} numbers */
 export function show({ waiting, given_up: givenUp }) {
   setText(byId('deliveries-summary'), `${count(waiting, COUNT_LIMIT)} ${waiting === 1 ? 'waits' : 'wait'} for another attempt, ${count(givenUp, COUNT_LIMIT)} given up.`);
   retryAllButton.disabled = givenUp === 0;
-  const numbers = `${waiting} ${givenUp}`;
-  const isOld = waiting > 0 && rows.size <= PAGE_SIZE && Date.now() - loadedAt > MAX_AGE_MS;
-  if (numbers === known && !isOld) return;
-  known = numbers;
-  loadedAt = Date.now();
-  load('');
+  // the attempts of those that wait are counted, and fail for other reasons
+  update(`${waiting} ${givenUp}`, waiting > 0);
 }
-
-/** Loads the list with the next snapshot, whatever its numbers are. */
-export const forget = () => (known = '');
 
 /** @param {string} after */
 async function load(after) {
   const number = (request += 1);
+  showsOlder = after !== '';
   try {
     const { items, cursor: next } = await fetchPage('operations/deliveries', { cursor: after, limit: String(PAGE_SIZE) });
     if (number !== request) return;
@@ -57,6 +49,7 @@ async function load(after) {
     const page = items.map((/** @type {any} */ delivery) => /** @type {const} */ ([String(delivery.id), rowOf(delivery)]));
     showRows(new Map([...(after ? rows : []), ...page]));
   } catch (problem) {
+    if (number === request) showsOlder = rows.size > PAGE_SIZE;
     if (number !== request || problem.isTransient || problem.status === 401 || problem.status === 403) return;
     setText(byId('deliveries-none'), `Couldn’t load the events. ${problem.message}`);
   }

@@ -7,7 +7,7 @@ import { sentence } from '../texts.js';
 import { confirm } from './confirm.js';
 import { open as openHistory, retryJob } from './history.js';
 import { count, counted, seconds, time } from './numbers.js';
-import { fetchPage } from './pages.js';
+import { fetchPage, keepFresh } from './pages.js';
 import { nameOf } from './processes.js';
 
 const PAGE_SIZE = '20';
@@ -20,6 +20,7 @@ const retryAllButton = /** @type {HTMLButtonElement} */ (byId('retry-failed'));
 /** By id, in the order of the list. @type {Map<string, HTMLElement>} */
 let rows = new Map();
 let cursor = '';
+let showsOlder = false;
 /** The number of the latest request: a late response to another one is not shown. */
 let request = 0;
 /** Whether a batch of retries is under way. */
@@ -63,6 +64,11 @@ export function setWorkers(processes) {
 /** Loads the newest jobs. */
 export const load = () => loadPage('');
 
+const update = keepFresh({ list, load, showsOlder: () => showsOlder });
+
+/** Keeps the list up to date. @param {number} failed how many jobs have failed */
+export const setCount = (failed) => update(String(failed));
+
 async function loadOlder() {
   const known = rows.size;
   await loadPage(cursor);
@@ -73,6 +79,7 @@ async function loadOlder() {
 /** @param {string} after */
 async function loadPage(after) {
   const number = (request += 1);
+  showsOlder = after !== '';
   try {
     const { items, cursor: next } = await fetchPage('operations/jobs', { status: 'FAILURE', ...filter(), cursor: after, limit: PAGE_SIZE });
     if (number !== request) return;
@@ -80,6 +87,7 @@ async function loadPage(after) {
     const page = items.map((/** @type {any} */ job) => /** @type {const} */ ([job.task_id, rowOf(job)]));
     show(new Map([...(after ? rows : []), ...page]));
   } catch (problem) {
+    if (number === request) showsOlder = rows.size > Number(PAGE_SIZE);
     if (number !== request || problem.isTransient || problem.status === 401 || problem.status === 403) return;
     show(new Map());
     setText(byId('failed-none'), `Couldn’t load the failed jobs. ${problem.message}`);

@@ -14,13 +14,6 @@ import * as tiles from './tiles.js';
 
 /** @typedef {import('./live.js').Snapshot} Snapshot */
 
-/** The list of failed jobs is not loaded again more often than this. */
-const RELOAD_MS = 3000;
-
-/** The number of failed jobs for which the list was loaded. */
-let knownFailed = -1;
-let loadedAt = 0;
-
 /** @param {Snapshot} snapshot */
 function show(snapshot) {
   setText(byId('about'), `${snapshot.queue} · version ${snapshot.version}`);
@@ -30,24 +23,10 @@ function show(snapshot) {
   processes.show(snapshot.processes);
   failedJobs.setWorkers(snapshot.processes);
   deliveries.show(snapshot.deliveries);
-  reloadFailed(snapshot.jobs.failed);
-}
-
-/** Keeps the list up to date, but not below the pointer or the focus of somebody who is choosing. @param {number} failed */
-function reloadFailed(failed) {
-  const list = byId('failed-jobs');
-  const isUsed = list.matches(':hover') || list.contains(document.activeElement);
-  if (failed === knownFailed || Date.now() - loadedAt < RELOAD_MS || (isUsed && knownFailed >= 0)) return;
-  knownFailed = failed;
-  loadedAt = Date.now();
-  failedJobs.load();
+  failedJobs.setCount(snapshot.jobs.failed);
 }
 
 live.live.addEventListener('snapshot', (event) => show(/** @type {CustomEvent<Snapshot>} */ (event).detail));
-live.live.addEventListener('open', () => {
-  knownFailed = -1;
-  deliveries.forget();
-});
 
 session.start();
 processing.start();
