@@ -4,6 +4,7 @@
 //! - [`settings`], [`secret_settings`]: the topic, the webhooks, and the secret that signs for them
 //! - [`webhook_url`], [`webhook_hosts`]: the URL of a webhook, and which URLs are refused
 //! - [`destinations`]: who is told of the end of a new job
+//! - [`receiver_kind`]: the topic and the webhooks in the settings, and two kinds of clients' webhooks
 //! - [`payload`]: what an event says
 //! - [`transport`], [`send_error`]: sends an event to its destination, or says why that failed
 //! - [`webhook`]: the request to a webhook; [`addresses`]: to which addresses it may go; [`signature`]: its signature
@@ -16,6 +17,7 @@
 pub mod addresses;
 pub mod destinations;
 pub mod payload;
+pub mod receiver_kind;
 pub mod secret_command;
 pub mod secret_settings;
 pub mod send_error;

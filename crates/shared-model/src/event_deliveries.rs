@@ -5,9 +5,12 @@
 //! are delivered. If it dies between the two, another one delivers the event again, with the same id: delivery is at least
 //! once. The events of one job reach a destination in order, because an event can't be taken while an earlier one waits.
 //!
+//! A receiver that does not answer delays only its own events. Each destination in the settings is a receiver, and so are
+//! all clients' URLs with the same scheme, host and port. No client can name a receiver of the operators.
+//!
 //! # Layout, in the order an event travels
 //! - [`EndOfJob`], [`Delivery`]: what is delivered, and where
-//! - [`take`]: takes what is due, a share for each host
+//! - [`take`]: takes what is due, a share for each receiver
 //! - [`settle`]: delivered, or failed
 //! - [`overdue`]: how long those that should have been sent have waited
 //! - [`operate`]: counts, lists and retries deliveries, for operators
@@ -21,6 +24,13 @@ pub mod operate;
 pub mod overdue;
 pub mod settle;
 pub mod take;
+
+/// The destination that stands for the topic.
+pub const TOPIC: &str = "sns";
+
+/// What precedes the URL of a webhook that the settings name. Clients' receivers are less, and those of
+/// operators are not.
+pub const OWN: &str = "own:";
 
 /// How a job ended: what an event tells its receiver.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -57,10 +67,10 @@ pub struct Delivery {
     /// The id of the event: the same in each attempt and for each destination. It contains no dot, as Standard Webhooks
     /// require.
     pub event_id: String,
-    /// Where it goes: `sns`, or the URL of a webhook.
+    /// Where it goes: [`TOPIC`], [`OWN`] and the URL of a webhook in the settings, or the URL that a client named.
     pub destination: String,
-    /// The host in the URL, or `sns`.
-    pub host: String,
+    /// The scheme, the host and the port in a client's URL, and otherwise the whole destination.
+    pub receiver: String,
     /// What is sent: an [`EndOfJob`].
     pub event: serde_json::Value,
     /// The number of this attempt, from 1. It begins again when an operator retries the delivery.

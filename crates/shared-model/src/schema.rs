@@ -155,6 +155,7 @@ diesel::table! {
         event_id -> Text,
         destination -> Text,
         host -> Text,
+        receiver -> Text,
         event -> Jsonb,
         created_at -> Timestamptz,
         attempts -> Integer,

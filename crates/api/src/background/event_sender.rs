@@ -1,16 +1,16 @@
 //! Sends completion events to their destinations. Every API process that has any runs one.
 //!
-//! A bounded number of events is on its way at the same time: half of them to hosts that are known to accept events, with
-//! a share for each, and the others to all other hosts. So receivers that hang delay those that do not answer either, and
-//! no others.
+//! A bounded number of events is on its way at the same time: some to each receiver in the settings, some to clients'
+//! receivers that are known to accept events, and some to all others of clients. So receivers that hang, or are slow, delay
+//! only others of clients, and not those of the operators. A process takes no event that it has no settings to send.
 //!
 //! # Layout
-//! - `hosts`: how many events each host may get now
-//! - `refusals`: which hosts have accepted nothing for long
-//! - `round`: which of the other hosts come next, and when
+//! - `receivers`: how many events each receiver may get now
+//! - `refusals`: which receivers have accepted nothing for long
+//! - `round`: which of the clients' other receivers come next, and when
 //! - `schedule`: when the next attempt begins, and when to give up
 
-mod hosts;
+mod receivers;
 mod refusals;
 mod round;
 mod schedule;
@@ -28,11 +28,13 @@ use shared_model::trace::{self, Trace};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::events::destinations::shown;
+use crate::events::receiver_kind::ReceiverKind;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::transport::Transport;
 use crate::telemetry::EVENT_ATTEMPTS;
-use hosts::{Hosts, PLACES};
+use receivers::{PLACES, Receivers};
 use refusals::Refusals;
 use round::Round;
 
@@ -47,17 +49,25 @@ pub struct EventSender {
     pool: Pool,
     transport: Arc<Transport>,
     attempts: JoinSet<Vec<Result<(), SendError>>>,
-    /// The events on their way, by the tasks that send them. All events of a task are for the same host.
-    in_flight: HashMap<Id, Vec<Delivery>>,
+    /// The events on their way, by the tasks that send them.
+    in_flight: HashMap<Id, Group>,
     /// The events that have arrived, and are still to be deleted.
     delivered: Vec<DeliveredAttempt>,
     /// The attempts that failed, and are still to be recorded.
     failed: Vec<FailedAttempt>,
-    hosts: Hosts,
+    receivers: Receivers,
     refusals: Refusals,
-    /// Hosts that have accepted nothing for long, whose events of a day ago are still to be given up.
+    /// Receivers that have accepted nothing for long, whose events of a day ago are still to be given up.
     refusing: HashSet<String>,
     round: Round,
+}
+
+/// Events on their way that are all for the same receiver.
+#[derive(Debug)]
+struct Group {
+    /// What the receiver was when the attempt began.
+    kind: ReceiverKind,
+    deliveries: Vec<Delivery>,
 }
 
 /// Sends events forever if the settings name a destination. Otherwise does nothing, forever.
@@ -73,7 +83,7 @@ impl EventSender {
     pub fn new(pool: Pool, transport: Transport) -> Self {
         Self {
             pool,
-            hosts: Hosts::new(transport.own_hosts().iter().cloned()),
+            receivers: Receivers::new(transport.own()),
             transport: Arc::new(transport),
             attempts: JoinSet::new(),
             in_flight: HashMap::new(),
@@ -112,62 +122,89 @@ impl EventSender {
             self.note(ended);
         }
         self.settle().await?;
-        let to_known = self.send_to_known().await?;
+        let to_own = self.send_to_own().await?;
+        if !self.transport.has_webhooks() {
+            return Ok(to_own);
+        }
+        let to_proven = self.send_to_proven().await?;
         let to_others = self.send_to_others().await?;
-        Ok(to_known || to_others)
+        Ok(to_own || to_proven || to_others)
     }
 
-    /// Begins attempts to deliver to known hosts. Returns whether there were any.
-    async fn send_to_known(&mut self) -> Result<bool, DatabaseError> {
-        let Some(places) = self.free_places(true) else {
-            return Ok(false);
-        };
-        let hosts = self.hosts.known();
-        if hosts.is_empty() {
+    /// Begins attempts to deliver to the receivers in the settings. Returns whether there were any.
+    async fn send_to_own(&mut self) -> Result<bool, DatabaseError> {
+        let shares = self.receivers.shares(ReceiverKind::Own, self.in_flight());
+        let limit = shares.iter().map(|(_, share)| i64::from(*share)).sum();
+        self.send_to_these(ReceiverKind::Own, shares, limit).await
+    }
+
+    /// Begins attempts to deliver to clients' receivers that are proven. Returns whether there were any.
+    async fn send_to_proven(&mut self) -> Result<bool, DatabaseError> {
+        let shares = self
+            .receivers
+            .shares(ReceiverKind::Proven, self.in_flight());
+        let limit = self.free_places(ReceiverKind::Proven);
+        self.send_to_these(ReceiverKind::Proven, shares, limit)
+            .await
+    }
+
+    async fn send_to_these(
+        &mut self,
+        kind: ReceiverKind,
+        shares: Vec<(String, i32)>,
+        limit: i64,
+    ) -> Result<bool, DatabaseError> {
+        if shares.is_empty() || limit == 0 {
             return Ok(false);
         }
+        let names = shares.iter().map(|(name, _)| name.clone());
         let wanted = Wanted {
-            hosts: take::Hosts::These(hosts),
-            limit: places,
+            receivers: take::Receivers::These(names.collect()),
+            limit,
             share: 0,
-            shares: self.hosts.shares(self.in_flight.values().flatten()),
+            shares,
             lease: LEASE,
         };
         let taken = self.take(wanted).await?;
         let has_found = taken.has_moved || !taken.deliveries.is_empty();
-        self.begin(taken.deliveries);
+        self.begin(kind, taken.deliveries);
         Ok(has_found)
     }
 
-    /// Begins attempts to deliver to some of the other hosts, one for each. Returns whether it is the turn of more of them.
+    /// Begins attempts to deliver to some of the clients' other receivers, one for each. Returns whether it is the turn of
+    /// more of them.
     async fn send_to_others(&mut self) -> Result<bool, DatabaseError> {
-        let Some((places, after)) = self.free_places(false).zip(self.round.next_part()) else {
+        let limit = self.free_places(ReceiverKind::Other);
+        let Some(after) = self.round.next_part().filter(|_| limit > 0) else {
             return Ok(false);
         };
-        let in_flight = self.in_flight.values().flatten();
+        let in_flight = self.in_flight();
         let wanted = Wanted {
-            hosts: take::Hosts::Others {
-                than: self.hosts.known(),
+            receivers: take::Receivers::OfClients {
+                except: self.receivers.proven(),
                 after: after.to_owned(),
             },
-            limit: places,
+            limit,
             share: 1,
-            shares: in_flight.map(|one| (one.host.clone(), 0)).collect(),
+            shares: in_flight.map(|one| (one.receiver.clone(), 0)).collect(),
             lease: LEASE,
         };
         let began = Instant::now();
         let taken = self.take(wanted).await?;
         let has_found = taken.has_moved || !taken.deliveries.is_empty();
-        self.begin(taken.deliveries);
+        self.begin(ReceiverKind::Other, taken.deliveries);
         Ok(self.round.advance(has_found, taken.next, began.elapsed()))
     }
 
-    /// Returns how many more events may be on their way to known hosts, or to all others; `None` if none may.
-    fn free_places(&self, known: bool) -> Option<i64> {
-        let in_flight = self.in_flight.values().flatten();
-        let taken = in_flight.filter(|one| self.hosts.is_known(&one.host) == known);
-        let free = PLACES.saturating_sub(taken.count());
-        i64::try_from(free).ok().filter(|free| *free > 0)
+    fn in_flight(&self) -> impl Iterator<Item = &Delivery> {
+        self.in_flight.values().flat_map(|group| &group.deliveries)
+    }
+
+    /// Returns how many more events may be on their way to clients' receivers of a kind.
+    fn free_places(&self, kind: ReceiverKind) -> i64 {
+        let groups = self.in_flight.values().filter(|group| group.kind == kind);
+        let taken: usize = groups.map(|group| group.deliveries.len()).sum();
+        i64::try_from(PLACES.saturating_sub(taken)).unwrap_or(0)
     }
 
     async fn take(&self, wanted: Wanted) -> Result<Taken, DatabaseError> {
@@ -177,17 +214,16 @@ impl EventSender {
         taken.await
     }
 
-    fn begin(&mut self, deliveries: Vec<Delivery>) {
-        for group in Transport::groups(deliveries) {
-            let (transport, sent) = (Arc::clone(&self.transport), group.clone());
-            let trace = match group.as_slice() {
+    fn begin(&mut self, kind: ReceiverKind, deliveries: Vec<Delivery>) {
+        for deliveries in Transport::groups(deliveries) {
+            let (transport, sent) = (Arc::clone(&self.transport), deliveries.clone());
+            let trace = match deliveries.as_slice() {
                 [only] => Some(trace_of(only)),
                 _ => None,
             };
-            let is_known = group.iter().all(|one| self.hosts.is_known(&one.host));
-            let sending = trace::scope(trace, async move { transport.send(&sent, is_known).await });
+            let sending = trace::scope(trace, async move { transport.send(&sent, kind).await });
             let task = self.attempts.spawn(sending);
-            self.in_flight.insert(task.id(), group);
+            self.in_flight.insert(task.id(), Group { kind, deliveries });
         }
     }
 
@@ -204,18 +240,19 @@ impl EventSender {
             Ok((task, results)) => (task, Ok(results)),
             Err(panic) => (panic.id(), Err(SendError::Failed(panic.to_string()))),
         };
-        let Some(group) = self.in_flight.remove(&task) else {
+        let Some(Group { deliveries, .. }) = self.in_flight.remove(&task) else {
             return;
         };
-        let results = results.unwrap_or_else(|panic| vec![Err(panic); group.len()]);
-        if let Some(Delivery { host, .. }) = group.first() {
-            self.hosts.note(host, results.iter().any(Result::is_ok));
+        let results = results.unwrap_or_else(|panic| vec![Err(panic); deliveries.len()]);
+        if let Some(Delivery { receiver, .. }) = deliveries.first() {
+            self.receivers
+                .note(receiver, results.iter().any(Result::is_ok));
             let is_failure = |result: &Result<_, _>| matches!(result, Err(SendError::Failed(_)));
-            if self.refusals.note(host, results.iter().all(is_failure)) {
-                self.refusing.insert(host.clone());
+            if self.refusals.note(receiver, results.iter().all(is_failure)) {
+                self.refusing.insert(receiver.clone());
             }
         }
-        for (delivery, result) in group.iter().zip(results) {
+        for (delivery, result) in deliveries.iter().zip(results) {
             let outcome = match result {
                 Ok(()) => self.note_success(delivery),
                 Err(error) => self.note_failure(delivery, &error),
@@ -245,7 +282,8 @@ impl EventSender {
         if delivery.attempt == 1 || retry_after.is_none() {
             trace::within(Some(trace_of(delivery)), || {
                 log::warn!(
-                    "job.id":% = delivery.job_id, "event.id" = delivery.event_id, "event.host" = delivery.host,
+                    "job.id":% = delivery.job_id, "event.id" = delivery.event_id,
+                    "event.destination" = shown(&delivery.destination),
                     "event.outcome" = outcome, "error" = error.summary();
                     "a completion event was not delivered"
                 );
@@ -280,7 +318,7 @@ impl EventSender {
         };
         for given_up in self.pool.run(settle).await? {
             log::warn!(
-                "event.host" = given_up.host, "events.given_up" = given_up.number;
+                "event.destination" = shown(&given_up.receiver), "events.given_up" = given_up.number;
                 "gave up completion events that were not tried within a day, because their receiver accepts none"
             );
             let number = u64::try_from(given_up.number).unwrap_or_default();

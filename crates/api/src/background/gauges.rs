@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use diesel::PgConnection;
 use job_queue::QueueDepth;
 use shared_model::database::Pool;
 use shared_model::job_store::outbox::Backlog;
@@ -26,20 +25,15 @@ const CONNECTING_PAUSE: Duration = Duration::from_secs(1);
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Measures forever. While the database or the queue does not answer, the gauges keep their values, and other metrics show
-/// the problem. `event_hosts` are the hosts of the destinations that the settings name.
-pub async fn run(pool: &Pool, operations: &Operations, event_hosts: Vec<String>) {
-    tokio::join!(
-        watch_database(pool, operations, event_hosts),
-        watch_queue(operations)
-    );
+/// the problem.
+pub async fn run(pool: &Pool, operations: &Operations) {
+    tokio::join!(watch_database(pool, operations), watch_queue(operations));
 }
 
-async fn watch_database(pool: &Pool, operations: &Operations, event_hosts: Vec<String>) {
+async fn watch_database(pool: &Pool, operations: &Operations) {
     loop {
         let begun = Instant::now();
-        let hosts = event_hosts.clone();
-        let read = move |connection: &mut PgConnection| read_gauges(connection, &hosts);
-        if let Ok(gauges) = pool.run(read).await {
+        if let Ok(gauges) = pool.run(read_gauges).await {
             show(&gauges);
             // With `postgres:` nothing is published.
             if !operations.is_table() {

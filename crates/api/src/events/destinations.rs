@@ -1,27 +1,24 @@
 //! Who is told when a new job ends.
 
+use std::collections::HashSet;
+
+use shared_model::event_deliveries::{OWN, TOPIC};
+
 use crate::events::settings::EventSettings;
 use crate::events::webhook_hosts::WebhookHosts;
 use crate::events::webhook_url::{self, InvalidWebhookUrl, WebhookUrl};
 
-/// The destination that stands for the topic.
-pub const TOPIC: &str = "sns";
-
 /// The destinations of every job, and which others a client may name.
 #[derive(Debug, Clone)]
 pub struct Destinations {
-    configured: Vec<String>,
+    own: Vec<String>,
     has_webhooks: bool,
     allowed_hosts: WebhookHosts,
 }
 
 /// Returns a destination as operators may see it: [`TOPIC`], or a URL without what may be a secret.
 pub fn shown(destination: &str) -> String {
-    if destination == TOPIC {
-        TOPIC.to_owned()
-    } else {
-        webhook_url::redacted(destination)
-    }
+    webhook_url::redacted(destination.strip_prefix(OWN).unwrap_or(destination))
 }
 
 /// The URL that a client wants to be told at was refused.
@@ -43,27 +40,19 @@ impl Destinations {
     pub fn new(settings: &EventSettings) -> Self {
         let topic = settings.events_url.as_ref().map(|_| TOPIC.to_owned());
         let urls = settings.urls();
-        let urls = urls.iter().map(|url| url.as_str().to_owned());
+        let urls = urls.iter().map(|url| format!("{OWN}{}", url.as_str()));
+        let mut seen = HashSet::new();
+        let own = topic.into_iter().chain(urls);
         Self {
-            configured: topic.into_iter().chain(urls).collect(),
+            own: own.filter(|one| seen.insert(one.clone())).collect(),
             has_webhooks: settings.has_webhooks(),
             allowed_hosts: settings.webhook_allowed_hosts.clone(),
         }
     }
 
-    /// Returns the hosts of the destinations that the settings name, as the database stores them.
-    pub fn hosts(&self) -> Vec<String> {
-        let hosts = self.configured.iter().map(|destination| {
-            let (_, rest) = destination.split_once("://").unwrap_or(("", destination));
-            let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-            let end_of_address = authority.find(']').map_or(0, |end| end + 1);
-            let port = authority
-                .get(end_of_address..)
-                .and_then(|rest| rest.find(':'));
-            let end = port.map_or(authority.len(), |port| end_of_address + port);
-            authority.get(..end).unwrap_or(authority).to_owned()
-        });
-        hosts.collect()
+    /// Returns the destinations that the settings name, each once.
+    pub fn own(&self) -> &[String] {
+        &self.own
     }
 
     /// Reads the URL at which a client wants to be told of the end of its job. Whether the settings name the same URL makes
@@ -80,11 +69,14 @@ impl Destinations {
 
     /// Returns who is told when a job ends, each once.
     pub fn of_job(&self, callback_url: Option<&str>) -> Vec<String> {
-        let mut all = self.configured.clone();
-        all.extend(callback_url.map(str::to_owned));
-        let mut seen = std::collections::HashSet::new();
-        all.retain(|destination| seen.insert(destination.clone()));
-        all
+        let is_own = |url: &str| {
+            self.own
+                .iter()
+                .any(|own| own.strip_prefix(OWN) == Some(url))
+        };
+        let named = callback_url.filter(|url| !is_own(url));
+        let named = named.map(str::to_owned);
+        self.own.iter().cloned().chain(named).collect()
     }
 }
 
@@ -116,20 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn the_hosts_are_those_that_the_database_stores() {
-        let some = destinations(&[
-            "--events-url=sns://ends",
-            "--webhook-urls=https://A.example https://b.example:8443/x:y https://[2606:4700::1]:1/ https://[2606:4700::2]",
-            "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        ]);
-        let hosts = [
-            "sns",
-            "a.example",
-            "b.example",
-            "[2606:4700::1]",
-            "[2606:4700::2]",
-        ];
-        assert_eq!(some.hosts(), hosts);
+    fn operators_see_neither_paths_nor_whose_a_url_is() {
+        for (destination, seen) in [
+            ("sns", "sns"),
+            ("own:https://a.example/x", "https://a.example/…"),
+            ("https://a.example:1/x", "https://a.example:1/…"),
+        ] {
+            assert_eq!(shown(destination), seen);
+        }
     }
 
     #[test]
@@ -139,10 +125,10 @@ mod tests {
             "--webhook-urls=https://A.example https://b.example/ https://b.example/",
             "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         ]);
-        let configured = ["sns", "https://a.example/", "https://b.example/"];
-        assert_eq!(some.of_job(None), configured);
+        let own = ["sns", "own:https://a.example/", "own:https://b.example/"];
+        assert_eq!(some.of_job(None), own);
         let url = some.callback("https://a.EXAMPLE").unwrap();
-        assert_eq!(some.of_job(Some(url.as_str())), configured);
+        assert_eq!(some.of_job(Some(url.as_str())), own);
         let other = some.of_job(Some("https://c.example/"));
         assert_eq!(other.last().unwrap(), "https://c.example/");
         assert!(some.callback("http://c.example/").is_err());

@@ -94,7 +94,7 @@ mod tests {
             job_id: JobId(job.parse().unwrap()),
             event_id: format!("{job}_5"),
             destination: "sns".to_owned(),
-            host: "sns".to_owned(),
+            receiver: "sns".to_owned(),
             // as PostgreSQL writes it
             event: json!({
                 "task_id": job, "task_status": "FAILURE", "attempt": 2,

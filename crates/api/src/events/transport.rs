@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shared_model::event_deliveries::Delivery;
+use shared_model::event_deliveries::{Delivery, TOPIC};
 use sns_client::{MAX_BATCH, Message, Topic};
 
-use crate::events::destinations::{Destinations, TOPIC};
+use crate::events::destinations::Destinations;
 use crate::events::payload::Payload;
+use crate::events::receiver_kind::ReceiverKind;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::topic;
@@ -21,7 +22,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Transport {
     topic: Option<Topic>,
     webhooks: Option<Webhooks>,
-    own_hosts: Vec<String>,
+    own: Vec<String>,
 }
 
 impl Transport {
@@ -35,17 +36,22 @@ impl Transport {
             None => None,
         };
         let webhooks = Webhooks::new(settings, TIMEOUT);
-        let own_hosts = Destinations::new(settings).hosts();
+        let own = Destinations::new(settings).own().to_vec();
         (topic.is_some() || webhooks.is_some()).then_some(Self {
             topic,
             webhooks,
-            own_hosts,
+            own,
         })
     }
 
-    /// Returns the hosts that the settings name, as [`Delivery::host`] does.
-    pub fn own_hosts(&self) -> &[String] {
-        &self.own_hosts
+    /// Returns the receivers that the settings name, as [`Delivery::receiver`] does: this process can send to them.
+    pub fn own(&self) -> &[String] {
+        &self.own
+    }
+
+    /// Returns whether this process can send to clients' receivers.
+    pub fn has_webhooks(&self) -> bool {
+        self.webhooks.is_some()
     }
 
     /// Divides deliveries into groups, each for one call of [`Self::send`]: up to ten for the topic, which gets them in one
@@ -58,24 +64,24 @@ impl Transport {
         to_topic.chain(to_webhooks).collect()
     }
 
-    /// Makes one attempt to deliver the events of a group, which ends after [`TIMEOUT`]. `is_known` says whether their host is
-    /// known to accept events. Returns one result for each, in the same order: an error if the destination did not confirm
-    /// that it accepts the event. It may have received it all the same.
-    pub async fn send(&self, group: &[Delivery], is_known: bool) -> Vec<Result<(), SendError>> {
+    /// Makes one attempt to deliver the events of a group, which ends after [`TIMEOUT`]. `kind` is that of their receiver.
+    /// Returns one result for each, in the same order: an error if the destination did not confirm that it accepts the event.
+    /// It may have received it all the same.
+    pub async fn send(&self, group: &[Delivery], kind: ReceiverKind) -> Vec<Result<(), SendError>> {
         // the lease of the deliveries must outlast the attempt, whatever its parts wait for
-        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(group, is_known)).await;
+        let sent = tokio::time::timeout(TIMEOUT, self.send_whenever(group, kind)).await;
         sent.unwrap_or_else(|_elapsed| vec![Err(SendError::timed_out(TIMEOUT)); group.len()])
     }
 
     async fn send_whenever(
         &self,
         group: &[Delivery],
-        is_known: bool,
+        kind: ReceiverKind,
     ) -> Vec<Result<(), SendError>> {
         if group.iter().all(is_to_topic) {
             return self.publish(group).await;
         }
-        let requests = group.iter().map(|delivery| self.post(delivery, is_known));
+        let requests = group.iter().map(|delivery| self.post(delivery, kind));
         join_all(requests).await
     }
 
@@ -96,12 +102,12 @@ impl Transport {
         results.collect()
     }
 
-    async fn post(&self, delivery: &Delivery, is_known: bool) -> Result<(), SendError> {
+    async fn post(&self, delivery: &Delivery, kind: ReceiverKind) -> Result<(), SendError> {
         let (payload, body) = encode(delivery)?;
         match &self.webhooks {
             Some(webhooks) => {
                 webhooks
-                    .send(&delivery.destination, is_known, &payload, body)
+                    .send(&delivery.destination, kind, &payload, body)
                     .await
             }
             None => Err(not_configured("WEBHOOK_SECRET")),
@@ -159,7 +165,7 @@ mod tests {
             job_id: JobId::new(),
             event_id: "1".to_owned(),
             destination: destination.to_owned(),
-            host: destination.to_owned(),
+            receiver: destination.to_owned(),
             event: json!({}),
             attempt: 1,
             version: 1,
@@ -202,11 +208,15 @@ mod tests {
     async fn each_event_of_a_group_has_a_result_of_its_own() {
         const SECRET: &str = "--webhook-secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let without_topic = connect(&[SECRET]).await.unwrap();
-        let results = without_topic.send(&[to(TOPIC), to(TOPIC)], true).await;
+        let results = without_topic
+            .send(&[to(TOPIC), to(TOPIC)], ReceiverKind::Own)
+            .await;
         assert_eq!(results, vec![Err(not_configured("EVENTS_URL")); 2]);
         // unreadable events are not published, so the topic is not called
         let with_topic = connect(&["--events-url=sns://ends"]).await.unwrap();
-        let results = with_topic.send(&[to(TOPIC), to(TOPIC)], true).await;
+        let results = with_topic
+            .send(&[to(TOPIC), to(TOPIC)], ReceiverKind::Own)
+            .await;
         assert_eq!(results.len(), 2);
         for result in results {
             let reason = result.unwrap_err().to_string();

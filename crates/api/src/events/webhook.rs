@@ -15,14 +15,16 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use shared_model::event_deliveries::OWN;
 
 use crate::events::payload::Payload;
+use crate::events::receiver_kind::ReceiverKind;
 use crate::events::secret_settings::SecretSettings;
 use crate::events::send_error::SendError;
 use crate::events::settings::EventSettings;
 use crate::events::signature::WebhookSecrets;
 use crate::events::webhook_hosts::WebhookHosts;
-use crate::events::webhook_url::{InvalidWebhookUrl, WebhookUrl};
+use crate::events::webhook_url::WebhookUrl;
 use connection::Connector;
 
 const AGENT: &str = concat!("TaskOverflow/", env!("CARGO_PKG_VERSION"));
@@ -50,25 +52,22 @@ impl Webhooks {
         })
     }
 
-    /// Sends an event to a URL, which is checked again, because the settings may have changed since it was stored. The
-    /// lookups of hosts that are not known to accept events never delay those of known hosts.
+    /// Sends an event to a destination, which is checked again, because the settings may have changed since it was stored.
     ///
     /// # Errors
-    /// Returns an error if the URL or one of its addresses is not allowed, or if the receiver did not answer with a status
+    /// Returns an error if the destination is not in the settings any more, if a client's URL or one of its addresses is not allowed, or if the receiver did not answer with a status
     /// of success in time.
     pub async fn send(
         &self,
-        url: &str,
-        is_known: bool,
+        destination: &str,
+        kind: ReceiverKind,
         payload: &Payload,
         body: String,
     ) -> Result<(), SendError> {
         let attempt = async {
-            let url = self
-                .check(url)
-                .map_err(|error| SendError::Failed(format!("the URL {error}")))?;
+            let url = self.check(destination)?;
             let request = self.request(&url, payload, body).await?;
-            let addresses = self.connector.resolve(&url, is_known).await?;
+            let addresses = self.connector.resolve(&url, kind).await?;
             let stream = self.connector.connect(&url, &addresses).await?;
             exchange::exchange(stream, request).await
         };
@@ -77,13 +76,16 @@ impl Webhooks {
             .unwrap_or_else(|_elapsed| Err(SendError::timed_out(self.timeout)))
     }
 
-    /// Exactly the URLs in the settings are the operators' own. All others are a client's, also at the same host and port,
-    /// or were in the settings earlier.
-    fn check(&self, url: &str) -> Result<WebhookUrl, InvalidWebhookUrl> {
-        match self.own.iter().find(|own| own.as_str() == url) {
-            Some(own) => Ok(own.clone()),
-            None => WebhookUrl::of_client(url, &self.allowed_hosts),
-        }
+    /// Only what was stored as an operators' destination, and is still in the settings, may have any address. A client's URL
+    /// may not, even if the settings name the same.
+    fn check(&self, destination: &str) -> Result<WebhookUrl, SendError> {
+        let Some(url) = destination.strip_prefix(OWN) else {
+            let url = WebhookUrl::of_client(destination, &self.allowed_hosts);
+            return url.map_err(|error| SendError::Failed(format!("the URL {error}")));
+        };
+        let own = self.own.iter().find(|own| own.as_str() == url);
+        own.cloned()
+            .ok_or_else(|| SendError::Failed("the URL is not in WEBHOOK_URLS any more".to_owned()))
     }
 
     async fn secrets(&self) -> Result<WebhookSecrets, SendError> {

@@ -210,7 +210,7 @@ pub(crate) struct SignIn {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventHost {
-    /// Only those for the webhooks at this host, or for `sns`.
+    /// Only those for the webhooks at this host, or for the topic: `sns`.
     #[param(example = "example.org")]
     host: Option<String>,
 }

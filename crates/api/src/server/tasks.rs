@@ -165,8 +165,7 @@ async fn watch_usage(api: &Api) {
 /// Measures the service for the metrics, from when the database is ready.
 async fn measure(api: &Api) {
     until_started(api).await;
-    let event_hosts = api.destinations.hosts();
-    gauges::run(&api.connections.upkeep, &api.operations, event_hosts).await;
+    gauges::run(&api.connections.upkeep, &api.operations).await;
 }
 
 /// Limits the memory of the request rates, forever.

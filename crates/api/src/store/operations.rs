@@ -75,14 +75,11 @@ pub struct Gauges {
     pub oldest_due_seconds: f64,
 }
 
-/// Reads what the metrics show. `event_hosts` are the hosts of the destinations that the settings name.
+/// Reads what the metrics show.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn read_gauges(
-    connection: &mut PgConnection,
-    event_hosts: &[String],
-) -> Result<Gauges, DatabaseError> {
+pub fn read_gauges(connection: &mut PgConnection) -> Result<Gauges, DatabaseError> {
     one_moment(connection, |connection, _| {
         let jobs = job_counts::count(connection, COUNTED_JOBS)?;
         let active_seconds = processing::active_seconds(connection)?;
@@ -94,7 +91,7 @@ pub fn read_gauges(
             }),
             outbox: outbox::backlog(connection)?,
             deliveries: operate::count(connection)?,
-            oldest_due_seconds: overdue::oldest_due_seconds(connection, event_hosts)?,
+            oldest_due_seconds: overdue::oldest_due_seconds(connection)?,
         })
     })
 }

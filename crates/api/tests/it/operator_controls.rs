@@ -124,8 +124,7 @@ async fn the_activity_of_the_last_hour_is_the_sum_of_all_processes_in_each_perio
 
 /// What the metrics show. The recorder of metrics is shared by all tests, so its values are of no use here.
 async fn gauges(service: &Service) -> Gauges {
-    let read = |connection: &mut _| operations::read_gauges(connection, &[]);
-    service.pool.run(read).await.unwrap()
+    service.pool.run(operations::read_gauges).await.unwrap()
 }
 
 #[tokio::test]

@@ -155,3 +155,22 @@ async fn an_event_that_the_topic_refuses_is_tried_again_and_the_others_are_deliv
     })
     .await;
 }
+
+#[tokio::test]
+#[ignore = "needs python3 with venv"]
+async fn a_process_without_webhooks_leaves_their_events_alone() {
+    let (url, recorder) = (database(), Recorder::start().await);
+    let pool = pool(&config(&url, &[]));
+    create_topic("only").await;
+    let store = "INSERT INTO event_deliveries (job_id, event_id, destination, event)
+                 SELECT gen_random_uuid(), '1', destination, '{}'
+                 FROM unnest(ARRAY['own:https://127.0.0.1:1/', 'https://127.0.0.1:1/']) AS destination";
+    execute(&pool, store).await;
+    store_events(&pool, 11, 0).await;
+    let _api = publish_to("only", &url, &recorder);
+    eventually("all events for the topic are published", async || {
+        left(&pool).await.len() == 2
+    })
+    .await;
+    assert_eq!(left(&pool).await, [(0, None), (0, None)]);
+}

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use api::events::payload::Payload;
+use api::events::receiver_kind::ReceiverKind;
 use api::events::webhook::Webhooks;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -48,7 +49,12 @@ async fn send(webhooks: &Webhooks, receiver: &Receiver) -> Received {
     let payload: Payload = payload();
     let body = serde_json::to_string(&payload).unwrap();
     webhooks
-        .send(&receiver.url(), true, &payload, body)
+        .send(
+            &format!("own:{}", receiver.url()),
+            ReceiverKind::Own,
+            &payload,
+            body,
+        )
         .await
         .unwrap();
     receiver.received().pop().unwrap()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::events::payload::Payload;
+use api::events::receiver_kind::ReceiverKind;
 use api::events::send_error::SendError;
 use api::events::webhook::Webhooks;
 use serde_json::json;
@@ -36,7 +37,7 @@ pub(crate) fn payload() -> Payload {
         job_id: id,
         event_id: format!("{id}_3"),
         destination: String::new(),
-        host: String::new(),
+        receiver: String::new(),
         event: json!({
             "task_id": id, "task_status": "SUCCESS", "attempt": 1, "error": null, "skipped_count": 2,
             "created_at": "2026-11-22T15:30:00+00:00", "started_at": "2026-11-22T15:30:01+00:00",
@@ -49,10 +50,12 @@ pub(crate) fn payload() -> Payload {
     Payload::of(&delivery).unwrap()
 }
 
-async fn send(webhooks: &Webhooks, url: &str) -> Result<(), SendError> {
+async fn send(webhooks: &Webhooks, destination: &str) -> Result<(), SendError> {
     let payload = payload();
     let body = serde_json::to_string(&payload).unwrap();
-    webhooks.send(url, false, &payload, body).await
+    webhooks
+        .send(destination, ReceiverKind::Other, &payload, body)
+        .await
 }
 
 /// Sends an event to a receiver that behaves like this, and returns why that failed.
@@ -148,11 +151,16 @@ async fn only_exactly_the_urls_in_the_settings_and_the_named_ports_are_open() {
     );
     let urls = format!("--webhook-urls={}", own.url());
     let webhooks = webhooks(PATIENCE, &[&urls, &allowed(&named.address())]);
-    send(&webhooks, &own.url()).await.unwrap();
+    send(&webhooks, &format!("own:{}", own.url()))
+        .await
+        .unwrap();
     send(&webhooks, &named.url()).await.unwrap();
-    // the same host and port as that of a URL in the settings, and another port of the named host
+    let removed = send(&webhooks, &format!("own:{}", other.url())).await;
+    let removed = removed.unwrap_err().to_string();
+    assert!(removed.contains("not in WEBHOOK_URLS"), "{removed}");
+    // a client's: the URL in the settings, another at its host and port, and another port of the named host
     let beside_own = own.url().replace("/hook", "/admin");
-    for url in [beside_own, other.url(), own.url_at("localhost")] {
+    for url in [own.url(), beside_own, other.url(), own.url_at("localhost")] {
         let error = send(&webhooks, &url).await.unwrap_err().to_string();
         assert!(error.contains("WEBHOOK_ALLOWED_HOSTS"), "{url}: {error}");
     }

@@ -11,7 +11,7 @@ ALTER TABLE calendar_jobs
     ADD COLUMN traceparent   text,
     -- an array of what the other columns no longer show: earlier attempts, lost messages, redrives
     ADD COLUMN history       jsonb,
-    -- who gets an event when the job ends: `sns`, or the URL of a webhook
+    -- who gets an event when the job ends: `sns`, `own:` and the URL of a webhook in the settings, or a client's URL
     ADD COLUMN event_destinations text[];
 
 -- the API processes and workers, as they report themselves
@@ -78,9 +78,14 @@ CREATE TABLE event_deliveries (
     -- the same for all destinations: by it, receivers recognise an event that arrives twice
     event_id    text        NOT NULL,
     destination text        NOT NULL,
-    -- the host in the URL, or `sns`: a host that does not answer must not delay the events for others
+    -- by which operators find events: the host in the URL, or `sns`
     host        text        COLLATE "C" NOT NULL GENERATED ALWAYS AS
-        (coalesce(substring(destination FROM '^https?://(\[[^]]*\]|[^:/?#]+)'), destination)) STORED,
+        (coalesce(substring(destination FROM '^(?:own:)?https?://(\[[^]]*\]|[^:/?#]+)'), destination)) STORED,
+    -- A receiver that does not answer must not delay the events for others. In a client's URL it is the scheme, the host
+    -- and the port if there is one, and else the whole destination: no client can name a receiver of the operators.
+    -- Clients' receivers, and only those, are before `own:`.
+    receiver    text        COLLATE "C" NOT NULL GENERATED ALWAYS AS
+        (coalesce(substring(destination FROM '^https?://[^/?#]+'), destination)) STORED,
     -- what is sent
     event       jsonb       NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
@@ -93,7 +98,7 @@ CREATE TABLE event_deliveries (
     last_error  text
 );
 
-CREATE INDEX event_deliveries_due ON event_deliveries (host, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX event_deliveries_due ON event_deliveries (receiver, due_at) WHERE due_at IS NOT NULL;
 -- those that were given up, for operators
 CREATE INDEX event_deliveries_given_up ON event_deliveries (id) WHERE due_at IS NULL;
 -- those of one host; an event that is delivered was never in this index

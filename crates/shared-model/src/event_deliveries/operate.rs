@@ -30,7 +30,7 @@ pub struct DeliveryCounts {
 /// Returns an error if the database does not answer.
 pub fn count(connection: &mut PgConnection) -> Result<DeliveryCounts, DatabaseError> {
     let query = diesel::sql_query(
-        "SELECT (SELECT count(*) FROM (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL LIMIT $1) AS counted)
+        "SELECT (SELECT count(*) FROM (SELECT receiver FROM event_deliveries WHERE due_at IS NOT NULL LIMIT $1) AS counted)
                     AS waiting,
                 (SELECT count(*) FROM (SELECT id FROM event_deliveries WHERE due_at IS NULL LIMIT $1) AS counted)
                     AS given_up",
@@ -60,7 +60,7 @@ pub struct OpenDelivery {
     /// The id of the event.
     #[diesel(sql_type = Text)]
     pub event_id: String,
-    /// Where it goes: `sns`, or the URL of a webhook.
+    /// Where it goes: see [`Delivery::destination`](super::Delivery::destination).
     #[diesel(sql_type = Text)]
     pub destination: String,
     /// When the job ended.

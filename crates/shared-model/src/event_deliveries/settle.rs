@@ -78,33 +78,33 @@ pub fn failed(
     Ok(())
 }
 
-/// The events for a host that were given up.
+/// The events for a receiver that were given up.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 pub struct GivenUp {
-    /// The host.
+    /// The receiver.
     #[diesel(sql_type = Text)]
-    pub host: String,
+    pub receiver: String,
     /// How many there were.
     #[diesel(sql_type = BigInt)]
     pub number: i64,
 }
 
-/// Gives up the events for these hosts that have been due for 25 hours, at most 10,000 in all: more wait for a host that accepts
+/// Gives up the events for these receivers that have been due for 25 hours, at most 10,000 in all: more wait for a receiver that accepts
 /// none than there are attempts. Events that were not tried because the service was down are among them, so call this
-/// only if attempts for these hosts have failed just now. Returns the hosts for which there were any.
+/// only if attempts for these receivers have failed just now. Returns the receivers for which there were any.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn give_up_untried(
     connection: &mut PgConnection,
-    hosts: &[String],
+    receivers: &[String],
 ) -> Result<Vec<GivenUp>, DatabaseError> {
     let query = diesel::sql_query(
         "WITH untried AS MATERIALIZED (
-             SELECT one.id FROM unnest($1) AS refusing (host)
+             SELECT one.id FROM unnest($1) AS refusing (receiver)
              CROSS JOIN LATERAL (
                  SELECT delivery.id FROM event_deliveries AS delivery
-                 WHERE delivery.host = refusing.host AND delivery.due_at < now() - make_interval(secs => $2)
+                 WHERE delivery.receiver = refusing.receiver AND delivery.due_at < now() - make_interval(secs => $2)
                  ORDER BY delivery.due_at LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) AS one
              LIMIT $3),
          given_up AS (
@@ -112,10 +112,10 @@ pub fn give_up_untried(
              SET due_at = NULL, version = version + 1,
                  last_error = 'not tried within a day, because the receiver does not accept events'
              FROM untried WHERE delivery.id = untried.id
-             RETURNING delivery.host)
-         SELECT host, count(*) AS number FROM given_up GROUP BY host",
+             RETURNING delivery.receiver)
+         SELECT receiver, count(*) AS number FROM given_up GROUP BY receiver",
     )
-    .bind::<Array<Text>, _>(hosts)
+    .bind::<Array<Text>, _>(receivers)
     .bind::<Double, _>(UNTRIED_SECONDS)
     .bind::<BigInt, _>(GIVEN_UP);
     Ok(prepared(query).load(connection)?)

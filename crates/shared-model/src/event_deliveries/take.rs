@@ -7,25 +7,25 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Jsonb, Nullable, Text};
 use uuid::Uuid;
 
-use super::Delivery;
+use super::{Delivery, OWN};
 use crate::database::{DatabaseError, prepared};
 use crate::job::JobId;
 
-/// The most hosts that one call looks at.
-pub const HOSTS: i64 = 200;
-/// How many deliveries of each host one call looks at, if its share is not greater.
+/// The most receivers that one call looks at.
+pub const RECEIVERS: i64 = 200;
+/// How many deliveries of each receiver one call looks at, if its share is not greater.
 const LOOKED_AT: i32 = 100;
 
-/// The hosts whose deliveries are taken.
+/// The receivers whose deliveries are taken.
 #[derive(Debug, Clone)]
-pub enum Hosts {
-    /// These.
+pub enum Receivers {
+    /// These. If there are more deliveries than wanted, those of the first receivers are taken.
     These(Vec<String>),
-    /// All others.
-    Others {
-        /// Than these.
-        than: Vec<String>,
-        /// Only those after this one, in the order of their bytes. Every host is after the empty string.
+    /// All receivers of clients.
+    OfClients {
+        /// Except these.
+        except: Vec<String>,
+        /// Only those after this one, in the order of their bytes. Every receiver is after the empty string.
         after: String,
     },
 }
@@ -33,13 +33,13 @@ pub enum Hosts {
 /// What to take.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Of which hosts.
-    pub hosts: Hosts,
+    /// Of which receivers.
+    pub receivers: Receivers,
     /// The most deliveries.
     pub limit: i64,
-    /// The most deliveries for one host.
+    /// The most deliveries for one receiver.
     pub share: i32,
-    /// Hosts with a share of their own.
+    /// Receivers with a share of their own.
     pub shares: Vec<(String, i32)>,
     /// How long the caller has to settle them. After that, others may take them again.
     pub lease: Duration,
@@ -50,31 +50,39 @@ pub struct Wanted {
 pub struct Taken {
     /// The deliveries, in any order.
     pub deliveries: Vec<Delivery>,
-    /// The host after which the next call should begin, or `None` if the last host was reached. Only of [`Hosts::Others`].
+    /// The receiver after which the next call should begin, or `None` if the last receiver was reached. Only of [`Receivers::OfClients`].
     pub next: Option<String>,
     /// Whether deliveries that can't be taken yet were moved out of the way of others, so that the next call may find more.
     pub has_moved: bool,
 }
 
-/// Takes deliveries that are due, of each host those that have been due for longest. A delivery is left while an earlier
+/// Takes deliveries that are due, of each receiver those that have been due for longest. A delivery is left while an earlier
 /// event of the same job waits for the same destination.
 ///
-/// Looks only at the first [`LOOKED_AT`] deliveries of each host. If too many of these wait for earlier events, they become
+/// Looks only at the first [`LOOKED_AT`] deliveries of each receiver. If too many of these wait for earlier events, they become
 /// due after those, so that later calls reach the others.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, DatabaseError> {
-    let (hosts, condition, named, after) = match &wanted.hosts {
-        Hosts::These(names) => (THESE, "true", names, ""),
-        Hosts::Others { than, after } => (EVERY, "host.name <> ALL ($1)", than, after.as_str()),
+    let (receivers, condition, named, after) = match &wanted.receivers {
+        Receivers::These(names) => (THESE.to_owned(), "true", names, ""),
+        Receivers::OfClients { except, after } => {
+            let receivers = every_client("receiver");
+            (
+                receivers,
+                "receiver.name <> ALL ($1)",
+                except,
+                after.as_str(),
+            )
+        }
     };
     let waiting = waiting();
     let query = diesel::sql_query(format!(
-        "WITH RECURSIVE host AS ({hosts}),
+        "WITH RECURSIVE receiver AS ({receivers}),
          wanted AS MATERIALIZED (
-             SELECT host.name, coalesce(own.share, $6) AS share FROM host
-             LEFT JOIN unnest($4, $5) AS own (host, share) ON own.host = host.name
+             SELECT receiver.name, coalesce(own.share, $6) AS share FROM receiver
+             LEFT JOIN unnest($4, $5) AS own (receiver, share) ON own.receiver = receiver.name
              WHERE {condition}),
          due AS MATERIALIZED (
              SELECT candidate.id, wanted.name FROM wanted
@@ -91,14 +99,14 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
              UPDATE event_deliveries AS delivery
              SET attempts = attempts + 1, version = version + 1, due_at = now() + make_interval(secs => $8)
              FROM due WHERE delivery.id = due.id
-             RETURNING delivery.id, job_id, event_id, destination, delivery.host, event, attempts, version)
-         SELECT taken.*, last.name AS last_host, EXISTS (SELECT FROM moved) AS has_moved
-         FROM (SELECT (SELECT name FROM host WHERE number = $3) AS name) AS last LEFT JOIN taken ON true"
+             RETURNING delivery.id, job_id, event_id, destination, delivery.receiver, event, attempts, version)
+         SELECT taken.*, last.name AS last_receiver, EXISTS (SELECT FROM moved) AS has_moved
+         FROM (SELECT (SELECT name FROM receiver WHERE number = $3) AS name) AS last LEFT JOIN taken ON true"
     ))
     .bind::<Array<Text>, _>(named)
     .bind::<Text, _>(after)
-    .bind::<BigInt, _>(HOSTS)
-    .bind::<Array<Text>, _>(wanted.shares.iter().map(|(host, _)| host).collect::<Vec<_>>())
+    .bind::<BigInt, _>(RECEIVERS)
+    .bind::<Array<Text>, _>(wanted.shares.iter().map(|(receiver, _)| receiver).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(wanted.shares.iter().map(|(_, share)| *share).collect::<Vec<_>>())
     .bind::<Integer, _>(wanted.share)
     .bind::<BigInt, _>(wanted.limit)
@@ -106,16 +114,16 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
     .bind::<Integer, _>(LOOKED_AT);
     let rows: Vec<TakenRow> = prepared(query).load(connection)?;
     let has_moved = rows.first().is_some_and(|row| row.has_moved);
-    let last_host = rows.first().and_then(|row| row.last_host.clone());
+    let last_receiver = rows.first().and_then(|row| row.last_receiver.clone());
     let deliveries: Vec<_> = rows.into_iter().filter_map(TakenRow::delivery).collect();
     let is_full = usize::try_from(wanted.limit).is_ok_and(|limit| deliveries.len() >= limit);
-    let next = match wanted.hosts {
-        Hosts::These(_) => None,
-        Hosts::Others { .. } if is_full => {
-            let hosts = deliveries.iter().map(|delivery| delivery.host.clone());
-            hosts.max()
+    let next = match wanted.receivers {
+        Receivers::These(_) => None,
+        Receivers::OfClients { .. } if is_full => {
+            let receivers = deliveries.iter().map(|delivery| delivery.receiver.clone());
+            receivers.max()
         }
-        Hosts::Others { .. } => last_host,
+        Receivers::OfClients { .. } => last_receiver,
     };
     Ok(Taken {
         deliveries,
@@ -124,18 +132,18 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
     })
 }
 
-/// The first deliveries of a host that are due, `one` by one in their order. A query that does not sort them again reads and
+/// The first deliveries of a receiver that are due, `one` by one in their order. A query that does not sort them again reads and
 /// locks no more than it needs.
 const FIRST: &str = "
     SELECT first.id, first.job_id, first.destination, first.due_at FROM event_deliveries AS first
-    WHERE first.host = wanted.name AND first.due_at <= now()
+    WHERE first.receiver = wanted.name AND first.due_at <= now()
     ORDER BY first.due_at LIMIT greatest(wanted.share, $9) FOR NO KEY UPDATE SKIP LOCKED";
 
 /// Whether the delivery `one` waits for the delivery `earlier`.
 const IS_EARLIER: &str = "earlier.job_id = one.job_id AND earlier.id < one.id
     AND earlier.destination = one.destination AND earlier.due_at IS NOT NULL";
 
-/// Those of the first deliveries that wait for earlier events, of the hosts with more deliveries and too few that are
+/// Those of the first deliveries that wait for earlier events, of the receivers with more deliveries and too few that are
 /// `due`; and when they are to be looked at again. That is after the latest event they wait for, or in a second if this
 /// may be on its way, because nobody knows when it arrives.
 fn waiting() -> String {
@@ -154,22 +162,37 @@ fn waiting() -> String {
     )
 }
 
-/// The hosts in $1; they have no numbers.
+/// The receivers in $1; they have no numbers.
 const THESE: &str =
     "SELECT name, 0::bigint AS number FROM unnest($1) AS name WHERE name > $2 AND $3 > 0";
 
-/// Every host after $2 that has deliveries, at most $3, numbered from 1. They are found one by one in the index by host, so
-/// that a host with many deliveries costs no more than others.
-pub(super) const EVERY: &str = "
-    SELECT (SELECT host FROM event_deliveries WHERE due_at IS NOT NULL AND host > $2 ORDER BY host LIMIT 1) AS name,
-           1::bigint AS number
-    UNION ALL
-    SELECT (SELECT later.host FROM event_deliveries AS later
-            WHERE later.due_at IS NOT NULL AND later.host > host.name ORDER BY later.host LIMIT 1),
-           number + 1
-    FROM host WHERE host.name IS NOT NULL AND number < $3";
+/// Returns the query of every receiver of clients after $2.
+pub(super) fn every_client(table: &str) -> String {
+    every(table, &format!("receiver > $2 AND receiver < '{OWN}'"))
+}
 
-/// A delivery, or nothing, and the last of [`HOSTS`] hosts.
+/// Returns the query of every receiver of operators.
+pub(super) fn every_operator(table: &str) -> String {
+    every(table, &format!("receiver >= '{OWN}'"))
+}
+
+/// Returns the query of a recursive table: every receiver in a range that has deliveries, at most $3, numbered from 1, in the
+/// order of their bytes. They are found one by one in the index by receiver, so that one with many deliveries costs no more
+/// than others.
+fn every(table: &str, range: &str) -> String {
+    format!(
+        "SELECT (SELECT receiver FROM event_deliveries
+                 WHERE due_at IS NOT NULL AND {range} ORDER BY receiver LIMIT 1) AS name,
+                1::bigint AS number
+         UNION ALL
+         SELECT (SELECT receiver FROM event_deliveries
+                 WHERE due_at IS NOT NULL AND {range} AND receiver > {table}.name ORDER BY receiver LIMIT 1),
+                number + 1
+         FROM {table} WHERE {table}.name IS NOT NULL AND number < $3"
+    )
+}
+
+/// A delivery, or nothing, and the last of [`RECEIVERS`] receivers.
 #[derive(QueryableByName)]
 struct TakenRow {
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -181,7 +204,7 @@ struct TakenRow {
     #[diesel(sql_type = Nullable<Text>)]
     destination: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
-    host: Option<String>,
+    receiver: Option<String>,
     #[diesel(sql_type = Nullable<Jsonb>)]
     event: Option<serde_json::Value>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -189,7 +212,7 @@ struct TakenRow {
     #[diesel(sql_type = Nullable<Integer>)]
     version: Option<i32>,
     #[diesel(sql_type = Nullable<Text>)]
-    last_host: Option<String>,
+    last_receiver: Option<String>,
     #[diesel(sql_type = Bool)]
     has_moved: bool,
 }
@@ -201,7 +224,7 @@ impl TakenRow {
             job_id: JobId(self.job_id?),
             event_id: self.event_id?,
             destination: self.destination?,
-            host: self.host?,
+            receiver: self.receiver?,
             event: self.event?,
             attempt: self.attempts?,
             version: self.version?,

@@ -5,14 +5,13 @@ use std::time::Duration;
 use diesel::{PgConnection, RunQueryDsl};
 use serde_json::Value;
 use shared_model::event_deliveries::EndOfJob;
-use shared_model::event_deliveries::take::take;
 use shared_model::job::{ErrorCode, JobId, JobStatus};
 use shared_model::job_store::claims;
 use shared_model::job_store::failed::Redriver;
 use shared_model::job_store::requests;
 use shared_model::job_store::{dead_letters, failed};
 
-use crate::event_deliveries::{everything, subscribe};
+use crate::event_deliveries::{subscribe, take_all};
 use crate::support::{
     MAX_ATTEMPTS, accept, accept_many, an_error, claim, complete, database, end_lease,
     fail_overdue, find, pass, try_claim,
@@ -186,7 +185,7 @@ fn a_redriven_job_that_ends_again_has_a_second_event_that_waits_for_the_first() 
         ]
     );
     assert_ne!(stored[0].0, stored[2].0, "two events");
-    let first = take(connection, &everything()).unwrap().deliveries;
+    let first = take_all(connection);
     assert!(
         first.len() == 2
             && first

@@ -8,8 +8,8 @@ use shared_model::event_deliveries::operate::{
     self, DeliveryCounts, Filter, OpenDelivery, Retried,
 };
 use shared_model::event_deliveries::settle::{self, DeliveredAttempt, FailedAttempt, GivenUp};
-use shared_model::event_deliveries::take::{HOSTS, Hosts, Wanted, take};
-use shared_model::event_deliveries::{Delivery, overdue};
+use shared_model::event_deliveries::take::{RECEIVERS, Receivers, Wanted, take};
+use shared_model::event_deliveries::{Delivery, TOPIC, overdue};
 use shared_model::job::JobId;
 use shared_model::job_store::failed::{self, Redriver};
 use shared_model::job_store::sweeps::OldEvents;
@@ -28,17 +28,21 @@ pub(crate) fn subscribe(connection: &mut PgConnection, id: JobId, destinations: 
     assert_eq!(diesel::sql_query(sql).execute(connection).unwrap(), 1);
 }
 
-fn all_after(host: &str) -> Hosts {
-    Hosts::Others {
-        than: Vec::new(),
-        after: host.to_owned(),
+fn clients_after(receiver: &str) -> Receivers {
+    Receivers::OfClients {
+        except: Vec::new(),
+        after: receiver.to_owned(),
     }
 }
 
-/// More than any test stores.
+fn these(names: &[&str]) -> Receivers {
+    Receivers::These(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// More than any test stores for clients.
 pub(crate) fn everything() -> Wanted {
     Wanted {
-        hosts: all_after(""),
+        receivers: clients_after(""),
         limit: 1000,
         share: 1000,
         shares: Vec::new(),
@@ -78,10 +82,17 @@ fn list(
     (page.deliveries, page.next)
 }
 
-fn take_all(connection: &mut PgConnection) -> Vec<Delivery> {
-    let taken = take(connection, &everything()).unwrap();
-    assert_eq!((taken.next, taken.has_moved), (None, false));
-    taken.deliveries
+/// Takes what is due for clients and for the topic.
+pub(crate) fn take_all(connection: &mut PgConnection) -> Vec<Delivery> {
+    let of_clients = take(connection, &everything()).unwrap();
+    assert_eq!((of_clients.next, of_clients.has_moved), (None, false));
+    let of_topic = Wanted {
+        receivers: these(&[TOPIC]),
+        ..everything()
+    };
+    let of_topic = take(connection, &of_topic).unwrap();
+    assert!(!of_topic.has_moved);
+    [of_clients.deliveries, of_topic.deliveries].concat()
 }
 
 fn fail(connection: &mut PgConnection, delivery: &Delivery, retry_after: Option<Duration>) {
@@ -102,10 +113,10 @@ fn succeed(connection: &mut PgConnection, delivery: &Delivery) {
     settle::delivered(connection, &[attempt]).unwrap();
 }
 
-fn hosts(deliveries: &[Delivery]) -> Vec<&str> {
-    let mut hosts: Vec<_> = deliveries.iter().map(|one| one.host.as_str()).collect();
-    hosts.sort_unstable();
-    hosts
+fn receivers(deliveries: &[Delivery]) -> Vec<&str> {
+    let mut receivers: Vec<_> = deliveries.iter().map(|one| one.receiver.as_str()).collect();
+    receivers.sort_unstable();
+    receivers
 }
 
 #[test]
@@ -136,55 +147,65 @@ fn a_delivery_is_taken_once_and_again_when_its_lease_has_run_out() {
 }
 
 #[test]
-fn the_host_of_a_destination_has_neither_port_nor_path() {
+fn no_client_can_name_a_receiver_of_the_operators() {
     let connection = &mut database();
-    let destinations = [
-        "sns",
-        "https://b.example/path?query",
-        "https://b.example:8443",
-        "https://[2001:db8::1]:8443/x",
-        "http://127.0.0.1:80/",
-        "https://c.example?x:y",
-    ];
-    end_jobs(connection, &destinations);
-    let taken = take_all(connection);
-    let wanted = [
-        "127.0.0.1",
-        "[2001:db8::1]",
-        "b.example",
-        "b.example",
-        "c.example",
-        "sns",
-    ];
-    assert_eq!(hosts(&taken), wanted);
+    for (destination, receiver) in [
+        ("sns", "sns"),
+        ("own:https://a.example/x?y", "own:https://a.example/x?y"),
+        ("own:http://own:1/", "own:http://own:1/"),
+        ("https://sns/", "https://sns"),
+        ("https://own:443/", "https://own:443"),
+        ("https://a.example/x?y", "https://a.example"),
+        ("https://a.example:8443/", "https://a.example:8443"),
+        ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443"),
+        ("http://127.0.0.1/", "http://127.0.0.1"),
+        ("https://c.example?x:y", "https://c.example"),
+    ] {
+        end_jobs(connection, &[destination]);
+        let of_clients = take(connection, &everything()).unwrap().deliveries;
+        let of_operators = Wanted {
+            receivers: these(&[destination]),
+            ..everything()
+        };
+        let of_operators = take(connection, &of_operators).unwrap().deliveries;
+        let (expected, other) = if receiver == destination {
+            (of_operators, of_clients)
+        } else {
+            (of_clients, of_operators)
+        };
+        assert_eq!(receivers(&expected), [receiver]);
+        assert_eq!(other, []);
+    }
 }
 
 #[test]
-fn each_host_gets_its_share_however_many_deliveries_wait_for_another() {
+fn each_receiver_gets_its_share_however_many_deliveries_wait_for_another() {
     let connection = &mut database();
     let mut destinations = vec!["https://busy.example/"; 20];
-    destinations.extend(["https://a.example/", "https://idle.example/", "sns"]);
+    destinations.extend(["https://a.example/", "https://idle.example/"]);
     end_jobs(connection, &destinations);
     let wanted = Wanted {
         share: SHARE,
-        shares: vec![("a.example".to_owned(), 0), ("sns".to_owned(), 1)],
+        shares: vec![
+            ("https://a.example".to_owned(), 0),
+            ("https://idle.example".to_owned(), 1),
+        ],
         ..everything()
     };
     let taken = take(connection, &wanted).unwrap();
     assert_eq!(
-        hosts(&taken.deliveries),
+        receivers(&taken.deliveries),
         [
-            "busy.example",
-            "busy.example",
-            "busy.example",
-            "idle.example",
-            "sns"
+            "https://busy.example",
+            "https://busy.example",
+            "https://busy.example",
+            "https://idle.example",
         ]
     );
 }
 
 #[test]
-fn calls_with_a_limit_reach_every_host_in_turn() {
+fn calls_with_a_limit_reach_every_receiver_in_turn() {
     let connection = &mut database();
     let destinations = [
         "https://a.example/",
@@ -199,62 +220,79 @@ fn calls_with_a_limit_reach_every_host_in_turn() {
         limit: 1,
         ..everything()
     };
-    for host in ["a.example", "b.example", "c.example"] {
+    for receiver in [
+        "https://a.example",
+        "https://b.example",
+        "https://c.example",
+    ] {
         let taken = take(connection, &wanted).unwrap();
-        assert_eq!(hosts(&taken.deliveries), [host]);
-        assert_eq!(taken.next.as_deref(), Some(host));
-        wanted.hosts = all_after(&taken.next.unwrap());
+        assert_eq!(receivers(&taken.deliveries), [receiver]);
+        assert_eq!(taken.next.as_deref(), Some(receiver));
+        wanted.receivers = clients_after(&taken.next.unwrap());
     }
     let taken = take(connection, &wanted).unwrap();
     assert_eq!((taken.deliveries, taken.next), (Vec::new(), None));
+    wanted.receivers = these(&["https://c.example", "https://a.example"]);
+    let taken = take(connection, &wanted).unwrap();
+    assert_eq!(receivers(&taken.deliveries), ["https://c.example"]);
 }
 
 #[test]
-fn some_hosts_can_be_taken_apart_from_all_others() {
+fn some_receivers_can_be_taken_apart_from_all_others() {
     let connection = &mut database();
     let destinations = [
         "https://a.example/",
         "https://b.example/",
         "https://c.example/",
+        "own:https://c.example/",
+        "own:https://d.example/",
         "sns",
     ];
     end_jobs(connection, &destinations);
-    let these = vec![
-        "b.example".to_owned(),
-        "sns".to_owned(),
-        "idle.example".to_owned(),
-    ];
+    let named = these(&[
+        "https://b.example",
+        "sns",
+        "https://idle.example",
+        "own:https://c.example/",
+    ]);
     let of_these = Wanted {
-        hosts: Hosts::These(these.clone()),
+        receivers: named,
         ..everything()
     };
     let of_others = Wanted {
-        hosts: Hosts::Others {
-            than: these,
+        receivers: Receivers::OfClients {
+            except: vec!["https://b.example".to_owned()],
             after: String::new(),
         },
         ..everything()
     };
     let others = take(connection, &of_others).unwrap();
-    assert_eq!(hosts(&others.deliveries), ["a.example", "c.example"]);
+    assert_eq!(
+        receivers(&others.deliveries),
+        ["https://a.example", "https://c.example"]
+    );
     let these = take(connection, &of_these).unwrap();
-    assert_eq!(hosts(&these.deliveries), ["b.example", "sns"]);
+    assert_eq!(
+        receivers(&these.deliveries),
+        ["https://b.example", "own:https://c.example/", "sns"]
+    );
     assert_eq!((others.next, these.next), (None, None));
+    assert_eq!(take_all(connection), [], "nobody sends to the removed URL");
 }
 
 #[test]
-fn a_round_ends_however_many_hosts_have_nothing_that_is_due() {
+fn a_round_ends_however_many_receivers_have_nothing_that_is_due() {
     let connection = &mut database();
     let store = format!(
         "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
          SELECT gen_random_uuid(), n, 'https://h' || n || '.example/', '{{}}', now() + interval '1 hour'
-         FROM generate_series(1, {HOSTS} + 50) AS n"
+         FROM generate_series(1, {RECEIVERS} + 50) AS n"
     );
     connection.batch_execute(&store).unwrap();
     let mut wanted = everything();
     let first = take(connection, &wanted).unwrap();
     assert_eq!(first.deliveries, []);
-    wanted.hosts = all_after(&first.next.unwrap());
+    wanted.receivers = clients_after(&first.next.unwrap());
     let second = take(connection, &wanted).unwrap();
     assert_eq!((second.deliveries, second.next), (Vec::new(), None));
 }
@@ -285,11 +323,11 @@ fn an_event_waits_for_the_earlier_ones_of_its_job_for_the_same_destination() {
 fn store_blocked(connection: &mut PgConnection, jobs: i64, first_due: &str) {
     let store = format!(
         "INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
-         SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, number || '_' || n, 'sns', '{{}}',
+         SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, number || '_' || n, 'https://a.example/', '{{}}',
                 CASE number WHEN 1 THEN {first_due} ELSE now() - interval '1 hour' END
          FROM generate_series(1, 2) AS number, generate_series(1, {jobs}) AS n ORDER BY number;
          INSERT INTO event_deliveries (job_id, event_id, destination, event, due_at)
-         VALUES (gen_random_uuid(), 'free', 'sns', '{{}}', now() - interval '10 minutes')"
+         VALUES (gen_random_uuid(), 'free', 'https://a.example/', '{{}}', now() - interval '10 minutes')"
     );
     connection.batch_execute(&store).unwrap();
 }
@@ -365,7 +403,7 @@ fn events_that_wait_for_one_on_its_way_are_looked_at_again_a_second_later() {
 }
 
 #[test]
-fn what_was_due_for_a_day_is_given_up_when_its_host_accepts_nothing() {
+fn what_was_due_for_a_day_is_given_up_when_its_receiver_accepts_nothing() {
     let connection = &mut database();
     let destinations = [
         "https://a.example/",
@@ -383,15 +421,15 @@ fn what_was_due_for_a_day_is_given_up_when_its_host_accepts_nothing() {
     let taken = take(connection, &one).unwrap().deliveries;
     let (of_a, of_b) = (&taken[0], &taken[1]);
     assert_eq!(
-        (of_a.host.as_str(), of_b.host.as_str()),
-        ("a.example", "b.example")
+        (of_a.receiver.as_str(), of_b.receiver.as_str()),
+        ("https://a.example", "https://b.example")
     );
     fail(connection, of_b, Some(Duration::ZERO));
 
-    let refusing = ["a.example".to_owned(), "idle.example".to_owned()];
+    let refusing = ["https://a.example", "https://idle.example"].map(str::to_owned);
     let given_up = settle::give_up_untried(connection, &refusing).unwrap();
     let expected = GivenUp {
-        host: "a.example".to_owned(),
+        receiver: "https://a.example".to_owned(),
         number: 1,
     };
     assert_eq!(
@@ -476,6 +514,14 @@ fn a_delivery_that_was_given_up_is_listed_and_can_be_retried() {
         operate::retry(connection, i64::MAX).unwrap(),
         Retried::Unknown
     );
+    for (host, count) in [("sns", 0), ("example", 0), ("a.example", 1)] {
+        let of_host = Filter {
+            host: Some(host.to_owned()),
+            ..Filter::default()
+        };
+        let (listed, _) = list(connection, &of_host, None, 10);
+        assert_eq!(listed.len(), count, "{host}");
+    }
     let waiting = Filter {
         is_given_up: Some(false),
         host: None,
@@ -571,15 +617,22 @@ fn make_all_due_and_new(connection: &mut PgConnection) {
 #[test]
 fn all_that_was_given_up_is_retried_in_batches() {
     let connection = &mut database();
-    end_jobs(connection, &["https://a.example/"; 3]);
+    end_jobs(
+        connection,
+        &[
+            "https://a.example:8443/x",
+            "own:http://a.example/",
+            "https://a.example/",
+        ],
+    );
     end_jobs(connection, &["sns"]);
-    for delivery in take_all(connection) {
-        fail(connection, &delivery, None);
-    }
+    let give_up = "UPDATE event_deliveries SET due_at = NULL";
+    connection.batch_execute(give_up).unwrap();
     let mut retry = |host| operate::retry_given_up(connection, host, 2).unwrap();
     assert_eq!([retry(Some("a.example")), retry(Some("a.example"))], [2, 1]);
     assert_eq!([retry(None), retry(None)], [1, 0]);
-    assert_eq!(take_all(connection).len(), 4);
+    let waiting = operate::count(connection).unwrap().waiting;
+    assert_eq!(waiting, 4);
 }
 
 #[test]
@@ -638,9 +691,8 @@ fn make_overdue(connection: &mut PgConnection) {
 }
 
 /// Whether an event counts as overdue since an hour; otherwise none may be.
-fn is_overdue(connection: &mut PgConnection, own: &[&str]) -> bool {
-    let own: Vec<_> = own.iter().map(|host| (*host).to_owned()).collect();
-    let seconds = overdue::oldest_due_seconds(connection, &own).unwrap();
+fn is_overdue(connection: &mut PgConnection) -> bool {
+    let seconds = overdue::oldest_due_seconds(connection).unwrap();
     assert!(
         (0.0..10.0).contains(&seconds) || (3600.0..3700.0).contains(&seconds),
         "{seconds}"
@@ -651,17 +703,16 @@ fn is_overdue(connection: &mut PgConnection, own: &[&str]) -> bool {
 #[test]
 fn an_event_is_overdue_when_nobody_sends_it_and_not_while_it_waits_for_its_next_attempt() {
     let connection = &mut database();
-    assert!(!is_overdue(connection, &["sns"]), "there is none");
+    assert!(!is_overdue(connection), "there is none");
     end_jobs(connection, &["sns"]);
     make_overdue(connection);
-    assert!(is_overdue(connection, &["sns"]));
-    assert!(is_overdue(connection, &[]), "the topic was removed");
+    assert!(is_overdue(connection));
     let taken = take_all(connection);
-    assert!(!is_overdue(connection, &["sns"]), "it is on its way");
+    assert!(!is_overdue(connection), "it is on its way");
     fail(connection, &taken[0], Some(Duration::from_mins(1)));
-    assert!(!is_overdue(connection, &["sns"]), "it is tried again later");
+    assert!(!is_overdue(connection), "it is tried again later");
     fail(connection, &taken[0], None);
-    assert!(!is_overdue(connection, &["sns"]), "it was given up");
+    assert!(!is_overdue(connection), "it was given up");
 }
 
 #[test]
@@ -672,25 +723,39 @@ fn an_event_is_not_overdue_while_an_earlier_one_of_its_job_has_to_be_delivered()
     make_overdue(connection);
     let first = take_all(connection);
     fail(connection, &first[0], Some(Duration::from_mins(1)));
-    assert!(!is_overdue(connection, &["sns"]));
+    assert!(!is_overdue(connection));
     succeed(connection, &first[0]);
-    assert!(is_overdue(connection, &["sns"]));
+    assert!(is_overdue(connection));
 }
 
 #[test]
-fn events_for_a_host_that_a_client_chose_are_overdue_only_if_none_of_them_is_tried() {
+fn events_for_a_receiver_that_a_client_chose_are_overdue_only_if_none_of_them_is_tried() {
     let connection = &mut database();
     end_jobs(connection, &["https://slow.example/"; 2]);
     make_overdue(connection);
-    assert!(is_overdue(connection, &["sns"]));
+    assert!(is_overdue(connection));
     let one = Wanted {
         limit: 1,
         ..everything()
     };
     let taken = take(connection, &one).unwrap().deliveries;
-    assert!(!is_overdue(connection, &["sns"]));
-    let configured = ["slow.example", "sns"];
-    assert!(is_overdue(connection, &configured), "the other one waits");
+    assert!(!is_overdue(connection));
     fail(connection, &taken[0], Some(Duration::from_mins(1)));
-    assert!(!is_overdue(connection, &["sns"]));
+    assert!(!is_overdue(connection));
+}
+
+#[test]
+fn events_for_a_webhook_of_the_operators_are_overdue_also_while_another_is_tried() {
+    let connection = &mut database();
+    end_jobs(connection, &["own:https://slow.example/"; 2]);
+    make_overdue(connection);
+    let one = Wanted {
+        receivers: these(&["own:https://slow.example/"]),
+        limit: 1,
+        ..everything()
+    };
+    let taken = take(connection, &one).unwrap().deliveries;
+    assert!(is_overdue(connection), "the other one waits");
+    fail(connection, &taken[0], Some(Duration::from_mins(1)));
+    assert!(is_overdue(connection));
 }

@@ -1,4 +1,4 @@
-//! A round through the hosts that are not known: which part comes next, and when.
+//! A round through the receivers of clients that are not proven: which part comes next, and when.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 /// How often rounds begin at most, unless there is more to send.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// How many times longer the pause after a round is than the round. Clients can make it look at many hosts.
+/// How many times longer the pause after a round is than the round. Clients can make it look at many receivers.
 const PAUSE_FACTOR: u32 = 10;
 
 /// The current round.
 #[derive(Debug)]
 pub(super) struct Round {
-    /// The host after which the next part begins; empty if a round begins.
+    /// The receiver after which the next part begins; empty if a round begins.
     position: String,
     /// When the next round may begin.
     due_at: Instant,
@@ -32,7 +32,7 @@ impl Round {
         }
     }
 
-    /// Returns the host after which the next part begins, or `None` if it is not time for another round.
+    /// Returns the receiver after which the next part begins, or `None` if it is not time for another round.
     pub(super) fn next_part(&self) -> Option<&str> {
         let is_due = !self.position.is_empty() || Instant::now() >= self.due_at;
         is_due.then_some(self.position.as_str())
@@ -52,7 +52,7 @@ impl Round {
             return true;
         }
         let pause = self.took * PAUSE_FACTOR;
-        // there may be more for the hosts that got some
+        // there may be more for the receivers that got some
         let pause = if self.has_found {
             pause
         } else {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::resolver::Resolver;
+use crate::events::receiver_kind::ReceiverKind;
 use crate::events::send_error::SendError;
 use crate::events::webhook_url::WebhookUrl;
 
@@ -51,9 +52,9 @@ impl Connector {
     pub(super) async fn resolve(
         &self,
         url: &WebhookUrl,
-        is_known: bool,
+        kind: ReceiverKind,
     ) -> Result<Vec<SocketAddr>, SendError> {
-        self.resolver.resolve(url, is_known).await
+        self.resolver.resolve(url, kind).await
     }
 
     /// Connects to the first of the addresses that accepts the connection.

@@ -6,26 +6,30 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::events::addresses::is_public;
+use crate::events::receiver_kind::ReceiverKind;
 use crate::events::send_error::SendError;
 use crate::events::webhook_url::WebhookUrl;
 
-/// The most lookups of known hosts at the same time, and the same for all others. Each blocks a thread until the system
+/// The most lookups at the same time for each kind of receivers. Each blocks a thread until the system
 /// gives up, which may be long after the attempt has, and the queries of requests need threads of the same kind.
 const LOOKUPS: usize = 64;
 /// The most addresses of a host that are tried.
 const ADDRESSES: usize = 4;
 
-/// Looks up hosts. The lookups of hosts that clients have invented can hang, and known hosts must not wait for them.
+/// Looks up hosts. The lookups of hosts that clients have invented can hang, and other kinds of receivers must not wait for
+/// them.
 #[derive(Debug, Clone)]
 pub(super) struct Resolver {
-    known: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+    proven: Arc<Semaphore>,
     others: Arc<Semaphore>,
 }
 
 impl Resolver {
     pub(super) fn new() -> Self {
         Self {
-            known: Arc::new(Semaphore::new(LOOKUPS)),
+            own: Arc::new(Semaphore::new(LOOKUPS)),
+            proven: Arc::new(Semaphore::new(LOOKUPS)),
             others: Arc::new(Semaphore::new(LOOKUPS)),
         }
     }
@@ -34,9 +38,13 @@ impl Resolver {
     pub(super) async fn resolve(
         &self,
         url: &WebhookUrl,
-        is_known: bool,
+        kind: ReceiverKind,
     ) -> Result<Vec<SocketAddr>, SendError> {
-        let lookups = if is_known { &self.known } else { &self.others };
+        let lookups = match kind {
+            ReceiverKind::Own => &self.own,
+            ReceiverKind::Proven => &self.proven,
+            ReceiverKind::Other => &self.others,
+        };
         find(lookups, url.host(), url.port(), url.may_be_private()).await
     }
 }
@@ -121,15 +129,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn known_hosts_do_not_wait_for_lookups_of_others_that_hang() {
+    async fn lookups_that_hang_delay_no_other_kind_of_receivers() {
         let resolver = Resolver::new();
         let url = WebhookUrl::of_operators("http://localhost/").unwrap();
         let all = u32::try_from(LOOKUPS).unwrap();
-        let hanging = resolver.others.acquire_many(all).await.unwrap();
-        assert!(resolver.resolve(&url, false).now_or_never().is_none());
-        resolver.resolve(&url, true).await.unwrap();
-        drop(hanging);
-        resolver.resolve(&url, false).await.unwrap();
+        let others = resolver.others.acquire_many(all).await.unwrap();
+        let resolve = |kind| resolver.resolve(&url, kind);
+        assert!(resolve(ReceiverKind::Other).now_or_never().is_none());
+        resolve(ReceiverKind::Proven).await.unwrap();
+        let proven = resolver.proven.acquire_many(all).await.unwrap();
+        assert!(resolve(ReceiverKind::Proven).now_or_never().is_none());
+        resolve(ReceiverKind::Own).await.unwrap();
+        drop((others, proven));
+        resolve(ReceiverKind::Other).await.unwrap();
     }
 
     #[test]

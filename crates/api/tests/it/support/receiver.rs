@@ -69,26 +69,22 @@ struct State {
     received: Vec<Received>,
     next: VecDeque<Behaviour>,
     always: Option<Behaviour>,
+    hanging_path: Option<String>,
     open: usize,
     most_open: usize,
 }
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        Self::start_at(Ipv4Addr::LOCALHOST).await
-    }
-
-    /// Starts a receiver at a loopback address, which counts as a host of its own.
-    pub(crate) async fn start_at(address: Ipv4Addr) -> Self {
-        Self::listen(address, None).await
+        Self::listen(None).await
     }
 
     pub(crate) async fn start_with_tls(tls: TlsAcceptor) -> Self {
-        Self::listen(Ipv4Addr::LOCALHOST, Some(tls)).await
+        Self::listen(Some(tls)).await
     }
 
-    async fn listen(address: Ipv4Addr, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind((address, 0)).await.unwrap();
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let receiver = Self {
             address: listener.local_addr().unwrap(),
             scheme: if tls.is_some() { "https" } else { "http" },
@@ -137,6 +133,11 @@ impl Receiver {
         self.state.lock().unwrap().always = Some(behaviour);
     }
 
+    /// Lets all requests to a path hang.
+    pub(crate) fn hang_at(&self, path: &str) {
+        self.state.lock().unwrap().hanging_path = Some(path.to_owned());
+    }
+
     pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
     }
@@ -166,9 +167,14 @@ impl Receiver {
 
     fn note(&self, request: Received) -> Behaviour {
         let mut state = self.state.lock().unwrap();
+        let path = state.hanging_path.as_deref();
+        let hangs = path.is_some_and(|path| request.head.contains(&format!(" {path} HTTP/")));
         state.received.push(request);
         state.open += 1;
         state.most_open = state.most_open.max(state.open);
+        if hangs {
+            return Behaviour::Hang;
+        }
         let next = state.next.pop_front().or_else(|| state.always.clone());
         next.unwrap_or_else(|| Behaviour::status("200 OK"))
     }
