@@ -107,7 +107,8 @@ async fn a_chosen_worker_stays_chosen_when_it_is_no_longer_listed() {
         .await;
 
     let processes = snapshot["processes"].as_array_mut().unwrap();
-    processes.retain(|process| process["id"].to_string() != worker);
+    let number: i64 = worker.parse().unwrap();
+    processes.retain(|process| process["id"] != number);
     for jobs in 1..=2 {
         snapshot["outbox"]["jobs"] = json!(jobs);
         page.send(&snapshot).await;
