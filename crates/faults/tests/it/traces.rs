@@ -182,10 +182,12 @@ async fn retried(queue: QueueKind) {
     let leaving = traced.worker(&[ENDLESS, ("DRAIN_TIMEOUT", "0s")]).await;
     let id = traced.client.submit().await.unwrap();
     let database = &traced.system.database;
-    database
-        .wait_for_status(id, JobStatus::Started)
-        .await
-        .unwrap();
+    // a worker that is stopped between the claim and the beginning of the attempt gives the attempt back
+    eventually("the attempt has begun", async || {
+        let begun = leaving.counter("worker_queue_wait_seconds_count").await;
+        begun.unwrap() == 1
+    })
+    .await;
     leaving.signal(Signal::SIGTERM).unwrap();
     assert!(
         leaving
