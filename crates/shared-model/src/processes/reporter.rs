@@ -32,18 +32,19 @@ impl Reporter {
     pub async fn run(&self, in_flight: impl Fn() -> Option<usize>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut has_failed = false;
+        let mut failures = 0_u32;
         loop {
             ticks.tick().await;
             match self.report(in_flight()).await {
-                Ok(()) => has_failed = false,
+                Ok(()) => failures = 0,
                 Err(error) => {
-                    let level = if has_failed {
-                        log::Level::Debug
-                    } else {
+                    // about once a minute, because a worker that has never reported begins nothing
+                    let level = if failures.is_multiple_of(60) {
                         log::Level::Warn
+                    } else {
+                        log::Level::Debug
                     };
-                    has_failed = true;
+                    failures = failures.wrapping_add(1);
                     log::log!(level, error:%; "could not report to the database what this process does; trying again");
                 }
             }
