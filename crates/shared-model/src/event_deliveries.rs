@@ -15,6 +15,8 @@
 //! - [`overdue`]: how long those that should have been sent have waited
 //! - [`operate`]: counts, lists and retries deliveries, for operators
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
@@ -75,6 +77,8 @@ pub struct Delivery {
     pub event: serde_json::Value,
     /// The number of this attempt, from 1. It begins again when an operator retries the delivery.
     pub attempt: i32,
+    /// How long ago the first attempt began: nothing if this is the first.
+    pub tried_for: Duration,
     /// The version of the row that belongs to this attempt alone. Settling names it.
     pub version: i32,
 }

@@ -159,6 +159,7 @@ diesel::table! {
         event -> Jsonb,
         created_at -> Timestamptz,
         attempts -> Integer,
+        first_attempt_at -> Nullable<Timestamptz>,
         version -> Integer,
         due_at -> Nullable<Timestamptz>,
         last_error -> Nullable<Text>,

@@ -122,13 +122,13 @@ impl EventSender {
             self.note(ended);
         }
         self.settle().await?;
-        let to_own = self.send_to_own().await?;
-        if !self.transport.has_webhooks() {
-            return Ok(to_own);
+        let mut has_found = self.send_to_own().await?;
+        if self.transport.has_webhooks() {
+            has_found |= self.send_to_proven().await?;
+            has_found |= self.send_to_others().await?;
         }
-        let to_proven = self.send_to_proven().await?;
-        let to_others = self.send_to_others().await?;
-        Ok(to_own || to_proven || to_others)
+        self.give_up_untried().await;
+        Ok(has_found)
     }
 
     /// Begins attempts to deliver to the receivers in the settings. Returns whether there were any.
@@ -245,12 +245,7 @@ impl EventSender {
         };
         let results = results.unwrap_or_else(|panic| vec![Err(panic); deliveries.len()]);
         if let Some(Delivery { receiver, .. }) = deliveries.first() {
-            self.receivers
-                .note(receiver, results.iter().any(Result::is_ok));
-            let is_failure = |result: &Result<_, _>| matches!(result, Err(SendError::Failed(_)));
-            if self.refusals.note(receiver, results.iter().all(is_failure)) {
-                self.refusing.insert(receiver.clone());
-            }
+            self.note_receiver(receiver, &results);
         }
         for (delivery, result) in deliveries.iter().zip(results) {
             let outcome = match result {
@@ -258,6 +253,22 @@ impl EventSender {
                 Err(error) => self.note_failure(delivery, &error),
             };
             metrics::counter!(EVENT_ATTEMPTS, "outcome" => outcome).increment(1);
+        }
+    }
+
+    /// Records what a group of results says about their receiver: nothing if no event left this process.
+    fn note_receiver(&mut self, receiver: &str, results: &[Result<(), SendError>]) {
+        let is_local = |result: &Result<_, _>| matches!(result, Err(SendError::Local(_)));
+        if results.iter().all(is_local) {
+            return;
+        }
+        self.receivers
+            .note(receiver, results.iter().any(Result::is_ok));
+        let is_failure = |result: &Result<_, _>| {
+            matches!(result, Err(SendError::Failed(_) | SendError::Local(_)))
+        };
+        if self.refusals.note(receiver, results.iter().all(is_failure)) {
+            self.refusing.insert(receiver.to_owned());
         }
     }
 
@@ -271,7 +282,9 @@ impl EventSender {
 
     fn note_failure(&mut self, delivery: &Delivery, error: &SendError) -> &'static str {
         let retry_after = match error {
-            SendError::Failed(_) => schedule::retry_after(delivery.attempt),
+            SendError::Failed(_) | SendError::Local(_) => {
+                schedule::retry_after(delivery.attempt, delivery.tried_for)
+            }
             SendError::Unwanted(_) => None,
         };
         let outcome = if retry_after.is_some() {
@@ -303,7 +316,6 @@ impl EventSender {
             return Ok(());
         }
         let (delivered, failed) = (self.delivered.clone(), self.failed.clone());
-        let refusing: Vec<_> = self.refusing.iter().cloned().collect();
         let settle = move |connection: &mut diesel::PgConnection| {
             if !delivered.is_empty() {
                 settle::delivered(connection, &delivered)?;
@@ -311,12 +323,32 @@ impl EventSender {
             if !failed.is_empty() {
                 settle::failed(connection, &failed)?;
             }
-            if refusing.is_empty() {
-                return Ok::<_, DatabaseError>(Vec::new());
-            }
+            Ok::<_, DatabaseError>(())
+        };
+        self.pool.run(settle).await?;
+        self.delivered.clear();
+        self.failed.clear();
+        Ok(())
+    }
+
+    /// Gives up events of a day ago for receivers that accept nothing. If that fails, the next failure of such a receiver
+    /// leads to it again; events for others must not wait for it.
+    async fn give_up_untried(&mut self) {
+        if self.refusing.is_empty() {
+            return;
+        }
+        let refusing: Vec<_> = self.refusing.drain().collect();
+        let statement = move |connection: &mut diesel::PgConnection| {
             settle::give_up_untried(connection, &refusing)
         };
-        for given_up in self.pool.run(settle).await? {
+        let receivers = match self.pool.run(statement).await {
+            Ok(receivers) => receivers,
+            Err(error) => {
+                log::warn!(error:%; "completion events of a day ago can't be given up; trying again later");
+                return;
+            }
+        };
+        for given_up in receivers {
             log::warn!(
                 "event.destination" = shown(&given_up.receiver), "events.given_up" = given_up.number;
                 "gave up completion events that were not tried within a day, because their receiver accepts none"
@@ -324,10 +356,6 @@ impl EventSender {
             let number = u64::try_from(given_up.number).unwrap_or_default();
             metrics::counter!(EVENT_ATTEMPTS, "outcome" => "given_up").increment(number);
         }
-        self.delivered.clear();
-        self.failed.clear();
-        self.refusing.clear();
-        Ok(())
     }
 }
 

@@ -104,6 +104,7 @@ mod tests {
                 "traceparent": null
             }),
             attempt: 1,
+            tried_for: std::time::Duration::ZERO,
             version: 1,
         };
         let payload = Payload::of(&delivery).unwrap();

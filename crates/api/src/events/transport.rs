@@ -130,12 +130,11 @@ fn encode(delivery: &Delivery) -> Result<(Payload, String), SendError> {
         let body = serde_json::to_string(&payload)?;
         Ok((payload, body))
     });
-    encoded
-        .map_err(|error| SendError::Failed(format!("this release can't read the event: {error}")))
+    encoded.map_err(|error| SendError::Local(format!("this release can't read the event: {error}")))
 }
 
 fn not_configured(setting: &str) -> SendError {
-    SendError::Failed(format!(
+    SendError::Local(format!(
         "{setting} is not set any more: set it again, or wait until the event is given up"
     ))
 }
@@ -168,6 +167,7 @@ mod tests {
             receiver: destination.to_owned(),
             event: json!({}),
             attempt: 1,
+            tried_for: std::time::Duration::ZERO,
             version: 1,
         }
     }

@@ -81,18 +81,18 @@ impl Webhooks {
     fn check(&self, destination: &str) -> Result<WebhookUrl, SendError> {
         let Some(url) = destination.strip_prefix(OWN) else {
             let url = WebhookUrl::of_client(destination, &self.allowed_hosts);
-            return url.map_err(|error| SendError::Failed(format!("the URL {error}")));
+            return url.map_err(|error| SendError::Local(format!("the URL {error}")));
         };
         let own = self.own.iter().find(|own| own.as_str() == url);
         own.cloned()
-            .ok_or_else(|| SendError::Failed("the URL is not in WEBHOOK_URLS any more".to_owned()))
+            .ok_or_else(|| SendError::Local("the URL is not in WEBHOOK_URLS any more".to_owned()))
     }
 
     async fn secrets(&self) -> Result<WebhookSecrets, SendError> {
         let settings = self.secrets.clone();
         let read = tokio::task::spawn_blocking(move || settings.read());
         let read = read.await.unwrap_or_else(|error| Err(error.to_string()));
-        read.map_err(SendError::Failed)
+        read.map_err(SendError::Local)
     }
 
     async fn request(
@@ -122,6 +122,6 @@ impl Webhooks {
         }
         request
             .body(Full::from(body))
-            .map_err(|error| SendError::Failed(error.to_string()))
+            .map_err(|error| SendError::Local(error.to_string()))
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn payload() -> Payload {
             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
         }),
         attempt: 1,
+        tried_for: std::time::Duration::ZERO,
         version: 1,
     };
     Payload::of(&delivery).unwrap()

@@ -91,6 +91,8 @@ CREATE TABLE event_deliveries (
     created_at  timestamptz NOT NULL DEFAULT now(),
     -- since the event, or since an operator retried the delivery
     attempts    integer     NOT NULL DEFAULT 0,
+    -- when the first of these attempts began
+    first_attempt_at timestamptz,
     -- Grows with each attempt and each retry by an operator. An attempt settles the delivery only if it is still the same.
     version     integer     NOT NULL DEFAULT 0,
     -- when the next attempt may begin; null if the delivery was given up

@@ -177,7 +177,8 @@ pub fn retry(connection: &mut PgConnection, id: i64) -> Result<Retried, Database
         "WITH delivery AS MATERIALIZED (
              SELECT id, due_at IS NULL AS was_given_up FROM event_deliveries WHERE id = $1 FOR NO KEY UPDATE),
          retried AS (
-             UPDATE event_deliveries SET due_at = now(), attempts = 0, version = version + 1
+             UPDATE event_deliveries
+             SET due_at = now(), attempts = 0, first_attempt_at = NULL, version = version + 1
              WHERE id IN (SELECT id FROM delivery WHERE was_given_up))
          SELECT was_given_up FROM delivery",
     )
@@ -212,7 +213,8 @@ pub fn retry_given_up(
         "WITH given_up AS MATERIALIZED (
              SELECT id FROM event_deliveries WHERE due_at IS NULL AND {chosen}
              ORDER BY {order} LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-         UPDATE event_deliveries AS delivery SET due_at = now(), attempts = 0, version = version + 1
+         UPDATE event_deliveries AS delivery
+         SET due_at = now(), attempts = 0, first_attempt_at = NULL, version = version + 1
          FROM given_up WHERE delivery.id = given_up.id"
     ))
     .bind::<Nullable<Text>, _>(host)

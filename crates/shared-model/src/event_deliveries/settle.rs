@@ -12,7 +12,7 @@ use crate::database::{DatabaseError, prepared};
 /// between two attempts. In seconds.
 const UNTRIED_SECONDS: f64 = 25.0 * 3600.0;
 /// The most events that one call gives up, so that its transaction stays short.
-const GIVEN_UP: i64 = 10_000;
+const GIVEN_UP: i64 = 1_000;
 
 /// An attempt that failed.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,9 +89,9 @@ pub struct GivenUp {
     pub number: i64,
 }
 
-/// Gives up the events for these receivers that have been due for 25 hours, at most 10,000 in all: more wait for a receiver that accepts
+/// Gives up the events for these receivers that have been due for 25 hours, at most 1,000 in all: more wait for a receiver that accepts
 /// none than there are attempts. Events that were not tried because the service was down are among them, so call this
-/// only if attempts for these receivers have failed just now. Returns the receivers for which there were any.
+/// only if attempts for these receivers have failed for a while. Returns the receivers for which there were any.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

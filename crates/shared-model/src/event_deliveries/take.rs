@@ -97,9 +97,11 @@ pub fn take(connection: &mut PgConnection, wanted: &Wanted) -> Result<Taken, Dat
              FROM waiting WHERE delivery.id = waiting.id RETURNING delivery.id),
          taken AS (
              UPDATE event_deliveries AS delivery
-             SET attempts = attempts + 1, version = version + 1, due_at = now() + make_interval(secs => $8)
+             SET attempts = attempts + 1, version = version + 1, due_at = now() + make_interval(secs => $8),
+                 first_attempt_at = coalesce(first_attempt_at, now())
              FROM due WHERE delivery.id = due.id
-             RETURNING delivery.id, job_id, event_id, destination, delivery.receiver, event, attempts, version)
+             RETURNING delivery.id, job_id, event_id, destination, delivery.receiver, event, attempts, version,
+                 extract(epoch FROM now() - first_attempt_at)::float8 AS tried_for)
          SELECT taken.*, last.name AS last_receiver, EXISTS (SELECT FROM moved) AS has_moved
          FROM (SELECT (SELECT name FROM receiver WHERE number = $3) AS name) AS last LEFT JOIN taken ON true"
     ))
@@ -211,6 +213,8 @@ struct TakenRow {
     attempts: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
     version: Option<i32>,
+    #[diesel(sql_type = Nullable<Double>)]
+    tried_for: Option<f64>,
     #[diesel(sql_type = Nullable<Text>)]
     last_receiver: Option<String>,
     #[diesel(sql_type = Bool)]
@@ -227,6 +231,7 @@ impl TakenRow {
             receiver: self.receiver?,
             event: self.event?,
             attempt: self.attempts?,
+            tried_for: Duration::try_from_secs_f64(self.tried_for?).unwrap_or_default(),
             version: self.version?,
         })
     }

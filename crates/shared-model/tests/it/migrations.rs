@@ -107,8 +107,8 @@ const WRITTEN: [(&str, &str); 3] = [
         "054075c3ad354288caa34462164b59670c19852f26c09cd9a370c0ae9a215da7",
     ),
     (
-        "2026-11-22-202500_operations",
-        "33f0b98d38028f4e32abaca49cbda26a6968e8b36cfec391b197ca7f81280de1",
+        "2026-11-22-215500_operations",
+        "b4cdbfeebdef44a1e41b36e88da5db3b9fa856aa5b0c20503129d430372d9c39",
     ),
 ];
 

@@ -121,6 +121,7 @@ mod tests {
             receiver: receiver.to_owned(),
             event: serde_json::Value::Null,
             attempt: 1,
+            tried_for: std::time::Duration::ZERO,
             version: 1,
         }
     }
