@@ -59,7 +59,7 @@ pub struct Taken {
 /// Takes deliveries that are due, of each receiver those that have been due for longest. A delivery is left while an earlier
 /// event of the same job waits for the same destination.
 ///
-/// Looks only at the first [`LOOKED_AT`] deliveries of each receiver. If too many of these wait for earlier events, they become
+/// Looks only at the first 100 deliveries of each receiver. If too many of these wait for earlier events, they become
 /// due after those, so that later calls reach the others.
 ///
 /// # Errors
