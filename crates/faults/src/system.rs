@@ -118,15 +118,17 @@ impl System {
         Process::start(&self.executable, role, &environment, database, sqs)
     }
 
-    /// Starts a worker.
+    /// Starts a worker, and waits until it is registered. Before that, it claims no job, so a fault would show nothing of it.
     ///
     /// # Errors
-    /// Returns an error if the process cannot be started.
+    /// Returns an error if the process cannot be started or does not register.
     pub async fn start_worker(&self, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
-        self.start(Role::Worker, settings).await
+        let worker = self.start(Role::Worker, settings).await?;
+        worker.wait_for_log("\"registered\"").await?;
+        Ok(worker)
     }
 
-    /// Starts a worker after `arm` has prepared faults in its proxies, so that they are there before its first call.
+    /// Starts a worker after `arm` has prepared faults in its proxies, so that they are there before its first call. Does not wait.
     ///
     /// # Errors
     /// Returns an error if the process cannot be started.
