@@ -1,4 +1,4 @@
-//! A private PostgreSQL and a local SQS endpoint, for the launcher and for the tests of every crate.
+//! A private PostgreSQL, a local SQS endpoint and other local queue servers, for the launcher and for the tests of every crate.
 //!
 //! The functions block the thread, except two in [`testing`]: call them before an async runtime has work to do, or from
 //! a blocking thread.
@@ -8,6 +8,7 @@
 //! - [`child_guard`]: a child process that ends when its parent does
 //! - [`postgres`]: finds or downloads PostgreSQL's programs, creates and runs a cluster
 //! - [`sqs`]: installs and runs ministack, a local SQS, and manages its queues
+//! - [`brokers`]: runs the servers of other queues that are installed
 //! - [`http`]: requests to the services that run
 //! - [`testing`]: what tests share: a timeout, waiting, a database for each test
 //! - `environment`, `ports`, `waiting`, `error`: the environment variables that this crate reads, free ports, waiting
@@ -17,6 +18,7 @@
 //! address that other machines can reach. This crate never knows about todos, jobs or migrations: its callers pass in
 //! what they need.
 
+pub mod brokers;
 pub mod child_guard;
 pub mod http;
 pub mod postgres;
