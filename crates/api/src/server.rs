@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authentication::mode::AuthMode;
 use crate::background::dispatch::Dispatch;
-use crate::background::relay::{PARALLEL_SENDS, RelayInbox};
+use crate::background::relay::RelayInbox;
 use crate::background::sweeper::Sweeper;
 use crate::config::Config;
 use crate::connections::Connections;
@@ -47,8 +47,8 @@ pub fn run_process(config: Config) -> ExitCode {
 /// Runs the API until the shutdown.
 ///
 /// # Errors
-/// Returns an error if the address is in use, or if the database can't be prepared: see
-/// [`prepare_database`](shared_model::startup::prepare_database).
+/// Returns an error if the address is in use, if the database can't be prepared (see
+/// [`prepare_database`](shared_model::startup::prepare_database)), or if the queue answers that it can't work.
 pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
     let server = Server::bind(&config)?;
     log::info!("http.address":% = server.address(); "listening");
@@ -129,11 +129,7 @@ impl Server {
                 republish_after: config.republish_after,
             },
             inbox,
-            parallel_sends: if config.queue.is_serial() {
-                1
-            } else {
-                PARALLEL_SENDS
-            },
+            is_serial: config.queue.is_serial(),
             queue,
             events: config.events.clone(),
             api,
@@ -155,8 +151,8 @@ impl Server {
     /// `publisher` is ready, and while the queue is down. There is no publisher if the queue is the table of jobs.
     ///
     /// # Errors
-    /// Returns an error, and stops, if the database can't be prepared: see
-    /// [`prepare_database`](shared_model::startup::prepare_database).
+    /// Returns an error, and stops, if the database can't be prepared (see
+    /// [`prepare_database`](shared_model::startup::prepare_database)), or if the queue answers that it can't work.
     pub async fn run(
         self,
         publisher: impl Future<Output = Option<Arc<dyn Publisher>>>,
@@ -183,7 +179,7 @@ impl Server {
         };
         let working = async {
             let outcome = self.tasks.run(publisher, &http_ended).await;
-            // without a database, there is nothing to serve
+            // without a database, there is nothing to serve; without a queue, no job would ever run
             outcome.inspect_err(|_| shutdown.cancel())
         };
         let (served, worked, ()) = tokio::join!(serving, working, stopping);

@@ -10,13 +10,16 @@
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
-//! - [`error`]: why a call to a queue failed
+//! - [`mod@findings`]: what a look at a queue finds
+//! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
 //!
 //! This crate never creates or purges a queue. That is the operator's task.
 
 pub mod config;
 pub mod error;
+pub mod findings;
 pub mod group_id;
+pub mod limits;
 pub mod postgres;
 pub mod publisher;
 pub mod queue_url;
@@ -25,11 +28,12 @@ pub mod subscription;
 
 pub use config::QueueConfig;
 pub use error::QueueError;
+pub use findings::Findings;
 pub use group_id::GroupId;
+pub use limits::{CallLimits, MAX_BATCH, MAX_VISIBILITY, MAX_WAIT};
 pub use publisher::{Published, Publisher, QueueDepth};
 pub use queue_url::QueueUrl;
-pub use sqs_client::limits::{MAX_BATCH, MAX_VISIBILITY, MAX_WAIT};
 pub use subscription::{
-    BatchOutcome, Deletion, Delivery, Receipt, Received, Release, Settlement, Subscription,
-    SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Received, Rejection, Release, Settlement,
+    Subscription, SubscriptionOptions, WorkerNeeds,
 };

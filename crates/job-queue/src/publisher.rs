@@ -5,22 +5,30 @@ use shared_model::job_store::outbox::SendKey;
 use shared_model::message::OutboundMessage;
 
 use crate::error::QueueError;
+use crate::findings::Findings;
+use crate::limits::CallLimits;
 
 /// The sending half of a queue. The table of jobs has none, because the workers claim jobs from it.
 #[async_trait]
 pub trait Publisher: std::fmt::Debug + Send + Sync {
-    /// Sends at most [`MAX_BATCH`](crate::MAX_BATCH) messages.
+    /// Sends at most [`CallLimits::batch`] messages.
     ///
     /// # Errors
     /// Returns an error if the call failed as a whole. Some messages may have been sent all the same. Send all of them
     /// again: a second message for a job does no harm.
     async fn publish(&self, messages: &[OutboundMessage]) -> Result<Published, QueueError>;
 
-    /// Checks that the queue exists and accepts the credentials.
+    /// Returns how messages are sent economically.
+    fn limits(&self) -> CallLimits {
+        CallLimits::BILLED
+    }
+
+    /// Looks at the queue: whether it exists, accepts the credentials, and keeps what is sent to it. Finds nothing, and makes
+    /// no call, if the API can go on whatever the answer is (SQS).
     ///
     /// # Errors
-    /// Returns an error if the queue does not exist, cannot be reached or rejects the credentials.
-    async fn check(&self) -> Result<(), QueueError>;
+    /// Returns an error if the queue does not answer.
+    async fn inspect(&self) -> Result<Findings, QueueError>;
 
     /// Counts the messages in the queue and in its dead-letter queue.
     ///
@@ -43,9 +51,10 @@ pub struct Published {
 pub struct QueueDepth {
     /// Messages that a worker can receive now.
     pub visible: u64,
-    /// Messages that a worker has received and not settled.
-    pub in_flight: u64,
-    /// Messages that nobody can receive yet, because the queue delays them.
+    /// Messages that a worker has received and not settled, or `None` if the queue does not tell.
+    pub in_flight: Option<u64>,
+    /// Messages that nobody can receive yet, because the queue delays them. Those that wait in the outbox until they are
+    /// due do not count.
     pub delayed: u64,
     /// All messages in the dead-letter queue, or `None` if the queue has none. An error if only they can't be counted.
     pub dead_letters: Result<Option<u64>, QueueError>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared_model::job::JobId;
 use shared_model::job_store::claims::Claim;
 use shared_model::message::{JobMessage, MessageError};
 use shared_model::trace::Trace;
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::QueueError;
+use crate::findings::Findings;
+use crate::limits::CallLimits;
 
 /// How a worker receives.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +25,9 @@ pub struct SubscriptionOptions {
     pub wait: Duration,
     /// How many attempts a job may have. The queue `postgres:` delivers no job that has had as many.
     pub max_attempts: i32,
+    /// How many deliveries the worker has in flight at most (`WORKER_CONCURRENCY`). A queue that pushes messages pushes no
+    /// more than these.
+    pub slots: usize,
 }
 
 /// What a worker receives.
@@ -80,6 +86,12 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     /// Returns one outcome per release, in the same order.
     async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome>;
 
+    /// Takes messages that can't be read out of the queue, into its dead-letter queue. A queue that does this by itself
+    /// after some receives (SQS) is not called, and the message becomes visible again until then.
+    ///
+    /// Returns one outcome per rejection, in the same order.
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome>;
+
     /// Returns a subscription to the dead-letter queue, which holds the messages that were received too often from this
     /// queue, or `None` if this queue has none.
     ///
@@ -87,11 +99,49 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     /// Returns an error if the queue did not answer or refused the call.
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError>;
 
-    /// Describes the settings of the queue that do not suit a worker that attempts each job `max_attempts` times.
+    /// Looks at the queue: what does not suit this worker.
+    ///
+    /// # Errors
+    /// Returns an error if the queue does not answer. SQS also returns one if it does not exist or refuses the
+    /// credentials, so that the worker tries again until an operator has corrected that.
+    async fn inspect(&self, worker: WorkerNeeds) -> Result<Findings, QueueError>;
+
+    /// Returns how deliveries are settled economically.
+    fn limits(&self) -> CallLimits {
+        CallLimits::BILLED
+    }
+
+    /// Returns whether an empty receive shows that the queue is empty, and messages arrive in about the order in which
+    /// they were sent. If not, a message counts as lost only when [`is_drained`](Self::is_drained) says so.
+    fn keeps_order(&self) -> bool {
+        true
+    }
+
+    /// Returns whether everything that was sent before this call has been received and settled. Called only if
+    /// [`keeps_order`](Self::keeps_order) is false.
     ///
     /// # Errors
     /// Returns an error if the queue did not answer or refused the call.
-    async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError>;
+    async fn is_drained(&self) -> Result<bool, QueueError> {
+        Ok(true)
+    }
+
+    /// Returns to the queue what was received and not settled, and leaves the queue. Called once, after the last
+    /// settlement.
+    async fn close(&self) {}
+}
+
+/// What a worker needs from its queue, as far as a look at the queue can compare it.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerNeeds {
+    /// How many attempts a job may have.
+    pub max_attempts: u32,
+    /// The maximum duration of one attempt.
+    pub job_timeout: Duration,
+    /// How many deliveries the worker has in flight at most.
+    pub slots: usize,
+    /// How many workers run, including this one.
+    pub workers: u32,
 }
 
 /// A message that was received, with the right to settle it. Settling consumes the delivery, so settling it twice does
@@ -102,7 +152,7 @@ pub struct Delivery {
     pub message: Result<JobMessage, MessageError>,
     /// The queue's id of the message, for the log. It is not permanent: a redriven message has a new id.
     pub message_id: String,
-    /// How many times the message has been received, including this time.
+    /// How many times the message has been received, including this time; 1 if the queue does not count.
     pub receive_count: u32,
     /// On a FIFO queue, the message group, within which order is preserved. `None` on a standard queue, where a group is
     /// only a tenant.
@@ -122,9 +172,18 @@ impl Delivery {
     /// Settles the delivery: [`Subscription::release`] then returns the message to the queue, to be delivered again
     /// after `delay`.
     pub fn release(self, delay: Duration) -> Release {
+        let message = self.message.ok();
         Release {
             receipt: self.receipt,
             delay,
+            job: message.map(|message| (message.job_id, message.generation)),
+        }
+    }
+
+    /// Settles the delivery of a message that can't be read: [`Subscription::reject`] then takes it out of the queue.
+    pub fn reject(self) -> Rejection {
+        Rejection {
+            receipt: self.receipt,
         }
     }
 }
@@ -155,6 +214,17 @@ pub struct Deletion {
 pub struct Release {
     pub(crate) receipt: Receipt,
     pub(crate) delay: Duration,
+    /// The job and its generation, if the message can be read.
+    #[expect(dead_code, reason = "only queues that can't delay a message use it")]
+    pub(crate) job: Option<(JobId, i32)>,
+}
+
+/// The decision to take the message of a delivery out of the queue, because it can't be read, for
+/// [`Subscription::reject`].
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    #[expect(dead_code, reason = "only queues that have to be asked use it")]
+    pub(crate) receipt: Receipt,
 }
 
 /// How to settle a delivery.
@@ -164,6 +234,8 @@ pub enum Settlement {
     Delete(Deletion),
     /// Return its message to the queue, to be delivered again later.
     Release(Release),
+    /// Take its message out of the queue, because it can't be read.
+    Reject(Rejection),
 }
 
 /// The queue's answer for one receipt of a batch.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | 0 | the process stopped in an orderly way |
 //! | 1 | the process failed; the log says why |
-//! | 2 | settings are invalid; all of them are named, and nothing was started |
+//! | 2 | settings are invalid, or the queue can't work with them; all reasons are named |
 
 use std::process::ExitCode;
 
@@ -27,12 +27,30 @@ pub fn run(
     run().unwrap_or_else(|error| failure(&error))
 }
 
-/// Says why a process failed, and returns its exit code. A setting that the database refuses is reported like every other
-/// invalid setting, whatever the log's filter is.
+/// Says why a process failed, and returns its exit code. A setting that the database refuses and a queue that can't work are
+/// reported like every other invalid setting, whatever the log's filter is.
 fn failure(error: &anyhow::Error) -> ExitCode {
-    if let Some(StartupError::RefusedSetting { .. }) = error.downcast_ref() {
-        return settings::refuse(&[format!("{error:#}")]);
+    match error.downcast_ref() {
+        Some(StartupError::RefusedSetting { .. }) => settings::refuse(&[format!("{error:#}")]),
+        Some(StartupError::UnusableQueue(reasons)) => settings::refuse(reasons),
+        Some(StartupError::Migration(_)) | None => {
+            log::error!("{error:#}");
+            ExitCode::FAILURE
+        }
     }
-    log::error!("{error:#}");
-    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_that_cannot_work_is_an_invalid_setting() {
+        let reasons = vec!["there is no stream ical".to_owned()];
+        let error = anyhow::Error::from(StartupError::UnusableQueue(reasons));
+        let invalid = ExitCode::from(settings::EXIT_INVALID);
+        assert_eq!(failure(&error), invalid);
+        assert_eq!(failure(&error.context("can't start")), invalid);
+        assert_eq!(failure(&anyhow::anyhow!("no")), ExitCode::FAILURE);
+    }
 }

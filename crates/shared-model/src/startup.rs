@@ -30,6 +30,9 @@ pub enum StartupError {
         /// The database's message.
         reason: String,
     },
+    /// The queue can't work until an operator corrects something, for each of these reasons.
+    #[error("{}", .0.join("; "))]
+    UnusableQueue(Vec<String>),
     /// A migration failed.
     #[error(transparent)]
     Migration(#[from] MigrationError),

@@ -108,15 +108,15 @@ impl Config {
         };
         require(
             (MIN_VISIBILITY..=MAX_VISIBILITY).contains(&self.visibility_timeout),
-            "VISIBILITY_TIMEOUT must be at least 2s, and at most 12h, the limit of SQS".to_owned(),
+            "VISIBILITY_TIMEOUT must be at least 2s and at most 12h".to_owned(),
         );
         require(
             (MIN_WAIT..=MAX_WAIT).contains(&self.receive_wait),
-            "RECEIVE_WAIT must be at least 1s, and at most 20s, the limit of SQS".to_owned(),
+            "RECEIVE_WAIT must be at least 1s and at most 20s".to_owned(),
         );
         require(
             self.job_timeout < MAX_VISIBILITY,
-            "JOB_TIMEOUT must be less than 12h, the limit of SQS".to_owned(),
+            "JOB_TIMEOUT must be less than 12h, the maximum of VISIBILITY_TIMEOUT".to_owned(),
         );
         require(
             self.render_delay < self.job_timeout,
@@ -155,6 +155,7 @@ impl Config {
             visibility: self.visibility_timeout,
             wait: self.receive_wait,
             max_attempts: self.claim_options().max_attempts,
+            slots: self.worker_concurrency.get(),
         }
     }
 }

@@ -32,6 +32,7 @@ mod drain;
 mod group;
 mod spans;
 
+pub(crate) use drain::CLOSE_GRACE;
 pub use drain::STOP_GRACE;
 
 /// Why a consumer ended.
@@ -105,6 +106,9 @@ impl Consumer {
         let slots = u32::try_from(options.concurrency).unwrap_or(u32::MAX);
         metrics::gauge!(telemetry::SLOTS).set(f64::from(slots));
         metrics::gauge!(telemetry::SLOTS_IN_USE).increment(0.0);
+        if !subscription.keeps_order() {
+            handler.evidence.expect_no_order();
+        }
         let in_flight = InFlight::default();
         let settler = Settler::start(
             Arc::clone(&subscription),
@@ -182,11 +186,7 @@ impl Consumer {
             }
         };
         self.health.poll_ended();
-        if received.is_empty() && self.pause.is_paused() {
-            self.handler.evidence.interrupted();
-        } else {
-            self.handler.evidence.polled(began, received.is_empty());
-        }
+        self.note_poll(began, received.is_empty()).await;
         let result = if received.is_empty() {
             "empty"
         } else {
@@ -207,6 +207,26 @@ impl Consumer {
     async fn receive(&self, max: usize) -> Result<Vec<Received>, QueueError> {
         let poll = async |stop: &CancellationToken| self.subscription.receive(max, stop).await;
         self.pause.poll(&self.shutdown.drain, poll).await
+    }
+
+    /// Records what a poll that began at `began` shows about the queue.
+    async fn note_poll(&self, began: Instant, is_empty: bool) {
+        let evidence = &self.handler.evidence;
+        if is_empty && self.pause.is_paused() {
+            evidence.interrupted();
+            return;
+        }
+        evidence.polled(began, is_empty);
+        if !is_empty || !evidence.should_ask_if_drained() {
+            return;
+        }
+        let asked = Instant::now();
+        let answer = self.subscription.is_drained();
+        match self.shutdown.drain.run_until_cancelled(answer).await {
+            Some(Ok(true)) => evidence.drained(asked),
+            Some(Ok(false)) | None => {}
+            Some(Err(error)) => log::debug!(error:%; "the queue did not say whether it is drained"),
+        }
     }
 
     /// Returns the deliveries in flight.

@@ -12,6 +12,7 @@ use shared_model::job_store::dead_letters::{self, GivenUp};
 use shared_model::trace;
 use tokio_util::sync::CancellationToken;
 
+use crate::consumer::CLOSE_GRACE;
 use crate::database::Database;
 use crate::pause::Pause;
 use crate::telemetry;
@@ -37,8 +38,8 @@ pub async fn consume(
     };
     failures = 0;
     while !stop.is_cancelled() {
-        let poll =
-            async |stop: &CancellationToken| dead_letters.receive(job_queue::MAX_BATCH, stop).await;
+        let max = dead_letters.limits().batch;
+        let poll = async |stop: &CancellationToken| dead_letters.receive(max, stop).await;
         let settled = match paused.poll(&stop, poll).await {
             Ok(received) if paused.is_paused() => {
                 release_all(dead_letters.as_ref(), received).await;
@@ -53,9 +54,11 @@ pub async fn consume(
         };
         failures = if settled { 0 } else { failures + 1 };
         if !settled && !pause(failures, &stop).await {
-            return;
+            break;
         }
     }
+    // what is not closed in time ends with the process
+    let _ = tokio::time::timeout(CLOSE_GRACE, dead_letters.close()).await;
 }
 
 /// Returns to the queue what a poll received that was open when processing was paused. If that fails, it becomes visible

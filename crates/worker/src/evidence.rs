@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long polls have to stay empty before a queue counts as empty.
 const SILENCE: Duration = Duration::from_secs(1);
+/// The time between two questions to a queue whether it is drained.
+const DRAINED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What this worker observes. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -26,12 +28,25 @@ struct Observed {
     quiet_since: Option<Instant>,
     /// When the last of them ended, unless that has been reported.
     quiet_until: Option<Instant>,
+    /// Whether the queue does not keep the order of messages: then neither a later message nor an empty poll shows that one
+    /// is lost, but only the queue's word that it is drained.
+    is_unordered: bool,
+    /// When the queue was last asked whether it is drained.
+    asked_at: Option<Instant>,
 }
 
 impl Evidence {
+    /// Records that the queue does not keep the order of messages.
+    pub fn expect_no_order(&self) {
+        self.lock().is_unordered = true;
+    }
+
     /// Records a poll that began at `began`, and whether it returned nothing.
     pub fn polled(&self, began: Instant, is_empty: bool) {
         let mut observed = self.lock();
+        if is_empty && observed.is_unordered {
+            return;
+        }
         if is_empty {
             observed.quiet_since.get_or_insert(began);
             observed.quiet_until = Some(Instant::now());
@@ -40,6 +55,26 @@ impl Evidence {
             observed.quiet_since = None;
             observed.quiet_until = None;
         }
+    }
+
+    /// Returns whether the queue should be asked now if it is drained: if it keeps no order, and was not asked within the
+    /// last 5 s.
+    pub fn should_ask_if_drained(&self) -> bool {
+        let mut observed = self.lock();
+        let asked_lately = |asked: Instant| asked.elapsed() < DRAINED_INTERVAL;
+        if !observed.is_unordered || observed.asked_at.is_some_and(asked_lately) {
+            return false;
+        }
+        observed.asked_at = Some(Instant::now());
+        true
+    }
+
+    /// Records that everything has been received and settled that was sent before `asked`.
+    pub fn drained(&self, asked: Instant) {
+        let mut observed = self.lock();
+        // as after a poll that was empty for long enough
+        observed.quiet_since = asked.checked_sub(SILENCE);
+        observed.quiet_until = Some(asked);
     }
 
     /// Records that the queue is not polled for a while: what follows is another silence.
@@ -52,7 +87,9 @@ impl Evidence {
     /// Records that the message of a job arrived that was accepted at `created_at`.
     pub fn delivered(&self, created_at: DateTime<Utc>) {
         let mut observed = self.lock();
-        observed.newest_delivered = observed.newest_delivered.max(Some(created_at));
+        if !observed.is_unordered {
+            observed.newest_delivered = observed.newest_delivered.max(Some(created_at));
+        }
     }
 
     /// Reports what was observed about the queue with the name `queue`, forever. `serial_silence` is given if the queue
@@ -142,6 +179,27 @@ mod tests {
         tokio::time::advance(MINUTE).await;
         evidence.polled(Instant::now(), true);
         assert_eq!(evidence.take(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_order_only_a_drained_queue_is_evidence() {
+        let evidence = Evidence::default();
+        assert!(!evidence.should_ask_if_drained());
+        evidence.expect_no_order();
+        evidence.delivered(Utc::now());
+        poll_in_vain(&evidence, 20).await;
+        assert_eq!(evidence.take(None), None);
+
+        assert!(evidence.should_ask_if_drained());
+        let asked = Instant::now();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(!evidence.should_ask_if_drained());
+        evidence.drained(asked);
+        let observation = evidence.take(None).unwrap();
+        assert_eq!(observation.empty_since, Some(Duration::from_secs(3)));
+        assert_eq!(observation.newest_delivered, None);
+        tokio::time::advance(DRAINED_INTERVAL).await;
+        assert!(evidence.should_ask_if_drained());
     }
 
     #[tokio::test(start_paused = true)]

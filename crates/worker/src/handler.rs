@@ -102,7 +102,7 @@ impl Handler {
         let message = match &delivery.message {
             Ok(message) => message,
             Err(error) => {
-                log::error!("queue.message_id" = delivery.message_id, error:%; "a message can't be read; it is left for the dead-letter queue");
+                log::error!("queue.message_id" = delivery.message_id, error:%; "a message can't be read; it is moved to the dead-letter queue, now or after some more receives");
                 return Outcome::Unreadable;
             }
         };

@@ -4,6 +4,7 @@
 //! - [`config`]: the settings of the process
 //! - [`process`]: startup, signals and shutdown
 //! - [`database`]: the statements that many jobs share
+//! - [`look`]: looks at the queue when the worker starts
 //! - [`consumer`]: polls the queue for as many deliveries as there are free slots
 //! - [`pause`]: whether an operator has paused processing
 //! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and the task that keeps them hidden from other workers
@@ -11,9 +12,9 @@
 //! - [`isolation`]: runs a job that seems to crash its workers in a process of its own
 //! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
 //! - `rendered`: how that ended
-//! - [`outcome`], [`settler`]: how a delivery ends, and the deletes and releases that follow
+//! - [`outcome`], [`settler`]: how a delivery ends, and how it is settled
 //! - [`mod@evidence`]: what the worker knows about the queue, by which lost messages are found
-//! - [`dead_letters`]: ends the jobs whose messages SQS moved to the dead-letter queue
+//! - [`dead_letters`]: ends the jobs whose messages the queue moved to its dead-letter queue
 //! - [`operations`]: what an operator can do about failed jobs
 //! - [`health`], [`telemetry`]: the state of the worker, and its metrics
 //! - [`admin`]: serves the health and the metrics at `/livez`, `/readyz` and `/metrics`
@@ -32,6 +33,7 @@ pub mod health;
 pub mod heartbeat;
 pub mod in_flight;
 pub mod isolation;
+pub mod look;
 pub mod operations;
 pub mod outcome;
 pub mod pause;

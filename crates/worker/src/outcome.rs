@@ -44,9 +44,9 @@ impl Outcome {
             Self::Retry(delay) | Self::Leased(delay) => Some(release(delivery, delay)),
             Self::Unknown => Some(release(delivery, UNKNOWN_RELEASE_DELAY)),
             Self::NotStarted => Some(release(delivery, Duration::ZERO)),
-            // The queue moves an unreadable message to the dead-letter queue after some receives. A lost delivery is
-            // settled by the worker that has it now.
-            Self::Unreadable | Self::Lost => None,
+            Self::Unreadable => Some(Settlement::Reject(delivery.reject())),
+            // It is settled by the worker that has it now.
+            Self::Lost => None,
         }
     }
 

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use job_queue::Subscription;
-use shared_model::backoff::Backoff;
 use shared_model::process;
 use shared_model::processes::{Control, NewProcess, Reporter, Role};
 use shared_model::shutdown::Shutdown;
-use shared_model::startup::{Migrations, prepare_database};
+use shared_model::startup::{Migrations, StartupError, prepare_database};
 use shared_model::trace;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -25,6 +23,7 @@ use crate::dead_letters;
 use crate::handler::{Handler, HandlerOptions, LONGEST_BUSY_RELEASE};
 use crate::health::Health;
 use crate::isolation;
+use crate::look::Look;
 use crate::pause::Pause;
 use crate::render::{self, Render};
 use crate::telemetry;
@@ -67,7 +66,7 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
 /// many abandoned renders did not end.
 ///
 /// # Errors
-/// Returns an error if the worker can't start.
+/// Returns an error if the worker can't start, or if its queue answers that it can't work.
 pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
     let metrics = telemetry::install()?;
@@ -92,7 +91,7 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     let preparation = prepare_database(&database.pool, &config.database, Migrations::Await);
     let prepared = shutdown.drain.run_until_cancelled(preparation).await;
     let ended = match prepared.transpose()? {
-        Some(()) => work(&config, render, database, shutdown, health).await,
+        Some(()) => work(&config, render, database, shutdown, health).await?,
         None => Ended::Drained,
     };
     admin_handle.stop(false).await;
@@ -104,13 +103,16 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
 }
 
 /// Receives jobs and dead letters until the shutdown.
+///
+/// # Errors
+/// Returns an error if the queue answers that it can't work.
 async fn work(
     config: &Config,
     render: Render,
     database: Database,
     shutdown: Shutdown,
     health: Health,
-) -> Ended {
+) -> Result<Ended, StartupError> {
     let (pool, notifier) = (&database.pool, &database.notifier);
     let (reporter, control) = reporter(config, &database);
     let following = follow(control.clone(), shutdown.drain.clone());
@@ -121,10 +123,13 @@ async fn work(
         .queue
         .connect_subscription(pool, notifier, &database.process, options)
         .await;
-    tokio::spawn(warn_of_incompatibilities(
+    let look = Look::begin(
         Arc::clone(&subscription),
-        config.max_attempts.get(),
-    ));
+        config,
+        database.clone(),
+        shutdown.drain.clone(),
+    )
+    .await?;
     let dead_letters = tokio::spawn(dead_letters::consume(
         Arc::clone(&subscription),
         database.clone(),
@@ -163,7 +168,8 @@ async fn work(
         () = reporter.end() => {}
         () = hurried => {}
     }
-    ended
+    look.end()?;
+    Ok(ended)
 }
 
 /// Returns what reports this process, and what it learns.
@@ -229,21 +235,5 @@ fn consumer_options(config: &Config) -> ConsumerOptions {
         drain_timeout: config.drain_timeout,
         stop_grace: STOP_GRACE,
         max_abandoned: config.max_abandoned(),
-    }
-}
-
-/// Logs the attributes of the queue that do not suit this worker.
-async fn warn_of_incompatibilities(subscription: Arc<dyn Subscription>, max_attempts: u32) {
-    for failures in 1.. {
-        match subscription.warnings(max_attempts).await {
-            Ok(warnings) => {
-                for warning in warnings {
-                    log::warn!("{warning}");
-                }
-                return;
-            }
-            // Polling fails too, and that logs the reason.
-            Err(_) => tokio::time::sleep(Backoff::CALL.after(failures)).await,
-        }
     }
 }

@@ -1,9 +1,9 @@
-//! Sends deletes and releases to the queue, in batches.
+//! Sends deletes, releases and rejections to the queue, in batches.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::{BatchOutcome, Deletion, MAX_BATCH, Release, Settlement, Subscription};
+use job_queue::{BatchOutcome, CallLimits, Deletion, Rejection, Release, Settlement, Subscription};
 use shared_model::backoff::Backoff;
 use shared_model::batch_lane::{Lane, LaneLimits, RunBatch};
 use shared_model::database::DatabaseError;
@@ -15,18 +15,18 @@ use crate::telemetry;
 /// again, and a worker finds that its job has ended.
 const MAX_CALLS: u32 = 4;
 
-const LIMITS: LaneLimits = LaneLimits {
-    parallel: 8,
-    // a batch costs as much as a single call
-    linger: Duration::from_millis(20),
-    ..LaneLimits::items(MAX_BATCH)
-};
+/// If each call is billed: how many calls of a kind run at the same time, and how long a batch that is not full waits for
+/// more items, because a batch costs as much as a single call.
+const BILLED: (usize, Duration) = (8, Duration::from_millis(20));
+/// If calls are free. What arrives while two of a kind run is the next batch.
+const FREE: (usize, Duration) = (2, Duration::ZERO);
 
 /// Settles deliveries. Clones share batches.
 #[derive(Debug, Clone)]
 pub struct Settler {
     deletions: Lane<Deletion, BatchOutcome>,
     releases: Lane<Release, BatchOutcome>,
+    rejections: Lane<Rejection, BatchOutcome>,
     /// Settling takes no longer than this. The message then becomes visible again.
     time_limit: Duration,
 }
@@ -41,14 +41,29 @@ impl Settler {
         in_flight: InFlight,
         visibility: Duration,
     ) -> Self {
+        let CallLimits { batch, is_billed } = subscription.limits();
+        let (parallel, linger) = if is_billed { BILLED } else { FREE };
+        let limits = LaneLimits {
+            parallel,
+            linger,
+            ..LaneLimits::items(batch)
+        };
         let deletions = Deletions(Arc::clone(&subscription));
+        let rejections = Rejections(Arc::clone(&subscription));
         let releases = Releases {
             subscription,
             in_flight,
         };
         Self {
-            deletions: Lane::start(LIMITS, deletions),
-            releases: Lane::start(LIMITS, releases),
+            deletions: Lane::start(limits, deletions),
+            releases: Lane::start(limits, releases),
+            rejections: Lane::start(
+                LaneLimits {
+                    linger: Duration::ZERO,
+                    ..limits
+                },
+                rejections,
+            ),
             time_limit: visibility / 2,
         }
     }
@@ -63,12 +78,15 @@ impl Settler {
                 Settlement::Release(release) => {
                     call_again(&self.releases, release, "release").await
                 }
+                Settlement::Reject(rejection) => {
+                    call_again(&self.rejections, rejection, "reject").await
+                }
             }
         };
         let settled = tokio::time::timeout(self.time_limit, settled).await;
         if !settled.unwrap_or(false) {
             metrics::counter!(telemetry::SETTLEMENTS_FAILED).increment(1);
-            log::warn!("could not delete or release a message; the queue will deliver it again");
+            log::warn!("could not settle a message; the queue will deliver it again");
         }
     }
 }
@@ -101,6 +119,14 @@ struct Deletions(Arc<dyn Subscription>);
 impl RunBatch<Deletion, BatchOutcome> for Deletions {
     async fn run(&self, items: Arc<Vec<Deletion>>) -> Result<Vec<BatchOutcome>, DatabaseError> {
         Ok(self.0.delete(&items).await)
+    }
+}
+
+struct Rejections(Arc<dyn Subscription>);
+
+impl RunBatch<Rejection, BatchOutcome> for Rejections {
+    async fn run(&self, items: Arc<Vec<Rejection>>) -> Result<Vec<BatchOutcome>, DatabaseError> {
+        Ok(self.0.reject(&items).await)
     }
 }
 

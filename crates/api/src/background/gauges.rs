@@ -103,7 +103,7 @@ fn show_depth(depth: &QueueDepth) {
     let dead_letters = depth.dead_letters.as_ref().ok().copied().flatten();
     for (state, count) in [
         ("visible", Some(depth.visible)),
-        ("in_flight", Some(depth.in_flight)),
+        ("in_flight", depth.in_flight),
         ("delayed", Some(depth.delayed)),
         ("dead_letters", dead_letters),
     ] {

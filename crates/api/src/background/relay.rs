@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use job_queue::{Publisher, QueueError};
+use job_queue::{CallLimits, Publisher, QueueError};
 use shared_model::activity::Activity;
 use shared_model::backoff::Backoff;
 use shared_model::database::Pool;
@@ -35,9 +35,11 @@ use sending::Batches;
 use settlements::Settlements;
 use sources::Sources;
 
-/// How many calls to the queue run at the same time.
-pub const PARALLEL_SENDS: usize = 12;
-/// How long a batch that is not full waits for more messages while other calls are running. Each call is billed.
+/// How many calls run at the same time to a queue that bills each of them.
+const BILLED_PARALLEL: usize = 12;
+/// How many calls run at the same time to another queue: all of them share a connection.
+const FREE_PARALLEL: usize = 4;
+/// How long a batch that is not full waits for more messages while other calls are running, if each call is billed.
 const LINGER: Duration = Duration::from_millis(10);
 /// How long the relay continues to send after the shutdown has begun.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -51,8 +53,8 @@ pub struct Relay {
     pub publisher: Arc<dyn Publisher>,
     /// The messages of new jobs.
     pub inbox: InboxReader,
-    /// How many calls run at the same time: [`PARALLEL_SENDS`], or 1 if the queue has to keep the order of all jobs.
-    pub parallel: usize,
+    /// Whether the queue has to keep the order of all jobs, so that only one call runs at a time.
+    pub is_serial: bool,
     /// Counts the messages that the queue accepts.
     pub activity: Activity,
     /// Receives the result of each call to the queue.
@@ -73,8 +75,10 @@ impl Relay {
             queue: &self.queue,
             hurry: &hurry,
         };
-        let sources = Sources::new(self.inbox.messages, table);
-        let sending = send_until_drained(&batches, sources, self.parallel, &shutdown);
+        let limits = self.publisher.limits();
+        let sources = Sources::new(self.inbox.messages, table, limits.batch);
+        let pace = Pace::new(limits, self.is_serial);
+        let sending = send_until_drained(&batches, sources, pace, &shutdown);
         let has_more = &self.inbox.table_has_more;
         let taking = table::take_messages(&self.pool, has_more, sender, &shutdown);
         tokio::select! {
@@ -82,6 +86,29 @@ impl Relay {
             () = settlements.run(&self.pool) => {}
         }
         settlements.finish(&self.pool).await;
+    }
+}
+
+/// How calls follow each other.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// How many calls run at the same time.
+    parallel: usize,
+    /// How long a batch that is not full waits for more messages while other calls are running.
+    linger: Duration,
+}
+
+impl Pace {
+    fn new(limits: CallLimits, is_serial: bool) -> Self {
+        let (parallel, linger) = if limits.is_billed {
+            (BILLED_PARALLEL, LINGER)
+        } else {
+            (FREE_PARALLEL, Duration::ZERO)
+        };
+        Self {
+            parallel: if is_serial { 1 } else { parallel },
+            linger,
+        }
     }
 }
 
@@ -129,7 +156,7 @@ impl Health {
 async fn send_until_drained(
     batches: &Batches<'_>,
     mut sources: Sources,
-    parallel: usize,
+    pace: Pace,
     shutdown: &CancellationToken,
 ) {
     let mut running = FuturesUnordered::new();
@@ -138,12 +165,12 @@ async fn send_until_drained(
     let mut are_sources_empty = false;
     while !(are_sources_empty && running.is_empty()) {
         let may_send = !are_sources_empty
-            && running.len() < health.limit(parallel)
+            && running.len() < health.limit(pace.parallel)
             && health.paused_until.is_none();
         let linger = if running.is_empty() || deadline.is_some() {
             Duration::ZERO
         } else {
-            LINGER
+            pace.linger
         };
         tokio::select! {
             biased;
@@ -181,14 +208,28 @@ async fn reached(time: Option<Instant>) {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_calls_that_are_billed_wait_for_more_messages() {
+        let pace = |limits, is_serial| {
+            let Pace { parallel, linger } = Pace::new(limits, is_serial);
+            (parallel, linger)
+        };
+        assert_eq!(pace(CallLimits::BILLED, false), (BILLED_PARALLEL, LINGER));
+        assert_eq!(pace(CallLimits::BILLED, true), (1, LINGER));
+        assert_eq!(
+            pace(CallLimits::FREE, false),
+            (FREE_PARALLEL, Duration::ZERO)
+        );
+    }
+
     #[tokio::test]
     async fn a_batch_that_was_too_old_to_be_sent_does_not_show_that_the_queue_answers() {
         let mut health = Health::default();
         health.note(Err(QueueError::Unavailable("test".to_owned())));
         health.paused_until = None;
         health.note(Ok(false));
-        assert_eq!(health.limit(PARALLEL_SENDS), 1);
+        assert_eq!(health.limit(BILLED_PARALLEL), 1);
         health.note(Ok(true));
-        assert_eq!(health.limit(PARALLEL_SENDS), PARALLEL_SENDS);
+        assert_eq!(health.limit(BILLED_PARALLEL), BILLED_PARALLEL);
     }
 }

@@ -139,7 +139,7 @@ fn depth(counted: Counted) -> DepthView {
             };
             DepthView {
                 visible: Some(depth.visible),
-                in_flight: Some(depth.in_flight),
+                in_flight: depth.in_flight,
                 delayed: Some(depth.delayed),
                 dead_letters,
                 error,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use job_queue::Publisher;
+use job_queue::{Publisher, findings};
 use shared_model::database::DatabaseConfig;
 use shared_model::processes::{NewProcess, Reporter, Role};
 use shared_model::startup::{Migrations, StartupError, prepare_database};
@@ -36,7 +36,8 @@ pub(super) struct Tasks {
     pub(super) sweeper: Sweeper,
     /// The messages of new jobs, unless the queue is the table of jobs.
     pub(super) inbox: Option<InboxReader>,
-    pub(super) parallel_sends: usize,
+    /// Whether the queue has to keep the order of all jobs.
+    pub(super) is_serial: bool,
     pub(super) queue: watch::Sender<QueueState>,
     pub(super) events: EventSettings,
 }
@@ -45,7 +46,8 @@ impl Tasks {
     /// Runs all tasks until the last request has ended, because that request may have accepted a job.
     ///
     /// # Errors
-    /// Returns an error if the database can't be prepared: see [`prepare_database`].
+    /// Returns an error if the database can't be prepared (see [`prepare_database`]), or if the queue answers that it can't
+    /// work.
     pub(super) async fn run(
         self,
         publisher: impl Future<Output = Option<Arc<dyn Publisher>>>,
@@ -95,6 +97,7 @@ impl Tasks {
         if let Some(publisher) = &publisher {
             self.api.operations.connect(Arc::clone(publisher));
         }
+        let look = look_at(publisher.clone());
         let pool = self.api.connections.lanes.clone();
         let relaying = async {
             match publisher.zip(self.inbox) {
@@ -104,7 +107,7 @@ impl Tasks {
                         publisher,
                         inbox,
                         activity: self.api.process.activity.clone(),
-                        parallel: self.parallel_sends,
+                        is_serial: self.is_serial,
                         queue: self.queue,
                     };
                     relay.run(http_ended.clone()).await;
@@ -113,11 +116,22 @@ impl Tasks {
             }
         };
         tokio::select! {
-            () = relaying => {}
-            () = self.sweeper.run() => {}
+            () = relaying => Ok(()),
+            () = self.sweeper.run() => Ok(()),
+            unusable = look => Err(StartupError::UnusableQueue(unusable)),
         }
-        Ok(())
     }
+}
+
+/// Looks at the queue, if it has a publisher, until it answers. Returns what can't work; if that is nothing, never returns.
+async fn look_at(publisher: Option<Arc<dyn Publisher>>) -> Vec<String> {
+    if let Some(publisher) = publisher {
+        let unusable = findings::until_answered(|| publisher.inspect()).await;
+        if !unusable.is_empty() {
+            return unusable;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Returns what reports this process to the database. Nobody asks an API to pause or to drain.

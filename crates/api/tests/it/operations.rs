@@ -178,7 +178,7 @@ async fn the_depth_of_a_queue_is_what_it_says_or_why_it_does_not() {
     let service = Service::start().await;
     service.publisher.set_depth(Ok(QueueDepth {
         visible: 10,
-        in_flight: 3,
+        in_flight: Some(3),
         delayed: 1,
         dead_letters: Ok(Some(2)),
     }));

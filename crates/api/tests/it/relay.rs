@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::background::relay::{PARALLEL_SENDS, Relay, RelayInbox};
+use api::background::relay::{Relay, RelayInbox};
 use api::readiness::QueueState;
 use job_queue::Publisher;
 use local_services::testing::{TIMEOUT, eventually};
@@ -42,7 +42,7 @@ impl Bench {
         }
     }
 
-    fn start(&self, parallel: usize) -> Running {
+    fn start(&self, is_serial: bool) -> Running {
         let (inbox, reader) = RelayInbox::new();
         let (sender, queue) = watch::channel(QueueState::Unknown);
         let relay = Relay {
@@ -50,7 +50,7 @@ impl Bench {
             publisher: Arc::clone(&self.publisher) as Arc<dyn Publisher>,
             inbox: reader,
             activity: Activity::default(),
-            parallel,
+            is_serial,
             queue: sender,
         };
         let shutdown = CancellationToken::new();
@@ -108,7 +108,7 @@ fn sorted(mut ids: Vec<JobId>) -> Vec<JobId> {
 async fn the_jobs_in_the_table_are_sent_once_in_order_in_batches_of_ten() {
     let bench = Bench::new();
     let ids = accept_many(&bench.pool, 123).await;
-    let relay = bench.start(1);
+    let relay = bench.start(true);
     bench.has_arrived(123).await;
     assert_eq!(bench.publisher.arrived(), ids);
     assert_eq!(bench.publisher.largest_batch(), 10);
@@ -123,7 +123,7 @@ async fn the_jobs_in_the_table_are_sent_once_in_order_in_batches_of_ten() {
 #[tokio::test]
 async fn a_job_that_this_process_accepted_is_sent_from_memory() {
     let bench = Bench::new();
-    let relay = bench.start(PARALLEL_SENDS);
+    let relay = bench.start(false);
     let slots = relay.inbox.reserve(1).unwrap();
     let id = JobId::new();
     let accepted_at = store(&bench.pool, &[id], Sender::ThisProcess).await;
@@ -140,7 +140,7 @@ async fn jobs_stay_in_the_outbox_while_the_queue_is_down_and_are_sent_afterwards
     let bench = Bench::new();
     let ids = accept_many(&bench.pool, 3).await;
     bench.publisher.then([Behaviour::Fail, Behaviour::Fail]);
-    let mut relay = bench.start(1);
+    let mut relay = bench.start(true);
     let is = |state: QueueState| move |current: &QueueState| *current == state;
     relay
         .queue
@@ -164,7 +164,7 @@ async fn a_message_that_the_queue_refuses_again_and_again_delays_no_other() {
     let mut ids = accept_many(&bench.pool, 25).await;
     let refused = ids.remove(0);
     bench.publisher.refuse(refused);
-    let relay = bench.start(1);
+    let relay = bench.start(true);
     eventually("it is refused again", async || {
         bench.publisher.refusals() >= 2
     })
@@ -184,7 +184,7 @@ async fn refused_messages_do_not_pause_the_relay() {
     for id in accept_many(&bench.pool, 100).await.iter().step_by(10) {
         bench.publisher.refuse(*id);
     }
-    let relay = bench.start(1);
+    let relay = bench.start(true);
     bench.publisher.called().await;
     let first = Instant::now();
     for _ in 1..10 {
@@ -201,14 +201,14 @@ async fn a_relay_that_dies_before_recording_a_message_causes_a_second_one_and_no
     let bench = Bench::new();
     let ids = accept_many(&bench.pool, 1).await;
     bench.publisher.then([Behaviour::AcceptAndHang]);
-    let dying = bench.start(PARALLEL_SENDS);
+    let dying = bench.start(false);
     bench.publisher.called().await;
     dying.task.abort();
     assert!(dying.task.await.unwrap_err().is_cancelled());
     assert_eq!(bench.free().await, [], "the dead relay still has the lease");
 
     bench.end_leases().await;
-    let other = bench.start(PARALLEL_SENDS);
+    let other = bench.start(false);
     bench.has_arrived(2).await;
     other.stop().await;
     assert_eq!(bench.publisher.arrived(), [ids[0], ids[0]]);
@@ -219,7 +219,7 @@ async fn a_relay_that_dies_before_recording_a_message_causes_a_second_one_and_no
 async fn concurrent_relays_send_each_job_once() {
     let bench = Bench::new();
     let ids = accept_many(&bench.pool, 500).await;
-    let relays = [(); 3].map(|()| bench.start(PARALLEL_SENDS));
+    let relays = [(); 3].map(|()| bench.start(false));
     bench.has_arrived(500).await;
     for relay in relays {
         relay.stop().await;
@@ -238,7 +238,7 @@ async fn a_cancelled_job_is_not_sent() {
         .run(move |connection| shared_model::job_store::requests::cancel(connection, cancelled))
         .await
         .unwrap();
-    let relay = bench.start(1);
+    let relay = bench.start(true);
     bench.has_arrived(1).await;
     relay.stop().await;
     assert_eq!(bench.publisher.arrived(), ids[1..]);
@@ -248,7 +248,7 @@ async fn a_cancelled_job_is_not_sent() {
 async fn a_relay_that_stops_sends_what_it_has_in_memory() {
     let bench = Bench::new();
     let ids: Vec<JobId> = (0..200).map(|_| JobId::new()).collect();
-    let relay = bench.start(2);
+    let relay = bench.start(false);
     let slots = relay.inbox.reserve(ids.len()).unwrap();
     let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
     slots.fill(ids.iter().map(|id| (*id, None)), accepted_at);
@@ -262,7 +262,7 @@ async fn a_relay_that_stops_while_the_queue_is_down_leaves_its_messages_to_the_o
     let bench = Bench::new();
     let mut ids: Vec<JobId> = (0..200).map(|_| JobId::new()).collect();
     bench.publisher.then([Behaviour::Fail; 50]);
-    let relay = bench.start(2);
+    let relay = bench.start(false);
     let slots = relay.inbox.reserve(ids.len()).unwrap();
     let accepted_at = store(&bench.pool, &ids, Sender::ThisProcess).await;
     slots.fill(ids.iter().map(|id| (*id, None)), accepted_at);
@@ -304,7 +304,7 @@ async fn a_queue_that_never_responds_delays_neither_requests_nor_shutdown() {
 async fn a_relay_sends_the_jobs_of_an_api_that_died() {
     let bench = Bench::new();
     // nothing wakes the relay
-    let relay = bench.start(PARALLEL_SENDS);
+    let relay = bench.start(false);
     let ids = accept_many(&bench.pool, 1).await;
     bench.has_arrived(1).await;
     relay.stop().await;

@@ -19,8 +19,10 @@ use uuid::Uuid;
 
 use super::look::{LOOK_INTERVAL, Look};
 use crate::error::QueueError;
+use crate::findings::Findings;
 use crate::subscription::{
-    BatchOutcome, Deletion, Receipt, Received, Release, Subscription, SubscriptionOptions,
+    BatchOutcome, Deletion, Receipt, Received, Rejection, Release, Subscription,
+    SubscriptionOptions, WorkerNeeds,
 };
 
 /// How long after a look that found few jobs the next one comes at the earliest. Jobs that gather meanwhile share all
@@ -179,12 +181,16 @@ impl Subscription for PostgresSubscription {
         vec![BatchOutcome::Lost; releases.len()]
     }
 
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        vec![BatchOutcome::Lost; rejections.len()]
+    }
+
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
         Ok(None)
     }
 
-    async fn warnings(&self, _max_attempts: u32) -> Result<Vec<String>, QueueError> {
+    async fn inspect(&self, _worker: WorkerNeeds) -> Result<Findings, QueueError> {
         self.pool.ping().await?;
-        Ok(Vec::new())
+        Ok(Findings::default())
     }
 }

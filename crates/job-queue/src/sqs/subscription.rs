@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use super::incompatibilities::incompatibilities;
 use super::queue::Queue;
 use crate::error::QueueError;
+use crate::findings::Findings;
 use crate::group_id::GroupId;
 use crate::subscription::{
-    BatchOutcome, Deletion, Delivery, Receipt, Received, Release, Subscription, SubscriptionOptions,
+    BatchOutcome, Deletion, Delivery, Receipt, Received, Rejection, Release, Subscription,
+    SubscriptionOptions, WorkerNeeds,
 };
 
 /// How long a message of the dead-letter queue stays hidden if it is not settled, because its body cannot be read.
@@ -162,6 +164,11 @@ impl Subscription for SqsSubscription {
         self.hide(receipts.collect()).await
     }
 
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        // The message becomes visible again. After some receives, SQS moves it to the dead-letter queue.
+        vec![BatchOutcome::Done; rejections.len()]
+    }
+
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
         let Some(policy) = self.queue.attributes().await?.redrive_policy() else {
             return Ok(None);
@@ -178,9 +185,12 @@ impl Subscription for SqsSubscription {
         })))
     }
 
-    async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError> {
+    async fn inspect(&self, worker: WorkerNeeds) -> Result<Findings, QueueError> {
         let attributes = self.queue.attributes().await?;
-        Ok(incompatibilities(&attributes, max_attempts))
+        Ok(Findings {
+            unusable: Vec::new(),
+            warnings: incompatibilities(&attributes, worker.max_attempts),
+        })
     }
 }
 

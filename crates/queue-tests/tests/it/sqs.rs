@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
-use job_queue::{BatchOutcome, Publisher, QueueError, Received, Subscription};
+use job_queue::{
+    BatchOutcome, Findings, Publisher, QueueError, Received, Subscription, WorkerNeeds,
+};
 use shared_model::job_store::outbox::SendKey;
 use tokio_util::sync::CancellationToken;
 
@@ -155,7 +157,7 @@ async fn a_new_generation_of_a_job_is_not_dropped_as_a_duplicate() {
 #[ignore = "needs python3 with venv"]
 async fn a_queue_that_does_not_exist_is_named_in_the_refusal() {
     let publisher = SqsPublisher::new(&aws_config(), "sqs://does-not-exist".parse().unwrap(), None);
-    let error = publisher.check().await.unwrap_err();
+    let error = publisher.depth().await.unwrap_err();
     let QueueError::Refused(message) = error else {
         panic!("{error:?}")
     };
@@ -183,11 +185,16 @@ async fn an_endpoint_that_does_not_answer_is_reported_unavailable_soon() {
 #[ignore = "needs python3 with venv"]
 async fn the_worker_is_warned_if_messages_reach_the_dead_letter_queue_before_its_last_attempt() {
     let queue = Queue::new(Kind::Standard);
-    assert_eq!(
-        queue.subscription.warnings(5).await.unwrap(),
-        Vec::<String>::new()
-    );
-    let warnings = queue.subscription.warnings(10).await.unwrap();
+    let needs = |max_attempts| WorkerNeeds {
+        max_attempts,
+        job_timeout: Duration::from_mins(10),
+        slots: LONG.slots,
+        workers: 1,
+    };
+    let findings = queue.subscription.inspect(needs(5)).await.unwrap();
+    assert_eq!(findings, Findings::default());
+    let Findings { unusable, warnings } = queue.subscription.inspect(needs(10)).await.unwrap();
+    assert_eq!(unusable, [""; 0]);
     assert!(
         warnings.len() == 1 && warnings[0].contains("maxReceiveCount"),
         "{warnings:?}"
@@ -204,7 +211,7 @@ async fn the_depth_counts_waiting_received_and_dead_messages() {
         let taken = u64::try_from(received.len()).unwrap();
         let publisher = queue.publisher();
         let depth = publisher.depth().await.unwrap();
-        assert_eq!((depth.visible, depth.in_flight), (3 - taken, taken));
+        assert_eq!((depth.visible, depth.in_flight), (3 - taken, Some(taken)));
         assert_eq!((depth.delayed, &depth.dead_letters), (0, &Ok(Some(0))));
 
         let url = queue.url.name();

@@ -50,6 +50,7 @@ pub(crate) const LONG: SubscriptionOptions = SubscriptionOptions {
     visibility: Duration::from_secs(30),
     wait: Duration::from_secs(20),
     max_attempts: 5,
+    slots: 100,
 };
 /// Short enough for a test to wait until it ends.
 pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(4);
@@ -57,6 +58,7 @@ const BRIEF: SubscriptionOptions = SubscriptionOptions {
     visibility: BRIEF_VISIBILITY,
     wait: Duration::from_secs(8),
     max_attempts: 5,
+    slots: 100,
 };
 
 #[derive(Debug, Parser)]

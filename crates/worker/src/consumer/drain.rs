@@ -13,6 +13,8 @@ const HURRY_LIMIT: Duration = Duration::from_secs(2);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// After a second signal, how long the queue has to answer the last deletes and releases.
 const SETTLE_GRACE: Duration = Duration::from_millis(500);
+/// How long the queue has to take leave of this worker. After that, the process ends anyway.
+pub(crate) const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 const _: () = assert!(
     STOP_GRACE.as_millis() + SETTLE_GRACE.as_millis() < HURRY_LIMIT.as_millis(),
@@ -54,12 +56,21 @@ impl Consumer {
             () = tokio::time::sleep(patient) => log::error!("some jobs did not stop in time; their leases will expire"),
             () = hurried => log::warn!("some jobs were not stopped or settled in time; their leases will expire"),
         }
-        drop(self.heartbeat);
+        self.heartbeat.abort();
+        self.close().await;
         // the last notifications of this process
         self.handler
             .database
             .notifier
             .flush(&self.handler.database.pool)
             .await;
+    }
+
+    /// Leaves the queue, unless the worker is in a hurry.
+    async fn close(&self) {
+        let closed = tokio::time::timeout(CLOSE_GRACE, self.subscription.close());
+        if let Some(Err(_elapsed)) = self.shutdown.hurry.run_until_cancelled(closed).await {
+            log::debug!("the queue did not let this worker leave in time");
+        }
     }
 }

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use job_queue::postgres::PostgresSubscription;
-use job_queue::{BatchOutcome, Deletion, QueueError, Receipt, Received, Release, Subscription};
+use job_queue::{
+    BatchOutcome, Deletion, Findings, QueueError, Receipt, Received, Rejection, Release,
+    Subscription, WorkerNeeds,
+};
 use local_services::testing::eventually;
 use shared_model::job::{CalendarRequest, ErrorCode, JobId, JobStatus};
 use shared_model::job_store::requests;
@@ -267,11 +270,15 @@ impl Subscription for ShutdownDuringReceive {
         self.queue.release(releases).await
     }
 
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        self.queue.reject(rejections).await
+    }
+
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
         self.queue.dead_letters().await
     }
 
-    async fn warnings(&self, max_attempts: u32) -> Result<Vec<String>, QueueError> {
-        self.queue.warnings(max_attempts).await
+    async fn inspect(&self, worker: WorkerNeeds) -> Result<Findings, QueueError> {
+        self.queue.inspect(worker).await
     }
 }

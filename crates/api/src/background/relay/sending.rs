@@ -109,7 +109,7 @@ fn no_response() -> QueueError {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use job_queue::{Published, QueueDepth};
+    use job_queue::{Findings, Published, QueueDepth};
     use shared_model::job::JobId;
 
     use super::*;
@@ -124,8 +124,8 @@ mod tests {
             panic!("nothing may be sent")
         }
 
-        async fn check(&self) -> Result<(), QueueError> {
-            Ok(())
+        async fn inspect(&self) -> Result<Findings, QueueError> {
+            panic!("nothing may be inspected")
         }
 
         async fn depth(&self) -> Result<QueueDepth, QueueError> {

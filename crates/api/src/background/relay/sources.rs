@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use job_queue::MAX_BATCH;
 use shared_model::job_store::outbox::SendKey;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -15,6 +14,8 @@ pub(super) struct Sources {
     inbox: mpsc::Receiver<LeasedMessage>,
     table: mpsc::Receiver<LeasedMessage>,
     is_tables_turn: bool,
+    /// How many messages a batch has at most.
+    batch: usize,
     gathered: Vec<LeasedMessage>,
     gathering_since: Instant,
 }
@@ -23,11 +24,13 @@ impl Sources {
     pub(super) fn new(
         inbox: mpsc::Receiver<LeasedMessage>,
         table: mpsc::Receiver<LeasedMessage>,
+        batch: usize,
     ) -> Self {
         Self {
             inbox,
             table,
             is_tables_turn: false,
+            batch,
             gathered: Vec::new(),
             gathering_since: Instant::now(),
         }
@@ -83,7 +86,7 @@ impl Sources {
             else => return false,
         };
         self.gathered.push(message);
-        while self.gathered.len() < MAX_BATCH
+        while self.gathered.len() < self.batch
             && let Ok(message) = source.try_recv()
         {
             self.gathered.push(message);
@@ -93,8 +96,8 @@ impl Sources {
     }
 
     async fn fill(&mut self) {
-        while self.gathered.len() < MAX_BATCH {
-            let room = MAX_BATCH - self.gathered.len();
+        while self.gathered.len() < self.batch {
+            let room = self.batch - self.gathered.len();
             if self.inbox.recv_many(&mut self.gathered, room).await == 0 {
                 return;
             }
@@ -130,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn inbox_and_table_take_turns_until_both_are_empty() {
         let (inbox, table) = (1, 2);
-        let mut sources = Sources::new(source(35, inbox), source(15, table));
+        let mut sources = Sources::new(source(35, inbox), source(15, table), 10);
         let mut batches = Vec::new();
         while let Some(batch) = sources.next(Duration::ZERO).await {
             let from = batch[0].outbound.sends;
@@ -150,12 +153,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_that_is_not_awaited_to_its_end_is_not_lost() {
-        let mut sources = Sources::new(source(3, 1), source(0, 2));
+        let mut sources = Sources::new(source(3, 1), source(0, 2), 10);
         let lingering = sources.next(Duration::from_mins(1));
         // gathers the batch, then finds the inbox closed
         assert_eq!(lingering.await.unwrap().len(), 3);
         let (sender, inbox) = mpsc::channel(1);
-        let mut sources = Sources::new(inbox, source(2, 2));
+        let mut sources = Sources::new(inbox, source(2, 2), 10);
         tokio::select! {
             biased;
             _ = sources.next(Duration::from_mins(1)) => panic!("the inbox is open"),

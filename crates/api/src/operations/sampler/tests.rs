@@ -78,7 +78,7 @@ impl Source for Service {
         self.counted_at.borrow_mut().push(self.begun.elapsed());
         Some(Ok(QueueDepth {
             visible: 7,
-            in_flight: 0,
+            in_flight: Some(0),
             delayed: 0,
             dead_letters: Err(QueueError::Refused(
                 "the credentials do not allow it".into(),

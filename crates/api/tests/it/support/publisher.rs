@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use job_queue::{Published, Publisher, QueueDepth, QueueError};
+use job_queue::{Findings, Published, Publisher, QueueDepth, QueueError};
 use shared_model::job::JobId;
 use shared_model::job_store::outbox::SendKey;
 use shared_model::message::{JobMessage, OutboundMessage};
@@ -42,7 +42,7 @@ impl Default for TestPublisher {
             calls: Semaphore::new(0),
             depth: Mutex::new(Ok(QueueDepth {
                 visible: 0,
-                in_flight: 0,
+                in_flight: Some(0),
                 delayed: 0,
                 dead_letters: Ok(None),
             })),
@@ -129,8 +129,8 @@ impl Publisher for TestPublisher {
         }
     }
 
-    async fn check(&self) -> Result<(), QueueError> {
-        Ok(())
+    async fn inspect(&self) -> Result<Findings, QueueError> {
+        Ok(Findings::default())
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {

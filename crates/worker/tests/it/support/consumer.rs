@@ -102,6 +102,7 @@ impl Database {
             visibility: VISIBILITY,
             wait: Duration::from_secs(1),
             max_attempts: CLAIM.max_attempts,
+            slots: 100,
         };
         let worker = self.of_worker();
         PostgresSubscription::new(self.pool.clone(), worker.notifier, worker.process, options)

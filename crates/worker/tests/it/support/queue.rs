@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use job_queue::{
-    BatchOutcome, Deletion, Delivery, QueueError, Receipt, Received, Release, Subscription,
+    BatchOutcome, Deletion, Delivery, Findings, QueueError, Receipt, Received, Rejection, Release,
+    Subscription, WorkerNeeds,
 };
 use shared_model::job::Job;
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
@@ -111,11 +112,15 @@ impl Subscription for StubQueue {
         self.answered(&self.releases, releases.len()).await
     }
 
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        vec![BatchOutcome::Done; rejections.len()]
+    }
+
     async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
         Ok(None)
     }
 
-    async fn warnings(&self, _max_attempts: u32) -> Result<Vec<String>, QueueError> {
-        Ok(Vec::new())
+    async fn inspect(&self, _worker: WorkerNeeds) -> Result<Findings, QueueError> {
+        Ok(Findings::default())
     }
 }
