@@ -49,8 +49,21 @@ pub struct Life {
 pub enum Queue {
     /// A queue of messages that promises neither order nor that a message is delivered only once, and loses some.
     Sqs,
+    /// As `Sqs`, but a message can't be delayed. A message that is to come again later is postponed: the row notes when
+    /// it is to be sent again, and then the message is deleted.
+    Held,
     /// The table of jobs itself. A delivery is a claim, and there are no messages.
     Postgres,
+}
+
+impl Queue {
+    /// Whether workers find jobs by messages.
+    pub(crate) fn has_messages(self) -> bool {
+        match self {
+            Self::Sqs | Self::Held => true,
+            Self::Postgres => false,
+        }
+    }
 }
 
 /// A message in the queue.
@@ -90,7 +103,8 @@ pub enum Slot {
     Claimed(Held),
     /// It renders.
     Running(Held),
-    /// It is done with the job. The message has to be deleted (`true`) or released (`false`).
+    /// It is done with the job. The message has to be deleted (`true`) or released (`false`). Instead of releasing a
+    /// message of `Queue::Held`, it postpones and then deletes it.
     Settling(Message, bool),
 }
 
@@ -166,6 +180,8 @@ pub enum Action {
     Fail { worker: usize, job: usize },
     /// A worker sees that its job was cancelled, and stops.
     Revoke { worker: usize, job: usize },
+    /// A worker writes into the row that the message is to be sent again later (`Queue::Held`).
+    Postpone { worker: usize, job: usize },
     /// A worker deletes or releases a message.
     Settle { worker: usize, job: usize },
 

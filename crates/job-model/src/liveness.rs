@@ -73,6 +73,7 @@ impl Actor {
             | Action::Complete { worker, job }
             | Action::Fail { worker, job }
             | Action::Revoke { worker, job }
+            | Action::Postpone { worker, job }
             | Action::Settle { worker, job } => Self::Attempt(worker, job),
             Action::OutboxLeaseLapses { job } => Self::Clock(job, 0),
             Action::PauseEnds { job } => Self::Clock(job, 1),

@@ -2,6 +2,10 @@
 //!
 //! Instead of times, a row has flags that say whether a moment has passed. Whoever uses a row decides when it does.
 
+mod outbox;
+
+pub use outbox::Outbox;
+
 use crate::rules::{Flaw, Rules};
 
 /// Names a claim. Each claim has a token of its own.
@@ -35,17 +39,6 @@ impl Status {
     }
 }
 
-/// Whether the job's message has to be sent: the column `send_after`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outbox {
-    /// Null: nothing is to be sent.
-    Nothing,
-    /// In the future: a relay, or the API process that accepted the job, is about to send the message.
-    Leased,
-    /// In the past: any relay may send the message.
-    Due,
-}
-
 /// A row of `calendar_jobs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(
@@ -69,7 +62,7 @@ pub struct Row {
     pub retry_due: bool,
     /// Whether the message has to be sent.
     pub outbox: Outbox,
-    /// How often the row was leased for sending.
+    /// How often the row was leased for sending, or its message postponed. A redrive counts too.
     pub sends: u8,
     /// Whether workers have seen, since the job was last sent or became due, that its message must be lost: the queue
     /// stayed empty, or a message that was sent much later has arrived.
@@ -120,35 +113,6 @@ impl Row {
             Status::Retry => self.retry_due,
             Status::Started => self.lease_lapsed,
             Status::Success | Status::Failure | Status::Revoked => false,
-        }
-    }
-
-    // --- the outbox
-
-    /// A relay takes the row to send its message. Returns whether it got the row.
-    pub fn lease(&mut self) -> bool {
-        let taken = self.outbox == Outbox::Due;
-        if taken {
-            self.outbox = Outbox::Leased;
-            self.sends += 1;
-        }
-        taken
-    }
-
-    /// The relay that leased the row as number `sends` has sent the message.
-    pub fn mark(&mut self, sends: u8, rules: Rules) {
-        if self.outbox != Outbox::Nothing
-            && (self.sends == sends || rules.have(Flaw::MarkIgnoresSends))
-        {
-            self.outbox = Outbox::Nothing;
-            self.evidence = false;
-        }
-    }
-
-    /// The relay that leased the row as number `sends` could not send the message.
-    pub fn release(&mut self, sends: u8) {
-        if self.outbox != Outbox::Nothing && self.sends == sends {
-            self.outbox = Outbox::Due;
         }
     }
 

@@ -21,6 +21,9 @@ pub enum Flaw {
     UnclaimForgetsCancel,
     /// A redrive leaves the number of sends, so the relay's mark for the old message also counts for the new one.
     RedriveKeepsSends,
+    /// A postponement leaves the number of sends, so the relay's mark for the message that was postponed also counts for
+    /// the one that is still to be sent.
+    PostponeKeepsSends,
     /// A relay marks a row whose lease another relay has taken over.
     MarkIgnoresSends,
     /// No sweep looks for lost messages.

@@ -60,6 +60,7 @@ impl Life {
             | Action::CompleteAnswerLost { worker, job }
             | Action::Fail { worker, job }
             | Action::Revoke { worker, job }
+            | Action::Postpone { worker, job }
             | Action::Settle { worker, job } => {
                 let slot = state.workers[worker][job];
                 state.workers[worker][job] = self.advance(state, job, slot, action);
@@ -70,7 +71,7 @@ impl Life {
     /// On a queue of messages the outbox is as given; the table needs none.
     fn outbox(&self, of_messages: Outbox) -> Outbox {
         match self.queue {
-            Queue::Sqs => of_messages,
+            Queue::Sqs | Queue::Held => of_messages,
             Queue::Postgres => Outbox::Nothing,
         }
     }
@@ -244,6 +245,11 @@ impl Life {
             (Action::Revoke { .. }, Slot::Running(held)) => {
                 let revoked = state.change(job, |row| row.revoke(held.token, rules));
                 held.settled(revoked)
+            }
+            (Action::Postpone { .. }, Slot::Settling(message, _)) => {
+                // the message is deleted in both cases: either the row has what is needed, or nothing is
+                state.change(job, |row| row.postpone(message.generation, rules));
+                Slot::Settling(message, true)
             }
             (Action::Settle { .. }, Slot::Settling(message, delete)) => {
                 // a receipt works only for the delivery that it came with

@@ -61,6 +61,13 @@ impl State {
         self.messages.sort_unstable();
         self.sendings.sort_unstable();
     }
+
+    /// Forgets marks that are outstanding several times: once the first is made, the others change nothing. Otherwise a
+    /// message that is received and postponed again and again would leave a mark each time.
+    pub(super) fn merge_marks(&mut self) {
+        self.sendings
+            .dedup_by(|next, previous| next == previous && next.sent);
+    }
 }
 
 impl Slot {

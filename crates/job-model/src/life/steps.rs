@@ -51,6 +51,9 @@ impl Model for Life {
         self.apply(&mut next, action);
         next.broken = state.broken_by(action, &next);
         next.renumber();
+        if self.queue == Queue::Held {
+            next.merge_marks();
+        }
         Some(next)
     }
 
@@ -102,7 +105,7 @@ impl Life {
             job,
             in_memory: false,
         });
-        if self.queue == Queue::Sqs {
+        if self.queue.has_messages() {
             actions.push(Action::Accept {
                 job,
                 in_memory: true,
@@ -113,7 +116,7 @@ impl Life {
     /// Whether the job waits and nothing but the sweep would bring it to a worker.
     pub(super) fn is_lost(&self, state: &State, job: usize) -> bool {
         let is_copy = |m: &Message, row: &Row| m.job == job && m.generation == row.generation;
-        self.queue == Queue::Sqs
+        self.queue.has_messages()
             && state.jobs[job].is_some_and(|row| {
                 row.is_waiting()
                     && row.outbox == Outbox::Nothing
@@ -122,7 +125,7 @@ impl Life {
     }
 
     fn steps_of_job(&self, state: &State, job: usize, row: &Row, actions: &mut Vec<Action>) {
-        let sqs = self.queue == Queue::Sqs;
+        let has_messages = self.queue.has_messages();
         match row.outbox {
             Outbox::Due => actions.push(Action::Lease { job }),
             Outbox::Leased if state.is_being_sent(job, row) => {
@@ -141,11 +144,11 @@ impl Life {
                 Action::LeaseLapses { job }
             });
         }
-        if sqs && row.looks_lost(self.rules) {
+        if has_messages && row.looks_lost(self.rules) {
             actions.push(Action::Republish { job });
         }
         let wrong = row.is_waiting() && row.outbox == Outbox::Nothing && !row.evidence;
-        if sqs && wrong && !self.is_lost(state, job) {
+        if has_messages && wrong && !self.is_lost(state, job) {
             actions.push(Action::MisleadingEvidence { job });
         }
         if state.cancels > 0 && !row.status.is_terminal() && !row.cancel_requested {
@@ -221,6 +224,9 @@ impl Life {
                 if state.jobs[job].is_some_and(asked) {
                     actions.push(Action::Revoke { worker, job });
                 }
+            }
+            Slot::Settling(_, false) if self.queue == Queue::Held => {
+                actions.push(Action::Postpone { worker, job });
             }
             Slot::Settling(..) => actions.push(Action::Settle { worker, job }),
         }

@@ -121,3 +121,14 @@ fn a_late_mark_for_the_message_before_a_redrive_hides_that_the_new_message_is_no
         assert_breaks(life, SENT_AGAIN);
     }
 }
+
+#[test]
+fn a_late_mark_for_the_message_that_was_postponed_hides_that_it_is_to_be_sent_again() {
+    for flaw in [Flaw::PostponeKeepsSends, Flaw::MarkIgnoresSends] {
+        let life = Life {
+            queue: Queue::Held,
+            ..with(flaw)
+        };
+        assert_breaks(life, SENT_AGAIN);
+    }
+}

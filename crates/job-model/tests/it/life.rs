@@ -24,6 +24,12 @@ const BUSY: Life = Life {
     ..CALM
 };
 
+const HELD: Life = Life {
+    queue: Queue::Held,
+    max_messages: 9,
+    ..CALM
+};
+
 /// Explores a life twice: `stateright` looks for a state that breaks a promise, and [`explore`] for a job that never
 /// ends. Both must see the same states.
 fn check(life: Life, states: usize) {
@@ -62,6 +68,23 @@ fn on_postgres_with_two_faults_every_promise_is_kept_and_every_job_ends() {
         ..BUSY
     };
     check(life, 224_278);
+}
+
+#[test]
+fn with_held_deliveries_every_promise_is_kept_and_every_job_ends() {
+    check(HELD, 55_225);
+}
+
+#[test]
+#[ignore = "takes half a minute"]
+fn with_held_deliveries_a_cancellation_and_a_worker_that_stops_every_promise_is_kept_and_every_job_ends()
+ {
+    let life = Life {
+        unclaims: 1,
+        cancels: 1,
+        ..HELD
+    };
+    check(life, 474_871);
 }
 
 #[test]

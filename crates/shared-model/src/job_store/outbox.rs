@@ -2,6 +2,13 @@
 //!
 //! A relay takes rows under a lease, so that it holds no lock while it waits for the queue. The lease is the time until
 //! which `send_after` lies in the future. A claim on the job proves that the message arrived, and clears `send_after` too.
+//!
+//! A queue that can't delay a message leaves that to the outbox: a worker that wants a message to come again later postpones
+//! it ([`postpone()`]), and deletes it from the queue.
+
+mod postpone;
+
+pub use postpone::{Postponed, PostponedAs, postpone};
 
 use chrono::{DateTime, Utc};
 use diesel::pg::PgConnection;
@@ -123,22 +130,25 @@ fn update_taken(
     Ok(())
 }
 
-/// Returns how many messages still have to be sent, and how long the oldest job has waited since it was accepted, redriven
-/// or sent for the last time. Looks at the [`COUNTED`] messages that are to be sent first.
+/// Returns how many messages of jobs that an attempt may begin for still have to be sent, and how long the oldest of these
+/// jobs has waited: since it was accepted, redriven or sent for the last time, or since its backoff or its last worker's
+/// lease ended. So a message that was postponed until then is not counted before. Looks at the [`COUNTED`] messages that are
+/// to be sent first.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
 pub fn backlog(connection: &mut PgConnection) -> Result<Backlog, DatabaseError> {
     let query = diesel::sql_query(
         "SELECT count(*) AS jobs, coalesce(extract(epoch FROM now() - min(since)), 0)::float8 AS oldest_age_seconds
-         FROM (SELECT greatest(expires_at - expiry, sent_at) AS since FROM calendar_jobs
-               WHERE send_after IS NOT NULL ORDER BY send_after LIMIT $1) AS unsent",
+         FROM (SELECT greatest(expires_at - expiry, sent_at, retry_at, lease_until) AS since FROM calendar_jobs
+               WHERE send_after IS NOT NULL ORDER BY send_after LIMIT $1) AS unsent
+         WHERE since <= now()",
     )
     .bind::<BigInt, _>(COUNTED);
     Ok(query.get_result(connection)?)
 }
 
-/// The jobs whose message has not been sent yet, or not been recorded as sent.
+/// The jobs whose message has not been sent yet, or not been recorded as sent, without those that must wait anyway.
 #[derive(Debug, Clone, Copy, QueryableByName)]
 pub struct Backlog {
     /// How many there are; [`COUNTED`] stands for any greater number.

@@ -29,6 +29,8 @@ mod password_file;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
+mod postponed;
+#[cfg(test)]
 mod privileges;
 #[cfg(test)]
 mod processes;

@@ -21,7 +21,7 @@ use shared_model::job::{JobId, JobStatus};
 use shared_model::job_store::claims::{self, Claim, ClaimKey, ClaimRenewal};
 use shared_model::job_store::evidence::{self, Observation};
 use shared_model::job_store::failed::Redriver;
-use shared_model::job_store::outbox::{self, SendKey};
+use shared_model::job_store::outbox::{self, Postponed, PostponedAs, SendKey};
 use shared_model::job_store::requests::{self, Sender};
 use shared_model::job_store::{dead_letters, failed, history, sweeps};
 use shared_model::processes::{self, NewProcess, Report, Role};
@@ -125,6 +125,16 @@ fn accept_and_send(meter: Meter, connection: &mut PgConnection) {
         outbox::mark_sent(c, &keys[..5])
     });
     meter.measure("release", connection, |c| outbox::release(c, &keys[5..]));
+    let postponed: Vec<_> = taken
+        .iter()
+        .map(|outbound| Postponed {
+            id: outbound.message.job_id,
+            generation: outbound.message.generation,
+            delay: Duration::from_secs(1),
+        })
+        .collect();
+    let answers = meter.measure("postpone", connection, |c| outbox::postpone(c, &postponed));
+    assert_eq!(answers, [PostponedAs::Written; 10]);
     meter.measure("backlog", connection, outbox::backlog);
 }
 

@@ -66,6 +66,7 @@ fn the_sequences_reach_every_rule() {
         Flaw::UnclaimKeepsAttempt,
         Flaw::UnclaimForgetsCancel,
         Flaw::RedriveKeepsSends,
+        Flaw::PostponeKeepsSends,
         Flaw::MarkIgnoresSends,
         Flaw::NoSweep,
     ];

@@ -4,6 +4,8 @@ mod recovery;
 mod requests;
 mod worker;
 
+use std::time::Duration;
+
 use job_model::row::Row;
 use proptest::test_runner::TestCaseError;
 use shared_model::job::JobId;
@@ -11,6 +13,9 @@ use shared_model::job::JobId;
 use super::operation::Operation;
 use super::world::World;
 use crate::support::OPTIONS;
+
+/// How long a retried job or a postponed message waits, if it waits.
+const PAUSE: Duration = Duration::from_hours(1);
 
 type Compared = Result<(), TestCaseError>;
 
@@ -28,6 +33,7 @@ impl World {
             Operation::Take { limit } => self.take(*limit)?,
             Operation::MarkSent { messages } => self.mark_sent(messages),
             Operation::Release { messages } => self.release(messages),
+            Operation::Postpone { messages, pause } => self.postpone(messages, *pause)?,
             Operation::ClaimPending { limit } => self.claim_pending(*limit)?,
             Operation::ClaimDue { limit } => self.claim_due(*limit)?,
             Operation::ClaimDelivered { messages } => self.claim_delivered(messages)?,

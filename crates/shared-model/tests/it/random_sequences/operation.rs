@@ -51,6 +51,10 @@ pub(super) enum Operation {
     Release {
         messages: Vec<usize>,
     },
+    Postpone {
+        messages: Vec<Message>,
+        pause: bool,
+    },
 
     ClaimPending {
         limit: usize,
@@ -172,6 +176,8 @@ fn outbox() -> impl Strategy<Value = Operation> {
         (1..4_usize).prop_map(|limit| Operation::Take { limit }),
         vec(0..5_usize, 1..3).prop_map(|messages| Operation::MarkSent { messages }),
         vec(0..5_usize, 1..3).prop_map(|messages| Operation::Release { messages }),
+        (vec(message(), 1..4), any_bool())
+            .prop_map(|(messages, pause)| Operation::Postpone { messages, pause }),
     ]
 }
 

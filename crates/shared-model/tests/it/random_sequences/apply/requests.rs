@@ -1,13 +1,17 @@
 //! Accepting and cancelling jobs, and the outbox.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use job_model::row::{Outbox, Row, Status};
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_assert_eq};
 use shared_model::job::CalendarRequest;
-use shared_model::job_store::outbox::{self, SendKey};
+use shared_model::job_store::outbox::{self, Postponed, PostponedAs, SendKey};
 use shared_model::job_store::requests::{self, Accepted, Cancelled, NewJob, Sender};
 
-use super::{Compared, World};
+use super::super::operation::Message;
+use super::{Compared, PAUSE, World};
 use crate::support::EXPIRY_SECONDS;
 
 impl World {
@@ -114,5 +118,42 @@ impl World {
             let (job, sends) = (self.job(key.id), u8::try_from(key.sends).unwrap());
             self.change(job, |row| row.release(sends));
         }
+    }
+
+    pub(super) fn postpone(&mut self, messages: &[Message], pause: bool) -> Compared {
+        let rules = self.rules;
+        let mut postponed = Vec::new();
+        let mut expected = Vec::new();
+        let mut written = HashSet::new();
+        for message in messages {
+            let job = message.job;
+            let current = self.rows[job].map_or(1, |row| row.generation);
+            let generation = current - u8::from(message.is_old);
+            postponed.push(Postponed {
+                id: self.ids[job],
+                generation: generation.into(),
+                delay: if pause { PAUSE } else { Duration::ZERO },
+            });
+            let is_copy = written.contains(&(job, generation));
+            let is_written = is_copy
+                || self.change(job, |row| {
+                    let is_written = row.postpone(generation, rules);
+                    if is_written && !pause {
+                        row.outbox = Outbox::Due;
+                    }
+                    is_written
+                }) == Some(true);
+            if is_written {
+                written.insert((job, generation));
+            }
+            expected.push(if is_written {
+                PostponedAs::Written
+            } else {
+                PostponedAs::Stale
+            });
+        }
+        let answers = outbox::postpone(&mut self.connection, &postponed).unwrap();
+        prop_assert_eq!(answers, expected);
+        Ok(())
     }
 }

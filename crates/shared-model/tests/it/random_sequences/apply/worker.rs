@@ -10,10 +10,8 @@ use shared_model::job_store::claims::{self, ClaimRenewal, Claimed, Delivered, Re
 
 use super::super::observed::status;
 use super::super::operation::{Held, Message};
-use super::{Compared, World, max_attempts};
+use super::{Compared, PAUSE, World, max_attempts};
 use crate::support::{FIRST, LEASE, OPTIONS, an_error, completion};
-
-const PAUSE: Duration = Duration::from_hours(1);
 
 impl World {
     pub(super) fn claim_pending(&mut self, limit: usize) -> Compared {
