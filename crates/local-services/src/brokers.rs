@@ -1,6 +1,7 @@
 //! Local servers of the queues that are not SQS, from programs that are installed. Nothing is downloaded.
 //!
 //! - [`redis`]: Redis, or Valkey
+//! - [`activemq`]: ActiveMQ Classic
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use crate::error::{Error, explain, io_error};
 use crate::ports::free_port;
 use crate::waiting::wait_until;
 
+mod activemq;
 mod redis;
 
 /// How many times a start is attempted: another process may take the free port before the server does.
@@ -30,6 +32,8 @@ const SHOWN: usize = 20;
 pub enum BrokerKind {
     /// Redis 6.2 or newer, or Valkey.
     Redis,
+    /// ActiveMQ Classic 5, with STOMP.
+    ActiveMq,
 }
 
 impl BrokerKind {
@@ -37,6 +41,7 @@ impl BrokerKind {
     fn name(self) -> &'static str {
         match self {
             Self::Redis => "redis",
+            Self::ActiveMq => "activemq",
         }
     }
 
@@ -44,6 +49,7 @@ impl BrokerKind {
     fn usual_port(self) -> u16 {
         match self {
             Self::Redis => 6379,
+            Self::ActiveMq => 61613,
         }
     }
 
@@ -51,6 +57,7 @@ impl BrokerKind {
     fn grace(self) -> Duration {
         match self {
             Self::Redis => redis::GRACE,
+            Self::ActiveMq => activemq::GRACE,
         }
     }
 
@@ -59,6 +66,7 @@ impl BrokerKind {
     fn launch(self, setup: &Setup, port: u16) -> Result<Option<Vec<ChildGuard>>, Error> {
         match self {
             Self::Redis => redis::launch(setup, port),
+            Self::ActiveMq => activemq::launch(setup, port),
         }
     }
 }
@@ -119,8 +127,10 @@ impl LocalBroker {
     #[expect(clippy::panic, reason = "for tests, which can do nothing else")]
     pub fn shared(kind: BrokerKind) -> &'static Self {
         static REDIS: OnceLock<LocalBroker> = OnceLock::new();
+        static ACTIVEMQ: OnceLock<LocalBroker> = OnceLock::new();
         let shared = match kind {
             BrokerKind::Redis => &REDIS,
+            BrokerKind::ActiveMq => &ACTIVEMQ,
         };
         shared.get_or_init(|| {
             Self::private(kind, &[]).unwrap_or_else(|error| panic!("{}", explain(&error)))
@@ -203,6 +213,10 @@ impl LocalBroker {
         let port = through.unwrap_or(self.port);
         match self.kind {
             BrokerKind::Redis => format!("redis://127.0.0.1:{port}/{queue}"),
+            BrokerKind::ActiveMq => {
+                let (user, password) = (activemq::USER, activemq::PASSWORD);
+                format!("stomp://{user}:{password}@127.0.0.1:{port}/{queue}")
+            }
         }
     }
 
@@ -243,7 +257,11 @@ impl LocalBroker {
     fn failure(&self) -> Error {
         let path = log_path(&self.setup.dir, self.kind);
         let log = fs::read_to_string(&path).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
+        // Where in Java's code an error was found says nothing to a user.
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| !line.starts_with("\tat "))
+            .collect();
         let end = lines.get(lines.len().saturating_sub(SHOWN)..);
         Error::Failed(format!(
             "{} did not start; its log {} ends with:\n{}",
