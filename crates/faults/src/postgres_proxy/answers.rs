@@ -1,29 +1,20 @@
 //! The messages of the server, and how many rows a statement has changed or returned.
 
+use crate::tcp_proxy::Answer;
+
 /// The type of a message, and its length, which counts its own bytes only.
 const TYPE_BYTES: usize = 1;
 const LENGTH_BYTES: usize = 4;
-
-/// What the beginning of an answer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The rest has not arrived yet.
-    Incomplete,
-    /// The statement changed or returned rows.
-    Rows,
-    /// The statement changed and returned nothing, or failed.
-    NoRows,
-}
 
 /// Reads the answer to one statement from its first message on.
 pub(super) fn read(mut answer: &[u8]) -> Answer {
     while let Some((kind, body, rest)) = message(answer) {
         match kind {
             // a command is complete, and its tag ends with the number of rows
-            b'C' if body.ends_with(b" 0\0") => return Answer::NoRows,
-            b'C' => return Answer::Rows,
+            b'C' if body.ends_with(b" 0\0") => return Answer::NoEffect,
+            b'C' => return Answer::Effect,
             // an error, or ready for the next statement
-            b'E' | b'Z' => return Answer::NoRows,
+            b'E' | b'Z' => return Answer::NoEffect,
             _ => answer = rest,
         }
     }
@@ -52,12 +43,12 @@ mod tests {
     #[test]
     fn the_tag_of_a_complete_command_says_whether_it_has_rows() {
         for (last, expected) in [
-            (message(b'C', b"UPDATE 0\0"), Answer::NoRows),
-            (message(b'C', b"UPDATE 1\0"), Answer::Rows),
-            (message(b'C', b"UPDATE 10\0"), Answer::Rows),
-            (message(b'C', b"INSERT 0 0\0"), Answer::NoRows),
-            (message(b'C', b"INSERT 0 1\0"), Answer::Rows),
-            (message(b'E', b"SERROR\0\0"), Answer::NoRows),
+            (message(b'C', b"UPDATE 0\0"), Answer::NoEffect),
+            (message(b'C', b"UPDATE 1\0"), Answer::Effect),
+            (message(b'C', b"UPDATE 10\0"), Answer::Effect),
+            (message(b'C', b"INSERT 0 0\0"), Answer::NoEffect),
+            (message(b'C', b"INSERT 0 1\0"), Answer::Effect),
+            (message(b'E', b"SERROR\0\0"), Answer::NoEffect),
         ] {
             let answer = [message(b'2', b""), message(b'D', b"\0\0"), last].concat();
             assert_eq!(read(&answer), expected, "{answer:?}");

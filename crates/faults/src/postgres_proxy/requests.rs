@@ -6,9 +6,10 @@
 //! refuses.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use tokio_util::bytes::BytesMut;
+use tokio_util::bytes::{Bytes, BytesMut};
+
+use crate::tcp_proxy::Request;
 
 /// The length of a message counts these bytes, in which it is sent.
 const LENGTH_BYTES: usize = 4;
@@ -22,21 +23,13 @@ pub(super) struct Requests {
     /// Messages have a type once the session has started.
     is_started: bool,
     /// The text of each prepared statement, by name.
-    prepared: HashMap<Vec<u8>, Arc<str>>,
-}
-
-/// One message of a client.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    /// The whole message.
-    pub(super) bytes: BytesMut,
-    /// The statement that it runs. A prepared statement runs when its parameters are bound, because the server starts
-    /// the transaction then.
-    pub(super) statement: Option<Arc<str>>,
+    prepared: HashMap<Vec<u8>, Bytes>,
 }
 
 impl Requests {
-    /// Removes the first message from `unread`. Returns `None` if the message is not complete yet.
+    /// Removes the first message from `unread`, with the statement that it runs. A prepared statement runs when its
+    /// parameters are bound, because the server starts the transaction then. Returns `None` if the message is not complete
+    /// yet.
     pub(super) fn take(&mut self, unread: &mut BytesMut) -> Option<Request> {
         let type_bytes = usize::from(self.is_started);
         let length = unread.get(type_bytes..type_bytes + LENGTH_BYTES)?;
@@ -47,29 +40,33 @@ impl Requests {
         }
         let bytes = unread.split_to(end);
         let body = bytes.get(type_bytes + LENGTH_BYTES..).unwrap_or_default();
-        let statement = match bytes.first() {
+        let text = match bytes.first() {
             Some(kind) if self.is_started => self.statement(*kind, body),
             _ => {
                 self.is_started = body.starts_with(&PROTOCOL_MAJOR);
                 None
             }
         };
-        Some(Request { bytes, statement })
+        Some(Request {
+            bytes,
+            text,
+            earlier: 0,
+        })
     }
 
-    fn statement(&mut self, kind: u8, body: &[u8]) -> Option<Arc<str>> {
+    fn statement(&mut self, kind: u8, body: &[u8]) -> Option<Bytes> {
         let mut texts = body.split(|byte| *byte == 0);
         match kind {
-            b'Q' => Some(String::from_utf8_lossy(texts.next()?).into()),
+            b'Q' => Some(Bytes::copy_from_slice(texts.next()?)),
             b'P' => {
                 let (name, text) = (texts.next()?, texts.next()?);
-                let text = String::from_utf8_lossy(text);
-                self.prepared.insert(name.to_owned(), text.into());
+                let text = Bytes::copy_from_slice(text);
+                self.prepared.insert(name.to_owned(), text);
                 None
             }
             b'B' => {
                 let (_portal, name) = (texts.next()?, texts.next()?);
-                self.prepared.get(name).map(Arc::clone)
+                self.prepared.get(name).cloned()
             }
             _ => None,
         }
@@ -97,7 +94,10 @@ mod tests {
             unread.extend_from_slice(piece);
             while let Some(request) = requests.take(&mut unread) {
                 forwarded.extend_from_slice(&request.bytes);
-                statements.extend(request.statement.map(|text| text.to_string()));
+                let text = request
+                    .text
+                    .map(|text| String::from_utf8(text.to_vec()).unwrap());
+                statements.extend(text);
             }
         }
         assert_eq!(forwarded, session, "not every byte is forwarded");
