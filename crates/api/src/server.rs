@@ -59,6 +59,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
             "AUTH is off, although {published_by}: everyone who can reach the API can read, change and delete all todos"
         );
     }
+    if let Some(warning) = config.queue.warning() {
+        log::warn!("{warning}");
+    }
     let publisher = config.queue.connect_publisher();
     tokio::select! {
         outcome = server.run(publisher, shutdown.drain) => outcome,
@@ -96,7 +99,7 @@ impl Server {
         let notifier = Notifier::default();
         let queue_name = match &config.queue.queue_url {
             QueueUrl::Postgres => None,
-            url @ QueueUrl::Sqs(_) => Some(url.name().to_owned()),
+            url @ (QueueUrl::Sqs(_) | QueueUrl::Broker(_)) => Some(url.name().to_owned()),
         };
         let (dispatch, inbox) = if queue_name.is_some() {
             let (inbox, reader) = RelayInbox::new();

@@ -6,6 +6,7 @@
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue
+//! - [`broker_address`], [`broker_access`], [`broker`]: the settings of a broker, and which module is for it
 //! - [`publisher`]: what the API's relay sends messages with, and what counts the messages in the queue
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
@@ -15,6 +16,9 @@
 //!
 //! This crate never creates or purges a queue. That is the operator's task.
 
+pub mod broker;
+pub mod broker_access;
+pub mod broker_address;
 pub mod config;
 pub mod error;
 pub mod findings;
@@ -26,6 +30,9 @@ pub mod queue_url;
 pub mod sqs;
 pub mod subscription;
 
+pub use broker::Broker;
+pub use broker_access::BrokerAccess;
+pub use broker_address::{BrokerAddress, BrokerKind};
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use findings::Findings;

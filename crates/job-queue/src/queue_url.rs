@@ -7,15 +7,21 @@ use shared_model::trace::QueueName;
 use sqs_client::QueueAddress;
 use sqs_client::address::InvalidQueueAddress;
 
-const POSTGRES: &str = "postgres:";
+use crate::broker::Broker;
+use crate::broker_address::{BrokerAddress, BrokerKind, InvalidBrokerAddress};
 
-/// A queue, as `QUEUE_URL` names it.
+const POSTGRES: &str = "postgres:";
+const SQS_SCHEMES: [&str; 3] = ["sqs", "https", "http"];
+
+/// A queue, as `QUEUE_URL` names it. It is displayed without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueUrl {
     /// `postgres:`, the table of jobs itself.
     Postgres,
     /// `sqs://NAME` or a full SQS queue URL.
     Sqs(QueueAddress),
+    /// `redis://…`, `amqp://…`, `stomp://…`, `kafka://…`, and the same with TLS.
+    Broker(Broker),
 }
 
 impl QueueUrl {
@@ -24,20 +30,28 @@ impl QueueUrl {
         match self {
             Self::Postgres => POSTGRES,
             Self::Sqs(address) => address.name(),
+            Self::Broker(broker) => &broker.address().name,
         }
     }
-}
 
-impl QueueUrl {
     /// Returns how spans name the queue.
     pub fn in_traces(&self) -> QueueName {
         let (system, name) = match self {
             Self::Postgres => ("postgresql", "calendar_jobs"),
             Self::Sqs(address) => ("aws_sqs", address.name()),
+            Self::Broker(broker) => (broker.address().kind.in_traces(), self.name()),
         };
         QueueName {
             system,
             name: name.to_owned(),
+        }
+    }
+
+    /// Returns the URL with its password, if it has one: for the environment of another process, and never for a log.
+    pub fn with_password(&self) -> String {
+        match self {
+            Self::Postgres | Self::Sqs(_) => self.to_string(),
+            Self::Broker(broker) => broker.address().with_password(),
         }
     }
 }
@@ -47,22 +61,38 @@ impl fmt::Display for QueueUrl {
         match self {
             Self::Postgres => f.write_str(POSTGRES),
             Self::Sqs(address) => address.fmt(f),
+            Self::Broker(broker) => broker.address().fmt(f),
         }
     }
 }
 
-/// A text that names no queue.
+/// A text that names no queue, or one that this program can't use.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidQueueUrl {
     /// The text has none of the forms of a queue URL.
     #[error(
-        "a queue URL is postgres:, sqs://NAME, sqs://NAME.fifo, or a full SQS queue URL such as \
-         https://sqs.us-east-1.amazonaws.com/123456789012/NAME"
+        "a queue URL is postgres:, sqs://NAME, sqs://NAME.fifo, a full SQS queue URL such as \
+         https://sqs.us-east-1.amazonaws.com/123456789012/NAME, redis://HOST/STREAM, amqp://HOST/QUEUE, \
+         stomp://HOST/QUEUE or kafka://HOST/TOPIC; with TLS rediss, amqps, stomp+ssl or kafka+ssl"
     )]
     Form,
     /// The text has the form of an SQS queue URL, but cannot be one.
     #[error(transparent)]
     Sqs(#[from] InvalidQueueAddress),
+    /// The text has the scheme of a broker, but cannot be its address.
+    #[error(transparent)]
+    Broker(#[from] InvalidBrokerAddress),
+    /// The queue is in a broker of this kind.
+    #[error("this program was built without {0}{hint}", hint = hint(*.0))]
+    NotBuilt(BrokerKind),
+}
+
+/// Says how to build a program for this kind of broker.
+fn hint(kind: BrokerKind) -> String {
+    let feature = kind.feature();
+    feature.map_or_else(String::new, |feature| {
+        format!(": build it with --features {feature}")
+    })
 }
 
 impl FromStr for QueueUrl {
@@ -72,11 +102,17 @@ impl FromStr for QueueUrl {
         if url == POSTGRES {
             return Ok(Self::Postgres);
         }
-        let schemes = ["sqs://", "https://", "http://"];
-        if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        let (scheme, _) = url.split_once("://").ok_or(InvalidQueueUrl::Form)?;
+        if SQS_SCHEMES.contains(&scheme) {
+            return Ok(Self::Sqs(url.parse()?));
+        }
+        if BrokerKind::of_scheme(scheme).is_none() {
             return Err(InvalidQueueUrl::Form);
         }
-        Ok(Self::Sqs(url.parse()?))
+        let address: BrokerAddress = url.parse()?;
+        let kind = address.kind;
+        let broker = Broker::new(address).ok_or(InvalidQueueUrl::NotBuilt(kind))?;
+        Ok(Self::Broker(broker))
     }
 }
 
@@ -111,12 +147,45 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_this_program_was_not_built_for_is_refused_with_the_way_to_build_it() {
+        for (url, kind) in [
+            ("redis://localhost/ical", BrokerKind::Redis),
+            ("amqp://localhost/ical", BrokerKind::RabbitMq),
+            ("stomp://localhost/ical", BrokerKind::ActiveMq),
+            ("kafka://localhost/ical", BrokerKind::Kafka),
+        ] {
+            match url.parse::<QueueUrl>() {
+                Ok(built) => assert_eq!(built.to_string(), url),
+                Err(error) => {
+                    let error = error.to_string();
+                    let start = format!("this program was built without {kind}");
+                    assert!(error.starts_with(&start), "{error}");
+                    let flag = kind.feature().map(|name| format!("--features {name}"));
+                    assert!(error.ends_with(&flag.unwrap_or_default()), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_the_url_of_a_broker_is_named_whatever_this_program_was_built_for() {
+        let error = "redis://me:s3cret@host:x/ical"
+            .parse::<QueueUrl>()
+            .unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with("the port must be a number"), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
     fn a_text_that_names_no_queue_is_refused() {
         for text in [
             "",
             "postgres",
             "ical",
-            "redis://x",
+            "redis",
+            "redis:",
+            "valkey://host/ical",
             "sqs://",
             "https://host/name",
         ] {

@@ -211,8 +211,8 @@ fn configure(command: &mut Command, options: &Options, services: &Services) {
         command.env("LOG_FORMAT", format.get_name());
     }
     command
-        .arg("--queue-url")
-        .arg(&services.queue_url)
+        // it may contain a password too
+        .env("QUEUE_URL", &services.queue_url)
         .env("RUST_LOG", &options.log.rust_log)
         .envs(services.sqs_environment());
     if services.has_local_sqs() && !is_set("RECEIVE_WAIT") {

@@ -27,8 +27,10 @@ pub(crate) struct Services {
     pub(crate) logins: Logins,
     /// The database URL for the user. It contains the password only if the launcher made it.
     pub(crate) shown_database: String,
-    /// The URL of the queue that carries the jobs.
+    /// The URL of the queue that carries the jobs, with its password.
     pub(crate) queue_url: String,
+    /// The same without the password.
+    shown_queue_url: String,
     cluster: Option<Cluster>,
     sqs: Option<LocalSqs>,
 }
@@ -46,14 +48,19 @@ impl Services {
             (Some(cluster), logins, url)
         };
         let (queue_url, sqs) = match &options.queue {
-            QueueChoice::Existing(url) => (url.to_string(), None),
+            QueueChoice::Existing(url) => (url.with_password(), None),
             QueueChoice::LocalStandard => (sqs_url(STANDARD), Some(start_sqs(options)?)),
             QueueChoice::LocalFifo => (sqs_url(FIFO), Some(start_sqs(options)?)),
+        };
+        let shown_queue_url = match &options.queue {
+            QueueChoice::Existing(url) => url.to_string(),
+            QueueChoice::LocalStandard | QueueChoice::LocalFifo => queue_url.clone(),
         };
         Ok(Self {
             logins,
             shown_database,
             queue_url,
+            shown_queue_url,
             cluster,
             sqs,
         })
@@ -62,8 +69,8 @@ impl Services {
     /// Returns the queue for the user, with the endpoint of a local SQS.
     pub(crate) fn shown_queue(&self) -> String {
         match &self.sqs {
-            Some(sqs) => format!("{} at {}", self.queue_url, sqs.endpoint_url()),
-            None => self.queue_url.clone(),
+            Some(sqs) => format!("{} at {}", self.shown_queue_url, sqs.endpoint_url()),
+            None => self.shown_queue_url.clone(),
         }
     }
 

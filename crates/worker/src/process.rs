@@ -69,6 +69,9 @@ pub fn run_process_with(config: Config, render: Render) -> ExitCode {
 /// Returns an error if the worker can't start, or if its queue answers that it can't work.
 pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::Result<ExitCode> {
     log::info!("queue.url":% = config.queue.queue_url, "worker.concurrency" = config.worker_concurrency.get(); "starting");
+    if let Some(warning) = config.queue.warning() {
+        log::warn!("{warning}");
+    }
     let metrics = telemetry::install()?;
     let database = Database::new(&config.database, config.claim_options());
     let _telemetry = AbortOnDropHandle::new(tokio::spawn(telemetry::keep_up(

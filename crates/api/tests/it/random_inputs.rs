@@ -28,7 +28,7 @@ use api::request::query::Query;
 use api::request::todo::{NewTodo, TodoChanges};
 use api::response::cursor;
 use api::response::download::{ClientCopies, Coding};
-use job_queue::QueueUrl;
+use job_queue::{BrokerAddress, QueueUrl};
 use proptest::{prop_assert, prop_assert_eq};
 use shared_model::message::JobMessage;
 use uuid::Uuid;
@@ -99,6 +99,10 @@ const QUEUE_URLS: &[&str] = &[
     "postgres:",
     "sqs://ical.fifo",
     "https://sqs.us-east-1.amazonaws.com/123456789012/ical",
+    "redis://:p%40ss@[::1]:6380/ical?db=3",
+    "amqps://me:s3cret@rabbit/v%2Fhost/ical",
+    "stomp+ssl://me@activemq:61613/ical",
+    "kafka://me:s3cret@a:1,b/ical?group=g&sasl=PLAIN",
 ];
 
 /// Returns a request with this header, or `None` if no header can have this value.
@@ -288,7 +292,12 @@ fn messages_are_read_or_refused() {
 fn urls_of_queues_are_read_or_refused() {
     edits::check(&edits::text(QUEUE_URLS), 1, |text| {
         if let Ok(url) = text.parse::<QueueUrl>() {
-            prop_assert_eq!(url.to_string().parse::<QueueUrl>().unwrap(), url);
+            prop_assert_eq!(url.with_password().parse::<QueueUrl>().unwrap(), url);
+        }
+        if let Ok(address) = text.parse::<BrokerAddress>() {
+            let again: BrokerAddress = address.with_password().parse().unwrap();
+            prop_assert_eq!(&again, &address);
+            prop_assert!(address.to_string().parse::<BrokerAddress>().is_ok());
         }
         Ok(())
     });

@@ -9,7 +9,7 @@ use diesel::{Connection, PgConnection};
 use job_queue::postgres::PostgresSubscription;
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
 use job_queue::{
-    BatchOutcome, Delivery, GroupId, Publisher, QueueUrl, Received, Subscription,
+    BatchOutcome, BrokerAccess, Delivery, GroupId, Publisher, QueueUrl, Received, Subscription,
     SubscriptionOptions,
 };
 use local_services::sqs::LocalSqs;
@@ -101,19 +101,24 @@ impl Queue {
         subscription(&self.pool, &self.url, self.group.as_ref(), BRIEF)
     }
 
-    /// Returns the sending half of an SQS queue.
-    pub(crate) fn publisher(&self) -> SqsPublisher {
-        let QueueUrl::Sqs(address) = &self.url else {
-            panic!("nothing is sent to postgres:")
-        };
-        SqsPublisher::new(&aws_config(), address.clone(), self.group.clone())
+    /// Returns the sending half of the queue.
+    pub(crate) fn publisher(&self) -> Arc<dyn Publisher> {
+        match &self.url {
+            QueueUrl::Postgres => panic!("nothing is sent to postgres:"),
+            QueueUrl::Sqs(address) => Arc::new(SqsPublisher::new(
+                &aws_config(),
+                address.clone(),
+                self.group.clone(),
+            )),
+            QueueUrl::Broker(broker) => broker.publisher(&BrokerAccess::default()),
+        }
     }
 
     /// Stores jobs and returns their messages. On `postgres:`, they are in the queue then; on SQS they are not sent yet.
     pub(crate) async fn jobs(&self, count: usize) -> Vec<OutboundMessage> {
         let sender = match &self.url {
             QueueUrl::Postgres => Sender::Nobody,
-            QueueUrl::Sqs(_) => Sender::AnyRelay,
+            QueueUrl::Sqs(_) | QueueUrl::Broker(_) => Sender::AnyRelay,
         };
         let jobs: Vec<NewJob> = std::iter::repeat_with(|| NewJob {
             id: JobId::new(),
@@ -154,7 +159,7 @@ impl Queue {
                 notifier.job_due();
                 notifier.flush(&self.pool).await;
             }
-            QueueUrl::Sqs(_) => {
+            QueueUrl::Sqs(_) | QueueUrl::Broker(_) => {
                 for batch in messages.chunks(job_queue::MAX_BATCH) {
                     let published = self.publisher().publish(batch).await.unwrap();
                     assert_eq!(published.failed, []);
@@ -353,6 +358,7 @@ fn subscription(
             group,
             options,
         )),
+        QueueUrl::Broker(broker) => broker.subscription(&BrokerAccess::default(), pool, options),
     }
 }
 

@@ -25,7 +25,7 @@ impl Secret {
     }
 
     /// Returns the string.
-    pub(crate) fn expose(&self) -> &str {
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
