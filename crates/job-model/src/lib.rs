@@ -27,12 +27,13 @@
 //! | SQS | 1 | stop | 566,781 | 2.8 million |
 //! | SQS | 1 | cancel | 919,588 | 4.6 million |
 //! | SQS | 1 | redrive | 2,930,343 | 16.3 million |
+//! | held | 1 | – | 8,192,077 | 55.0 million |
 //!
 //! A "held" queue can't delay a message: it is as SQS, but a message that is to come again later goes through the outbox.
 //! `cargo test -p job-model` explores the first four rows in seconds, and `cargo test -p job-model -- --ignored` the others.
-//! On SQS the faults are: a worker dies, freezes, or loses its lease or its message; every sender dies, or one drops, fails
-//! or delays a message; the queue loses, duplicates or dead-letters a message; the answer to a claim or a completion is
-//! lost; the evidence misleads.
+//! If there are messages, the faults are: a worker dies, freezes, or loses its lease or its message; every sender dies, or
+//! one drops, fails or delays a message; the queue loses, duplicates or dead-letters a message; the answer to a claim or a
+//! completion is lost; the evidence misleads.
 //!
 //! # What is not explored
 //! - Time. A lease, a pause or a timeout may end as soon as nobody extends it, and the order of such moments is free. So

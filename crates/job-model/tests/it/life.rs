@@ -88,6 +88,12 @@ fn with_held_deliveries_a_cancellation_and_a_worker_that_stops_every_promise_is_
 }
 
 #[test]
+#[ignore = "takes seven minutes and several GB of memory"]
+fn with_held_deliveries_and_a_fault_every_promise_is_kept_and_every_job_ends() {
+    check(Life { faults: 1, ..HELD }, 8_192_077);
+}
+
+#[test]
 #[ignore = "takes half a minute"]
 fn on_sqs_with_a_fault_and_a_worker_that_stops_every_promise_is_kept_and_every_job_ends() {
     let life = Life {
