@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use job_queue::{MAX_VISIBILITY, MAX_WAIT, QueueConfig, SubscriptionOptions};
+use job_queue::{MAX_VISIBILITY, MAX_WAIT, QueueConfig, SubscriptionOptions, WorkerNeeds};
 use shared_model::database::DatabaseConfig;
 use shared_model::job_store::claims::ClaimOptions;
 use shared_model::logging::LogConfig;
@@ -146,6 +146,16 @@ impl Config {
             max_attempts: i32::try_from(self.max_attempts.get()).unwrap_or(i32::MAX),
             // known only when the worker has registered itself
             worker_id: None,
+        }
+    }
+
+    /// Returns what a worker that runs alone needs from its queue.
+    pub fn needs(&self) -> WorkerNeeds {
+        WorkerNeeds {
+            max_attempts: self.max_attempts.get(),
+            job_timeout: self.job_timeout,
+            slots: self.worker_concurrency.get(),
+            workers: 1,
         }
     }
 

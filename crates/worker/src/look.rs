@@ -11,7 +11,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
 use crate::database::Database;
 
 /// How long the worker waits for the queue's answer before it begins to receive.
@@ -23,21 +22,16 @@ pub struct Look(Option<AbortOnDropHandle<Vec<String>>>);
 
 impl Look {
     /// Looks at the queue, and waits up to 5 s for its answer. If it answers later that it can't work, `drain` is cancelled.
+    /// `needs` are those of a worker that runs alone; the others are counted for each look.
     ///
     /// # Errors
     /// Returns an error if the queue answers in time that it can't work.
     pub async fn begin(
         subscription: Arc<dyn Subscription>,
-        config: &Config,
+        needs: WorkerNeeds,
         database: Database,
         drain: CancellationToken,
     ) -> Result<Self, StartupError> {
-        let needs = WorkerNeeds {
-            max_attempts: config.max_attempts.get(),
-            job_timeout: config.job_timeout,
-            slots: config.worker_concurrency.get(),
-            workers: 1,
-        };
         let mut looking = Box::pin(findings::until_answered(move || {
             let (subscription, database) = (Arc::clone(&subscription), database.clone());
             async move {

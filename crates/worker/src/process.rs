@@ -128,7 +128,7 @@ async fn work(
         .await;
     let look = Look::begin(
         Arc::clone(&subscription),
-        config,
+        config.needs(),
         database.clone(),
         shutdown.drain.clone(),
     )

@@ -70,12 +70,12 @@ pub(super) fn decoded(text: &str) -> Result<String, &'static str> {
         if byte == b'%' {
             let mut digit = || char::from(rest.next()?).to_digit(16);
             let (high, low) = (digit().ok_or(INVALID)?, digit().ok_or(INVALID)?);
-            bytes.push(u8::try_from(16 * high + low).map_err(|_| INVALID)?);
+            bytes.push(u8::try_from(16 * high + low).ok().ok_or(INVALID)?);
         } else {
             bytes.push(byte);
         }
     }
-    let decoded = String::from_utf8(bytes).map_err(|_| INVALID)?;
+    let decoded = String::from_utf8(bytes).ok().ok_or(INVALID)?;
     if decoded.contains(char::is_control) {
         return Err("a user, a password or a virtual host contains a control character");
     }

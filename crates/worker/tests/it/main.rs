@@ -6,7 +6,11 @@ mod consuming;
 #[cfg(target_os = "linux")]
 mod isolation;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod locked_rows;
+#[cfg(test)]
+mod look;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod metrics;

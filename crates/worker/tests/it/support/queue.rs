@@ -1,7 +1,7 @@
 //! A queue in memory, which answers when the test lets it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,12 @@ pub(crate) struct StubQueue {
     answers: Semaphore,
     deletes: AtomicUsize,
     releases: AtomicUsize,
+    rejects: AtomicUsize,
+    closes: AtomicUsize,
+    /// How long a look takes, and what it finds.
+    look: Mutex<(Duration, Findings)>,
+    /// How many workers the last look was for.
+    workers: AtomicU32,
 }
 
 impl StubQueue {
@@ -33,6 +39,10 @@ impl StubQueue {
             answers: Semaphore::new(0),
             deletes: AtomicUsize::new(0),
             releases: AtomicUsize::new(0),
+            rejects: AtomicUsize::new(0),
+            closes: AtomicUsize::new(0),
+            look: Mutex::default(),
+            workers: AtomicU32::new(0),
         })
     }
 
@@ -45,15 +55,40 @@ impl StubQueue {
             enqueued_at: job.created_at,
             traceparent: None,
         };
+        self.deliver_body(&message.encode().unwrap());
+    }
+
+    /// Delivers a message with this body next.
+    pub(crate) fn deliver_body(&self, body: &str) {
         let delivery = Delivery {
-            message: Ok(message),
-            message_id: job.id.to_string(),
+            message: JobMessage::decode(body),
+            message_id: body.to_owned(),
             receive_count: 1,
             group: None,
-            receipt: Receipt::new(job.id.to_string()),
+            receipt: Receipt::new(body),
         };
         self.messages.lock().unwrap().push_back(delivery);
         self.arrived.notify_one();
+    }
+
+    /// Sets how long a look takes, and what it finds.
+    pub(crate) fn set_look(&self, takes: Duration, findings: Findings) {
+        *self.look.lock().unwrap() = (takes, findings);
+    }
+
+    /// Returns how many workers the last look was for.
+    pub(crate) fn workers(&self) -> u32 {
+        self.workers.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many messages were rejected.
+    pub(crate) fn rejected(&self) -> usize {
+        self.rejects.load(Ordering::SeqCst)
+    }
+
+    /// Returns how often the queue was closed.
+    pub(crate) fn closed(&self) -> usize {
+        self.closes.load(Ordering::SeqCst)
     }
 
     /// Answers the calls that wait, and all later ones.
@@ -113,6 +148,7 @@ impl Subscription for StubQueue {
     }
 
     async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        self.rejects.fetch_add(rejections.len(), Ordering::SeqCst);
         vec![BatchOutcome::Done; rejections.len()]
     }
 
@@ -120,7 +156,19 @@ impl Subscription for StubQueue {
         Ok(None)
     }
 
-    async fn inspect(&self, _worker: WorkerNeeds) -> Result<Findings, QueueError> {
-        Ok(Findings::default())
+    async fn inspect(&self, worker: WorkerNeeds) -> Result<Findings, QueueError> {
+        let (takes, findings) = self.look.lock().unwrap().clone();
+        tokio::time::sleep(takes).await;
+        self.workers.store(worker.workers, Ordering::SeqCst);
+        Ok(findings)
+    }
+
+    async fn close(&self) {
+        assert_eq!(
+            self.waiting(),
+            (0, 0),
+            "nothing is being settled when the queue is closed"
+        );
+        self.closes.fetch_add(1, Ordering::SeqCst);
     }
 }
