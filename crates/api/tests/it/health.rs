@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use job_queue::Findings;
 use local_services::testing::{TIMEOUT, eventually};
+use shared_model::startup::StartupError;
 
 use crate::support::{Service, config, database, execute, lock_todos, send};
 
@@ -101,6 +103,39 @@ async fn a_process_can_be_stopped_while_it_waits_for_its_database() {
     assert_eq!(service.get("/livez").await.status, 200);
     service.stop();
     eventually("the process has ended", async || service.has_ended()).await;
+}
+
+#[tokio::test]
+async fn a_process_accepts_jobs_until_its_queue_answers_that_it_cannot_work() {
+    let mut service = Service::start().await;
+    service.new_job().await;
+    service.publisher.called().await;
+    service.publisher.answer_look(Findings {
+        unusable: vec!["there is no stream".to_owned()],
+        warnings: Vec::new(),
+    });
+    let error = service.ended().await.unwrap_err();
+    let Some(StartupError::UnusableQueue(reasons)) = error.downcast_ref() else {
+        panic!("{error:?}")
+    };
+    assert_eq!(reasons, &["there is no stream"]);
+}
+
+#[tokio::test]
+async fn a_process_goes_on_if_its_queue_answers_that_it_suits() {
+    let service = Service::start().await;
+    service.publisher.answer_look(Findings {
+        unusable: Vec::new(),
+        warnings: vec!["it is slow".to_owned()],
+    });
+    let publisher = &service.publisher;
+    eventually("the answer has arrived", async || {
+        publisher.has_answered_look()
+    })
+    .await;
+    service.new_job().await;
+    publisher.called().await;
+    assert!(!service.has_ended());
 }
 
 #[tokio::test]

@@ -195,6 +195,13 @@ impl Service {
         self.shutdown.cancel();
     }
 
+    /// Waits until the server has ended, and returns how.
+    pub(crate) async fn ended(&mut self) -> anyhow::Result<()> {
+        eventually("the server has ended", async || self.has_ended()).await;
+        let thread = std::thread::spawn(|| Ok(()));
+        std::mem::replace(&mut self.thread, thread).join().unwrap()
+    }
+
     /// Returns whether the server has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.is_finished()

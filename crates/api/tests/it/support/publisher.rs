@@ -29,6 +29,8 @@ pub(crate) struct TestPublisher {
     largest_batch: AtomicUsize,
     calls: Semaphore,
     depth: Mutex<Result<QueueDepth, QueueError>>,
+    found: Mutex<Findings>,
+    looks: Semaphore,
 }
 
 impl Default for TestPublisher {
@@ -46,6 +48,8 @@ impl Default for TestPublisher {
                 delayed: 0,
                 dead_letters: Ok(None),
             })),
+            found: Mutex::default(),
+            looks: Semaphore::new(0),
         }
     }
 }
@@ -92,6 +96,17 @@ impl TestPublisher {
         *self.depth.lock().unwrap() = depth;
     }
 
+    /// Lets the queue answer a look at it. Before that, it does not.
+    pub(crate) fn answer_look(&self, found: Findings) {
+        *self.found.lock().unwrap() = found;
+        self.looks.add_permits(1);
+    }
+
+    /// Returns whether an answer has been taken.
+    pub(crate) fn has_answered_look(&self) -> bool {
+        self.looks.available_permits() == 0
+    }
+
     /// Waits for the next call. Each call ends one wait.
     pub(crate) async fn called(&self) {
         self.calls.acquire().await.unwrap().forget();
@@ -130,7 +145,8 @@ impl Publisher for TestPublisher {
     }
 
     async fn inspect(&self) -> Result<Findings, QueueError> {
-        Ok(Findings::default())
+        self.looks.acquire().await.unwrap().forget();
+        Ok(self.found.lock().unwrap().clone())
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
