@@ -13,7 +13,14 @@ use crate::subscription::{Subscription, SubscriptionOptions};
 /// Returns the module for brokers of this kind, or `None` if this program was built without it.
 fn module(kind: BrokerKind) -> Option<Module> {
     match kind {
-        BrokerKind::Redis | BrokerKind::RabbitMq | BrokerKind::ActiveMq | BrokerKind::Kafka => None,
+        #[cfg(feature = "redis")]
+        BrokerKind::Redis => Some(Module {
+            publisher: crate::redis::publisher,
+            subscription: crate::redis::subscription,
+        }),
+        #[cfg(not(feature = "redis"))]
+        BrokerKind::Redis => None,
+        BrokerKind::RabbitMq | BrokerKind::ActiveMq | BrokerKind::Kafka => None,
     }
 }
 

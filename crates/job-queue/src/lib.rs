@@ -11,6 +11,7 @@
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
+//! - `redis`: a Redis stream, with the feature `redis`
 //! - [`mod@findings`]: what a look at a queue finds
 //! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
 //!
@@ -27,6 +28,8 @@ pub mod limits;
 pub mod postgres;
 pub mod publisher;
 pub mod queue_url;
+#[cfg(feature = "redis")]
+mod redis;
 pub mod sqs;
 pub mod subscription;
 

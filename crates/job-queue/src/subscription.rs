@@ -223,7 +223,10 @@ pub struct Release {
 /// [`Subscription::reject`].
 #[derive(Debug, Clone)]
 pub struct Rejection {
-    #[expect(dead_code, reason = "only queues that have to be asked use it")]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only queues that have to be asked use it")
+    )]
     pub(crate) receipt: Receipt,
 }
 

@@ -69,6 +69,14 @@ impl BrokerKind {
             Self::ActiveMq => activemq::launch(setup, port),
         }
     }
+
+    fn create(self, port: u16, queue: &str) -> Result<(), Error> {
+        match self {
+            Self::Redis => redis::create(port, queue),
+            // It creates a queue when a message is sent to it.
+            Self::ActiveMq => Ok(()),
+        }
+    }
 }
 
 /// What a server needs for its start.
@@ -218,6 +226,15 @@ impl LocalBroker {
                 format!("stomp://{user}:{password}@127.0.0.1:{port}/{queue}")
             }
         }
+    }
+
+    /// Creates a queue unless it exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server does not create it.
+    pub fn create_queue(&self, queue: &str) -> Result<(), Error> {
+        self.kind.create(self.port, queue)
     }
 
     /// Stops the server: with SIGTERM as usual, or with SIGKILL as a crash would.

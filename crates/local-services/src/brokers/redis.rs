@@ -71,7 +71,7 @@ fn is_answering(port: u16) -> bool {
 }
 
 /// Creates a stream with the group of the workers, unless it exists.
-fn create(port: u16, stream: &str) -> Result<(), Error> {
+pub(super) fn create(port: u16, stream: &str) -> Result<(), Error> {
     let answer = ask(port, &["XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM"])
         .map_err(io_error(format!("create the stream {stream} in Redis")))?;
     if answer == "+OK" || answer.starts_with("-BUSYGROUP") {

@@ -16,6 +16,7 @@ macro_rules! for_every_queue {
     ($($claim:ident),* $(,)?) => {
         mod postgres { $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Kind::Postgres).await; })* }
         mod standard { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Standard).await; })* }
+        mod redis { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_redis), ignore = "needs redis-server")] async fn $claim() { super::$claim(super::Kind::Redis).await; })* }
         mod fifo { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Fifo).await; })* }
     };
 }

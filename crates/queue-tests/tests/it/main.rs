@@ -5,6 +5,8 @@ mod conformance;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod sqs;
 #[cfg(test)]
 mod support;

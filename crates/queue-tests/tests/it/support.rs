@@ -12,6 +12,7 @@ use job_queue::{
     BatchOutcome, BrokerAccess, Delivery, GroupId, Publisher, QueueUrl, Received, Subscription,
     SubscriptionOptions,
 };
+use local_services::brokers::{BrokerKind, LocalBroker};
 use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
@@ -34,6 +35,7 @@ pub(crate) enum Kind {
     Postgres,
     Standard,
     Fifo,
+    Redis,
 }
 
 /// A queue that no other test uses.
@@ -81,6 +83,7 @@ impl Queue {
             Kind::Postgres => QueueUrl::Postgres,
             Kind::Standard => create_queue(""),
             Kind::Fifo => create_queue(".fifo"),
+            Kind::Redis => create_queue_in(BrokerKind::Redis),
         };
         Self {
             subscription: subscription(&pool, &url, group.as_ref(), LONG),
@@ -360,6 +363,13 @@ fn subscription(
         )),
         QueueUrl::Broker(broker) => broker.subscription(&BrokerAccess::default(), pool, options),
     }
+}
+
+fn create_queue_in(kind: BrokerKind) -> QueueUrl {
+    let name = format!("test-{}", JobId::new());
+    let broker = LocalBroker::shared(kind);
+    broker.create_queue(&name).unwrap();
+    broker.url(&name, None).parse().unwrap()
 }
 
 fn create_queue(suffix: &str) -> QueueUrl {

@@ -1,0 +1,221 @@
+//! Reading the stream, and settling what was read.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{Cmd, cmd};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::address::Address;
+use super::connection::Connection;
+use super::entries::{Arrived, Entry};
+use super::{GROUP, LATER, inspect, scripts};
+use crate::error::QueueError;
+use crate::findings::Findings;
+use crate::limits::{CallLimits, MAX_VISIBILITY};
+use crate::subscription::{
+    BatchOutcome, Deletion, Receipt, Received, Rejection, Release, Subscription,
+    SubscriptionOptions, WorkerNeeds,
+};
+
+/// How long the server waits in one call for messages. Between two calls, the worker takes over what is due.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// The receiving half of a stream.
+#[derive(Debug)]
+pub(super) struct RedisSubscription {
+    /// For calls that wait in the server, which holds up all later calls of the same connection.
+    reading: Connection,
+    settling: Connection,
+    /// This worker's name in the group. It ends with `-v` and the visibility timeout in milliseconds.
+    consumer: String,
+    options: SubscriptionOptions,
+    /// When the worker looks next at all deliveries in flight.
+    looks_at: Mutex<Instant>,
+}
+
+impl RedisSubscription {
+    /// Makes no call yet.
+    pub(super) fn new(address: Arc<Address>, options: SubscriptionOptions) -> Self {
+        let visibility = milliseconds(options.visibility);
+        Self {
+            reading: Connection::new(Arc::clone(&address)),
+            settling: Connection::new(address),
+            consumer: format!("{}-v{visibility}", Uuid::now_v7()),
+            options,
+            looks_at: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// Takes over at most `max` messages that other workers did not extend, or that were released and are due.
+    async fn take_over(&self, max: usize) -> Result<Vec<Entry>, QueueError> {
+        let mut script = self.script(scripts::TAKE_OVER);
+        script
+            .arg(&self.consumer)
+            .arg(max)
+            .arg(milliseconds(self.options.visibility))
+            .arg(milliseconds(MAX_VISIBILITY))
+            .arg(u8::from(self.looks_at_all()));
+        self.reading.call(&script).await
+    }
+
+    /// Returns whether it is time to look at all deliveries in flight, and if so, sets when it is time again.
+    fn looks_at_all(&self) -> bool {
+        let now = Instant::now();
+        let Ok(mut looks_at) = self.looks_at.lock() else {
+            return true;
+        };
+        if now < *looks_at {
+            return false;
+        }
+        // Several workers that started together do not look together.
+        *looks_at = now + scripts::LOOK_AT_ALL.mul_f64(0.75 + fastrand::f64() / 2.0);
+        true
+    }
+
+    /// Waits for up to `wait` for at most `max` new messages.
+    async fn read(&self, max: usize, wait: Duration) -> Result<Vec<Entry>, QueueError> {
+        let mut reading = cmd("XREADGROUP");
+        reading.arg("GROUP").arg(GROUP).arg(&self.consumer);
+        reading.arg("COUNT").arg(max);
+        // Zero would be without end.
+        reading.arg("BLOCK").arg(milliseconds(wait).max(1));
+        reading.arg("STREAMS").arg(self.stream()).arg(">");
+        let Arrived(entries) = self.reading.wait_for(&reading, wait).await?;
+        Ok(entries)
+    }
+
+    /// Gives deliveries of this worker to a consumer, each with an idle time.
+    async fn hand_over<'a>(
+        &self,
+        to: &str,
+        deliveries: impl ExactSizeIterator<Item = (&'a Receipt, Duration)>,
+    ) -> Vec<BatchOutcome> {
+        let count = deliveries.len();
+        let mut script = self.script(scripts::HAND_OVER);
+        script.arg(&self.consumer).arg(to);
+        for (receipt, idle) in deliveries {
+            script.arg(receipt.as_str()).arg(milliseconds(idle));
+        }
+        self.settle(count, &script).await
+    }
+
+    /// Runs a script that settles `count` deliveries. Its answer for each is 1, or 0 if the delivery is lost.
+    async fn settle(&self, count: usize, script: &Cmd) -> Vec<BatchOutcome> {
+        if count == 0 {
+            return Vec::new();
+        }
+        match self.settling.call::<Vec<u64>>(script).await {
+            Ok(outcomes) => outcomes
+                .into_iter()
+                .map(|settled| match settled {
+                    0 => BatchOutcome::Lost,
+                    _ => BatchOutcome::Done,
+                })
+                .collect(),
+            Err(error) => vec![BatchOutcome::Failed(error.to_string()); count],
+        }
+    }
+
+    /// Returns the call of a script for the stream.
+    fn script(&self, text: &str) -> Cmd {
+        let mut script = cmd("EVAL");
+        script.arg(text).arg(1).arg(self.stream()).arg(GROUP);
+        script
+    }
+
+    fn stream(&self) -> &str {
+        self.settling.address.stream()
+    }
+}
+
+#[async_trait]
+impl Subscription for RedisSubscription {
+    async fn receive(
+        &self,
+        max: usize,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Received>, QueueError> {
+        let until = Instant::now() + self.options.wait;
+        while !stop.is_cancelled() {
+            let mut entries = self.take_over(max).await?;
+            if entries.is_empty() {
+                let left = until.saturating_duration_since(Instant::now());
+                entries = self.read(max, left.min(SLICE)).await?;
+            }
+            if !entries.is_empty() {
+                return Ok(entries.into_iter().map(Entry::received).collect());
+            }
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
+        let deliveries = receipts.iter().map(|receipt| (receipt, Duration::ZERO));
+        self.hand_over(&self.consumer, deliveries).await
+    }
+
+    async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        let mut script = self.script(scripts::REMOVE);
+        for Deletion { receipt } in deletions {
+            script.arg(receipt.as_str());
+        }
+        self.settle(deletions.len(), &script).await
+    }
+
+    async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        let deliveries = releases.iter().map(|release| {
+            let idle = MAX_VISIBILITY.saturating_sub(release.delay);
+            (&release.receipt, idle)
+        });
+        self.hand_over(LATER, deliveries).await
+    }
+
+    async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        let mut script = cmd("EVAL");
+        script.arg(scripts::BURY).arg(2).arg(self.stream());
+        script.arg(self.settling.address.dead_letters());
+        script.arg(GROUP).arg(&self.consumer);
+        for Rejection { receipt } in rejections {
+            script.arg(receipt.as_str());
+        }
+        self.settle(rejections.len(), &script).await
+    }
+
+    /// Nothing, because only messages that can't be read are moved, and they have no job.
+    async fn dead_letters(&self) -> Result<Option<Arc<dyn Subscription>>, QueueError> {
+        Ok(None)
+    }
+
+    async fn inspect(&self, _worker: WorkerNeeds) -> Result<Findings, QueueError> {
+        inspect::look(&self.settling).await
+    }
+
+    fn limits(&self) -> CallLimits {
+        CallLimits::FREE
+    }
+
+    async fn close(&self) {
+        let mut script = self.script(scripts::LEAVE);
+        script
+            .arg(&self.consumer)
+            .arg(LATER)
+            .arg(milliseconds(MAX_VISIBILITY));
+        if let Err(error) = self.settling.call::<u64>(&script).await {
+            // Its deliveries are taken over after their visibility timeout.
+            log::debug!(error:%; "could not leave the group of the stream");
+        }
+    }
+}
+
+/// Returns whole milliseconds.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
