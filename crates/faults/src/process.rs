@@ -1,4 +1,4 @@
-//! An API or a worker process, with its own proxies to the database and to SQS.
+//! An API or a worker process, with its own proxies to the database and to the queue.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::postgres_proxy::PostgresProxy;
 use crate::sqs_proxy::SqsProxy;
+use crate::tcp_proxy::BrokerProxy;
 
 /// How many lines of the log are kept: all of a test, and few enough for the memory of a long soak.
 const KEPT: usize = 20_000;
@@ -52,6 +53,19 @@ pub struct Process {
     pub database: PostgresProxy,
     /// The proxy in front of SQS, if the queue is an SQS queue.
     pub sqs: Option<SqsProxy>,
+    /// The proxy in front of the broker, if the queue is one of a broker.
+    pub broker: Option<BrokerProxy>,
+}
+
+/// The proxies of a process.
+#[derive(Debug)]
+pub struct Proxies {
+    /// The one in front of the database.
+    pub database: PostgresProxy,
+    /// The one in front of SQS, if the queue is an SQS queue.
+    pub sqs: Option<SqsProxy>,
+    /// The one in front of the broker, if the queue is one of a broker.
+    pub broker: Option<BrokerProxy>,
 }
 
 impl Process {
@@ -63,8 +77,7 @@ impl Process {
         executable: &Path,
         role: Role,
         settings: &[(String, String)],
-        database: PostgresProxy,
-        sqs: Option<SqsProxy>,
+        proxies: Proxies,
     ) -> anyhow::Result<Self> {
         let policy = StopPolicy {
             signal: Signal::SIGKILL,
@@ -96,8 +109,9 @@ impl Process {
             child: Mutex::new(child),
             log,
             url: OnceLock::new(),
-            database,
-            sqs,
+            database: proxies.database,
+            sqs: proxies.sqs,
+            broker: proxies.broker,
         })
     }
 
@@ -112,6 +126,16 @@ impl Process {
     /// Returns an error if the queue is not an SQS queue.
     pub fn sqs(&self) -> anyhow::Result<&SqsProxy> {
         self.sqs.as_ref().context("this process does not use SQS")
+    }
+
+    /// Returns the proxy in front of the broker.
+    ///
+    /// # Errors
+    /// Returns an error if the queue is not one of a broker.
+    pub fn broker(&self) -> anyhow::Result<&BrokerProxy> {
+        self.broker
+            .as_ref()
+            .context("this process does not use a broker")
     }
 
     /// Returns the process id.
@@ -152,11 +176,14 @@ impl Process {
         within(timeout, "the process has ended", async || self.ended()).await
     }
 
-    /// Heals both proxies, so that they forward everything again.
+    /// Heals all proxies, so that they forward everything again.
     pub fn heal(&self) {
         self.database.heal();
         if let Some(sqs) = &self.sqs {
             sqs.heal();
+        }
+        if let Some(broker) = &self.broker {
+            broker.heal();
         }
     }
 

@@ -1,11 +1,14 @@
 //! The queue of a run, reached without passing through a fault proxy.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use anyhow::Context;
-use local_services::sqs::LocalSqs;
-use serde_json::{Value, json};
-use shared_model::job::JobId;
+use local_services::brokers::BrokerKind;
+use queue_tests::BrokerQueue;
+
+mod sqs;
+
+pub use queue_tests::Depth;
+pub use sqs::SqsQueue;
 
 /// How many times SQS delivers a message before it moves it to the dead-letter queue: well above the attempts of a job.
 const MAX_RECEIVE_COUNT: u32 = 20;
@@ -20,6 +23,8 @@ pub enum QueueKind {
     Sqs,
     /// An SQS FIFO queue.
     SqsFifo,
+    /// A stream of Redis.
+    Redis,
 }
 
 /// A queue that no other run uses.
@@ -29,19 +34,12 @@ pub enum Queue {
     Postgres,
     /// A queue of the local SQS.
     Sqs(SqsQueue),
-}
-
-/// A queue of the local SQS, with a dead-letter queue.
-#[derive(Debug, Clone)]
-pub struct SqsQueue {
-    /// Its URL.
-    pub url: String,
-    /// Its dead-letter queue's URL.
-    pub dead_letters: String,
+    /// A queue of a local broker.
+    Broker(BrokerQueue),
 }
 
 impl Queue {
-    /// Creates a queue. Blocks while the local SQS starts.
+    /// Creates a queue. Blocks while the local SQS or the broker starts.
     ///
     /// # Errors
     /// Returns an error if the queue cannot be created.
@@ -49,25 +47,19 @@ impl Queue {
         Self::create_with(kind, MAX_RECEIVE_COUNT)
     }
 
-    /// Creates a queue whose messages move to its dead-letter queue after `max_receive_count` receives.
+    /// Creates a queue. If it is an SQS queue, its messages move to its dead-letter queue after `max_receive_count`
+    /// receives.
     ///
     /// # Errors
     /// Returns an error if the queue cannot be created.
     pub fn create_with(kind: QueueKind, max_receive_count: u32) -> anyhow::Result<Self> {
-        let suffix = match kind {
-            QueueKind::Postgres => return Ok(Self::Postgres),
-            QueueKind::Sqs => "",
-            QueueKind::SqsFifo => ".fifo",
-        };
-        let name = format!("faults-{}", JobId::new());
-        let sqs = LocalSqs::shared();
-        let url =
-            sqs.create_queue_with_dead_letters(&format!("{name}{suffix}"), max_receive_count)?;
-        let (base, _) = url
-            .rsplit_once('/')
-            .context("the queue's URL has no name")?;
-        let dead_letters = format!("{base}/{name}-dead-letters{suffix}");
-        Ok(Self::Sqs(SqsQueue { url, dead_letters }))
+        let broker = |kind| anyhow::Ok(Self::Broker(BrokerQueue::create(kind)?));
+        match kind {
+            QueueKind::Postgres => Ok(Self::Postgres),
+            QueueKind::Sqs => Ok(Self::Sqs(SqsQueue::create("", max_receive_count)?)),
+            QueueKind::SqsFifo => Ok(Self::Sqs(SqsQueue::create(".fifo", max_receive_count)?)),
+            QueueKind::Redis => broker(BrokerKind::Redis),
+        }
     }
 
     /// Returns the value of `QUEUE_URL` for this queue.
@@ -75,155 +67,90 @@ impl Queue {
         match self {
             Self::Postgres => "postgres:",
             Self::Sqs(queue) => &queue.url,
+            Self::Broker(queue) => queue.url(),
+        }
+    }
+
+    /// Returns the value of `QUEUE_URL` for a process that reaches a broker through a proxy on this port of 127.0.0.1.
+    pub(crate) fn url_through(&self, port: Option<u16>) -> Cow<'_, str> {
+        match (self, port) {
+            (Self::Broker(queue), Some(port)) => queue.url_through(port).into(),
+            _ => self.url().into(),
         }
     }
 
     /// Returns the SQS queue.
     ///
     /// # Errors
-    /// Returns an error if the run uses PostgreSQL as its queue.
+    /// Returns an error if the run uses another queue.
     pub fn sqs(&self) -> anyhow::Result<&SqsQueue> {
         match self {
-            Self::Postgres => anyhow::bail!("this run has no SQS queue"),
             Self::Sqs(queue) => Ok(queue),
+            Self::Postgres | Self::Broker(_) => anyhow::bail!("this run has no SQS queue"),
         }
     }
-}
 
-impl SqsQueue {
     /// Sends a body unchanged.
     ///
     /// # Errors
-    /// Returns an error if SQS refuses.
+    /// Returns an error if the queue refuses, or if it is the table of the jobs.
     pub async fn send(&self, body: &str) -> anyhow::Result<()> {
-        let message = json!({ "QueueUrl": self.url, "MessageBody": body });
-        self.call("SendMessage", message).await.map(drop)
+        match self {
+            Self::Postgres => no_messages(),
+            Self::Sqs(queue) => queue.send(body).await,
+            Self::Broker(queue) => queue.send(body).await,
+        }
     }
 
-    /// Sends a body to the dead-letter queue.
+    /// Deletes a message without doing its job.
     ///
     /// # Errors
-    /// Returns an error if SQS refuses.
-    pub async fn send_to_dead_letters(&self, body: &str) -> anyhow::Result<()> {
-        let message = json!({ "QueueUrl": self.dead_letters, "MessageBody": body });
-        self.call("SendMessage", message).await.map(drop)
-    }
-
-    /// Sends a body to a group of a FIFO queue, and returns SQS's id of the message.
-    ///
-    /// # Errors
-    /// Returns an error if SQS refuses.
-    pub async fn send_to_group(&self, body: &str, group: &str) -> anyhow::Result<String> {
-        let message = json!({
-            "QueueUrl": self.url, "MessageBody": body, "MessageGroupId": group,
-            "MessageDeduplicationId": JobId::new().to_string(),
-        });
-        let answer = self.call("SendMessage", message).await?;
-        let id = answer.get("MessageId").and_then(Value::as_str);
-        id.map(str::to_owned)
-            .context("the answer of SQS has no MessageId")
-    }
-
-    /// Receives a message and deletes it without doing its job.
-    ///
-    /// # Errors
-    /// Returns an error if SQS refuses, or if the queue is empty.
+    /// Returns an error if the queue refuses or is empty, or if it is the table of the jobs.
     pub async fn delete_one(&self) -> anyhow::Result<()> {
-        let answer = self
-            .call("ReceiveMessage", json!({ "QueueUrl": self.url }))
-            .await?;
-        let handle = answer.pointer("/Messages/0/ReceiptHandle");
-        let handle = handle.context("the queue is empty")?;
-        let delete = json!({ "QueueUrl": self.url, "ReceiptHandle": handle });
-        self.call("DeleteMessage", delete).await.map(drop)
+        match self {
+            Self::Postgres => no_messages(),
+            Self::Sqs(queue) => queue.delete_one().await,
+            Self::Broker(queue) => queue.delete_one().await,
+        }
     }
 
     /// Deletes every message.
     ///
     /// # Errors
-    /// Returns an error if SQS refuses.
+    /// Returns an error if the queue refuses, or if it is the table of the jobs.
     pub async fn purge(&self) -> anyhow::Result<()> {
-        self.call("PurgeQueue", json!({ "QueueUrl": self.url }))
-            .await
-            .map(drop)
+        match self {
+            Self::Postgres => no_messages(),
+            Self::Sqs(queue) => queue.purge().await,
+            Self::Broker(queue) => queue.purge().await,
+        }
     }
 
-    /// Returns the depth of the queue.
+    /// Counts the messages. The table of the jobs has none.
     ///
     /// # Errors
-    /// Returns an error if SQS refuses.
+    /// Returns an error if the queue refuses.
     pub async fn depth(&self) -> anyhow::Result<Depth> {
-        Self::depth_of(self.url.clone()).await
-    }
-
-    /// Returns the depth of the dead-letter queue.
-    ///
-    /// # Errors
-    /// Returns an error if SQS refuses.
-    pub async fn dead_letter_depth(&self) -> anyhow::Result<Depth> {
-        Self::depth_of(self.dead_letters.clone()).await
-    }
-
-    async fn depth_of(url: String) -> anyhow::Result<Depth> {
-        let attributes = blocking(move || Ok(LocalSqs::shared().queue_attributes(&url)?)).await?;
-        Ok(Depth::of(&attributes))
+        match self {
+            Self::Postgres => Ok(Depth::default()),
+            Self::Sqs(queue) => queue.depth().await,
+            Self::Broker(queue) => queue.depth().await,
+        }
     }
 
     /// Receives every message from the dead-letter queue and returns the bodies.
     ///
     /// # Errors
-    /// Returns an error if SQS refuses.
+    /// Returns an error if the queue refuses.
     pub async fn take_dead_letters(&self) -> anyhow::Result<Vec<String>> {
-        let mut bodies = Vec::new();
-        loop {
-            let receive = json!({ "QueueUrl": self.dead_letters, "MaxNumberOfMessages": 10, "VisibilityTimeout": 600 });
-            let answer = self.call("ReceiveMessage", receive).await?;
-            let messages = answer.get("Messages").and_then(Value::as_array);
-            let body = |message: &Value| Some(message.get("Body")?.as_str()?.to_owned());
-            let more: Vec<_> = messages.into_iter().flatten().filter_map(body).collect();
-            if more.is_empty() {
-                return Ok(bodies);
-            }
-            bodies.extend(more);
-        }
-    }
-
-    async fn call(&self, action: &'static str, parameters: Value) -> anyhow::Result<Value> {
-        blocking(move || Ok(LocalSqs::shared().call(action, &parameters)?)).await
-    }
-}
-
-/// The number of messages in a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Depth {
-    /// Messages that no worker has received, or that are visible again.
-    pub waiting: u32,
-    /// Messages that a worker has received and that are still hidden.
-    pub in_flight: u32,
-}
-
-impl Depth {
-    /// All messages.
-    pub fn all(self) -> u32 {
-        self.waiting + self.in_flight
-    }
-
-    fn of(attributes: &BTreeMap<String, String>) -> Self {
-        let number = |name: &str| {
-            attributes
-                .get(name)
-                .and_then(|value| value.parse().ok())
-                .unwrap_or_default()
-        };
-        Self {
-            waiting: number("ApproximateNumberOfMessages"),
-            in_flight: number("ApproximateNumberOfMessagesNotVisible"),
+        match self {
+            Self::Postgres => Ok(Vec::new()),
+            Self::Sqs(queue) => queue.take_dead_letters().await,
+            Self::Broker(queue) => queue.take_dead_letters().await,
         }
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
-) -> anyhow::Result<T> {
-    tokio::task::spawn_blocking(call).await?
+fn no_messages() -> anyhow::Result<()> {
+    anyhow::bail!("the table of the jobs has no messages")
 }

@@ -11,9 +11,10 @@ use crate::client::{self, Client};
 use crate::database::Database;
 use crate::history::History;
 use crate::postgres_proxy::PostgresProxy;
-use crate::process::{Process, Role};
+use crate::process::{Process, Proxies, Role};
 use crate::queue::Queue;
 use crate::sqs_proxy::SqsProxy;
+use crate::tcp_proxy::BrokerProxy;
 
 /// The visibility timeout, and the lease of a claim. It is short, so that the messages of a dead worker soon reappear.
 pub const VISIBILITY: Duration = Duration::from_secs(2);
@@ -79,19 +80,26 @@ impl System {
     /// # Errors
     /// Returns an error if the process cannot be started.
     pub async fn start(&self, role: Role, settings: &[(&str, &str)]) -> anyhow::Result<Process> {
-        self.start_armed(role, settings, |_, _| ()).await
+        self.start_armed(role, settings, |_| ()).await
     }
 
     async fn start_armed(
         &self,
         role: Role,
         settings: &[(&str, &str)],
-        arm: impl FnOnce(&PostgresProxy, Option<&SqsProxy>),
+        arm: impl FnOnce(&Proxies),
     ) -> anyhow::Result<Process> {
         let database = PostgresProxy::start(self.database.port()?).await?;
+        let broker = match &self.queue {
+            Queue::Broker(queue) => Some(BrokerProxy::start(queue.port()).await?),
+            Queue::Postgres | Queue::Sqs(_) => None,
+        };
+        let queue_url = self
+            .queue
+            .url_through(broker.as_ref().map(BrokerProxy::port));
         let mut environment: Vec<(String, String)> = SETTINGS
             .iter()
-            .chain(&[("QUEUE_URL", self.queue.url())])
+            .chain(&[("QUEUE_URL", queue_url.as_ref())])
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         environment.push((
@@ -99,7 +107,7 @@ impl System {
             self.database.url_through(database.port())?,
         ));
         let sqs = match &self.queue {
-            Queue::Postgres => None,
+            Queue::Postgres | Queue::Broker(_) => None,
             Queue::Sqs(_) => {
                 let upstream = LocalSqs::shared();
                 let proxy = SqsProxy::start(upstream.endpoint_url(), self.seed).await?;
@@ -114,8 +122,13 @@ impl System {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         );
-        arm(&database, sqs.as_ref());
-        Process::start(&self.executable, role, &environment, database, sqs)
+        let proxies = Proxies {
+            database,
+            sqs,
+            broker,
+        };
+        arm(&proxies);
+        Process::start(&self.executable, role, &environment, proxies)
     }
 
     /// Starts a worker, and waits until it is registered. Before that, it claims no job, so a fault would show nothing of it.
@@ -135,7 +148,7 @@ impl System {
     pub async fn start_worker_armed(
         &self,
         settings: &[(&str, &str)],
-        arm: impl FnOnce(&PostgresProxy, Option<&SqsProxy>),
+        arm: impl FnOnce(&Proxies),
     ) -> anyhow::Result<Process> {
         self.start_armed(Role::Worker, settings, arm).await
     }
@@ -178,13 +191,18 @@ impl System {
             let open = self.database.open_jobs().await?;
             anyhow::bail!("{error}; {open} jobs have not ended");
         }
-        if let Queue::Sqs(queue) = &self.queue {
-            within(TIMEOUT, "the queue is empty", async || {
-                let depth = queue.depth().await?;
-                anyhow::Ok((depth.all() == 0).then_some(()))
-            })
-            .await?;
-        }
-        Ok(())
+        self.drain_queue().await
+    }
+
+    /// Waits until the queue has no messages.
+    ///
+    /// # Errors
+    /// Returns an error if that takes too long, or if the queue cannot be read.
+    pub async fn drain_queue(&self) -> anyhow::Result<()> {
+        within(TIMEOUT, "the queue is empty", async || {
+            let depth = self.queue.depth().await?;
+            anyhow::Ok((depth.all() == 0).then_some(()))
+        })
+        .await
     }
 }

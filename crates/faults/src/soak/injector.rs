@@ -50,10 +50,11 @@ enum Kind {
     SnapshotHeld,
     QueuePurged,
     Sqs,
+    Broker,
 }
 
 impl Kind {
-    /// The kinds that do not need SQS. A kind that is listed several times is chosen more often.
+    /// The kinds that strike no queue but the table of the jobs. A kind that is listed several times is chosen more often.
     const OF_ANY_QUEUE: [Self; 16] = [
         Self::WorkerKilled,
         Self::WorkerKilled,
@@ -90,6 +91,7 @@ impl Kind {
             Self::SnapshotHeld => "snapshot held",
             Self::QueuePurged => "queue purged",
             Self::Sqs => "SQS",
+            Self::Broker => "broker",
         }
     }
 }
@@ -128,12 +130,18 @@ impl Injector {
     }
 
     fn choose(&mut self) -> Kind {
-        let has_sqs = matches!(self.system.queue, Queue::Sqs(_));
-        if has_sqs && self.random.u8(..40) == 0 {
-            return Kind::QueuePurged;
-        }
-        if has_sqs && self.random.bool() {
-            return Kind::Sqs;
+        let of_queue = match &self.system.queue {
+            Queue::Postgres => None,
+            Queue::Sqs(_) => Some(Kind::Sqs),
+            Queue::Broker(_) => Some(Kind::Broker),
+        };
+        if let Some(kind) = of_queue {
+            if self.random.u8(..40) == 0 {
+                return Kind::QueuePurged;
+            }
+            if self.random.bool() {
+                return kind;
+            }
         }
         let kinds = Kind::OF_ANY_QUEUE;
         self.random.choice(kinds).unwrap_or(Kind::WorkerKilled)
@@ -169,8 +177,9 @@ impl Injector {
             }
             Kind::RowsLocked => self.lock_rows(duration * 2).await,
             Kind::SnapshotHeld => self.hold_snapshot().await,
-            Kind::QueuePurged => self.system.queue.sqs()?.purge().await?,
+            Kind::QueuePurged => self.system.queue.purge().await?,
             Kind::Sqs => name = self.disturb_sqs(duration).await?,
+            Kind::Broker => name = self.disturb_broker(duration).await?,
         }
         self.system.history.record_fault(name, began);
         Ok(())
@@ -223,6 +232,33 @@ impl Injector {
         tokio::time::sleep(duration).await;
         sqs.heal();
         Ok(fault.kind())
+    }
+
+    /// Injects a random fault between a process and the broker for a while. Returns the fault's name.
+    async fn disturb_broker(&mut self, duration: Duration) -> anyhow::Result<&'static str> {
+        let process = self.any().await?;
+        let broker = process.broker()?;
+        let name = match self.random.u8(..4) {
+            0 => {
+                broker.disconnect();
+                return Ok("broker connections closed");
+            }
+            1 => {
+                broker.cut();
+                "broker unreachable"
+            }
+            2 => {
+                broker.stall();
+                "broker stalled"
+            }
+            _ => {
+                broker.slow_down(Duration::from_millis(10));
+                "broker slow"
+            }
+        };
+        tokio::time::sleep(duration).await;
+        broker.heal();
+        Ok(name)
     }
 
     fn sqs_fault(&mut self) -> Fault {

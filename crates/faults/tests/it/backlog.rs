@@ -8,7 +8,13 @@ use faults::system::System;
 use local_services::testing::within;
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
-use crate::support::{NO_RELAY, VISIBILITY_60S, finish, system};
+use crate::support::{NO_RELAY, VISIBILITY_60S, finish, system, with_each};
+
+with_each! {
+    sqs, redis: (
+        f31_a_backlog_older_than_the_republishing_time_drains_without_a_stale_message,
+    );
+}
 
 /// Makes a worker complete at most 20 jobs per second.
 const SLOW: [(&str, &str); 3] = [
@@ -38,11 +44,12 @@ async fn assert_one_delivery_each(system: &System, worker: &Process, jobs: usize
 }
 
 async fn drains_without_a_stale_message(
+    kind: QueueKind,
     jobs: usize,
     republish_after: &'static str,
     sweep_interval: &'static str,
 ) {
-    let system = system(QueueKind::Sqs).await;
+    let system = system(kind).await;
     let sweeps = [
         ("REPUBLISH_AFTER", republish_after),
         ("SWEEP_INTERVAL", sweep_interval),
@@ -55,16 +62,16 @@ async fn drains_without_a_stale_message(
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f31_a_backlog_older_than_the_republishing_time_drains_without_a_stale_message() {
-    drains_without_a_stale_message(300, "3s", "500ms").await;
+async fn f31_a_backlog_older_than_the_republishing_time_drains_without_a_stale_message(
+    kind: QueueKind,
+) {
+    drains_without_a_stale_message(kind, 300, "3s", "500ms").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs python3 with venv, and takes a minute"]
 async fn f31_a_thousand_jobs_at_twenty_per_second_drain_without_a_stale_message() {
-    drains_without_a_stale_message(1000, "10s", "2s").await;
+    drains_without_a_stale_message(QueueKind::Sqs, 1000, "10s", "2s").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

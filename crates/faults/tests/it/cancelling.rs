@@ -9,7 +9,15 @@ use local_services::testing::eventually;
 use serde_json::json;
 use shared_model::job::{JobId, JobStatus};
 
-use crate::support::{VISIBILITY_60S, finish, system};
+use crate::support::{VISIBILITY_60S, finish, system, with_each};
+
+with_each! {
+    sqs, redis: (
+        f21_a_pending_job_is_cancelled_immediately_and_never_starts,
+        f21_a_job_cancelled_between_receive_and_claim_never_starts,
+        f21_a_job_between_two_attempts_is_cancelled_immediately,
+    );
+}
 
 const CLAIM: &str = "SET status = 'STARTED'";
 const COMPLETE: &str = "INSERT INTO calendar_results";
@@ -19,10 +27,8 @@ async fn assert_ends(system: &System, id: JobId, status: JobStatus) {
     assert_eq!(job.status, status, "{job:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts() {
-    let system = system(QueueKind::Sqs).await;
+async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let id = client.submit().await.unwrap();
     assert_eq!(client.cancel(id).await.unwrap().status, 200);
@@ -34,10 +40,8 @@ async fn f21_a_pending_job_is_cancelled_immediately_and_never_starts() {
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f21_a_job_cancelled_between_receive_and_claim_never_starts() {
-    let system = system(QueueKind::Sqs).await;
+async fn f21_a_job_cancelled_between_receive_and_claim_never_starts(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();
     worker.database.hold_request(CLAIM);
@@ -88,10 +92,8 @@ async fn f21_a_cancelled_job_whose_worker_died_is_revoked_by_the_next_worker() {
     finish(&system, [api, successor]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f21_a_job_between_two_attempts_is_cancelled_immediately() {
-    let system = system(QueueKind::Sqs).await;
+async fn f21_a_job_between_two_attempts_is_cancelled_immediately(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.poison(Poison::Panic, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[]).await.unwrap();

@@ -4,16 +4,44 @@ use std::time::Instant;
 
 use faults::poison::Poison;
 use faults::process::Process;
-use faults::queue::QueueKind;
+use faults::queue::{Queue, QueueKind};
 use faults::sqs_proxy::{Fault, Rule, Stage, action};
 use faults::system::System;
+use local_services::brokers::BrokerKind;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{JobId, JobStatus};
 
 use crate::support::{
-    RECOVERY_LIMIT, VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, system,
+    RECOVERY_LIMIT, VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, system, with_each,
 };
+
+with_each! {
+    postgres: (
+        f01_a_worker_killed_after_a_receive_costs_no_attempt,
+        f01_a_worker_killed_after_a_claim_costs_one_attempt,
+        f01_a_worker_killed_during_a_render_costs_one_attempt,
+        f01_a_worker_killed_before_its_commit_costs_one_attempt,
+    );
+    fifo: (
+        f01_a_worker_killed_after_a_receive_costs_no_attempt,
+        f01_a_worker_killed_after_a_claim_costs_one_attempt,
+        f01_a_worker_killed_during_a_render_costs_one_attempt,
+        f01_a_worker_killed_before_its_commit_costs_one_attempt,
+        f01_a_worker_killed_before_its_delete_costs_one_delivery,
+        f01_a_worker_killed_during_its_delete_costs_nothing,
+    );
+    sqs, redis: (
+        f01_a_worker_killed_after_a_receive_costs_no_attempt,
+        f01_a_worker_killed_after_a_claim_costs_one_attempt,
+        f01_a_worker_killed_during_a_render_costs_one_attempt,
+        f01_a_worker_killed_before_its_commit_costs_one_attempt,
+        f01_a_worker_killed_before_its_delete_costs_one_delivery,
+        f01_a_worker_killed_during_its_delete_costs_nothing,
+        f02_a_worker_paused_past_its_lease_gives_up_its_job,
+        f02_a_write_that_arrives_after_the_lease_is_refused_and_counted,
+    );
+}
 
 /// The statement that claims a job.
 const CLAIM: &str = "SET status = 'STARTED'";
@@ -31,6 +59,17 @@ enum Moment {
     DuringDelete,
 }
 
+/// Returns the bytes with which a worker tells the broker that a message is done with.
+fn settle(system: &System) -> &'static [u8] {
+    let Queue::Broker(queue) = &system.queue else {
+        panic!("not a broker")
+    };
+    match queue.kind() {
+        BrokerKind::Redis => b"XACK",
+        BrokerKind::ActiveMq => panic!("no run uses ActiveMQ"),
+    }
+}
+
 impl Moment {
     /// Prepares a hold that stops the worker at this point.
     async fn arm(self, system: &System, worker: &Process) {
@@ -39,14 +78,14 @@ impl Moment {
             Self::AfterClaim => worker.database.hold_answer(CLAIM),
             Self::MidRender => system.database.poison(Poison::Wait, 1).await.unwrap(),
             Self::BeforeCommit => worker.database.hold_request(COMPLETE),
-            Self::AfterCommit => {
-                let sqs = worker.sqs().unwrap();
-                sqs.add(Rule::on(action::DELETE, Fault::Hold));
-            }
-            Self::DuringDelete => {
-                let sqs = worker.sqs().unwrap();
-                sqs.add(Rule::on(action::DELETE, Fault::HoldAnswer));
-            }
+            Self::AfterCommit => match &worker.sqs {
+                Some(sqs) => sqs.add(Rule::on(action::DELETE, Fault::Hold)),
+                None => worker.broker().unwrap().hold_request(settle(system)),
+            },
+            Self::DuringDelete => match &worker.sqs {
+                Some(sqs) => sqs.add(Rule::on(action::DELETE, Fault::HoldAnswer)),
+                None => worker.broker().unwrap().hold_answer(settle(system)),
+            },
         }
     }
 
@@ -67,20 +106,14 @@ impl Moment {
                     Self::DuringDelete => Stage::Applied,
                     _ => Stage::Arrived,
                 };
-                let sqs = worker.sqs().unwrap();
-                sqs.wait_until_injected(action::DELETE, stage, 1)
-                    .await
-                    .unwrap();
+                let held = match &worker.sqs {
+                    Some(sqs) => sqs.wait_until_injected(action::DELETE, stage, 1).await,
+                    None => worker.broker().unwrap().wait_until_held(1).await,
+                };
+                held.unwrap();
             }
         }
     }
-}
-
-/// Does what [`survives_with`] does, with each kind of SQS queue.
-async fn survives_with_sqs(moment: Moment, attempts: i32) {
-    let with_standard = survives_with(QueueKind::Sqs, moment, attempts);
-    let with_fifo = survives_with(QueueKind::SqsFifo, moment, attempts);
-    tokio::join!(with_standard, with_fifo);
 }
 
 /// Kills a worker at a point of a job. The job must succeed with this number of attempts.
@@ -109,68 +142,42 @@ async fn survives_with(kind: QueueKind, moment: Moment, attempts: i32) {
     finish(&system, [api, successor]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_after_a_receive_costs_no_attempt() {
-    survives_with(QueueKind::Postgres, Moment::AfterReceive, 1).await;
+async fn f01_a_worker_killed_after_a_receive_costs_no_attempt(kind: QueueKind) {
+    survives_with(kind, Moment::AfterReceive, 1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_after_a_receive_costs_no_attempt_with_sqs() {
-    survives_with_sqs(Moment::AfterReceive, 1).await;
+async fn f01_a_worker_killed_after_a_claim_costs_one_attempt(kind: QueueKind) {
+    survives_with(kind, Moment::AfterClaim, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_after_a_claim_costs_one_attempt() {
-    survives_with(QueueKind::Postgres, Moment::AfterClaim, 2).await;
+async fn f01_a_worker_killed_during_a_render_costs_one_attempt(kind: QueueKind) {
+    survives_with(kind, Moment::MidRender, 2).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_after_a_claim_costs_one_attempt_with_sqs() {
-    survives_with_sqs(Moment::AfterClaim, 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_during_a_render_costs_one_attempt() {
-    survives_with(QueueKind::Postgres, Moment::MidRender, 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_during_a_render_costs_one_attempt_with_sqs() {
-    survives_with_sqs(Moment::MidRender, 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f01_a_worker_killed_before_its_commit_costs_one_attempt() {
-    survives_with(QueueKind::Postgres, Moment::BeforeCommit, 2).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_before_its_commit_costs_one_attempt_with_sqs() {
-    survives_with_sqs(Moment::BeforeCommit, 2).await;
+async fn f01_a_worker_killed_before_its_commit_costs_one_attempt(kind: QueueKind) {
+    survives_with(kind, Moment::BeforeCommit, 2).await;
 }
 
 // With PostgreSQL as the queue there is no delete: a job leaves the queue when it ends.
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_before_its_delete_costs_one_delivery() {
-    survives_with_sqs(Moment::AfterCommit, 1).await;
+async fn f01_a_worker_killed_before_its_delete_costs_one_delivery(kind: QueueKind) {
+    survives_with(kind, Moment::AfterCommit, 1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f01_a_worker_killed_during_its_delete_costs_nothing() {
-    survives_with_sqs(Moment::DuringDelete, 1).await;
+async fn f01_a_worker_killed_during_its_delete_costs_nothing(kind: QueueKind) {
+    survives_with(kind, Moment::DuringDelete, 1).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f02_a_worker_paused_past_its_lease_gives_up_its_job() {
-    let system = system(QueueKind::Sqs).await;
+/// Pauses a worker. A broker ends a connection that is silent for long, and delivers its messages to others.
+fn stop_for_long(worker: &Process) {
+    worker.signal(Signal::SIGSTOP).unwrap();
+    if let Some(broker) = &worker.broker {
+        broker.disconnect();
+    }
+}
+
+async fn f02_a_worker_paused_past_its_lease_gives_up_its_job(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -178,7 +185,7 @@ async fn f02_a_worker_paused_past_its_lease_gives_up_its_job() {
     let id = client.submit().await.unwrap();
     let started = system.database.wait_for_status(id, JobStatus::Started);
     started.await.unwrap();
-    paused.signal(Signal::SIGSTOP).unwrap();
+    stop_for_long(&paused);
     let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let taken_over = |job: &shared_model::job::Job| job.attempt == 2;
     let taken = system.database.wait_for(id, "taken over", taken_over);
@@ -195,17 +202,15 @@ async fn f02_a_worker_paused_past_its_lease_gives_up_its_job() {
     finish(&system, [api, paused, successor]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted() {
-    let system = system(QueueKind::Sqs).await;
+async fn f02_a_write_that_arrives_after_the_lease_is_refused_and_counted(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let late = system.start_worker(&[VISIBILITY_6S]).await.unwrap();
     late.database.hold_request(COMPLETE);
     let id = client.submit().await.unwrap();
     late.database.wait_until_held(1).await.unwrap();
-    late.signal(Signal::SIGSTOP).unwrap();
+    stop_for_long(&late);
     let successor = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     let done = system.database.wait_until_ended(id).await.unwrap();
     assert_succeeded(&done, 2);

@@ -7,6 +7,8 @@ mod backlog;
 #[cfg(test)]
 mod batches;
 #[cfg(test)]
+mod brokers;
+#[cfg(test)]
 mod cancelling;
 #[cfg(test)]
 mod checks;

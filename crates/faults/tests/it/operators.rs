@@ -4,14 +4,23 @@ use std::time::Duration;
 
 use faults::poison::Poison;
 use faults::process::Process;
-use faults::queue::{Queue, QueueKind};
+use faults::queue::QueueKind;
 use faults::system::System;
 use local_services::testing::eventually;
 use shared_model::job::JobStatus;
 use shared_model::processes::{self, DrainRequested};
 use shared_model::processing;
 
-use crate::support::{VISIBILITY_60S, assert_nothing_in_flight, assert_succeeded, finish, system};
+use crate::support::{
+    VISIBILITY_60S, assert_nothing_in_flight, assert_succeeded, finish, system, with_each,
+};
+
+with_each! {
+    postgres, sqs, redis: (
+        f37_nothing_begins_during_a_pause_and_every_job_ends_after_it,
+        f38_a_drained_worker_finishes_its_job,
+    );
+}
 
 /// Returns the database's time, in microseconds since 1970.
 async fn now(system: &System) -> i64 {
@@ -47,7 +56,7 @@ async fn learned(worker: &Process) {
 }
 
 /// Pauses processing while a job runs and others arrive. One worker loses its database meanwhile, one dies, and one starts.
-async fn nothing_begins_during_a_pause(kind: QueueKind) {
+async fn f37_nothing_begins_during_a_pause_and_every_job_ends_after_it(kind: QueueKind) {
     let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
@@ -65,10 +74,10 @@ async fn nothing_begins_during_a_pause(kind: QueueKind) {
     let waiting = client.submit_many(10).await.unwrap();
     system.database.cure(Poison::Wait).await.unwrap();
     assert_succeeded(&system.database.wait_until_ended(running).await.unwrap(), 1);
-    if let Queue::Sqs(queue) = &system.queue {
+    if kind == QueueKind::Sqs {
         eventually(
             "polls that were open have returned their messages",
-            async || queue.depth().await.unwrap().waiting == 10,
+            async || system.queue.depth().await.unwrap().waiting == 10,
         )
         .await;
     }
@@ -84,17 +93,6 @@ async fn nothing_begins_during_a_pause(kind: QueueKind) {
     }
     assert_eq!(attempts_begun(&system, paused, resumed).await, 0);
     finish(&system, [api, one, three]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f37_nothing_is_claimed_from_postgres_during_a_pause_and_every_job_ends_after_it() {
-    nothing_begins_during_a_pause(QueueKind::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f37_nothing_is_claimed_over_sqs_during_a_pause_and_every_job_ends_after_it() {
-    nothing_begins_during_a_pause(QueueKind::Sqs).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,7 +117,7 @@ async fn f37_no_job_of_an_ordered_queue_overtakes_another_because_of_a_pause() {
 }
 
 /// Drains a worker that runs a job.
-async fn a_drained_worker_finishes_its_job(kind: QueueKind) {
+async fn f38_a_drained_worker_finishes_its_job(kind: QueueKind) {
     let system = system(kind).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -145,15 +143,4 @@ async fn a_drained_worker_finishes_its_job(kind: QueueKind) {
     let other = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
     assert_succeeded(&system.database.wait_until_ended(late).await.unwrap(), 1);
     finish(&system, [api, other]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn f38_a_worker_of_postgres_that_is_drained_finishes_its_job() {
-    a_drained_worker_finishes_its_job(QueueKind::Postgres).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f38_a_worker_of_sqs_that_is_drained_finishes_its_job() {
-    a_drained_worker_finishes_its_job(QueueKind::Sqs).await;
 }

@@ -9,7 +9,15 @@ use faults::supervisor::Supervised;
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 
-use crate::support::{VISIBILITY_6S, VISIBILITY_60S, assert_nothing_in_flight, finish, system};
+use crate::support::{
+    VISIBILITY_6S, VISIBILITY_60S, assert_nothing_in_flight, finish, system, with_each,
+};
+
+with_each! {
+    sqs, redis: (
+        f16_a_render_that_panics_fails_at_the_last_attempt,
+    );
+}
 
 /// Makes sure that a poisoned job fails with `cause` at exactly its last attempt, and that other jobs succeed meanwhile.
 async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
@@ -62,10 +70,8 @@ async fn fails_alone(poison: Poison, kind: QueueKind, cause: ErrorCode) {
     finish(&system, [api]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f16_a_render_that_panics_fails_at_the_last_attempt() {
-    fails_alone(Poison::Panic, QueueKind::Sqs, ErrorCode::Panic).await;
+async fn f16_a_render_that_panics_fails_at_the_last_attempt(kind: QueueKind) {
+    fails_alone(Poison::Panic, kind, ErrorCode::Panic).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,29 +3,60 @@
 use faults::poison::Poison;
 use faults::queue::{Queue, QueueKind};
 use faults::sqs_proxy::{Fault, Rule, action};
-use local_services::testing::eventually;
+use local_services::testing::{TIMEOUT, eventually, within};
 use serde_json::json;
 use shared_model::job::{ErrorCode, JobStatus};
 use shared_model::message::{JobMessage, MESSAGE_VERSION};
 
 use crate::support::{
-    VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, operate, system, system_with,
+    NO_RELAY, VISIBILITY_6S, VISIBILITY_60S, assert_succeeded, finish, operate, system,
+    system_with, with_each,
 };
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f22_a_message_sent_twenty_times_has_one_effect() {
-    let system = system(QueueKind::Sqs).await;
+with_each! {
+    sqs: (
+        f22_a_message_sent_twenty_times_has_one_effect,
+        f24_a_redriven_job_starts_again_and_its_old_message_is_stale,
+        f24_a_purged_queue_is_filled_again,
+        f25_a_job_that_no_worker_takes_in_time_fails,
+        f28_a_deleted_message_is_published_again,
+    );
+    redis: (
+        f22_a_message_sent_twenty_times_has_one_effect,
+        f15_a_message_that_cannot_be_read_goes_to_the_dead_letter_queue_alone,
+        f24_a_redriven_job_starts_again_and_its_old_message_is_stale,
+        f24_a_purged_queue_is_filled_again,
+        f25_a_job_that_no_worker_takes_in_time_fails,
+        f28_a_deleted_message_is_published_again,
+    );
+}
+
+async fn f22_a_message_sent_twenty_times_has_one_effect(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
-    let (api, client) = system.start_api(&[]).await.unwrap();
-    api.sqs()
-        .unwrap()
-        .add(Rule::on(action::SEND, Fault::Repeat(20)));
+    let (accepting, client) = system.start_api(&[NO_RELAY]).await.unwrap();
+    let ids = client.submit_many(3).await.unwrap();
+    let sent = "UPDATE calendar_jobs SET sends = 1, sent_at = now()";
+    assert_eq!(system.database.execute(sent).await.unwrap(), ids.len());
+    for _ in 0..20 {
+        for id in &ids {
+            let message = JobMessage {
+                v: MESSAGE_VERSION,
+                job_id: *id,
+                generation: 1,
+                enqueued_at: system.database.job(*id).await.unwrap().created_at,
+                traceparent: None,
+            };
+            let body = message.encode().unwrap();
+            system.queue.send(&body).await.unwrap();
+        }
+    }
+    // Its relay sends what the workers postpone.
+    let (api, _) = system.start_api(&[]).await.unwrap();
     let workers = [
         system.start_worker(&[VISIBILITY_6S]).await.unwrap(),
         system.start_worker(&[VISIBILITY_6S]).await.unwrap(),
     ];
-    let ids = client.submit_many(3).await.unwrap();
     system.drain().await.unwrap();
     let changes = system.database.job_changes().await.unwrap();
     for id in ids {
@@ -37,19 +68,38 @@ async fn f22_a_message_sent_twenty_times_has_one_effect() {
         let once = [JobStatus::Pending, JobStatus::Started, JobStatus::Success];
         assert_eq!(statuses, once);
     }
-    let received: usize = workers
-        .iter()
-        .flat_map(|worker| worker.sqs().unwrap().calls_of(action::RECEIVE))
-        .map(|call| call.received.len())
-        .sum();
-    assert!(received >= 60, "only {received} deliveries");
-    finish(&system, [api].into_iter().chain(workers)).await;
+    let mut deliveries = 0;
+    for worker in &workers {
+        deliveries += worker.counter("worker_deliveries_total").await.unwrap();
+    }
+    assert!(deliveries >= 60, "only {deliveries} deliveries");
+    finish(&system, [accepting, api].into_iter().chain(workers)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
-    let system = system(QueueKind::Sqs).await;
+async fn f15_a_message_that_cannot_be_read_goes_to_the_dead_letter_queue_alone(kind: QueueKind) {
+    let system = system(kind).await;
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    system.history.expect_unreadable("unreadable");
+    system.queue.send("unreadable").await.unwrap();
+    let ids = client.submit_many(3).await.unwrap();
+    let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
+    for id in ids {
+        assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    }
+    let dead = within(
+        TIMEOUT,
+        "the message is in the dead-letter queue",
+        async || {
+            let dead = system.queue.take_dead_letters().await?;
+            anyhow::Ok((!dead.is_empty()).then_some(dead))
+        },
+    );
+    assert_eq!(dead.await.unwrap(), ["unreadable"]);
+    finish(&system, [api, worker]).await;
+}
+
+async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Panic, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -79,8 +129,7 @@ async fn f24_a_redriven_job_starts_again_and_its_old_message_is_stale() {
     };
     let (code, redriven) = operate(&system, &["redrive", &id.to_string()]).await;
     assert!(code == 0 && redriven.contains("PENDING"), "{redriven}");
-    let queue = system.queue.sqs().unwrap();
-    queue.send(&old.encode().unwrap()).await.unwrap();
+    system.queue.send(&old.encode().unwrap()).await.unwrap();
     client.wait_for(id, JobStatus::Success).await.unwrap();
     assert_eq!(client.result(id).await.unwrap().status, 200);
     let (code, second) = operate(&system, &["redrive", &id.to_string()]).await;
@@ -120,16 +169,14 @@ async fn f24_a_dead_lettered_job_fails_and_can_be_redriven() {
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f24_a_purged_queue_is_filled_again() {
-    let system = system(QueueKind::Sqs).await;
+async fn f24_a_purged_queue_is_filled_again(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system
         .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
     let ids = client.submit_many(15).await.unwrap();
-    let queue = system.queue.sqs().unwrap();
+    let queue = &system.queue;
     eventually("every message is in the queue", async || {
         queue.depth().await.unwrap().waiting >= 15
     })
@@ -181,10 +228,8 @@ async fn f25_an_expiring_result_is_complete_or_gone() {
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f25_a_job_that_no_worker_takes_in_time_fails() {
-    let system = system(QueueKind::Sqs).await;
+async fn f25_a_job_that_no_worker_takes_in_time_fails(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system.start_api(&[("JOB_EXPIRY", "2s")]).await.unwrap();
     let id = client.submit_with(&json!({})).await.unwrap();
     system.history.expect_failure(id);
@@ -195,16 +240,14 @@ async fn f25_a_job_that_no_worker_takes_in_time_fails() {
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f28_a_deleted_message_is_published_again() {
-    let system = system(QueueKind::Sqs).await;
+async fn f28_a_deleted_message_is_published_again(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system
         .start_api(&[("REPUBLISH_AFTER", "2s")])
         .await
         .unwrap();
     let id = client.submit().await.unwrap();
-    let queue = system.queue.sqs().unwrap();
+    let queue = &system.queue;
     eventually("the message is in the queue", async || {
         queue.depth().await.unwrap().waiting >= 1
     })

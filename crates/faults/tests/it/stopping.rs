@@ -11,8 +11,16 @@ use shared_model::job::JobStatus;
 
 use crate::support::{
     VISIBILITY_12S, VISIBILITY_60S, assert_nothing_in_flight, assert_succeeded, finish, system,
-    system_alone,
+    system_alone, with_each,
 };
+
+with_each! {
+    sqs, redis: (
+        f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message,
+        f12_a_second_signal_releases_everything_within_two_seconds,
+        f13_jobs_longer_than_the_visibility_timeout_are_claimed_once,
+    );
+}
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs python3 with venv"]
@@ -40,9 +48,9 @@ async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worke
         queue.depth().await.unwrap().waiting == 3
     })
     .await;
-    let leaving = system.start_worker_armed(&[VISIBILITY_60S], |_, sqs| {
+    let leaving = system.start_worker_armed(&[VISIBILITY_60S], |proxies| {
         let hold = Rule::on(action::RECEIVE, Fault::HoldAnswer);
-        sqs.unwrap().add(hold);
+        proxies.sqs.as_ref().unwrap().add(hold);
     });
     let leaving = leaving.await.unwrap();
     let sqs = leaving.sqs().unwrap();
@@ -76,10 +84,8 @@ async fn f11_messages_of_the_last_poll_are_released_immediately_to_another_worke
     finish(&system, [api, other]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message() {
-    let system = system(QueueKind::Sqs).await;
+async fn f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message(kind: QueueKind) {
+    let system = system(kind).await;
     system.database.add_todos(20).await.unwrap();
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
@@ -173,10 +179,8 @@ async fn f12_a_job_that_exceeds_the_drain_timeout_is_released_while_the_last_pol
     finish(&system, [api, other]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f12_a_second_signal_releases_everything_within_two_seconds() {
-    let system = system_alone(QueueKind::Sqs).await;
+async fn f12_a_second_signal_releases_everything_within_two_seconds(kind: QueueKind) {
+    let system = system_alone(kind).await;
     system.database.poison(Poison::Wait, 1).await.unwrap();
     let (api, client) = system.start_api(&[]).await.unwrap();
     let worker = system.start_worker(&[VISIBILITY_60S]).await.unwrap();
@@ -208,7 +212,7 @@ async fn f12_a_second_signal_releases_everything_within_two_seconds() {
 async fn f12_a_worker_that_is_still_starting_stops_immediately() {
     let system = system(QueueKind::Sqs).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
-    let starting = system.start_worker_armed(&[VISIBILITY_60S], |database, _| database.stall());
+    let starting = system.start_worker_armed(&[VISIBILITY_60S], |proxies| proxies.database.stall());
     let starting = starting.await.unwrap();
     starting.url().await.unwrap();
     client.submit().await.unwrap();
@@ -221,10 +225,8 @@ async fn f12_a_worker_that_is_still_starting_stops_immediately() {
     finish(&system, [api, worker]).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs python3 with venv"]
-async fn f13_jobs_longer_than_the_visibility_timeout_are_claimed_once() {
-    let system = system(QueueKind::Sqs).await;
+async fn f13_jobs_longer_than_the_visibility_timeout_are_claimed_once(kind: QueueKind) {
+    let system = system(kind).await;
     let (api, client) = system.start_api(&[]).await.unwrap();
     // Longer than the visibility timeout.
     let settings = [VISIBILITY_12S, ("RENDER_DELAY", "14s")];
