@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -79,6 +79,24 @@ impl LocalSqs {
         })
     }
 
+    /// Starts a local SQS endpoint for a short time. The program is kept in the user's cache folder, and is installed from the
+    /// Python package index if it is not there. The log is in a temporary folder.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if Python or its venv module is missing, if the package cannot be downloaded, or if the server
+    /// does not start.
+    pub fn temporary() -> Result<Self, Error> {
+        let caches = environment::variable("XDG_CACHE_HOME").map(PathBuf::from);
+        let caches = caches.or_else(|| Some(std::env::home_dir()?.join(".cache")));
+        let cache = caches
+            .unwrap_or_else(std::env::temp_dir)
+            .join("taskoverflow");
+        fs::create_dir_all(&cache).map_err(io_error(format!("create {}", cache.display())))?;
+        let (run_dir, folder) = temporary_folder()?;
+        Self::start_in(&cache, &run_dir, Some(folder))
+    }
+
     fn given_or_temporary() -> Result<Self, Error> {
         if let Some(url) = environment::variable(ENDPOINT_VARIABLE) {
             return Ok(Self {
@@ -87,11 +105,7 @@ impl LocalSqs {
                 _folder: None,
             });
         }
-        let folder = tempfile::Builder::new()
-            .prefix("sqs-")
-            .tempdir()
-            .map_err(io_error("create a temporary folder"))?;
-        let run_dir = folder.path().to_owned();
+        let (run_dir, folder) = temporary_folder()?;
         Self::start_in(&venv::cargo_target()?, &run_dir, Some(folder))
     }
 
@@ -136,4 +150,12 @@ impl LocalSqs {
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.server.as_mut()?.try_wait().ok().flatten()
     }
+}
+
+fn temporary_folder() -> Result<(PathBuf, TempDir), Error> {
+    let folder = tempfile::Builder::new()
+        .prefix("sqs-")
+        .tempdir()
+        .map_err(io_error("create a temporary folder"))?;
+    Ok((folder.path().to_owned(), folder))
 }

@@ -1,5 +1,6 @@
 //! The options and commands.
 
+mod comparing;
 mod examples;
 mod operating;
 mod receiving;
@@ -10,13 +11,17 @@ use clap::{Args, Parser, Subcommand};
 use sqs_client::QueueAddress;
 use sqs_client::limits::MAX_RECEIVE_COUNT;
 
+use crate::compare::VICTIM;
+use crate::target::Target;
+
+pub(crate) use comparing::Compare;
 pub(crate) use operating::{Purge, Redrive, Stats, Tail};
 
 use examples::EXAMPLES;
 use receiving::Receiving;
 use sending::Sending;
 
-/// Sends messages to an SQS queue and receives them, to show how standard and FIFO queues behave.
+/// Sends messages to a queue and receives them, to show how queues of SQS and of other services behave.
 #[derive(Debug, Parser)]
 #[command(
     name = "queue",
@@ -44,16 +49,24 @@ pub(crate) enum Command {
     Redrive(Redrive),
     /// Show messages as they arrive, without deleting them
     Tail(Tail),
+    /// Send the same messages through several queues, kill a subscriber, and compare what arrives
+    Compare(Compare),
+    /// The subscriber that `compare` kills
+    #[command(name = VICTIM, hide = true)]
+    Victim,
 }
 
 /// The options that apply if no command is given.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct Demo {
-    /// The name or URL of the queue; the name of a FIFO queue ends with .fifo
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["create", "delete_queue"])]
+    /// The name or URL of a queue of SQS; the name of a FIFO queue ends with .fifo
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["url", "create", "delete_queue"])]
     pub(crate) name: Option<QueueAddress>,
-    /// The name of this publisher, sent with each message as its attribute `client` [default: "Client" and the process id]
+    /// A queue of any service, instead of --name: `sqs://NAME`, `redis://HOST/STREAM`, `redis+pubsub://HOST/CHANNEL`
+    #[arg(long, value_name = "URL", conflicts_with = "name")]
+    pub(crate) url: Option<Target>,
+    /// The name of this publisher, sent with each message as `client` [default: "Client" and the process id]
     #[arg(long, value_name = "TEXT")]
     pub(crate) client_name: Option<String>,
     /// Send messages (the default)
@@ -146,11 +159,45 @@ mod tests {
 
     #[test]
     fn an_option_for_the_other_type_of_queue_is_refused() {
-        let cli = parse("--name a --dedup-id x").unwrap();
-        assert!(cli.demo.sending.incompatibility(false).is_some());
-        assert!(cli.demo.sending.incompatibility(true).is_none());
-        let cli = parse("--name a --delay 1s").unwrap();
-        assert!(cli.demo.sending.incompatibility(true).is_some());
+        let [standard, fifo, stream] =
+            ["a", "a.fifo", "redis://h/a"].map(|text| text.parse().unwrap());
+        let refused = |arguments, target: &Target| {
+            let demo = parse(arguments).unwrap().demo;
+            demo.sending.incompatibility(target).is_some()
+        };
+        for (arguments, expected) in [
+            ("--name a --dedup-id x", [true, false, true]),
+            ("--name a --delay 1s", [false, true, true]),
+            ("--name a --groups 2", [false, false, true]),
+            ("--name a --batch --prepend x", [false; 3]),
+        ] {
+            let results = [&standard, &fifo, &stream].map(|target| refused(arguments, target));
+            assert_eq!(results, expected, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn only_some_services_hide_messages_for_a_time() {
+        let cli = parse("--url redis://h/a --receive --visibility 5s").unwrap();
+        let refused = |url: &str| cli.demo.receiving.incompatibility(&url.parse().unwrap());
+        assert!(refused("redis://h/a").is_none() && refused("a").is_none());
+        assert!(refused("redis+pubsub://h/a").is_some());
+    }
+
+    #[test]
+    fn a_url_replaces_the_name() {
+        for arguments in [
+            "--url redis://h/a",
+            "--url sqs://a --receive",
+            "stats redis://h/a",
+            "purge redis://h/a --yes",
+        ] {
+            assert!(parse(arguments).is_ok(), "{arguments}");
+        }
+        for arguments in ["--url redis://h", "tail redis://h/a", "redrive redis://h/a"] {
+            let kind = parse(arguments).unwrap_err();
+            assert_eq!(kind, ErrorKind::ValueValidation, "{arguments}");
+        }
     }
 
     #[test]

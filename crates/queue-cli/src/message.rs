@@ -4,4 +4,4 @@ mod outgoing;
 mod received;
 
 pub(crate) use outgoing::{CLIENT_ATTRIBUTE, Outgoing, STRING};
-pub(crate) use received::{Received, bytes};
+pub(crate) use received::{NO_CLIENT, Received, bytes};

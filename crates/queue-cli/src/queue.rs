@@ -1,19 +1,20 @@
-//! A queue and the calls to it, which are counted.
+//! A queue of SQS and the calls to it, which are counted.
 
-mod cost;
+mod creating;
 mod explain;
 mod receiving;
 mod sending;
+mod transport;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use sqs_client::{Client, QueueAddress, QueueArn, QueueAttributes};
+use sqs_client::{Client, QueueAddress, QueueArn, QueueAttributes, SdkConfig};
 
 use crate::error::Error;
+use crate::transport::Calls;
 
-pub(crate) use cost::Calls;
-pub(crate) use explain::{Target, explain};
-pub(crate) use receiving::ReceiveRequest;
-pub(crate) use sending::Sent;
+pub(crate) use creating::{create, create_with};
+
+use explain::{Target, explain};
 
 /// The region of the practical's queues.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -33,17 +34,30 @@ pub(crate) struct Queue {
 
 /// Returns a client and the region that it calls.
 pub(crate) async fn connect() -> (Client, String) {
-    let config = sqs_client::config::load(Some(DEFAULT_REGION)).await;
+    connect_with(&sqs_client::config::load(Some(DEFAULT_REGION)).await)
+}
+
+/// Returns a client with this configuration, and the region that it calls.
+fn connect_with(config: &SdkConfig) -> (Client, String) {
     let region = config
         .region()
         .map_or_else(|| DEFAULT_REGION.to_owned(), ToString::to_string);
-    (sqs_client::config::client(&config, MAX_ATTEMPTS), region)
+    (sqs_client::config::client(config, MAX_ATTEMPTS), region)
 }
 
 impl Queue {
     /// Looks up the queue.
     pub(crate) async fn open(address: &QueueAddress) -> Result<Self, Error> {
         let (client, region) = connect().await;
+        Self::find(client, region, address, None).await
+    }
+
+    /// Looks up the queue with this configuration instead of the environment's.
+    pub(crate) async fn open_with(
+        config: &SdkConfig,
+        address: &QueueAddress,
+    ) -> Result<Self, Error> {
+        let (client, region) = connect_with(config);
         Self::find(client, region, address, None).await
     }
 

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::message::Received;
 use crate::output::Output;
-use crate::queue::{Queue, ReceiveRequest};
 use crate::report::{self, Summary, Undeleted};
+use crate::transport::{ReceiveRequest, Transport};
 
 use in_flight::{InFlight, Settlement};
 use line::Line;
@@ -50,7 +50,7 @@ pub(crate) struct Options {
 
 /// Receives until one of the options or `stop` ends it, releases the messages in flight, and prints a report.
 pub(crate) async fn receive(
-    queue: &mut Queue,
+    queue: &mut dyn Transport,
     options: Options,
     output: &mut Output,
     stop: &CancellationToken,
@@ -73,7 +73,7 @@ pub(crate) async fn receive(
         unanswered_receives: receiver.unanswered,
         reason: released.failure,
     };
-    undeleted.note(output);
+    undeleted.note(queue.hidden_until(), output);
     let summary = &receiver.summary;
     let reported = match &result {
         Err(Error::Output(_)) => Ok(()),
@@ -94,7 +94,7 @@ struct Receiver {
 impl Receiver {
     async fn receive_all(
         &mut self,
-        queue: &mut Queue,
+        queue: &mut dyn Transport,
         output: &mut Output,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
@@ -154,7 +154,7 @@ impl Receiver {
     /// Shows messages and deletes them, unless they are to be left. Returns how many were shown.
     async fn process(
         &mut self,
-        queue: &mut Queue,
+        queue: &mut dyn Transport,
         messages: &[Received],
         output: &mut Output,
     ) -> Result<u64, Error> {
@@ -181,7 +181,7 @@ impl Receiver {
         Ok(self.shown - shown_before)
     }
 
-    async fn delete(&mut self, queue: &mut Queue, output: &Output) {
+    async fn delete(&mut self, queue: &mut dyn Transport, output: &Output) {
         let deleted = self.in_flight.settle(queue, Settlement::Delete).await;
         if deleted.lost > 0 {
             output.note(format_args!(
@@ -197,7 +197,7 @@ impl Receiver {
 
 /// Receives, and never abandons the call: messages that an abandoned call returned would stay in flight.
 async fn receive_once(
-    queue: &mut Queue,
+    queue: &mut dyn Transport,
     request: ReceiveRequest,
     output: &Output,
     stop: &CancellationToken,

@@ -7,13 +7,14 @@ mod summary;
 mod table;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::output::{Output, printable};
-use crate::queue::{Calls, Queue};
+use crate::transport::{Calls, Transport};
 
 pub(crate) use summary::{Comparison, Summary};
 pub(crate) use table::{pairs, table};
@@ -45,8 +46,8 @@ pub(crate) struct Undeleted {
 }
 
 impl Undeleted {
-    /// Prints notes about these messages, if there are any.
-    pub(crate) fn note(&self, output: &Output) {
+    /// Prints notes about these messages, if there are any. They stay in flight until `end`.
+    pub(crate) fn note(&self, end: &str, output: &Output) {
         if self.released > 0 {
             output.note(format_args!(
                 "{} messages were not deleted and are visible again",
@@ -55,14 +56,14 @@ impl Undeleted {
         }
         if self.in_flight > 0 {
             output.note(format_args!(
-                "{} messages stay in flight until their visibility timeout ends: {}",
+                "{} messages stay in flight until {end}: {}",
                 self.in_flight,
                 self.reason.as_deref().unwrap_or("they were not released")
             ));
         }
         if self.unanswered_receives > 0 {
             output.note(format_args!(
-                "{} receives had no answer: any messages that they took stay in flight until their visibility timeout ends",
+                "{} receives had no answer: any messages that they took stay in flight until {end}",
                 self.unanswered_receives
             ));
         }
@@ -79,12 +80,13 @@ struct SummaryLine<'a> {
     #[serde(flatten)]
     undeleted: &'a Undeleted,
     calls: &'a Calls,
-    dollars_on_aws: f64,
+    /// Only of SQS.
+    dollars_on_aws: Option<f64>,
 }
 
 /// Prints the table of publishers and the cost of the calls, and before them the plot if it is requested.
 pub(crate) fn report(
-    queue: &Queue,
+    queue: &dyn Transport,
     summary: &Summary,
     undeleted: &Undeleted,
     with_plot: bool,
@@ -102,17 +104,17 @@ pub(crate) fn report(
         if clients.len() != 1 {
             rows.push(row("all", &all));
         }
-        let calls = queue.calls.describe(queue.is_fifo);
+        let calls = queue.calls().describe(queue.service());
         format!("{}\n{calls}", table(&rows))
     };
     let line = SummaryLine {
         event: "summary",
-        queue: &queue.name,
+        queue: queue.name(),
         all: all.clone(),
         clients: clients.clone(),
         undeleted,
-        calls: &queue.calls,
-        dollars_on_aws: queue.calls.dollars(queue.is_fifo),
+        calls: queue.calls(),
+        dollars_on_aws: queue.calls().dollars(queue.service()),
     };
     output.result(text, &line)
 }
@@ -131,13 +133,12 @@ fn row(name: &str, tally: &Tally) -> Vec<String> {
 }
 
 /// Returns the line that is shown while receiving.
-pub(crate) fn progress(queue: &Queue, summary: &Summary) -> String {
-    let (all, calls) = (summary.all(), &queue.calls);
-    let cost = format!(
-        "{} empty receives, ${:.6}",
-        calls.empty_receives,
-        calls.dollars(queue.is_fifo)
-    );
+pub(crate) fn progress(queue: &dyn Transport, summary: &Summary) -> String {
+    let (all, calls) = (summary.all(), queue.calls());
+    let mut cost = format!("{} empty receives", calls.empty_receives);
+    if let Some(dollars) = calls.dollars(queue.service()) {
+        let _ = write!(cost, ", ${dollars:.6}");
+    }
     if all.received == 0 {
         return format!("waiting for messages, {cost}");
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::Error;
 use crate::message::Outgoing;
 use crate::output::Output;
-use crate::queue::{Queue, Sent};
+use crate::transport::{Sent, Transport};
 
 pub(crate) use pattern::{Groups, Pattern};
 pub(crate) use source::Source;
@@ -42,7 +42,7 @@ pub(crate) struct Options {
 
 /// Sends all messages of the source, in order.
 pub(crate) async fn send(
-    queue: &mut Queue,
+    queue: &mut dyn Transport,
     source: Source,
     options: Options,
     output: &mut Output,
@@ -70,7 +70,7 @@ pub(crate) async fn send(
 }
 
 async fn send_all(
-    queue: &mut Queue,
+    queue: &mut dyn Transport,
     source: Source,
     options: Options,
     output: &mut Output,
@@ -103,7 +103,7 @@ async fn send_all(
     Ok(())
 }
 
-async fn send_each(queue: &mut Queue, batch: &[Outgoing]) -> Result<Outcomes<Sent>, Error> {
+async fn send_each(queue: &mut dyn Transport, batch: &[Outgoing]) -> Result<Outcomes<Sent>, Error> {
     let mut outcomes = Vec::with_capacity(batch.len());
     for message in batch {
         outcomes.push(Ok(queue.send(message).await?));
@@ -112,7 +112,10 @@ async fn send_each(queue: &mut Queue, batch: &[Outgoing]) -> Result<Outcomes<Sen
 }
 
 /// Sends a batch, and then again those entries that failed through no fault of the sender.
-async fn send_batch(queue: &mut Queue, batch: &[Outgoing]) -> Result<Outcomes<Sent>, Error> {
+async fn send_batch(
+    queue: &mut dyn Transport,
+    batch: &[Outgoing],
+) -> Result<Outcomes<Sent>, Error> {
     let mut outcomes = queue.send_batch(batch).await?;
     for attempt in 1..ATTEMPTS {
         let (indexes, failed): (Vec<usize>, Vec<Outgoing>) = outcomes

@@ -23,6 +23,12 @@ Examples:
     queue --create --name demo --max-receives 3
     queue stats demo
     queue redrive demo
+  Use a stream of Redis, or a channel, instead of a queue of SQS:
+    queue --url redis://127.0.0.1/demo --create
+    queue --url redis://127.0.0.1/demo --client-name 'Client 1'
+    queue --url redis+pubsub://127.0.0.1/demo --receive
+  Compare queues with each other, in a table and in a page for the browser:
+    queue compare --html compared.html
 
 Environment variables, as for every AWS tool:
   AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or

@@ -9,14 +9,15 @@ use sqs_client::limits::MAX_REDRIVE_RATE;
 use super::receiving::DEFAULT_WAIT;
 use super::values::{time, visibility};
 use crate::receive::{AfterReceive, Options};
+use crate::target::{Target, only_sqs};
 
 /// The arguments of `stats`.
 #[derive(Debug, Args)]
 pub(crate) struct Stats {
-    /// The name or URL of the queue
+    /// The name of a queue of SQS, or the URL of a queue of any service
     #[arg(value_name = "NAME")]
-    pub(crate) name: QueueAddress,
-    /// Also show the age of the oldest message. This receives and releases up to ten messages, and so raises their receive
+    pub(crate) name: Target,
+    /// Only SQS: also show the age of the oldest message. This receives and releases up to ten messages, and so raises their receive
     /// counts
     #[arg(long)]
     pub(crate) age: bool,
@@ -28,9 +29,9 @@ pub(crate) struct Stats {
 /// The arguments of `purge`.
 #[derive(Debug, Args)]
 pub(crate) struct Purge {
-    /// The name or URL of the queue
+    /// The name of a queue of SQS, or the URL of a queue of any service
     #[arg(value_name = "NAME")]
-    pub(crate) name: QueueAddress,
+    pub(crate) name: Target,
     /// Do not ask for confirmation
     #[arg(long)]
     pub(crate) yes: bool,
@@ -43,10 +44,10 @@ pub(crate) struct Purge {
 #[derive(Debug, Args)]
 pub(crate) struct Redrive {
     /// A queue that has a dead-letter queue, or the dead-letter queue itself
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = only_sqs)]
     pub(crate) name: QueueAddress,
     /// Move the messages to this queue instead of the queue that they came from
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = only_sqs)]
     pub(crate) to: Option<QueueAddress>,
     /// Move at most N messages per second
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_REDRIVE_RATE)))]
@@ -60,7 +61,7 @@ pub(crate) struct Redrive {
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
     /// The name or URL of the queue
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = only_sqs)]
     pub(crate) name: QueueAddress,
     /// How long each shown message stays hidden from other subscribers. On exit, all messages are released immediately
     #[arg(long, value_name = "TIME", value_parser = visibility, default_value = "30s")]

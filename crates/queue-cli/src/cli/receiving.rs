@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::values::{time, visibility, wait};
 use crate::receive::{AfterReceive, Options};
+use crate::target::Target;
 
 /// How long a receive waits in the practical's program.
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(1);
@@ -27,7 +28,8 @@ pub(crate) struct Receiving {
     /// Do not delete messages: they are delivered again when their visibility timeout ends
     #[arg(long, requires = "receive")]
     no_delete: bool,
-    /// How long a received message is hidden from other subscribers, at most 12h [default: the queue's visibility timeout]
+    /// SQS and Redis Streams: how long a received message is hidden from other subscribers, at most 12h [default: the
+    /// visibility timeout of the queue of SQS; 30s with Redis]
     #[arg(long, value_name = "TIME", value_parser = visibility, requires = "receive")]
     visibility: Option<Duration>,
     /// Also show the attributes of each message
@@ -39,6 +41,18 @@ pub(crate) struct Receiving {
 }
 
 impl Receiving {
+    /// Returns why the options cannot be used with this queue, or `None` if they can.
+    pub(crate) fn incompatibility(&self, target: &Target) -> Option<&'static str> {
+        let has_visibility = match target {
+            Target::Sqs(_) => true,
+            Target::Broker(url) => url.kind.has_visibility(),
+        };
+        (self.visibility.is_some() && !has_visibility).then_some(
+            "--visibility: only SQS and Redis Streams hide messages for a time; Redis Pub/Sub forgets \
+             a message as soon as it has delivered it",
+        )
+    }
+
     /// Returns how to receive.
     pub(crate) fn options(&self) -> Options {
         Options {

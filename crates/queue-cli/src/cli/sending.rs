@@ -8,6 +8,7 @@ use sqs_client::limits::MAX_BATCH;
 
 use super::values::{delay, id, rate};
 use crate::send::{Groups, Options, Pattern, Source};
+use crate::target::Target;
 
 /// The number of messages that the practical's program sends.
 const DEFAULT_COUNT: u64 = 100;
@@ -32,15 +33,15 @@ pub(crate) struct Sending {
     /// Send at most N messages per second
     #[arg(long, value_name = "N", value_parser = rate, conflicts_with = "receive")]
     rate: Option<f64>,
-    /// Send N messages per call, with `SendMessageBatch` [default N: 10]
+    /// Send N messages per call (SQS: with `SendMessageBatch`) [default N: 10]
     #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "10",
         value_parser = clap::value_parser!(u64).range(1..=MAX_BATCH as u64), conflicts_with = "receive")]
     batch: Option<u64>,
-    /// The message group of all messages. On a standard queue it identifies a tenant, for fair queues [default on a FIFO
+    /// Only SQS: the message group of all messages. On a standard queue it identifies a tenant, for fair queues [default on a FIFO
     /// queue: "default"]
     #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["groups", "receive"])]
     group: Option<String>,
-    /// Use N message groups in turn: group-0, group-1, …
+    /// Only SQS: use N message groups in turn: group-0, group-1, …
     #[arg(long, value_name = "N", conflicts_with = "receive")]
     groups: Option<NonZeroU64>,
     /// On a FIFO queue: the deduplication id of each message; {number} is replaced by the message's number [default: SQS
@@ -96,8 +97,12 @@ impl Sending {
         }
     }
 
-    /// Returns why the options cannot be used with this type of queue, or `None` if they can.
-    pub(crate) fn incompatibility(&self, is_fifo: bool) -> Option<&'static str> {
+    /// Returns why the options cannot be used with this queue, or `None` if they can.
+    pub(crate) fn incompatibility(&self, target: &Target) -> Option<&'static str> {
+        let is_fifo = target.is_fifo();
+        if matches!(target, Target::Broker(_)) {
+            return self.only_sqs();
+        }
         if is_fifo && self.delay.is_some_and(|delay| !delay.is_zero()) {
             return Some(
                 "--delay: on a FIFO queue, SQS can delay only all messages (DelaySeconds), not a single one",
@@ -107,6 +112,20 @@ impl Sending {
             return Some(
                 "--dedup-id: only a FIFO queue deduplicates, and its name ends with .fifo",
             );
+        }
+        None
+    }
+
+    /// Returns why the options cannot be used with the queue of a broker.
+    fn only_sqs(&self) -> Option<&'static str> {
+        if self.group.is_some() || self.groups.is_some() {
+            return Some("--group and --groups: only SQS has message groups");
+        }
+        if self.dedup_id.is_some() {
+            return Some("--dedup-id: only a FIFO queue of SQS deduplicates");
+        }
+        if self.delay.is_some() {
+            return Some("--delay: only a standard queue of SQS delays single messages");
         }
         None
     }

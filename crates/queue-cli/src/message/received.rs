@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::Message;
 use super::outgoing::CLIENT_ATTRIBUTE;
 
 /// Shown in place of the publisher's name if a message does not contain one.
-const NO_CLIENT: &str = "(no client)";
+pub(crate) const NO_CLIENT: &str = "(no client)";
 
 /// A message that was received, with its attributes.
 #[derive(Debug, Clone)]

@@ -1,12 +1,13 @@
 //! Creating and deleting queues for a demonstration.
 
-use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
 use sqs_client::{Client, QueueAddress, RedrivePolicy};
 
+use crate::broker;
 use crate::error::Error;
 use crate::output::Output;
-use crate::queue::{Queue, Target, connect, explain};
+use crate::queue::{self, Queue, connect};
+use crate::target::Target;
 
 /// The practical's queues.
 const PRACTICAL: [&str; 2] = ["csse6400_prac", "csse6400_prac.fifo"];
@@ -21,10 +22,25 @@ struct Line<'a> {
 /// Creates the queue, or the practical's two queues if there is no name. With `max_receives`, each gets a dead-letter
 /// queue.
 pub(crate) async fn create(
-    name: Option<QueueAddress>,
+    target: Option<Target>,
     max_receives: Option<u32>,
     output: &mut Output,
 ) -> Result<(), Error> {
+    let name = match target {
+        Some(Target::Broker(url)) if max_receives.is_some() => {
+            return Err(Error::Setup(format!(
+                "--max-receives: only SQS counts receives, and {url} belongs to {}",
+                url.kind.service()
+            )));
+        }
+        Some(Target::Broker(url)) => {
+            broker::create(&url).await?;
+            let shown = url.to_string();
+            return finished("created", &url.name, Some(&shown), output);
+        }
+        Some(Target::Sqs(name)) => Some(name),
+        None => None,
+    };
     let (client, region) = connect().await;
     for name in names(name)? {
         let mut policy = None;
@@ -50,44 +66,41 @@ async fn create_one(
     redrive_policy: Option<RedrivePolicy>,
     output: &mut Output,
 ) -> Result<(), Error> {
-    let mut call = client.create_queue().queue_name(name.name());
-    if name.is_fifo() {
-        call = call
-            .attributes(QueueAttributeName::FifoQueue, "true")
-            .attributes(QueueAttributeName::ContentBasedDeduplication, "true");
-    }
-    if let Some(policy) = redrive_policy {
-        call = call.attributes(QueueAttributeName::RedrivePolicy, policy.to_json());
-    }
-    let target = Target {
-        queue: name.name(),
-        region,
+    let url = queue::create(client, region, name, redrive_policy).await?;
+    finished("created", name.name(), Some(&url), output)
+}
+
+fn finished(
+    event: &'static str,
+    queue: &str,
+    url: Option<&str>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    let line = Line { event, queue, url };
+    let text = || match url {
+        Some(url) => format!("{queue} is ready: {url}"),
+        None => format!("{queue} was deleted"),
     };
-    let answer = call.send().await;
-    let answer = answer.map_err(|error| explain("CreateQueue", &target, &error))?;
-    let url = answer.queue_url.unwrap_or_default();
-    let line = Line {
-        event: "created",
-        queue: name.name(),
-        url: Some(&url),
-    };
-    output.result(|| format!("{} is ready: {url}", name.name()), &line)
+    output.result(text, &line)
 }
 
 /// Deletes the queue, or the practical's two queues if there is no name. Dead-letter queues are kept.
-pub(crate) async fn delete(name: Option<QueueAddress>, output: &mut Output) -> Result<(), Error> {
+pub(crate) async fn delete(target: Option<Target>, output: &mut Output) -> Result<(), Error> {
+    let name = match target {
+        Some(Target::Broker(url)) => {
+            broker::delete(&url).await?;
+            return finished("deleted", &url.name, None, output);
+        }
+        Some(Target::Sqs(name)) => Some(name),
+        None => None,
+    };
     for name in names(name)? {
         let mut queue = Queue::open(&name).await?;
         let redrive_policy = queue.attributes().await?.redrive_policy();
         let (client, url) = queue.client_and_url();
         let answer = client.delete_queue().queue_url(url).send().await;
         answer.map_err(|error| queue.explain("DeleteQueue", &error))?;
-        let line = Line {
-            event: "deleted",
-            queue: &queue.name,
-            url: None,
-        };
-        output.result(|| format!("{} was deleted", queue.name), &line)?;
+        finished("deleted", &queue.name, None, output)?;
         if let Some(policy) = redrive_policy {
             output.note(format_args!(
                 "its dead-letter queue still exists; to delete it: queue --name {} --delete-queue",

@@ -4,13 +4,16 @@ use std::io::{self, IsTerminal};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde::Serialize;
+use sqs_client::QueueAddress;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::broker;
 use crate::cli;
 use crate::error::Error;
 use crate::output::Output;
 use crate::queue::Queue;
+use crate::target::Target;
 
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -23,7 +26,34 @@ struct Line<'a> {
 /// Deletes all messages, after asking for confirmation unless `--yes` is given.
 pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
-    let mut queue = Queue::open(&arguments.name).await?;
+    match &arguments.name {
+        Target::Sqs(address) => purge_sqs(address, arguments.yes, &mut output, stop).await,
+        Target::Broker(url) => {
+            let depth = broker::depth(url).await?;
+            let messages = depth.visible + depth.in_flight;
+            if !arguments.yes && !confirmed(&url.name, messages, stop).await? {
+                return Err(Error::Failed("nothing was purged".to_owned()));
+            }
+            broker::purge(url).await?;
+            let queue = &url.name;
+            let line = Line {
+                event: "purged",
+                queue,
+                messages,
+            };
+            let text = || format!("purged about {messages} messages from {queue}");
+            output.result(text, &line)
+        }
+    }
+}
+
+async fn purge_sqs(
+    address: &QueueAddress,
+    yes: bool,
+    output: &mut Output,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let mut queue = Queue::open(address).await?;
     let attributes = queue.attributes().await?;
     let messages = [
         QueueAttributeName::ApproximateNumberOfMessages,
@@ -34,7 +64,7 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
         .iter()
         .filter_map(|name| attributes.number(name))
         .sum();
-    if !arguments.yes && !confirmed(&queue.name, messages, stop).await? {
+    if !yes && !confirmed(&queue.name, messages, stop).await? {
         return Err(Error::Failed("nothing was purged".to_owned()));
     }
     let (client, url) = queue.client_and_url();

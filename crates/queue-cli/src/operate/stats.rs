@@ -7,11 +7,14 @@ use serde::Serialize;
 use sqs_client::QueueAttributes;
 use sqs_client::limits::MAX_BATCH;
 
+use crate::broker::{self, BrokerUrl};
 use crate::cli;
 use crate::error::Error;
 use crate::output::Output;
-use crate::queue::{Queue, ReceiveRequest};
+use crate::queue::Queue;
 use crate::report::pairs;
+use crate::target::Target;
+use crate::transport::ReceiveRequest;
 
 /// The receive that looks for the oldest message.
 const SAMPLE: ReceiveRequest = ReceiveRequest {
@@ -58,7 +61,14 @@ struct DeadLetters {
 /// Prints the attributes of a queue and of its dead-letter queue.
 pub(crate) async fn stats(arguments: cli::Stats) -> Result<(), Error> {
     let mut output = Output::new(arguments.json);
-    let mut queue = Queue::open(&arguments.name).await?;
+    let address = match &arguments.name {
+        Target::Sqs(address) => address,
+        Target::Broker(_) if arguments.age => {
+            return Err(Error::Setup("--age: this works only with SQS".to_owned()));
+        }
+        Target::Broker(url) => return of_broker(url, &mut output).await,
+    };
+    let mut queue = Queue::open(address).await?;
     let attributes = queue.attributes().await?;
     let oldest = if arguments.age {
         oldest(&mut queue).await?
@@ -81,6 +91,35 @@ pub(crate) async fn stats(arguments: cli::Stats) -> Result<(), Error> {
         queue: queue.name,
     };
     output.result(|| statistics.text(arguments.age), &statistics)
+}
+
+#[derive(Debug, Serialize)]
+struct BrokerStatistics<'a> {
+    event: &'static str,
+    queue: &'a str,
+    kind: &'static str,
+    visible: u64,
+    in_flight: u64,
+}
+
+/// Prints what a broker tells about a queue.
+async fn of_broker(url: &BrokerUrl, output: &mut Output) -> Result<(), Error> {
+    let depth = broker::depth(url).await?;
+    let statistics = BrokerStatistics {
+        event: "stats",
+        queue: &url.name,
+        kind: url.kind.service(),
+        visible: depth.visible,
+        in_flight: depth.in_flight,
+    };
+    let text = || {
+        pairs(&[
+            ("queue", format!("{} ({})", url.name, url.kind.service())),
+            ("visible", depth.visible.to_string()),
+            ("in flight", depth.in_flight.to_string()),
+        ])
+    };
+    output.result(text, &statistics)
 }
 
 async fn dead_letters(queue: &Queue, attributes: &QueueAttributes) -> Option<DeadLetters> {

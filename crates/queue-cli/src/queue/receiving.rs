@@ -10,17 +10,7 @@ use sqs_client::poll::poll;
 use super::Queue;
 use crate::error::Error;
 use crate::message::{self, Received};
-
-/// What to receive, and how.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReceiveRequest {
-    /// The maximum number of messages, 1 to 10.
-    pub(crate) max: usize,
-    /// How long to wait for a message.
-    pub(crate) wait: Duration,
-    /// How long the messages are hidden from other subscribers; if `None`, as long as the queue's attributes say.
-    pub(crate) visibility: Option<Duration>,
-}
+use crate::transport::ReceiveRequest;
 
 impl Queue {
     /// Receives messages with all their attributes, in one attempt: a call without an answer may have taken messages.

@@ -11,14 +11,7 @@ use sqs_client::limits::whole_seconds;
 use super::Queue;
 use crate::error::Error;
 use crate::message::{self, CLIENT_ATTRIBUTE, Outgoing, STRING};
-
-/// What SQS returns for a message that it accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sent {
-    pub(crate) id: String,
-    /// Only on a FIFO queue.
-    pub(crate) sequence_number: Option<String>,
-}
+use crate::transport::Sent;
 
 impl Queue {
     /// Sends one message.

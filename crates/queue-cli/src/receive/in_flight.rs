@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sqs_client::limits::MAX_BATCH;
 
 use crate::message::Received;
-use crate::queue::Queue;
+use crate::transport::Transport;
 
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt. Each later pause is longer.
@@ -69,7 +69,11 @@ impl InFlight {
     }
 
     /// Settles all messages. Those that cannot be settled remain here.
-    pub(super) async fn settle(&mut self, queue: &mut Queue, settlement: Settlement) -> Settled {
+    pub(super) async fn settle(
+        &mut self,
+        queue: &mut dyn Transport,
+        settlement: Settlement,
+    ) -> Settled {
         self.count();
         let mut settled = Settled::default();
         for attempt in 0..ATTEMPTS {
@@ -95,7 +99,7 @@ impl InFlight {
 
     async fn settle_batch(
         &mut self,
-        queue: &mut Queue,
+        queue: &mut dyn Transport,
         settlement: Settlement,
         batch: &[(String, String)],
         settled: &mut Settled,

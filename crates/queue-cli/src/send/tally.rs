@@ -9,8 +9,8 @@ use sqs_client::EntryError;
 use crate::error::Error;
 use crate::message::Outgoing;
 use crate::output::{Output, printable};
-use crate::queue::{Calls, Queue, Sent};
 use crate::report::table;
+use crate::transport::{Calls, Sent, Service, Transport};
 
 /// How many messages were sent.
 #[derive(Debug, Default, Serialize)]
@@ -44,7 +44,8 @@ struct SummaryLine<'a> {
     tally: &'a Tally,
     seconds: f64,
     calls: &'a Calls,
-    dollars_on_aws: f64,
+    /// Only of SQS.
+    dollars_on_aws: Option<f64>,
 }
 
 impl Tally {
@@ -89,7 +90,7 @@ impl Tally {
     /// Prints the summary of a run that took that long.
     pub(super) fn report(
         &self,
-        queue: &Queue,
+        queue: &dyn Transport,
         took: Duration,
         output: &mut Output,
     ) -> Result<(), Error> {
@@ -101,21 +102,21 @@ impl Tally {
                 self.failed.to_string(),
                 format!("{seconds:.2}"),
             ];
-            if queue.is_fifo {
+            if queue.service() == Service::SqsFifo {
                 heads.push("deduplicated");
                 cells.push(self.deduplicated.to_string());
             }
             let heads = heads.into_iter().map(str::to_owned).collect();
-            let cost = queue.calls.describe(queue.is_fifo);
+            let cost = queue.calls().describe(queue.service());
             format!("{}\n{cost}", table(&[heads, cells]))
         };
         let line = SummaryLine {
             event: "summary",
-            queue: &queue.name,
+            queue: queue.name(),
             tally: self,
             seconds,
-            calls: &queue.calls,
-            dollars_on_aws: queue.calls.dollars(queue.is_fifo),
+            calls: queue.calls(),
+            dollars_on_aws: queue.calls().dollars(queue.service()),
         };
         output.result(text, &line)
     }

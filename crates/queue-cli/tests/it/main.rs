@@ -1,7 +1,11 @@
-//! The real `queue` program with a local SQS endpoint, and with one that fails on demand.
+//! The real `queue` program with a local SQS endpoint, with one that fails on demand, and with local brokers.
 
 #[cfg(test)]
 mod as_the_original;
+#[cfg(test)]
+mod brokers;
+#[cfg(test)]
+mod comparing;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]

@@ -161,6 +161,8 @@ fn help_goes_to_stdout_and_lists_every_option_and_command() {
         "--create",
         "--delete-queue",
         "--plot",
+        "--url",
+        "compare",
         "stats",
         "purge",
         "redrive",

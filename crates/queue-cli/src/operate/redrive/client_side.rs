@@ -16,7 +16,8 @@ use super::Route;
 use crate::error::Error;
 use crate::message;
 use crate::output::Output;
-use crate::queue::{Queue, ReceiveRequest, Sent};
+use crate::queue::Queue;
+use crate::transport::{ReceiveRequest, Sent};
 
 const REQUEST: ReceiveRequest = ReceiveRequest {
     max: MAX_BATCH,

@@ -1,6 +1,7 @@
 //! The number of calls, and what they cost on AWS.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use serde::Serialize;
 
@@ -10,11 +11,39 @@ const REQUEST_BYTES: usize = 64 * 1024;
 const STANDARD_DOLLARS_PER_MILLION: f64 = 0.40;
 const FIFO_DOLLARS_PER_MILLION: f64 = 0.50;
 
+/// Which service a queue belongs to, as far as prices and reports differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    SqsStandard,
+    SqsFifo,
+    /// A server that is not billed by the call.
+    Broker,
+}
+
+impl Service {
+    pub(crate) fn sqs(is_fifo: bool) -> Self {
+        if is_fifo {
+            Self::SqsFifo
+        } else {
+            Self::SqsStandard
+        }
+    }
+
+    /// Returns the dollars for a million requests, and what they are the price of.
+    fn price(self) -> Option<(f64, &'static str)> {
+        match self {
+            Self::SqsStandard => Some((STANDARD_DOLLARS_PER_MILLION, "standard")),
+            Self::SqsFifo => Some((FIFO_DOLLARS_PER_MILLION, "FIFO")),
+            Self::Broker => None,
+        }
+    }
+}
+
 /// The calls that were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Calls {
     pub(crate) by_action: BTreeMap<&'static str, u64>,
-    /// The requests that AWS bills.
+    /// The requests that AWS bills, or would bill.
     pub(crate) requests: u64,
     pub(crate) empty_receives: u64,
 }
@@ -30,15 +59,17 @@ impl Calls {
         self.by_action.values().sum()
     }
 
+    /// Returns what the calls cost on AWS, or `None` for a service that is not billed by the call.
     #[expect(clippy::cast_precision_loss, reason = "no run makes 2^52 requests")]
-    pub(crate) fn dollars(&self, is_fifo: bool) -> f64 {
-        let millionths = self.requests as f64 * price(is_fifo);
+    pub(crate) fn dollars(&self, service: Service) -> Option<f64> {
+        let (price, _) = service.price()?;
+        let millionths = self.requests as f64 * price;
         // 1.2 and not 1.2000000000000002
-        (millionths * 1e3).round() / 1e9
+        Some((millionths * 1e3).round() / 1e9)
     }
 
-    /// Describes the calls and their cost in two lines.
-    pub(crate) fn describe(&self, is_fifo: bool) -> String {
+    /// Describes the calls in one line, and their cost in a second one if they have a price.
+    pub(crate) fn describe(&self, service: Service) -> String {
         let actions: Vec<String> = self
             .by_action
             .iter()
@@ -49,23 +80,15 @@ impl Calls {
                 _ => format!("{count} {action}"),
             })
             .collect();
-        format!(
-            "{} calls: {}\n{} requests, which cost ${:.6} on AWS (${:.2} per million, {})",
-            self.total(),
-            actions.join(", "),
-            self.requests,
-            self.dollars(is_fifo),
-            price(is_fifo),
-            if is_fifo { "FIFO" } else { "standard" },
-        )
-    }
-}
-
-fn price(is_fifo: bool) -> f64 {
-    if is_fifo {
-        FIFO_DOLLARS_PER_MILLION
-    } else {
-        STANDARD_DOLLARS_PER_MILLION
+        let mut text = format!("{} calls: {}", self.total(), actions.join(", "));
+        if let (Some(dollars), Some((price, kind))) = (self.dollars(service), service.price()) {
+            let _ = write!(
+                text,
+                "\n{} requests, which cost ${dollars:.6} on AWS (${price:.2} per million, {kind})",
+                self.requests,
+            );
+        }
+        text
     }
 }
 
@@ -89,13 +112,23 @@ mod tests {
             requests: 1_000_000,
             ..Calls::default()
         };
-        assert!((calls.dollars(false) - 0.40).abs() < 1e-9);
-        assert!((calls.dollars(true) - 0.50).abs() < 1e-9);
+        for (service, price) in [(Service::SqsStandard, 0.40), (Service::SqsFifo, 0.50)] {
+            assert!((calls.dollars(service).unwrap() - price).abs() < 1e-9);
+        }
         let calls = Calls {
             requests: 3,
             ..Calls::default()
         };
-        assert_eq!(calls.dollars(false).to_string(), "0.0000012");
+        let dollars = calls.dollars(Service::SqsStandard).unwrap();
+        assert_eq!(dollars.to_string(), "0.0000012");
+    }
+
+    #[test]
+    fn a_broker_has_calls_and_no_price() {
+        let mut calls = Calls::default();
+        calls.count("XADD", 0);
+        assert_eq!(calls.dollars(Service::Broker), None);
+        assert_eq!(calls.describe(Service::Broker), "1 calls: 1 XADD");
     }
 
     #[test]
@@ -103,7 +136,7 @@ mod tests {
         let mut calls = Calls::default();
         calls.count("ReceiveMessage", 0);
         calls.empty_receives += 1;
-        let text = calls.describe(true);
+        let text = calls.describe(Service::SqsFifo);
         assert!(text.contains("1 ReceiveMessage (1 empty)"), "{text}");
         assert!(text.contains("($0.50 per million, FIFO)"), "{text}");
     }

@@ -1,0 +1,95 @@
+//! Queues of other services than SQS. Each module is a thin layer over the service's client.
+
+mod redis;
+mod url;
+
+use crate::error::Error;
+use crate::transport::Transport;
+
+pub(crate) use url::{BrokerUrl, InvalidBrokerUrl, Kind, has_scheme};
+
+/// What a connection is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publisher,
+    Subscriber,
+}
+
+/// How many messages a queue has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    pub(crate) visible: u64,
+    pub(crate) in_flight: u64,
+}
+
+impl Kind {
+    /// Returns the name of the service.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Self::RedisStream => "Redis Streams",
+            Self::RedisPubSub => "Redis Pub/Sub",
+        }
+    }
+
+    /// Whether messages are stored until a subscriber deletes them. Otherwise every subscriber gets each message.
+    pub(crate) fn is_stored(self) -> bool {
+        self != Self::RedisPubSub
+    }
+
+    /// Whether `--visibility` has an effect.
+    pub(crate) fn has_visibility(self) -> bool {
+        self == Self::RedisStream
+    }
+}
+
+/// Connects to the queue, which must exist.
+pub(crate) async fn open(url: &BrokerUrl, role: Role) -> Result<Box<dyn Transport>, Error> {
+    match url.kind {
+        Kind::RedisStream => Ok(Box::new(redis::Stream::open(url).await?)),
+        Kind::RedisPubSub => Ok(Box::new(redis::PubSub::open(url, role).await?)),
+    }
+}
+
+/// Creates the queue, unless it exists.
+pub(crate) async fn create(url: &BrokerUrl) -> Result<(), Error> {
+    match url.kind {
+        Kind::RedisStream => redis::create(url).await,
+        // a channel exists while somebody listens
+        Kind::RedisPubSub => Ok(()),
+    }
+}
+
+/// Deletes the queue with its messages.
+pub(crate) async fn delete(url: &BrokerUrl) -> Result<(), Error> {
+    match url.kind {
+        Kind::RedisStream => redis::delete(url).await,
+        Kind::RedisPubSub => Err(nothing_stored()),
+    }
+}
+
+/// Returns how many messages the queue has.
+pub(crate) async fn depth(url: &BrokerUrl) -> Result<Depth, Error> {
+    match url.kind {
+        Kind::RedisStream => redis::depth(url).await,
+        Kind::RedisPubSub => Err(nothing_stored()),
+    }
+}
+
+/// Deletes all messages of the queue.
+pub(crate) async fn purge(url: &BrokerUrl) -> Result<(), Error> {
+    match url.kind {
+        Kind::RedisStream => redis::purge(url).await,
+        Kind::RedisPubSub => Err(nothing_stored()),
+    }
+}
+
+/// Returns the command that creates the queue.
+pub(crate) fn create_command(url: &BrokerUrl) -> String {
+    format!("queue --url {url} --create")
+}
+
+fn nothing_stored() -> Error {
+    Error::Setup(
+        "Redis Pub/Sub stores no messages: there is nothing to count or to delete".to_owned(),
+    )
+}
