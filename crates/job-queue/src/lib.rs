@@ -12,6 +12,7 @@
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
 //! - `redis`: a Redis stream, with the feature `redis`
+//! - `held`: visibility timeouts and delays for brokers that have neither
 //! - [`mod@findings`]: what a look at a queue finds
 //! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
 //!
@@ -24,6 +25,7 @@ pub mod config;
 pub mod error;
 pub mod findings;
 pub mod group_id;
+mod held;
 pub mod limits;
 pub mod postgres;
 pub mod publisher;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared_model::job::JobId;
 use shared_model::job_store::claims::Claim;
 use shared_model::message::{JobMessage, MessageError};
 use shared_model::trace::Trace;
@@ -172,11 +171,9 @@ impl Delivery {
     /// Settles the delivery: [`Subscription::release`] then returns the message to the queue, to be delivered again
     /// after `delay`.
     pub fn release(self, delay: Duration) -> Release {
-        let message = self.message.ok();
         Release {
             receipt: self.receipt,
             delay,
-            job: message.map(|message| (message.job_id, message.generation)),
         }
     }
 
@@ -214,19 +211,12 @@ pub struct Deletion {
 pub struct Release {
     pub(crate) receipt: Receipt,
     pub(crate) delay: Duration,
-    /// The job and its generation, if the message can be read.
-    #[expect(dead_code, reason = "only queues that can't delay a message use it")]
-    pub(crate) job: Option<(JobId, i32)>,
 }
 
 /// The decision to take the message of a delivery out of the queue, because it can't be read, for
 /// [`Subscription::reject`].
 #[derive(Debug, Clone)]
 pub struct Rejection {
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "only queues that have to be asked use it")
-    )]
     pub(crate) receipt: Receipt,
 }
 
