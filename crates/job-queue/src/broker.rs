@@ -8,6 +8,7 @@ use shared_model::database::Pool;
 use crate::broker_access::BrokerAccess;
 use crate::broker_address::{BrokerAddress, BrokerKind};
 use crate::publisher::Publisher;
+use crate::stomp;
 use crate::subscription::{Subscription, SubscriptionOptions};
 
 /// Returns the module for brokers of this kind, or `None` if this program was built without it.
@@ -20,7 +21,11 @@ fn module(kind: BrokerKind) -> Option<Module> {
         }),
         #[cfg(not(feature = "redis"))]
         BrokerKind::Redis => None,
-        BrokerKind::RabbitMq | BrokerKind::ActiveMq | BrokerKind::Kafka => None,
+        BrokerKind::ActiveMq => Some(Module {
+            publisher: stomp::publisher,
+            subscription: stomp::subscription,
+        }),
+        BrokerKind::RabbitMq | BrokerKind::Kafka => None,
     }
 }
 

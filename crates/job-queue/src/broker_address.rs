@@ -24,8 +24,8 @@ pub struct BrokerAddress {
     pub user: Option<String>,
     /// The user's password, unless it is in a file.
     pub password: Option<Secret>,
-    /// Hosts and their ports; an IPv6 address without brackets. Only Kafka has more than one, from which the others are
-    /// found.
+    /// Hosts and their ports; an IPv6 address without brackets. Only Kafka and ActiveMQ may have more than one
+    /// ([`BrokerKind::has_many_hosts`]).
     pub hosts: Vec<(String, u16)>,
     /// The virtual host of RabbitMQ; `/` if the URL names none.
     pub vhost: String,
@@ -188,7 +188,7 @@ fn authority_parts(
         .map(|host| host_and_port(host, kind.port(is_tls)))
         .collect();
     let hosts = hosts?;
-    if hosts.len() > 1 && kind != BrokerKind::Kafka {
+    if hosts.len() > 1 && !kind.has_many_hosts() {
         return Err("there must be one host");
     }
     let given = |text: String| (!text.is_empty()).then_some(text);

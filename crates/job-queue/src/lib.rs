@@ -12,6 +12,7 @@
 //! - [`postgres`]: the table of jobs itself as a queue
 //! - [`sqs`]: AWS SQS, standard and FIFO
 //! - `redis`: a Redis stream, with the feature `redis`
+//! - [`stomp`]: ActiveMQ Classic
 //! - `held`: visibility timeouts and delays for brokers that have neither
 //! - [`mod@findings`]: what a look at a queue finds
 //! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
@@ -33,6 +34,7 @@ pub mod queue_url;
 #[cfg(feature = "redis")]
 mod redis;
 pub mod sqs;
+pub mod stomp;
 pub mod subscription;
 
 pub use broker::Broker;

@@ -56,11 +56,17 @@ impl BrokerKind {
         match self {
             Self::Redis => "redis://USER:PASSWORD@HOST:6379/STREAM?db=NUMBER",
             Self::RabbitMq => "amqp://USER:PASSWORD@HOST:5672/VHOST/QUEUE",
-            Self::ActiveMq => "stomp://USER:PASSWORD@HOST:61613/QUEUE",
+            Self::ActiveMq => "stomp://USER:PASSWORD@HOST:61613,HOST:61613/QUEUE",
             Self::Kafka => {
                 "kafka://USER:PASSWORD@HOST:9092,HOST:9092/TOPIC?group=NAME&sasl=PLAIN (or SCRAM-SHA-256, SCRAM-SHA-512)"
             }
         }
+    }
+
+    /// Returns whether its URLs may have several hosts. Kafka's clients find all others from any of them; of an active
+    /// ActiveMQ and those that replace it, only the active one can be connected to.
+    pub fn has_many_hosts(self) -> bool {
+        matches!(self, Self::ActiveMq | Self::Kafka)
     }
 
     /// Returns the names of the options that its URLs may have.

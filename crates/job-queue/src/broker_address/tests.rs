@@ -71,6 +71,7 @@ fn only_the_whole_url_contains_the_password() {
             "amqps://m%40e:***@[::1]/v/q",
         ),
         ("stomp://me@h/q", "stomp://me@h/q"),
+        ("stomp+ssl://a,b:1/q", "stomp+ssl://a,b:1/q"),
     ] {
         let address = parsed(url);
         assert_eq!(address.to_string(), shown);

@@ -18,6 +18,7 @@ macro_rules! for_every_queue {
         mod standard { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Standard).await; })* }
         mod redis { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_redis), ignore = "needs redis-server")] async fn $claim() { super::$claim(super::Kind::Redis).await; })* }
         mod fifo { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Fifo).await; })* }
+        mod activemq { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_activemq), ignore = "needs activemq")] async fn $claim() { super::$claim(super::Kind::ActiveMq).await; })* }
     };
 }
 
@@ -57,7 +58,9 @@ async fn a_job_that_is_not_finished_is_delivered_again_after_its_visibility_time
         "it was hidden for {:?}",
         began.elapsed()
     );
-    assert_eq!(delivery_number(&again[0]), 2);
+    if kind.counts_receives() {
+        assert_eq!(delivery_number(&again[0]), 2);
+    }
 }
 
 async fn a_job_that_is_kept_is_not_delivered_to_another_worker(kind: Kind) {
@@ -126,7 +129,7 @@ async fn a_finished_job_is_never_delivered_again(kind: Kind) {
     let brief = queue.brief_subscription();
     let received = receive_all(brief.as_ref(), 12).await;
     assert_eq!(received.len(), 12);
-    queue.finish(received).await;
+    queue.finish_by(brief.as_ref(), received).await;
     // waits for two visibility timeouts
     assert_eq!(ids(&receive(brief.as_ref(), 10).await), []);
 }

@@ -1,6 +1,8 @@
 //! What the API and the worker rely on, tested on each kind of queue.
 
 #[cfg(test)]
+mod activemq;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod postgres;

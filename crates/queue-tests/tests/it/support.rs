@@ -18,12 +18,14 @@ use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
 use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
 use shared_model::job_store::claims::{self, Claim, ClaimRenewal, Renewal};
+use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use shared_model::migrations;
 use shared_model::notifier::Notifier;
 use shared_model::processes::ThisProcess;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
@@ -36,6 +38,14 @@ pub(crate) enum Kind {
     Standard,
     Fifo,
     Redis,
+    ActiveMq,
+}
+
+impl Kind {
+    /// Returns whether a delivery has the number of all deliveries of its message before it.
+    pub(crate) fn counts_receives(self) -> bool {
+        self != Self::ActiveMq
+    }
 }
 
 /// A queue that no other test uses.
@@ -45,22 +55,28 @@ pub(crate) struct Queue {
     pub(crate) subscription: Arc<dyn Subscription>,
     pub(crate) url: QueueUrl,
     group: Option<GroupId>,
+    _relay: Option<AbortOnDropHandle<()>>,
 }
 
+/// As many as a test receives before it settles one of them. A worker has no more slots than it uses, so a queue that
+/// pushes messages pushes none that the worker does not ask for.
+const SLOTS: usize = 15;
 /// Longer than any test takes, so that nothing is delivered again unless it is released.
 pub(crate) const LONG: SubscriptionOptions = SubscriptionOptions {
     visibility: Duration::from_secs(30),
     wait: Duration::from_secs(20),
     max_attempts: 5,
-    slots: 100,
+    slots: SLOTS,
 };
 /// Short enough for a test to wait until it ends.
 pub(crate) const BRIEF_VISIBILITY: Duration = Duration::from_secs(4);
+/// How often the outbox is sent.
+const RELAY_INTERVAL: Duration = Duration::from_millis(100);
 const BRIEF: SubscriptionOptions = SubscriptionOptions {
     visibility: BRIEF_VISIBILITY,
     wait: Duration::from_secs(8),
     max_attempts: 5,
-    slots: 100,
+    slots: SLOTS,
 };
 
 #[derive(Debug, Parser)]
@@ -76,17 +92,29 @@ impl Queue {
 
     pub(crate) fn grouped(kind: Kind, group: Option<&str>) -> Self {
         let database_url = DATABASES.create();
-        let cli = Cli::parse_from(["test", "--database-url", &database_url]);
-        let pool = Pool::new(&cli.database, "job-queue-test", Duration::from_secs(10));
+        let pool = pool(&database_url);
         let group: Option<GroupId> = group.map(|name| name.parse().unwrap());
         let url = match kind {
             Kind::Postgres => QueueUrl::Postgres,
             Kind::Standard => create_queue(""),
             Kind::Fifo => create_queue(".fifo"),
             Kind::Redis => create_queue_in(BrokerKind::Redis),
+            Kind::ActiveMq => create_queue_in(BrokerKind::ActiveMq),
         };
+        Self::with(database_url, pool, url, group)
+    }
+
+    /// Returns a queue of a broker.
+    pub(crate) fn at(url: &str) -> Self {
+        let database_url = DATABASES.create();
+        let pool = pool(&database_url);
+        Self::with(database_url, pool, url.parse().unwrap(), None)
+    }
+
+    fn with(database_url: String, pool: Pool, url: QueueUrl, group: Option<GroupId>) -> Self {
         Self {
             subscription: subscription(&pool, &url, group.as_ref(), LONG),
+            _relay: relay(&pool, &url),
             database_url,
             pool,
             url,
@@ -97,6 +125,11 @@ impl Queue {
     /// Returns another worker's subscription to the same queue.
     pub(crate) fn second_subscription(&self) -> Arc<dyn Subscription> {
         subscription(&self.pool, &self.url, self.group.as_ref(), LONG)
+    }
+
+    /// Returns a subscription of a worker with these options.
+    pub(crate) fn subscription_with(&self, options: SubscriptionOptions) -> Arc<dyn Subscription> {
+        subscription(&self.pool, &self.url, self.group.as_ref(), options)
     }
 
     /// Returns a subscription with a visibility timeout of `BRIEF_VISIBILITY` that waits for twice as long.
@@ -121,7 +154,9 @@ impl Queue {
     pub(crate) async fn jobs(&self, count: usize) -> Vec<OutboundMessage> {
         let sender = match &self.url {
             QueueUrl::Postgres => Sender::Nobody,
-            QueueUrl::Sqs(_) | QueueUrl::Broker(_) => Sender::AnyRelay,
+            QueueUrl::Sqs(_) => Sender::AnyRelay,
+            // The relay of the test leaves them alone.
+            QueueUrl::Broker(_) => Sender::ThisProcess,
         };
         let jobs: Vec<NewJob> = std::iter::repeat_with(|| NewJob {
             id: JobId::new(),
@@ -167,6 +202,7 @@ impl Queue {
                     let published = self.publisher().publish(batch).await.unwrap();
                     assert_eq!(published.failed, []);
                     assert_eq!(published.sent.len(), batch.len());
+                    self.mark_sent(published.sent).await;
                 }
             }
         }
@@ -174,6 +210,13 @@ impl Queue {
             .iter()
             .map(|outbound| outbound.message.job_id)
             .collect()
+    }
+
+    async fn mark_sent(&self, sent: Vec<SendKey>) {
+        let marked = self
+            .pool
+            .run(move |connection| outbox::mark_sent(connection, &sent));
+        marked.await.unwrap();
     }
 
     /// Receives once, waiting as long as the subscription does.
@@ -241,6 +284,11 @@ impl Queue {
 
     /// Ends jobs in the database, and then deletes their messages.
     pub(crate) async fn finish(&self, received: Vec<Received>) {
+        self.finish_by(self.subscription.as_ref(), received).await;
+    }
+
+    /// Like [`finish`](Self::finish), for jobs that another subscription has received.
+    pub(crate) async fn finish_by(&self, holder: &dyn Subscription, received: Vec<Received>) {
         let mut deletions = Vec::new();
         for one in received {
             let id = job_of(&one);
@@ -260,7 +308,7 @@ impl Queue {
                 }
             }
         }
-        let outcomes = self.subscription.delete(&deletions).await;
+        let outcomes = holder.delete(&deletions).await;
         assert_eq!(outcomes, vec![BatchOutcome::Done; deletions.len()]);
     }
 
@@ -340,6 +388,38 @@ pub(crate) fn ids(received: &[Received]) -> Vec<JobId> {
 /// Like [`ids`], where the order does not matter.
 pub(crate) fn id_set(received: &[Received]) -> BTreeSet<JobId> {
     ids(received).into_iter().collect()
+}
+
+fn pool(database_url: &str) -> Pool {
+    let cli = Cli::parse_from(["test", "--database-url", database_url]);
+    Pool::new(&cli.database, "job-queue-test", Duration::from_secs(10))
+}
+
+/// Sends what is in the outbox, as an API does: brokers without delays let messages come again through it.
+fn relay(pool: &Pool, url: &QueueUrl) -> Option<AbortOnDropHandle<()>> {
+    let QueueUrl::Broker(broker) = url else {
+        return None;
+    };
+    let publisher = broker.publisher(&BrokerAccess::default());
+    let pool = pool.clone();
+    let relay = async move {
+        let mut ticks = tokio::time::interval(RELAY_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let taken = pool.run(|connection| outbox::take(connection, 100)).await;
+            let taken = taken.unwrap_or_default();
+            if taken.is_empty() {
+                continue;
+            }
+            // The broker may be away. The lease of these messages then ends.
+            if let Ok(published) = publisher.publish(&taken).await {
+                let marked =
+                    pool.run(move |connection| outbox::mark_sent(connection, &published.sent));
+                marked.await.unwrap();
+            }
+        }
+    };
+    Some(AbortOnDropHandle::new(tokio::spawn(relay)))
 }
 
 fn subscription(
