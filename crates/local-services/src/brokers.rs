@@ -37,8 +37,11 @@ pub enum BrokerKind {
 }
 
 impl BrokerKind {
-    /// The name of the server, which is also part of the names of its folders.
-    fn name(self) -> &'static str {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Redis, Self::ActiveMq];
+
+    /// Returns the name of the server, which is also part of the names of its folders.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Redis => "redis",
             Self::ActiveMq => "activemq",

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use clap::{Parser, Subcommand, value_parser};
 use job_queue::QueueUrl;
+use local_services::brokers::BrokerKind;
 use shared_model::database::DatabaseUrl;
 use shared_model::logging::LogConfig;
 
@@ -80,7 +81,8 @@ pub(crate) struct Options {
         value_name = "QUEUE",
         default_value_t = QueueChoice::Existing(QueueUrl::Postgres),
         help = "The queue that carries the jobs: postgres: (the database itself), sqs or sqs.fifo (start a local SQS), \
-        or the URL of an existing queue: sqs://NAME, sqs://NAME.fifo, https://…"
+        activemq (start a local ActiveMQ, if it is installed), or the URL of an existing queue: sqs://NAME, \
+        sqs://NAME.fifo, https://…, stomp://USER:PASSWORD@HOST/QUEUE"
     )]
     pub(crate) queue: QueueChoice,
     /// Add a dozen sample todos if there are no todos
@@ -97,6 +99,8 @@ pub(crate) enum QueueChoice {
     LocalStandard,
     /// The FIFO queue of a local SQS.
     LocalFifo,
+    /// A queue of a local broker.
+    LocalBroker(BrokerKind),
     /// A queue that exists already.
     Existing(QueueUrl),
 }
@@ -108,11 +112,29 @@ impl FromStr for QueueChoice {
         match text {
             "sqs" => Ok(Self::LocalStandard),
             "sqs.fifo" => Ok(Self::LocalFifo),
-            url => url
-                .parse()
-                .map(Self::Existing)
-                .map_err(|error| format!("{error}; for a local queue, write sqs or sqs.fifo")),
+            text => {
+                let mut brokers = BrokerKind::ALL.into_iter();
+                if let Some(kind) = brokers.find(|kind| kind.name() == text) {
+                    // Refused before a server is started that the processes were not built for.
+                    let built: Result<QueueUrl, _> = example_of(kind).parse();
+                    return match built {
+                        Ok(_) => Ok(Self::LocalBroker(kind)),
+                        Err(error) => Err(error.to_string()),
+                    };
+                }
+                text.parse().map(Self::Existing).map_err(|error| {
+                    format!("{error}; for a local queue, write sqs, sqs.fifo or activemq")
+                })
+            }
         }
+    }
+}
+
+/// Returns the URL of some queue in a broker of this kind.
+fn example_of(kind: BrokerKind) -> &'static str {
+    match kind {
+        BrokerKind::Redis => "redis://localhost/ical",
+        BrokerKind::ActiveMq => "stomp://localhost/ical",
     }
 }
 
@@ -121,6 +143,7 @@ impl fmt::Display for QueueChoice {
         match self {
             Self::LocalStandard => formatter.write_str("sqs"),
             Self::LocalFifo => formatter.write_str("sqs.fifo"),
+            Self::LocalBroker(kind) => formatter.write_str(kind.name()),
             Self::Existing(url) => url.fmt(formatter),
         }
     }
@@ -141,6 +164,8 @@ mod tests {
     fn a_queue_is_local_or_has_a_url() {
         assert_eq!("sqs".parse(), Ok(QueueChoice::LocalStandard));
         assert_eq!("sqs.fifo".parse(), Ok(QueueChoice::LocalFifo));
+        let local = QueueChoice::LocalBroker(BrokerKind::ActiveMq);
+        assert_eq!("activemq".parse(), Ok(local));
         let existing = QueueChoice::Existing("sqs://ical".parse().unwrap());
         assert_eq!("sqs://ical".parse(), Ok(existing));
         let error = "redis:".parse::<QueueChoice>().unwrap_err();

@@ -211,10 +211,16 @@ fn configure(command: &mut Command, options: &Options, services: &Services) {
         command.env("LOG_FORMAT", format.get_name());
     }
     command
-        // it may contain a password too
-        .env("QUEUE_URL", &services.queue_url)
+        // In the environment, because it may contain a password.
+        .env("QUEUE_URL", services.queue_url())
         .env("RUST_LOG", &options.log.rust_log)
         .envs(services.sqs_environment());
+    if services.has_local_broker() {
+        // They are for another broker.
+        for name in ["QUEUE_PASSWORD_FILE", "QUEUE_CA_FILE"] {
+            command.env_remove(name);
+        }
+    }
     if services.has_local_sqs() && !is_set("RECEIVE_WAIT") {
         command.env("RECEIVE_WAIT", LOCAL_RECEIVE_WAIT);
     }

@@ -1,14 +1,16 @@
 //! The database and the queue: started here, or existing.
 
 use anyhow::Context;
+use job_queue::QueueUrl;
 use local_services::Error;
+use local_services::brokers::{BrokerKind, LocalBroker};
 use local_services::postgres::Cluster;
 use local_services::sqs::LocalSqs;
 
 use crate::cli::{Options, QueueChoice};
 use crate::logins::Logins;
 
-/// The names of the two queues of a local SQS.
+/// The names of the two queues of a local SQS. A local broker has the first.
 const STANDARD: &str = "ical";
 const FIFO: &str = "ical.fifo";
 /// More than the attempts that the worker counts itself (`MAX_ATTEMPTS`), so that SQS moves only messages that no worker
@@ -27,12 +29,11 @@ pub(crate) struct Services {
     pub(crate) logins: Logins,
     /// The database URL for the user. It contains the password only if the launcher made it.
     pub(crate) shown_database: String,
-    /// The URL of the queue that carries the jobs, with its password.
-    pub(crate) queue_url: String,
-    /// The same without the password.
-    shown_queue_url: String,
+    /// The queue that carries the jobs.
+    queue: QueueUrl,
     cluster: Option<Cluster>,
     sqs: Option<LocalSqs>,
+    broker: Option<LocalBroker>,
 }
 
 impl Services {
@@ -47,36 +48,50 @@ impl Services {
                 Logins::make(&url).with_context(|| format!("{}", options.data_dir.display()))?;
             (Some(cluster), logins, url)
         };
-        let (queue_url, sqs) = match &options.queue {
-            QueueChoice::Existing(url) => (url.with_password(), None),
-            QueueChoice::LocalStandard => (sqs_url(STANDARD), Some(start_sqs(options)?)),
-            QueueChoice::LocalFifo => (sqs_url(FIFO), Some(start_sqs(options)?)),
-        };
-        let shown_queue_url = match &options.queue {
-            QueueChoice::Existing(url) => url.to_string(),
-            QueueChoice::LocalStandard | QueueChoice::LocalFifo => queue_url.clone(),
+        let (mut sqs, mut broker) = (None, None);
+        let queue = match &options.queue {
+            QueueChoice::Existing(url) => url.clone(),
+            QueueChoice::LocalStandard | QueueChoice::LocalFifo => {
+                sqs = Some(start_sqs(options)?);
+                let is_fifo = options.queue == QueueChoice::LocalFifo;
+                sqs_url(if is_fifo { FIFO } else { STANDARD }).parse()?
+            }
+            QueueChoice::LocalBroker(kind) => broker
+                .insert(start_broker(*kind, options)?)
+                .url(STANDARD, None)
+                .parse()?,
         };
         Ok(Self {
             logins,
             shown_database,
-            queue_url,
-            shown_queue_url,
+            queue,
             cluster,
             sqs,
+            broker,
         })
     }
 
-    /// Returns the queue for the user, with the endpoint of a local SQS.
+    /// Returns the URL of the queue with its password, for the processes.
+    pub(crate) fn queue_url(&self) -> String {
+        self.queue.with_password()
+    }
+
+    /// Returns the queue for the user: without a password, and with the endpoint of a local SQS.
     pub(crate) fn shown_queue(&self) -> String {
         match &self.sqs {
-            Some(sqs) => format!("{} at {}", self.shown_queue_url, sqs.endpoint_url()),
-            None => self.shown_queue_url.clone(),
+            Some(sqs) => format!("{} at {}", self.queue, sqs.endpoint_url()),
+            None => self.queue.to_string(),
         }
     }
 
     /// Returns whether the queue is in a local SQS.
     pub(crate) fn has_local_sqs(&self) -> bool {
         self.sqs.is_some()
+    }
+
+    /// Returns whether the queue is in a local broker.
+    pub(crate) fn has_local_broker(&self) -> bool {
+        self.broker.is_some()
     }
 
     /// Returns the environment variables with which an AWS SDK finds the local SQS. They replace those of the launcher: a
@@ -89,14 +104,17 @@ impl Services {
     pub(crate) fn ended(&mut self) -> Option<String> {
         let postgres = self.cluster.as_mut().and_then(Cluster::exit_status);
         let sqs = self.sqs.as_mut().and_then(LocalSqs::exit_status);
+        let broker = self.broker.as_mut().and_then(LocalBroker::exit_status);
         postgres
             .map(|status| format!("PostgreSQL ended ({status})"))
             .or_else(|| sqs.map(|status| format!("the local SQS ended ({status})")))
+            .or_else(|| broker.map(|status| format!("the local broker ended ({status})")))
     }
 
     /// Stops the services that were started here. Blocks the thread.
     pub(crate) fn stop(self) -> Result<(), Error> {
         drop(self.sqs);
+        drop(self.broker);
         self.cluster.map_or(Ok(()), |mut cluster| cluster.stop())
     }
 }
@@ -127,6 +145,10 @@ fn start_sqs(options: &Options) -> Result<LocalSqs, Error> {
         sqs.create_queue_with_dead_letters(name, MAX_RECEIVE_COUNT)?;
     }
     Ok(sqs)
+}
+
+fn start_broker(kind: BrokerKind, options: &Options) -> Result<LocalBroker, Error> {
+    LocalBroker::start(kind, &options.data_dir.join(kind.name()), &[STANDARD])
 }
 
 fn sqs_url(name: &str) -> String {

@@ -77,6 +77,25 @@ fn the_launcher_makes_calendars_with_a_local_sqs() {
     }
 }
 
+#[test]
+#[ignore = "needs activemq"]
+fn the_launcher_makes_calendars_with_activemq_and_keeps_its_data() {
+    let data_dir = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let database = existing_database();
+        let flags = ["--queue", "activemq", "--demo", "--database-url", &database];
+        let launcher = Launcher::start(data_dir.path(), &flags);
+        assert!(
+            launcher.queue.starts_with("stomp://local:***@127.0.0.1"),
+            "{}",
+            launcher.queue
+        );
+        assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
+        assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
+    }
+    assert!(data_dir.path().join("activemq/kahadb").is_dir());
+}
+
 /// A launcher whose worker is busy for minutes.
 fn launcher_with_a_long_job(data_dir: &Path) -> Launcher {
     let database = existing_database();
