@@ -79,21 +79,21 @@ impl BrokerQueue {
     /// # Errors
     /// Returns an error if a test can't reach queues of this kind.
     pub fn named(kind: BrokerKind, broker: &LocalBroker, name: &str) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            kind == BrokerKind::Redis,
+            "only queues of Redis can be reached directly"
+        );
         let url = broker.url(name, None);
         let place = Place {
             port: broker.port(),
             login: login_of(&url),
             name: name.to_owned(),
         };
-        let commands: Arc<dyn Commands> = match kind {
-            BrokerKind::Redis => Arc::new(redis::Stream::new(place)),
-            BrokerKind::ActiveMq => anyhow::bail!("only queues of Redis can be reached directly"),
-        };
         Ok(Self {
             kind,
             url,
             port: broker.port(),
-            commands,
+            commands: Arc::new(redis::Stream::new(place)),
         })
     }
 
