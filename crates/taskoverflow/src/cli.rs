@@ -81,8 +81,8 @@ pub(crate) struct Options {
         value_name = "QUEUE",
         default_value_t = QueueChoice::Existing(QueueUrl::Postgres),
         help = "The queue that carries the jobs: postgres: (the database itself), sqs or sqs.fifo (start a local SQS), \
-        activemq (start a local ActiveMQ, if it is installed), or the URL of an existing queue: sqs://NAME, \
-        sqs://NAME.fifo, https://…, stomp://USER:PASSWORD@HOST/QUEUE"
+        activemq or redis (start a local broker, if it is installed; redis needs the feature redis), or the URL of an \
+        existing queue: sqs://NAME, sqs://NAME.fifo, https://…, stomp://USER:PASSWORD@HOST/QUEUE, redis://HOST/STREAM"
     )]
     pub(crate) queue: QueueChoice,
     /// Add a dozen sample todos if there are no todos
@@ -123,7 +123,7 @@ impl FromStr for QueueChoice {
                     };
                 }
                 text.parse().map(Self::Existing).map_err(|error| {
-                    format!("{error}; for a local queue, write sqs, sqs.fifo or activemq")
+                    format!("{error}; for a local queue, write sqs, sqs.fifo, activemq or redis")
                 })
             }
         }
