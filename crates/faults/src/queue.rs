@@ -25,6 +25,9 @@ pub enum QueueKind {
     SqsFifo,
     /// A stream of Redis.
     Redis,
+    /// A queue of ActiveMQ.
+    #[value(name = "activemq")]
+    ActiveMq,
 }
 
 /// A queue that no other run uses.
@@ -59,6 +62,7 @@ impl Queue {
             QueueKind::Sqs => Ok(Self::Sqs(SqsQueue::create("", max_receive_count)?)),
             QueueKind::SqsFifo => Ok(Self::Sqs(SqsQueue::create(".fifo", max_receive_count)?)),
             QueueKind::Redis => broker(BrokerKind::Redis),
+            QueueKind::ActiveMq => broker(BrokerKind::ActiveMq),
         }
     }
 
@@ -114,7 +118,7 @@ impl Queue {
         }
     }
 
-    /// Deletes every message.
+    /// Deletes every message; with ActiveMQ, every one that no worker has received.
     ///
     /// # Errors
     /// Returns an error if the queue refuses, or if it is the table of the jobs.

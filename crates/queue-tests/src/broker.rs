@@ -1,6 +1,6 @@
 //! A queue of a local broker, and what a test does with it behind the back of the services.
 //!
-//! - `redis`: the commands of Redis
+//! - `redis`, `activemq`: the commands of each broker
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use local_services::brokers::{BrokerKind, LocalBroker};
 
+mod activemq;
 mod redis;
 
 /// The number of messages in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages that no worker has received, or that workers have returned.
+    /// Messages that no worker has received, or that workers have returned. ActiveMQ counts all messages here.
     pub waiting: u32,
-    /// Messages that a worker has received and not settled.
+    /// Messages that a worker has received and not settled. Only Redis tells; for the others it is 0.
     pub in_flight: u32,
 }
 
@@ -79,21 +80,24 @@ impl BrokerQueue {
     /// # Errors
     /// Returns an error if a test can't reach queues of this kind.
     pub fn named(kind: BrokerKind, broker: &LocalBroker, name: &str) -> anyhow::Result<Self> {
-        anyhow::ensure!(
-            kind == BrokerKind::Redis,
-            "only queues of Redis can be reached directly"
-        );
         let url = broker.url(name, None);
         let place = Place {
             port: broker.port(),
             login: login_of(&url),
             name: name.to_owned(),
         };
+        let commands: Arc<dyn Commands> = if kind == BrokerKind::Redis {
+            Arc::new(redis::Stream::new(place))
+        } else if kind == BrokerKind::ActiveMq {
+            Arc::new(activemq::Queue::new(place))
+        } else {
+            anyhow::bail!("only queues of Redis and ActiveMQ can be reached directly")
+        };
         Ok(Self {
             kind,
             url,
             port: broker.port(),
-            commands: Arc::new(redis::Stream::new(place)),
+            commands,
         })
     }
 

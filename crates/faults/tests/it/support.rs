@@ -41,6 +41,14 @@ macro_rules! with_queue {
             $tests
         );
     };
+    (activemq $tests:tt) => {
+        $crate::support::tests_with!(
+            activemq,
+            ActiveMq,
+            cfg_attr(not(has_activemq), ignore = "needs activemq"),
+            $tests
+        );
+    };
 }
 pub(crate) use with_queue;
 
