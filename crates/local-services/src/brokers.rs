@@ -2,6 +2,7 @@
 //!
 //! - [`redis`]: Redis, or Valkey
 //! - [`activemq`]: ActiveMQ Classic
+//! - [`rabbitmq`]: RabbitMQ, with its port mapper
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::ports::free_port;
 use crate::waiting::wait_until;
 
 mod activemq;
+mod rabbitmq;
 mod redis;
 
 /// How many times a start is attempted: another process may take the free port before the server does.
@@ -34,6 +36,8 @@ pub enum BrokerKind {
     Redis,
     /// ActiveMQ Classic 5, with STOMP.
     ActiveMq,
+    /// RabbitMQ 3.8 or newer.
+    RabbitMq,
 }
 
 impl BrokerKind {
@@ -45,6 +49,7 @@ impl BrokerKind {
         match self {
             Self::Redis => "redis",
             Self::ActiveMq => "activemq",
+            Self::RabbitMq => "rabbitmq",
         }
     }
 
@@ -53,6 +58,7 @@ impl BrokerKind {
         match self {
             Self::Redis => 6379,
             Self::ActiveMq => 61613,
+            Self::RabbitMq => 5672,
         }
     }
 
@@ -61,6 +67,7 @@ impl BrokerKind {
         match self {
             Self::Redis => redis::GRACE,
             Self::ActiveMq => activemq::GRACE,
+            Self::RabbitMq => rabbitmq::GRACE,
         }
     }
 
@@ -70,6 +77,7 @@ impl BrokerKind {
         match self {
             Self::Redis => redis::launch(setup, port),
             Self::ActiveMq => activemq::launch(setup, port),
+            Self::RabbitMq => rabbitmq::launch(setup, port),
         }
     }
 
@@ -78,6 +86,7 @@ impl BrokerKind {
             Self::Redis => redis::create(port, queue),
             // It creates a queue when a message is sent to it.
             Self::ActiveMq => Ok(()),
+            Self::RabbitMq => rabbitmq::create(port, queue),
         }
     }
 }
@@ -139,9 +148,11 @@ impl LocalBroker {
     pub fn shared(kind: BrokerKind) -> &'static Self {
         static REDIS: OnceLock<LocalBroker> = OnceLock::new();
         static ACTIVEMQ: OnceLock<LocalBroker> = OnceLock::new();
+        static RABBITMQ: OnceLock<LocalBroker> = OnceLock::new();
         let shared = match kind {
             BrokerKind::Redis => &REDIS,
             BrokerKind::ActiveMq => &ACTIVEMQ,
+            BrokerKind::RabbitMq => &RABBITMQ,
         };
         shared.get_or_init(|| {
             Self::private(kind, &[]).unwrap_or_else(|error| panic!("{}", explain(&error)))
@@ -228,6 +239,7 @@ impl LocalBroker {
                 let (user, password) = (activemq::USER, activemq::PASSWORD);
                 format!("stomp://{user}:{password}@127.0.0.1:{port}/{queue}")
             }
+            BrokerKind::RabbitMq => format!("amqp://127.0.0.1:{port}/{queue}"),
         }
     }
 
