@@ -25,7 +25,14 @@ fn module(kind: BrokerKind) -> Option<Module> {
             publisher: stomp::publisher,
             subscription: stomp::subscription,
         }),
-        BrokerKind::RabbitMq | BrokerKind::Kafka => None,
+        #[cfg(feature = "amqp")]
+        BrokerKind::RabbitMq => Some(Module {
+            publisher: crate::amqp::publisher,
+            subscription: crate::amqp::subscription,
+        }),
+        #[cfg(not(feature = "amqp"))]
+        BrokerKind::RabbitMq => None,
+        BrokerKind::Kafka => None,
     }
 }
 

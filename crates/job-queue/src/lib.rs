@@ -13,12 +13,15 @@
 //! - [`sqs`]: AWS SQS, standard and FIFO
 //! - `redis`: a Redis stream, with the feature `redis`
 //! - [`stomp`]: ActiveMQ Classic
+//! - `amqp`: RabbitMQ, in programs that were built for it
 //! - `held`: visibility timeouts and delays for brokers that have neither
 //! - [`mod@findings`]: what a look at a queue finds
 //! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
 //!
 //! This crate never creates or purges a queue. That is the operator's task.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 pub mod broker;
 pub mod broker_access;
 pub mod broker_address;

@@ -48,6 +48,8 @@ pub fn init(config: &LogConfig) {
     let mut builder = env_logger::Builder::new();
     // its startup messages repeat those of our processes
     builder.filter_module("actix_server", log::LevelFilter::Warn);
+    // The client of RabbitMQ logs every refusal and broken connection as an error. What matters is logged where it is handled.
+    builder.filter_module("lapin", log::LevelFilter::Off);
     builder.parse_filters(&config.rust_log);
     builder.format(match format {
         LogFormat::Text => write_text,

@@ -7,6 +7,8 @@ mod conformance;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]
+mod rabbitmq;
+#[cfg(test)]
 mod redis;
 #[cfg(test)]
 mod sqs;
