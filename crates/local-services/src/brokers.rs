@@ -42,7 +42,7 @@ pub enum BrokerKind {
 
 impl BrokerKind {
     /// All kinds.
-    pub const ALL: [Self; 2] = [Self::Redis, Self::ActiveMq];
+    pub const ALL: [Self; 3] = [Self::Redis, Self::ActiveMq, Self::RabbitMq];
 
     /// Returns the name of the server, which is also part of the names of its folders.
     pub fn name(self) -> &'static str {

@@ -81,8 +81,9 @@ pub(crate) struct Options {
         value_name = "QUEUE",
         default_value_t = QueueChoice::Existing(QueueUrl::Postgres),
         help = "The queue that carries the jobs: postgres: (the database itself), sqs or sqs.fifo (start a local SQS), \
-        activemq or redis (start a local broker, if it is installed; redis needs the feature redis), or the URL of an \
-        existing queue: sqs://NAME, sqs://NAME.fifo, https://…, stomp://USER:PASSWORD@HOST/QUEUE, redis://HOST/STREAM"
+        activemq, redis or rabbitmq (start a local broker, if it is installed; redis needs the feature redis, and \
+        rabbitmq the feature amqp), or the URL of an existing queue: sqs://NAME, sqs://NAME.fifo, https://…, \
+        stomp://USER:PASSWORD@HOST/QUEUE, redis://HOST/STREAM, amqp://HOST/QUEUE"
     )]
     pub(crate) queue: QueueChoice,
     /// Add a dozen sample todos if there are no todos
@@ -123,7 +124,9 @@ impl FromStr for QueueChoice {
                     };
                 }
                 text.parse().map(Self::Existing).map_err(|error| {
-                    format!("{error}; for a local queue, write sqs, sqs.fifo, activemq or redis")
+                    format!(
+                        "{error}; for a local queue, write sqs, sqs.fifo, activemq, redis or rabbitmq"
+                    )
                 })
             }
         }
@@ -135,6 +138,7 @@ fn example_of(kind: BrokerKind) -> &'static str {
     match kind {
         BrokerKind::Redis => "redis://localhost/ical",
         BrokerKind::ActiveMq => "stomp://localhost/ical",
+        BrokerKind::RabbitMq => "amqp://localhost/ical",
     }
 }
 
