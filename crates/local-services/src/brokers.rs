@@ -1,8 +1,8 @@
 //! Local servers of the queues that are not SQS, from programs that are installed. Nothing is downloaded.
 //!
-//! - [`redis`]: Redis, or Valkey
-//! - [`activemq`]: ActiveMQ Classic
-//! - [`rabbitmq`]: RabbitMQ, with its port mapper
+//! - `redis`: Redis, or Valkey
+//! - `activemq`: ActiveMQ Classic
+//! - `rabbitmq`: RabbitMQ, with its port mapper
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
