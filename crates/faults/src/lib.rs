@@ -5,7 +5,7 @@
 //! - [`client`], [`history`]: requests, and the record of their outcomes and of the injected faults
 //! - [`system`], [`process`]: the system under test; each process reaches the database and SQS through its own proxies
 //! - [`database`], [`cluster`], [`queue`]: direct access to the database and the queue, without a proxy
-//! - [`sqs_proxy`], [`tcp_proxy`], [`postgres_proxy`], [`poison`]: the sources of faults
+//! - [`sqs_proxy`], [`postgres_proxy`], [`poison`]: the sources of faults, with the crate `tcp-proxy`
 //! - [`supervisor`], [`soak`]: many jobs under a random mix of faults, with processes that are restarted when they end
 //! - [`check`]: the checks of the guarantees G1 to G8
 //!
@@ -25,4 +25,3 @@ pub mod soak;
 pub mod sqs_proxy;
 pub mod supervisor;
 pub mod system;
-pub mod tcp_proxy;

@@ -1,9 +1,8 @@
 //! A proxy in front of PostgreSQL. It reads the clients' messages, so that it can hold a connection at a chosen statement,
 //! prepared or not.
 
+use tcp_proxy::{Answer, Protocol, Request, TcpProxy};
 use tokio_util::bytes::BytesMut;
-
-use crate::tcp_proxy::{Answer, Protocol, Request, TcpProxy};
 
 mod answers;
 mod requests;

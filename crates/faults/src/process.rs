@@ -13,10 +13,10 @@ use local_services::child_guard::{ChildGuard, StopPolicy};
 use local_services::testing::{TIMEOUT, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tcp_proxy::BrokerProxy;
 
 use crate::postgres_proxy::PostgresProxy;
 use crate::sqs_proxy::SqsProxy;
-use crate::tcp_proxy::BrokerProxy;
 
 /// How many lines of the log are kept: all of a test, and few enough for the memory of a long soak.
 const KEPT: usize = 20_000;

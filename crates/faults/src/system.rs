@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use local_services::sqs::LocalSqs;
 use local_services::testing::{TIMEOUT, within};
+use tcp_proxy::BrokerProxy;
 
 use crate::client::{self, Client};
 use crate::database::Database;
@@ -14,7 +15,6 @@ use crate::postgres_proxy::PostgresProxy;
 use crate::process::{Process, Proxies, Role};
 use crate::queue::Queue;
 use crate::sqs_proxy::SqsProxy;
-use crate::tcp_proxy::BrokerProxy;
 
 /// The visibility timeout, and the lease of a claim. It is short, so that the messages of a dead worker soon reappear.
 pub const VISIBILITY: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! The messages of the server, and how many rows a statement has changed or returned.
 
-use crate::tcp_proxy::Answer;
+use tcp_proxy::Answer;
 
 /// The type of a message, and its length, which counts its own bytes only.
 const TYPE_BYTES: usize = 1;

@@ -7,9 +7,8 @@
 
 use std::collections::HashMap;
 
+use tcp_proxy::Request;
 use tokio_util::bytes::{Bytes, BytesMut};
-
-use crate::tcp_proxy::Request;
 
 /// The length of a message counts these bytes, in which it is sent.
 const LENGTH_BYTES: usize = 4;

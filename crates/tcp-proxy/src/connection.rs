@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::bytes::BytesMut;
 
+use super::traffic::Turn;
 use super::{Answer, Hold, Protocol, Shared, Side, lock};
 
 /// How many bytes are read from a connection at a time.
@@ -21,6 +22,7 @@ pub(super) struct Connection {
     answers_from: AtomicU64,
     /// The text of the hold for the answer that comes next, if that says that there was an effect.
     awaited: Mutex<Option<&'static [u8]>>,
+    turn: Turn,
 }
 
 impl Connection {
@@ -30,6 +32,7 @@ impl Connection {
             requests_from: AtomicU64::new(0),
             answers_from: AtomicU64::new(0),
             awaited: Mutex::default(),
+            turn: Turn::default(),
         }
     }
 
@@ -40,7 +43,8 @@ impl Connection {
     ) {
         let mut requests = P::default();
         let mut unread = BytesMut::new();
-        while read(&mut from, &mut unread).await {
+        while let Some(arrived) = read(&mut from, &mut unread).await {
+            self.turn.client_sent(&self.shared.counter, arrived);
             let mut ready = BytesMut::new();
             let mut holds_answer = false;
             while let Some(request) = requests.take(&mut unread) {
@@ -85,7 +89,8 @@ impl Connection {
         mut to: OwnedWriteHalf,
     ) {
         let mut answers = BytesMut::new();
-        while read(&mut from, &mut answers).await {
+        while let Some(arrived) = read(&mut from, &mut answers).await {
+            self.turn.server_sent(&self.shared.counter, arrived);
             // A client that waits for an answer has got those before it, so this is the answer's beginning.
             let awaited = lock(&self.awaited).take();
             if let Some(text) = awaited {
@@ -148,8 +153,9 @@ impl Connection {
     }
 }
 
-/// Appends what has arrived to `bytes`. Returns false if the connection is closed.
-async fn read(from: &mut OwnedReadHalf, bytes: &mut BytesMut) -> bool {
+/// Appends what has arrived to `bytes`, and returns its length, or `None` if the connection is closed.
+async fn read(from: &mut OwnedReadHalf, bytes: &mut BytesMut) -> Option<usize> {
     bytes.reserve(READ_BYTES);
-    from.read_buf(bytes).await.is_ok_and(|length| length > 0)
+    let length = from.read_buf(bytes).await.ok()?;
+    (length > 0).then_some(length)
 }

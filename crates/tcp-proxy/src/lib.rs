@@ -1,5 +1,10 @@
-//! A proxy in front of a TCP server. It injects faults into its connections, such as network failures and restarts, and can
-//! hold a connection at a chosen request.
+//! A proxy in front of a TCP server. It injects faults into its connections, such as network failures and restarts, can hold
+//! a connection at a chosen request, and counts what passes.
+//!
+//! # Layout
+//! - [`mod@protocol`]: how the requests of a connection are told apart
+//! - `connection`: one connection of a client
+//! - [`mod@traffic`]: the counts
 
 use std::marker::PhantomData;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,93 +15,18 @@ use anyhow::Context;
 use local_services::testing::TIMEOUT;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio_util::bytes::{Bytes, BytesMut};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 mod connection;
+pub mod protocol;
+pub mod traffic;
+
+pub use protocol::{Answer, Opaque, Protocol, Raw, Request};
+pub use traffic::Traffic;
 
 use connection::Connection;
-
-/// How the requests of a connection are told apart.
-pub trait Protocol: Default + Send + 'static {
-    /// Whether [`answer`](Self::answer) can tell what an answer says. Otherwise a connection whose answer is to be held gets
-    /// no bytes any more from its request on.
-    const READS_ANSWERS: bool;
-
-    /// Removes the first request from `unread`. Returns `None` if it is not complete yet.
-    fn take(&mut self, unread: &mut BytesMut) -> Option<Request>;
-
-    /// Reads the answer to a request from its beginning on.
-    fn answer(answer: &[u8]) -> Answer;
-}
-
-/// One request of a client.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Request {
-    /// All of its bytes.
-    pub bytes: BytesMut,
-    /// The text that a hold is compared with, if it has any.
-    pub text: Option<Bytes>,
-    /// How many bytes of the text belong to earlier requests. A text to hold has to end after them.
-    pub earlier: usize,
-}
-
-impl Request {
-    fn contains(&self, text: &[u8]) -> bool {
-        let begin = self.earlier.saturating_sub(text.len().saturating_sub(1));
-        let searched = self.text.as_ref().and_then(|bytes| bytes.get(begin..));
-        searched.is_some_and(|bytes| bytes.windows(text.len().max(1)).any(|part| part == text))
-    }
-}
-
-/// What the beginning of an answer says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    /// The rest has not arrived yet.
-    Incomplete,
-    /// The request had an effect.
-    Effect,
-    /// The request had no effect, or failed.
-    NoEffect,
-}
-
-/// The bytes of a client as they arrive, without a meaning.
-#[derive(Debug, Default)]
-pub struct Raw {
-    /// The last bytes before those that come next, because a text may arrive in two parts.
-    tail: BytesMut,
-}
-
-impl Raw {
-    /// The longest text that is found although it arrives in two parts.
-    const TAIL: usize = 64;
-}
-
-impl Protocol for Raw {
-    const READS_ANSWERS: bool = false;
-
-    fn take(&mut self, unread: &mut BytesMut) -> Option<Request> {
-        if unread.is_empty() {
-            return None;
-        }
-        let bytes = unread.split();
-        let earlier = self.tail.len();
-        self.tail.extend_from_slice(&bytes);
-        let text = self.tail.clone().freeze();
-        let kept = self.tail.len().saturating_sub(Self::TAIL);
-        self.tail = self.tail.split_off(kept);
-        Some(Request {
-            bytes,
-            text: Some(text),
-            earlier,
-        })
-    }
-
-    fn answer(_answer: &[u8]) -> Answer {
-        Answer::Effect
-    }
-}
+use traffic::Counter;
 
 /// The proxy. Dropping it closes every connection.
 #[derive(Debug)]
@@ -119,6 +49,7 @@ struct Shared {
     held: watch::Sender<usize>,
     /// Cancelled to close the connections that are open.
     open: Mutex<CancellationToken>,
+    counter: Counter,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -159,6 +90,7 @@ impl<P: Protocol> TcpProxy<P> {
             holds: Mutex::default(),
             held: watch::Sender::new(0),
             open: Mutex::default(),
+            counter: Counter::default(),
         });
         let accepting = tokio::spawn(accept::<P>(listener, Arc::clone(&shared)));
         Ok(Self {
@@ -172,6 +104,11 @@ impl<P: Protocol> TcpProxy<P> {
     /// Returns the port of the proxy on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns what has passed through all connections so far.
+    pub fn traffic(&self) -> Traffic {
+        self.shared.counter.read()
     }
 
     /// Closes every connection. Clients can open new ones.
@@ -292,23 +229,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
-    #[test]
-    fn a_text_is_found_once_wherever_its_bytes_are_cut() {
-        let text = b"ACK\n";
-        let sent = b"SEND\nACK\nSEND\n";
-        for first in 1..sent.len() - 1 {
-            for second in first + 1..sent.len() {
-                let mut raw = Raw::default();
-                let parts = [&sent[..first], &sent[first..second], &sent[second..]];
-                let found = parts.iter().filter(|part| {
-                    let request = raw.take(&mut BytesMut::from(**part)).unwrap();
-                    assert_eq!(request.bytes, **part);
-                    request.contains(text)
-                });
-                assert_eq!(found.count(), 1, "cut after {first} and {second} bytes");
+    /// Returns the port of a server that returns what it gets.
+    async fn echo() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (mut from, mut to) = client.split();
+                tokio::io::copy(&mut from, &mut to).await.unwrap();
             }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn what_passes_is_counted() {
+        let proxy = TcpProxy::<Opaque>::start(echo().await).await.unwrap();
+        let address = (Ipv4Addr::LOCALHOST, proxy.port());
+        let mut client = TcpStream::connect(address).await.unwrap();
+        for sent in ["PING", "QUIT"] {
+            client.write_all(sent.as_bytes()).await.unwrap();
+            let mut answer = [0; 4];
+            client.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, sent.as_bytes());
         }
+        let expected = Traffic {
+            round_trips: 2,
+            writes: 2,
+            sent_bytes: 8,
+            received_bytes: 8,
+        };
+        assert_eq!(proxy.traffic(), expected);
     }
 }
