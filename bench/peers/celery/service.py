@@ -3,7 +3,7 @@
 POST /api/v1/todos/ical enqueues a task. A Celery worker reads the todos, renders the calendar and stores it through
 Celery's result backend. GET /api/v1/todos/ical/<id>/status returns the state of the task.
 
-Settings: DATABASE_URL (PostgreSQL: the todos and the results), REDIS_URL (the broker).
+Settings: DATABASE_URL (PostgreSQL: the todos and the results), BROKER_URL (Redis or RabbitMQ).
 """
 
 import os
@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 DATABASE_URL = os.environ["DATABASE_URL"].replace("postgres://", "postgresql://", 1)
 TODOS = text("SELECT id, title, description, completed, deadline_at, created_at, updated_at FROM todos ORDER BY id")
 
-celery = Celery("service", broker=os.environ["REDIS_URL"], backend=f"db+{DATABASE_URL}")
+celery = Celery("service", broker=os.environ["BROKER_URL"], backend=f"db+{DATABASE_URL}")
 # A task survives the death of its worker, as a job of TaskOverflow does.
 celery.conf.update(task_acks_late=True, task_reject_on_worker_lost=True)
 engine = create_engine(DATABASE_URL)

@@ -8,7 +8,7 @@
 //! - [`cli`], [`options`]: the commands and their options
 //! - [`system`]: PostgreSQL, the queue, the APIs and the workers
 //! - [`sqs_stub`]: a stub of SQS, fast enough not to be what is measured
-//! - [`peer`]: the same service in Python, with Celery and Redis, for comparison
+//! - [`peer`]: the same service in Python, with Celery over Redis or RabbitMQ, for comparison
 //! - [`http`], [`load`]: clients that post jobs, as fast as possible or at a given rate
 //! - [`watchers`]: clients that watch a run as the page for operators does
 //! - [`progress`]: the progress bar

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 use serde::Serialize;
+use tcp_proxy::Traffic;
 
 /// Subtracts one reading of counters from a later one, field by field.
 macro_rules! subtract_by_field {
@@ -27,7 +28,7 @@ pub use cpu::CpuTime;
 pub use database::{Counters, Statement};
 pub use memory::Memory;
 
-use crate::system::{System, connect};
+use crate::system::{Queue, System, connect};
 
 /// Measures phases of a system.
 pub struct Meter {
@@ -49,6 +50,7 @@ pub struct Start {
     counters: Counters,
     cpu: CpuTime,
     queue_calls: BTreeMap<String, u64>,
+    broker: Traffic,
 }
 
 /// What was counted during a phase.
@@ -60,6 +62,8 @@ pub struct Counted {
     pub cpu: CpuTime,
     /// The calls that the stub of SQS answered, by action.
     pub queue_calls: BTreeMap<String, u64>,
+    /// What passed between the processes and the broker.
+    pub broker: Traffic,
     /// TaskOverflow's statements, most frequent first.
     pub statements: Vec<Statement>,
 }
@@ -93,6 +97,7 @@ impl Meter {
             counters,
             cpu: CpuTime::read(system)?,
             queue_calls: calls(system).await?,
+            broker: traffic(system),
         })
     }
 
@@ -104,6 +109,7 @@ impl Meter {
         let cpu = CpuTime::read(system)? - start.cpu;
         let mut counters = database::immediate(&mut self.database)?;
         let statements = database::statements(&mut self.database)?;
+        let broker = traffic(system).since(start.broker);
         let mut queue_calls = calls(system).await?;
         for (action, before) in &start.queue_calls {
             if let Some(count) = queue_calls.get_mut(action) {
@@ -116,6 +122,7 @@ impl Meter {
             database: counters - start.counters,
             cpu,
             queue_calls,
+            broker,
             statements,
         })
     }
@@ -126,4 +133,12 @@ async fn calls(system: &System) -> anyhow::Result<BTreeMap<String, u64>> {
         Some(queue) => queue.calls().await,
         None => Ok(BTreeMap::new()),
     }
+}
+
+fn traffic(system: &System) -> Traffic {
+    system
+        .queue
+        .as_ref()
+        .map(Queue::traffic)
+        .unwrap_or_default()
 }

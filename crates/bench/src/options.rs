@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use local_services::brokers::BrokerKind;
 use serde::Serialize;
 use shared_model::settings::{duration, positive_duration};
 
@@ -19,6 +20,14 @@ pub enum QueueKind {
     Sqs,
     /// A FIFO queue of the built-in stub of SQS
     SqsFifo,
+    /// A stream of Redis
+    Redis,
+    /// A quorum queue of RabbitMQ
+    #[value(name = "rabbitmq")]
+    RabbitMq,
+    /// A queue of ActiveMQ
+    #[value(name = "activemq")]
+    ActiveMq,
 }
 
 impl QueueKind {
@@ -28,6 +37,24 @@ impl QueueKind {
             Self::Postgres => "postgres",
             Self::Sqs => "sqs",
             Self::SqsFifo => "sqs-fifo",
+            Self::Redis => "redis",
+            Self::RabbitMq => "rabbitmq",
+            Self::ActiveMq => "activemq",
+        }
+    }
+
+    /// Returns whether it is an SQS queue.
+    pub fn is_sqs(self) -> bool {
+        matches!(self, Self::Sqs | Self::SqsFifo)
+    }
+
+    /// Returns the kind of the broker that has it, which the benchmark starts.
+    pub fn broker(self) -> Option<BrokerKind> {
+        match self {
+            Self::Postgres | Self::Sqs | Self::SqsFifo => None,
+            Self::Redis => Some(BrokerKind::Redis),
+            Self::RabbitMq => Some(BrokerKind::RabbitMq),
+            Self::ActiveMq => Some(BrokerKind::ActiveMq),
         }
     }
 }
@@ -58,6 +85,19 @@ impl FromStr for SqsEndpoint {
 pub enum PeerKind {
     /// Flask and Celery, with Redis as the broker (bench/peers/celery)
     Celery,
+    /// The same with RabbitMQ as the broker
+    #[value(name = "celery-rabbitmq")]
+    CeleryRabbitMq,
+}
+
+impl PeerKind {
+    /// Returns the kind of its broker.
+    pub fn broker(self) -> BrokerKind {
+        match self {
+            Self::Celery => BrokerKind::Redis,
+            Self::CeleryRabbitMq => BrokerKind::RabbitMq,
+        }
+    }
 }
 
 /// A setting of a process, `NAME=VALUE`.

@@ -1,5 +1,5 @@
-//! The same service in Python, as users of Flask and Celery build it (bench/peers/celery), under the same load: Redis is
-//! the broker, and the todos and the results are in the same PostgreSQL server, with the same durable settings.
+//! The same service in Python, as users of Flask and Celery build it (bench/peers/celery), under the same load: Redis or
+//! RabbitMQ is the broker, and the todos and the results are in the same PostgreSQL server, with the same durable settings.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,16 +10,15 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double};
 use local_services::postgres::Cluster;
 use serde::Serialize;
-use tempfile::TempDir;
+use tcp_proxy::Traffic;
 
 use crate::load::{Load, Posted, Until, per_second};
-use crate::options::PipelineOptions;
+use crate::options::{PeerKind, PipelineOptions};
 use crate::progress;
-use crate::system::{Process, connect_to, free_address, insert_todos};
+use crate::system::{Broker, Process, connect_to, free_address, insert_todos};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/peers/celery");
 const DATABASE: &str = "peer";
-const REDIS: &str = "/usr/bin/redis-server";
 /// How long nothing may be completed before the run counts as stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long clients post while no worker runs. Celery accepts jobs much faster than it completes them.
@@ -29,12 +28,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What the peer achieved.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct PeerResults {
+    /// Which peer it is.
+    pub kind: PeerKind,
     /// Many clients post while no worker runs.
     pub accept: Posted,
+    /// What passed between the peer and its broker meanwhile.
+    pub accept_broker: Traffic,
     /// A few clients post while no worker runs.
     pub accept_few: Posted,
+    /// The jobs of the backlog.
+    pub drain_jobs: u64,
     /// Jobs per second while the worker completes the backlog.
     pub drain_rate: f64,
+    /// What passed between the peer and its broker meanwhile, and while the worker started.
+    pub drain_broker: Traffic,
     /// A few clients post while the worker completes jobs.
     pub posting: Posted,
     /// Jobs completed in the same time, per second.
@@ -45,25 +52,37 @@ pub struct PeerResults {
 ///
 /// # Errors
 /// Returns an error if a part is missing or does not start, or if a request is refused.
-pub async fn run(cluster: &Cluster, options: &PipelineOptions) -> anyhow::Result<PeerResults> {
+pub async fn run(
+    kind: PeerKind,
+    cluster: &Cluster,
+    options: &PipelineOptions,
+) -> anyhow::Result<PeerResults> {
     let environment = options.system.out.join("celery");
     let python = tokio::task::spawn_blocking(move || install(&environment)).await??;
-    let mut peer = Peer::start(cluster, options, python).await?;
+    let mut peer = Peer::start(kind, cluster, options, python).await?;
     let many = options.system.clients;
     let few = options.few_clients;
+    let idle = peer.broker.traffic();
     let accept = peer.post(many, "many", ACCEPTING).await?;
+    let accept_broker = peer.broker.traffic().since(idle);
     let accept_few = peer.post(few, "few", ACCEPTING).await?;
+    let drain_jobs = accept.jobs + accept_few.jobs;
+    let accepted = peer.broker.traffic();
     peer.start_worker()?;
-    peer.wait_until_completed(accept.jobs + accept_few.jobs)
-        .await?;
+    peer.wait_until_completed(drain_jobs).await?;
+    let drain_broker = peer.broker.traffic().since(accepted);
     let drain_rate = peer.rate()?;
     let before = peer.completed()?;
     let posting = peer.post(few, "posting", options.posting).await?;
     let after = peer.completed()?;
     Ok(PeerResults {
+        kind,
         accept,
+        accept_broker,
         accept_few,
+        drain_jobs,
         drain_rate,
+        drain_broker,
         posting,
         posting_completed_rate: per_second(after - before, posting.seconds),
     })
@@ -81,10 +100,6 @@ fn install(environment: &Path) -> anyhow::Result<PathBuf> {
         let mut install = Command::new(programs.join("pip"));
         succeed(install.args(["install", "--quiet", "--requirement", &requirements]))?;
     }
-    ensure!(
-        Path::new(REDIS).exists(),
-        "{REDIS} is missing: install the Debian package redis-server"
-    );
     Ok(programs)
 }
 
@@ -100,8 +115,7 @@ struct Peer {
     // Declared before what they use, so that they stop before it.
     worker: Option<Process>,
     api: Process,
-    _redis: Process,
-    _redis_folder: TempDir,
+    broker: Broker,
     programs: PathBuf,
     settings: Vec<(String, String)>,
     database: PgConnection,
@@ -109,30 +123,20 @@ struct Peer {
 
 impl Peer {
     async fn start(
+        kind: PeerKind,
         cluster: &Cluster,
         options: &PipelineOptions,
         programs: PathBuf,
     ) -> anyhow::Result<Self> {
         let database = create_database(cluster, options.system.todos)?;
-        let folder = tempfile::Builder::new().prefix("bench-redis-").tempdir()?;
-        let redis_address = free_address()?;
-        let port = redis_address.port().to_string();
-        let dir = folder.path().display().to_string();
-        let arguments = [
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port,
-            "--dir",
-            &dir,
-            "--loglevel",
-            "warning",
-        ];
-        let redis = Process::start(Path::new(REDIS), &arguments, &[], redis_address)?;
-        redis.wait_until_listening().await?;
+        let broker = Broker::start(kind.broker(), &[]).await?;
+        let broker_url = match kind {
+            PeerKind::Celery => format!("redis://{}/0", broker.address()),
+            PeerKind::CeleryRabbitMq => format!("amqp://guest:guest@{}//", broker.address()),
+        };
         let settings = vec![
             ("DATABASE_URL".to_owned(), cluster.url_of(DATABASE)),
-            ("REDIS_URL".to_owned(), format!("redis://{redis_address}/0")),
+            ("BROKER_URL".to_owned(), broker_url),
         ];
         let address = free_address()?;
         let bind = address.to_string();
@@ -155,8 +159,7 @@ impl Peer {
         Ok(Self {
             worker: None,
             api,
-            _redis: redis,
-            _redis_folder: folder,
+            broker,
             programs,
             settings,
             database,

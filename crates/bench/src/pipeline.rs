@@ -14,7 +14,7 @@ mod backlog;
 
 use crate::load::{self, Load, Posted, Times, Until};
 use crate::measure::{Counted, Memory, Meter};
-use crate::options::{PeerKind, PipelineOptions};
+use crate::options::PipelineOptions;
 use crate::peer::{self, PeerResults};
 use crate::progress;
 use crate::system::{System, connect};
@@ -115,7 +115,7 @@ pub async fn run(executable: &Path, options: &PipelineOptions) -> anyhow::Result
     let watched = run.watchers.close();
     system.stop_processes().await?;
     let peer = match options.peer {
-        Some(PeerKind::Celery) => Some(peer::run(&system.cluster, options).await?),
+        Some(kind) => Some(peer::run(kind, &system.cluster, options).await?),
         None => None,
     };
     Ok(Results {
@@ -157,9 +157,7 @@ impl Run<'_> {
         let bar = progress::bar(format!("{clients} clients post"), jobs);
         let posted = load.post(&bar).await?;
         self.watchers.end("accept")?;
-        if let Some(queue) = &system.queue {
-            queue.wait_for_messages(jobs).await?;
-        }
+        system.wait_until_sent(jobs).await?;
         let counted = self.meter.end(system, &start).await?;
         Ok(Accepted { posted, counted })
     }
@@ -173,9 +171,7 @@ impl Run<'_> {
             .post(&progress::bar(format!("{clients} clients post"), jobs))
             .await?;
         self.watchers.end("accept, few clients")?;
-        if let Some(queue) = &system.queue {
-            queue.wait_for_messages(self.backlog()).await?;
-        }
+        system.wait_until_sent(self.backlog()).await?;
         self.meter.settle().await;
         Ok(posted)
     }

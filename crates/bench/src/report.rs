@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 
+mod counts;
+
 use crate::feeds::{Phase, Results as Feeds};
-use crate::measure::{Counted, Statement};
-use crate::options::{FeedsOptions, OverloadOptions, PipelineOptions, SustainedOptions};
+use crate::measure::Statement;
+use crate::options::{FeedsOptions, OverloadOptions, PipelineOptions, QueueKind, SustainedOptions};
 use crate::overload::Results as Overload;
 use crate::pipeline::Results;
 use crate::sustained::{Minute, Results as Sustained};
@@ -12,35 +14,6 @@ use crate::watchers::Watched;
 
 /// How many statements are shown.
 const STATEMENTS: usize = 10;
-
-/// A line of the table of counts: its name, and the value for a phase.
-type Line = (&'static str, fn(&Counted) -> f64);
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of one run are far below 2^52"
-)]
-const LINES: [Line; 13] = [
-    ("database statements", |c| c.database.statements as f64),
-    ("writing commits (each waits for a flush)", |c| {
-        c.database.writing_commits as f64
-    }),
-    ("flushes of the WAL", |c| c.database.wal_flushes as f64),
-    ("notifications", |c| c.database.notifications as f64),
-    ("row versions, without TOAST", |c| {
-        c.database.row_versions as f64
-    }),
-    ("TOAST rows", |c| c.database.toast_rows as f64),
-    ("WAL without the result, KB", |c| {
-        (c.database.wal_bytes - c.database.result_bytes) as f64 / 1000.0
-    }),
-    ("SQS calls", |c| c.queue_calls.values().sum::<u64>() as f64),
-    ("CPU of the API, ms", |c| c.cpu.api * 1000.0),
-    ("CPU of the worker, ms", |c| c.cpu.worker * 1000.0),
-    ("CPU of PostgreSQL, ms", |c| c.cpu.postgres * 1000.0),
-    ("CPU of the SQS stub, ms", |c| c.cpu.queue_stub * 1000.0),
-    ("CPU of the clients, ms", |c| c.cpu.clients * 1000.0),
-];
 
 /// Writes the tables of `pipeline`.
 ///
@@ -60,8 +33,9 @@ pub fn write_pipeline(
         system.apis,
         system.workers
     )?;
-    counts(out, results)?;
+    counts::write(out, results)?;
     rates(out, options, results)?;
+    counts::write_peer(out, results)?;
     watched(out, &results.watched)?;
     for (phase, counted) in [
         ("accept", &results.accept.counted),
@@ -72,43 +46,13 @@ pub fn write_pipeline(
     Ok(())
 }
 
-fn queue(queue: crate::options::QueueKind, is_other_endpoint: bool) -> String {
-    let endpoint = match queue {
-        crate::options::QueueKind::Postgres => "",
-        _ if is_other_endpoint => " (another endpoint)",
-        _ => " (stub)",
+fn queue(queue: QueueKind, is_other_endpoint: bool) -> String {
+    let endpoint = match (queue.is_sqs(), is_other_endpoint) {
+        (false, _) => "",
+        (true, true) => " (another endpoint)",
+        (true, false) => " (stub)",
     };
     format!("{}{endpoint}", queue.name())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of one run are far below 2^52"
-)]
-fn counts(out: &mut impl Write, results: &Results) -> io::Result<()> {
-    let (accept, drain) = (&results.accept, &results.drain);
-    writeln!(
-        out,
-        "{:<44}{:>10}{:>10}{:>10}",
-        "for each job", "accept", "complete", "sum"
-    )?;
-    for (name, value) in LINES {
-        let accepted = value(&accept.counted) / accept.posted.jobs as f64;
-        let completed = value(&drain.counted) / drain.jobs as f64;
-        let sum = accepted + completed;
-        writeln!(
-            out,
-            "{name:<44}{accepted:>10.3}{completed:>10.3}{sum:>10.3}"
-        )?;
-    }
-    let mut calls = accept.counted.queue_calls.clone();
-    for (action, count) in &drain.counted.queue_calls {
-        *calls.entry(action.clone()).or_default() += count;
-    }
-    for (action, count) in &calls {
-        writeln!(out, "  {action}: {count} calls in both phases")?;
-    }
-    Ok(())
 }
 
 fn rates(out: &mut impl Write, options: &PipelineOptions, results: &Results) -> io::Result<()> {
@@ -117,7 +61,9 @@ fn rates(out: &mut impl Write, options: &PipelineOptions, results: &Results) -> 
     writeln!(
         out,
         "\n{:<44}{:>10}{}",
-        "per second",
+        peer.map_or("per second".to_owned(), |peer| {
+            format!("per second; Celery uses {}", peer.kind.broker().name())
+        }),
         "",
         if peer.is_some() {
             "    Celery     ratio"
@@ -247,7 +193,7 @@ pub fn write_feeds(
         "polled",
         "poll"
     )?;
-    for (name, value) in LINES {
+    for (name, _, value) in counts::lines(options.system.queue) {
         let (before, during) = (idle.per_second(value), polled.per_second(value));
         let poll = (during - before) / polls_per_second;
         writeln!(out, "{name:<44}{before:>10.3}{during:>10.3}{poll:>10.3}")?;

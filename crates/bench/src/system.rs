@@ -2,20 +2,27 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use local_services::postgres::Cluster;
 use tempfile::TempDir;
 
+mod broker;
 mod database;
 mod process;
 mod queue;
 
+pub use broker::Broker;
 pub use database::{POSTGRES, connect, connect_to, insert_todos};
 pub use process::{Process, free_address};
-pub use queue::Queue;
+pub use queue::{Queue, SqsQueue};
 
 use crate::http::Connection;
 use crate::options::{Setting, SystemOptions};
+
+/// How long the APIs may take to send what they have accepted.
+const PATIENCE: Duration = Duration::from_mins(5);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running system. Dropping it stops everything.
 #[derive(Debug)]
@@ -120,22 +127,52 @@ impl System {
         Ok(process)
     }
 
+    /// Waits until the queue has got the messages of this many jobs since the system was started.
+    ///
+    /// # Errors
+    /// Returns an error if that takes longer than five minutes.
+    pub async fn wait_until_sent(&self, jobs: u64) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            let sent = match &self.queue {
+                // Nothing is sent.
+                None => return Ok(()),
+                Some(Queue::Sqs(queue)) => queue.messages().await?,
+                Some(Queue::Broker(_)) => sum(&self.apis, "outbox_published_total ").await?,
+            };
+            if sent >= jobs {
+                return Ok(());
+            }
+            anyhow::ensure!(
+                start.elapsed() < PATIENCE,
+                "only {sent} of {jobs} messages are in the queue after {PATIENCE:?}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Returns how many jobs the workers have completed since they started.
     ///
     /// # Errors
     /// Returns an error if a worker does not return its metrics.
     pub async fn completed(&self) -> anyhow::Result<u64> {
-        const SUCCEEDED: &str = "worker_deliveries_total{outcome=\"succeeded\"} ";
-        let mut completed = 0;
-        for worker in &self.workers {
-            let mut connection = Connection::open(worker.address).await?;
-            let metrics = connection.get("/metrics").await?;
-            let metrics = String::from_utf8_lossy(metrics.body).into_owned();
-            let value = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix(SUCCEEDED));
-            completed += value.map_or(Ok(0), str::parse)?;
-        }
-        Ok(completed)
+        sum(
+            &self.workers,
+            "worker_deliveries_total{outcome=\"succeeded\"} ",
+        )
+        .await
     }
+}
+
+/// Returns the sum of a counter over processes. `counter` is what precedes its value.
+async fn sum(processes: &[Process], counter: &str) -> anyhow::Result<u64> {
+    let mut sum = 0;
+    for process in processes {
+        let mut connection = Connection::open(process.address).await?;
+        let metrics = connection.get("/metrics").await?;
+        let metrics = String::from_utf8_lossy(metrics.body).into_owned();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(counter));
+        sum += value.map_or(Ok(0), str::parse)?;
+    }
+    Ok(sum)
 }

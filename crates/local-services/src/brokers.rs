@@ -159,8 +159,8 @@ impl LocalBroker {
         })
     }
 
-    /// Starts a server in a temporary folder, for a test that stops it or changes its settings. `settings` are those of
-    /// the server itself.
+    /// Starts a server in a temporary folder, for the benchmark, and for a test that stops it or changes its settings.
+    /// `settings` are those of the server itself.
     ///
     /// # Errors
     ///
@@ -228,6 +228,11 @@ impl LocalBroker {
     /// Returns the server's port on 127.0.0.1, which [`LocalBroker::start_again`] does not change.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the process id of the server, unless it is stopped.
+    pub fn pid(&self) -> Option<u32> {
+        self.processes.first().map(ChildGuard::pid)
     }
 
     /// Returns the URL of a queue, with another port of 127.0.0.1 if one is given, for example that of a proxy.

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::system::System;
+use crate::system::{Queue, System};
 
 /// `sysconf(_SC_CLK_TCK)`, which is 100 on every Linux that Rust's standard library supports.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -21,7 +21,9 @@ pub struct CpuTime {
     pub postgres: f64,
     /// The stub of SQS.
     pub queue_stub: f64,
-    /// The benchmark itself: mostly the clients.
+    /// The broker.
+    pub broker: f64,
+    /// The benchmark itself: mostly the clients, and the proxy in front of a broker.
     pub clients: f64,
 }
 
@@ -34,18 +36,21 @@ impl CpuTime {
         let sum = |processes: &[crate::system::Process]| -> anyhow::Result<f64> {
             processes.iter().map(|process| of(process.pid())).sum()
         };
-        let stub = system.queue.as_ref().and_then(|queue| queue.stub.as_ref());
+        let queue = system.queue.as_ref();
+        let stub = queue.and_then(Queue::stub_pid);
+        let broker = queue.and_then(Queue::broker_pid);
         Ok(Self {
             api: sum(&system.apis)?,
             worker: sum(&system.workers)?,
             postgres: of_family(system.cluster.pid().context("PostgreSQL is stopped")?)?,
-            queue_stub: stub.map_or(Ok(0.0), |stub| of(stub.pid()))?,
+            queue_stub: stub.map_or(Ok(0.0), of)?,
+            broker: broker.map_or(Ok(0.0), of_family)?,
             clients: of(std::process::id())?,
         })
     }
 }
 
-subtract_by_field!(CpuTime: api, worker, postgres, queue_stub, clients);
+subtract_by_field!(CpuTime: api, worker, postgres, queue_stub, broker, clients);
 
 /// Returns the CPU time of a process, in seconds.
 fn of(pid: u32) -> anyhow::Result<f64> {

@@ -79,21 +79,6 @@ impl Process {
         Ok(())
     }
 
-    /// Waits until it accepts connections.
-    ///
-    /// # Errors
-    /// Returns an error if it takes longer than a minute.
-    pub async fn wait_until_listening(&self) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while Connection::open(self.address).await.is_err() {
-            if start.elapsed() > PATIENCE {
-                bail!("nothing listens on {} after {PATIENCE:?}", self.address);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(())
-    }
-
     async fn answers(&self, path: &str) -> bool {
         let Ok(mut connection) = Connection::open(self.address).await else {
             return false;

@@ -1,156 +1,85 @@
-//! The SQS endpoint, and the queue in it.
+//! The queue of a run that is not the table of jobs.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use local_services::sqs::{ENDPOINT_VARIABLE, LocalSqs, REGION};
-use serde_json::{Value, json};
+use tcp_proxy::Traffic;
 
-use super::process::{Process, free_address};
-use crate::http::Connection;
-use crate::options::{QueueKind, SqsEndpoint, SystemOptions};
+mod sqs;
 
+pub use sqs::SqsQueue;
+
+use super::broker::Broker;
+use crate::options::SystemOptions;
+
+/// The name of the queue.
 const NAME: &str = "bench";
-/// How long the APIs may take to send what they have accepted.
-const PATIENCE: Duration = Duration::from_mins(5);
-const PAUSE: Duration = Duration::from_millis(100);
 
-/// A queue of an SQS endpoint.
+/// A queue.
 #[derive(Debug)]
-pub struct Queue {
-    address: SocketAddr,
-    url: String,
-    /// The process of the built-in stub.
-    pub stub: Option<Process>,
-    _ministack: Option<LocalSqs>,
+pub enum Queue {
+    /// Of an SQS endpoint.
+    Sqs(SqsQueue),
+    /// Of a broker.
+    Broker(Broker),
 }
 
 impl Queue {
-    /// Starts the endpoint, if it is not running yet, and creates the queue. Returns `None` if the table of jobs is the
-    /// queue.
+    /// Starts the endpoint or the broker, and creates the queue. Returns `None` if the table of jobs is the queue.
     ///
     /// # Errors
-    /// Returns an error if the endpoint does not start or refuses.
+    /// Returns an error if something does not start or refuses.
     pub async fn start(executable: &Path, options: &SystemOptions) -> anyhow::Result<Option<Self>> {
-        let suffix = match options.queue {
-            QueueKind::Postgres => return Ok(None),
-            QueueKind::Sqs => "",
-            QueueKind::SqsFifo => ".fifo",
-        };
-        let mut queue = Self::connect(executable, options).await?;
-        let mut parameters = json!({ "QueueName": format!("{NAME}{suffix}") });
-        if options.queue == QueueKind::SqsFifo
-            && let Some(members) = parameters.as_object_mut()
-        {
-            members.insert("Attributes".to_owned(), json!({ "FifoQueue": "true" }));
+        if let Some(kind) = options.queue.broker() {
+            return Ok(Some(Self::Broker(Broker::start(kind, &[NAME]).await?)));
         }
-        let created = queue.call("CreateQueue", &parameters).await?;
-        let url = created.get("QueueUrl").and_then(Value::as_str);
-        url.context("CreateQueue returned no URL")?
-            .clone_into(&mut queue.url);
-        Ok(Some(queue))
-    }
-
-    async fn connect(executable: &Path, options: &SystemOptions) -> anyhow::Result<Self> {
-        let (mut stub, mut ministack) = (None, None);
-        let address = match &options.sqs_endpoint {
-            Some(SqsEndpoint::Address(address)) => *address,
-            Some(SqsEndpoint::Ministack) => {
-                let folder = options.out.join("ministack");
-                let start = move || LocalSqs::start(&folder);
-                let sqs = tokio::task::spawn_blocking(start).await??;
-                let address = sqs.endpoint_url().trim_start_matches("http://").parse()?;
-                ministack = Some(sqs);
-                address
-            }
-            None => {
-                let address = free_address()?;
-                let arguments = ["sqs-stub", "--address", &address.to_string()];
-                let process = Process::start(executable, &arguments, &[], address)?;
-                process.wait_until_ready("/calls").await?;
-                stub = Some(process);
-                address
-            }
-        };
-        Ok(Self {
-            address,
-            url: String::new(),
-            stub,
-            _ministack: ministack,
-        })
+        if options.queue.is_sqs() {
+            let queue = SqsQueue::start(executable, options).await?;
+            return Ok(Some(Self::Sqs(queue)));
+        }
+        Ok(None)
     }
 
     /// Returns the settings that make a process use this queue.
     pub fn settings(&self) -> Vec<(String, String)> {
-        [
-            ("QUEUE_URL", self.url.as_str()),
-            (ENDPOINT_VARIABLE, &format!("http://{}", self.address)),
-            ("AWS_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", "local"),
-            ("AWS_SECRET_ACCESS_KEY", "local"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
-    }
-
-    /// Waits until the queue contains at least this many messages.
-    ///
-    /// # Errors
-    /// Returns an error if that takes longer than five minutes.
-    pub async fn wait_for_messages(&self, count: u64) -> anyhow::Result<()> {
-        let parameters = json!({
-            "QueueUrl": self.url,
-            "AttributeNames": ["ApproximateNumberOfMessages"],
-        });
-        let start = Instant::now();
-        loop {
-            let answer = self.call("GetQueueAttributes", &parameters).await?;
-            let messages = answer
-                .pointer("/Attributes/ApproximateNumberOfMessages")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            if messages.parse::<u64>()? >= count {
-                return Ok(());
-            }
-            anyhow::ensure!(
-                start.elapsed() < PATIENCE,
-                "only {messages} of {count} messages are in the queue after {PATIENCE:?}"
-            );
-            tokio::time::sleep(PAUSE).await;
+        match self {
+            Self::Sqs(queue) => queue.settings(),
+            Self::Broker(broker) => vec![("QUEUE_URL".to_owned(), broker.url(NAME))],
         }
     }
 
-    /// Returns how many calls of each action the stub has answered that move messages. Empty for another endpoint, which
-    /// does not count them.
+    /// Returns how many calls of each action the stub of SQS has answered that move messages. Empty for another queue.
     ///
     /// # Errors
     /// Returns an error if the stub does not answer.
     pub async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        if self.stub.is_none() {
-            return Ok(BTreeMap::new());
+        match self {
+            Self::Sqs(queue) => queue.calls().await,
+            Self::Broker(_) => Ok(BTreeMap::new()),
         }
-        let mut connection = Connection::open(self.address).await?;
-        let response = connection.get("/calls").await?;
-        let mut calls: BTreeMap<String, u64> = serde_json::from_slice(response.body)?;
-        calls.retain(|action, _| action.contains("Message"));
-        Ok(calls)
     }
 
-    async fn call(&self, action: &str, parameters: &Value) -> anyhow::Result<Value> {
-        let headers = format!(
-            "content-type: application/x-amz-json-1.0\r\nx-amz-target: AmazonSQS.{action}\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential=local/20260101/{REGION}/sqs/aws4_request, \
-             SignedHeaders=host, Signature=0\r\n"
-        );
-        let mut connection = Connection::open(self.address).await?;
-        let response = connection
-            .post("/", &headers, &parameters.to_string())
-            .await?;
-        let body = String::from_utf8_lossy(response.body).into_owned();
-        anyhow::ensure!(response.status == 200, "{action} was refused: {body}");
-        Ok(serde_json::from_str(&body)?)
+    /// Returns what has passed between the processes and the broker. Zero for SQS.
+    pub fn traffic(&self) -> Traffic {
+        match self {
+            Self::Sqs(_) => Traffic::default(),
+            Self::Broker(broker) => broker.traffic(),
+        }
+    }
+
+    /// Returns the process id of the stub of SQS.
+    pub fn stub_pid(&self) -> Option<u32> {
+        match self {
+            Self::Sqs(queue) => queue.stub_pid(),
+            Self::Broker(_) => None,
+        }
+    }
+
+    /// Returns the process id of the broker.
+    pub fn broker_pid(&self) -> Option<u32> {
+        match self {
+            Self::Sqs(_) => None,
+            Self::Broker(broker) => broker.pid(),
+        }
     }
 }

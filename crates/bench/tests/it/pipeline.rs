@@ -114,3 +114,51 @@ async fn the_stub_carries_and_counts_the_messages_of_standard_and_fifo_queues() 
         assert!(done["DeleteMessageBatch"] >= 9, "{done:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_redis), ignore = "needs redis-server")]
+async fn what_passes_to_redis_and_back_is_counted() {
+    let results = run("redis").await;
+    let (sent, done) = (results.accept.counted.broker, results.drain.counted.broker);
+    // each message names its job
+    assert!(
+        sent.round_trips > 0 && sent.sent_bytes > 60 * 36,
+        "{sent:?}"
+    );
+    assert!(sent.writes >= sent.round_trips, "{sent:?}");
+    assert!(
+        done.round_trips > 0 && done.received_bytes > 90 * 36,
+        "{done:?}"
+    );
+    let mut table = Vec::new();
+    report::write_pipeline(&mut table, &results.options, &results).unwrap();
+    let table = String::from_utf8(table).unwrap();
+    assert!(table.contains("round trips to the broker"), "{table}");
+    assert!(!table.contains("SQS"), "{table}");
+}
+
+/// Other brokers take too long to start.
+#[test]
+fn redis_rabbitmq_and_activemq_are_built_in() {
+    for url in ["redis://h/bench", "amqp://h/bench", "stomp://h/bench"] {
+        let api = [
+            "bench",
+            "api",
+            "--database-url",
+            "postgres://h/d",
+            "--queue-url",
+            url,
+        ];
+        let worker = [
+            "bench",
+            "worker",
+            "--database-url",
+            "postgres://h/d",
+            "--queue-url",
+            url,
+        ];
+        for arguments in [api, worker] {
+            Cli::try_parse_from(arguments).unwrap();
+        }
+    }
+}
