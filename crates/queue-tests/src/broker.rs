@@ -1,6 +1,6 @@
 //! A queue of a local broker, and what a test does with it behind the back of the services.
 //!
-//! - `redis`, `activemq`: the commands of each broker
+//! - `redis`, `activemq`, `rabbitmq`: the commands of each broker
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use local_services::brokers::{BrokerKind, LocalBroker};
 
 mod activemq;
+mod rabbitmq;
 mod redis;
 
 /// The number of messages in a queue.
@@ -72,33 +73,28 @@ impl BrokerQueue {
     pub fn create_on(kind: BrokerKind, broker: &LocalBroker) -> anyhow::Result<Self> {
         let name = format!("test-{}", uuid::Uuid::now_v7());
         broker.create_queue(&name)?;
-        Self::named(kind, broker, &name)
+        Ok(Self::named(kind, broker, &name))
     }
 
     /// Returns a queue, which may not exist.
-    ///
-    /// # Errors
-    /// Returns an error if a test can't reach queues of this kind.
-    pub fn named(kind: BrokerKind, broker: &LocalBroker, name: &str) -> anyhow::Result<Self> {
+    pub fn named(kind: BrokerKind, broker: &LocalBroker, name: &str) -> Self {
         let url = broker.url(name, None);
         let place = Place {
             port: broker.port(),
             login: login_of(&url),
             name: name.to_owned(),
         };
-        let commands: Arc<dyn Commands> = if kind == BrokerKind::Redis {
-            Arc::new(redis::Stream::new(place))
-        } else if kind == BrokerKind::ActiveMq {
-            Arc::new(activemq::Queue::new(place))
-        } else {
-            anyhow::bail!("only queues of Redis and ActiveMQ can be reached directly")
+        let commands: Arc<dyn Commands> = match kind {
+            BrokerKind::Redis => Arc::new(redis::Stream::new(place)),
+            BrokerKind::ActiveMq => Arc::new(activemq::Queue::new(place)),
+            BrokerKind::RabbitMq => Arc::new(rabbitmq::Queue::new(place)),
         };
-        Ok(Self {
+        Self {
             kind,
             url,
             port: broker.port(),
             commands,
-        })
+        }
     }
 
     /// Returns the kind of broker.

@@ -19,6 +19,7 @@ macro_rules! for_every_queue {
         mod redis { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_redis), ignore = "needs redis-server")] async fn $claim() { super::$claim(super::Kind::Redis).await; })* }
         mod fifo { $(#[tokio::test(flavor = "multi_thread")] #[ignore = "needs python3 with venv"] async fn $claim() { super::$claim(super::Kind::Fifo).await; })* }
         mod activemq { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_activemq), ignore = "needs activemq")] async fn $claim() { super::$claim(super::Kind::ActiveMq).await; })* }
+        mod rabbitmq { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")] async fn $claim() { super::$claim(super::Kind::RabbitMq).await; })* }
     };
 }
 

@@ -39,6 +39,7 @@ pub(crate) enum Kind {
     Fifo,
     Redis,
     ActiveMq,
+    RabbitMq,
 }
 
 impl Kind {
@@ -100,6 +101,7 @@ impl Queue {
             Kind::Fifo => create_queue(".fifo"),
             Kind::Redis => create_queue_in(BrokerKind::Redis),
             Kind::ActiveMq => create_queue_in(BrokerKind::ActiveMq),
+            Kind::RabbitMq => create_queue_in(BrokerKind::RabbitMq),
         };
         Self::with(database_url, pool, url, group)
     }
