@@ -28,6 +28,9 @@ pub enum QueueKind {
     /// A queue of ActiveMQ.
     #[value(name = "activemq")]
     ActiveMq,
+    /// A quorum queue of RabbitMQ.
+    #[value(name = "rabbitmq")]
+    RabbitMq,
 }
 
 /// A queue that no other run uses.
@@ -63,6 +66,7 @@ impl Queue {
             QueueKind::SqsFifo => Ok(Self::Sqs(SqsQueue::create(".fifo", max_receive_count)?)),
             QueueKind::Redis => broker(BrokerKind::Redis),
             QueueKind::ActiveMq => broker(BrokerKind::ActiveMq),
+            QueueKind::RabbitMq => broker(BrokerKind::RabbitMq),
         }
     }
 
@@ -118,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// Deletes every message; with ActiveMQ, every one that no worker has received.
+    /// Deletes every message; with ActiveMQ and RabbitMQ, every one that no worker has received.
     ///
     /// # Errors
     /// Returns an error if the queue refuses, or if it is the table of the jobs.
@@ -140,6 +144,12 @@ impl Queue {
             Self::Sqs(queue) => queue.depth().await,
             Self::Broker(queue) => queue.depth().await,
         }
+    }
+
+    /// Returns whether [`depth`](Self::depth) includes what workers hold. RabbitMQ's does not, so a queue that seems empty
+    /// gets back from a worker that stops what was pushed to it and it has not begun.
+    pub fn counts_what_is_held(&self) -> bool {
+        !matches!(self, Self::Broker(queue) if queue.kind() == BrokerKind::RabbitMq)
     }
 
     /// Receives every message from the dead-letter queue and returns the bodies.

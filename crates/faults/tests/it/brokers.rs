@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 with_each! {
-    redis, activemq: (
+    redis, activemq, rabbitmq: (
         f06_an_api_without_its_broker_accepts_jobs_and_sends_them_later,
         f18_a_worker_without_its_broker_stores_its_result,
         f39_a_broker_that_restarts_only_delays_jobs,
@@ -71,6 +71,7 @@ async fn system_of_its_own_broker(
     let broker = match kind {
         QueueKind::Redis => BrokerKind::Redis,
         QueueKind::ActiveMq => BrokerKind::ActiveMq,
+        QueueKind::RabbitMq => BrokerKind::RabbitMq,
         QueueKind::Postgres | QueueKind::Sqs | QueueKind::SqsFifo => panic!("not a broker"),
     };
     let own = Arc::new(Mutex::new(

@@ -31,7 +31,7 @@ with_each! {
         f01_a_worker_killed_before_its_delete_costs_one_delivery,
         f01_a_worker_killed_during_its_delete_costs_nothing,
     );
-    sqs, redis, activemq: (
+    sqs, redis, activemq, rabbitmq: (
         f01_a_worker_killed_after_a_receive_costs_no_attempt,
         f01_a_worker_killed_after_a_claim_costs_one_attempt,
         f01_a_worker_killed_during_a_render_costs_one_attempt,
@@ -64,10 +64,11 @@ fn settle(system: &System) -> &'static [u8] {
     let Queue::Broker(queue) = &system.queue else {
         panic!("not a broker")
     };
-    if queue.kind() == BrokerKind::Redis {
-        b"XACK"
-    } else {
-        b"ACK\n"
+    match queue.kind() {
+        BrokerKind::Redis => b"XACK",
+        BrokerKind::ActiveMq => b"ACK\n",
+        // the class `basic`, and its method `ack`
+        BrokerKind::RabbitMq => b"\x00\x3c\x00\x50",
     }
 }
 
