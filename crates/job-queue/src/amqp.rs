@@ -1,4 +1,4 @@
-//! RabbitMQ, by AMQP 0-9-1. It has no visibility timeouts and no delays: [`HeldSubscription`] adds them.
+//! RabbitMQ, by AMQP 0-9-1. It has no visibility timeouts and no delays: `HeldSubscription` adds them.
 //!
 //! # Layout
 //! - `connection`: connects, with a time limit
