@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::endpoint::Endpoint;
@@ -24,8 +24,9 @@ use shared::{Awaited, Shared, Sink};
 
 /// How long connecting may take, with the TLS handshake and the server's answer.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long the answer to a command may take. After that, the connection is ended. Shorter than the 10 s that the
-/// services allow for a call to a queue, so that a caller learns the reason.
+/// How long a server may take for its next answer while commands wait for answers. After that, the connection is ended. A
+/// server carries out the commands of a connection one after the other, so many of them may take longer together. Shorter
+/// than the 10 s that the services allow for a call to a queue, so that a caller learns the reason.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(8);
 /// How long [`Connection::close`] waits for the server.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -140,21 +141,51 @@ impl Connection {
     }
 
     /// Sends commands at once, and then waits for the server's receipt for each. Returns one answer per command, in the
-    /// same order.
+    /// same order. If the connection ends meanwhile, the commands whose answers had arrived keep these.
     pub async fn send_each(&self, commands: Vec<Frame>) -> Vec<Result<(), CommandError>> {
+        self.exchange(commands, None).await
+    }
+
+    /// Does what [`send_each`](Self::send_each) does, and ends the connection if not every answer has arrived within
+    /// `limit`.
+    pub async fn send_each_within(
+        &self,
+        commands: Vec<Frame>,
+        limit: Duration,
+    ) -> Vec<Result<(), CommandError>> {
+        self.exchange(commands, Some(limit)).await
+    }
+
+    async fn exchange(
+        &self,
+        commands: Vec<Frame>,
+        limit: Option<Duration>,
+    ) -> Vec<Result<(), CommandError>> {
         let count = commands.len();
-        let awaited = self.shared.expect_receipts(count);
-        let mut awaited = match awaited {
+        let mut awaited = match self.shared.expect_receipts(count) {
             Ok(awaited) => awaited,
             Err(ended) => return vec![Err(ended); count],
         };
         let with_receipts = commands.into_iter().zip(awaited.ids());
         let commands = with_receipts.map(|(frame, id)| frame.with("receipt", id));
-        let deadline = Instant::now() + ANSWER_LIMIT;
-        if let Err(error) = self.write(commands, deadline).await {
+        let exchanging = async {
+            let written = self.write(commands).await;
+            if written.is_ok() {
+                self.wait_for(&mut awaited).await;
+            }
+            written
+        };
+        let exchanged = match limit {
+            None => exchanging.await,
+            Some(limit) => timeout(limit, exchanging)
+                .await
+                .unwrap_or_else(|_elapsed| Err(self.give_up("commands were not answered", limit))),
+        };
+        if let Err(error @ CommandError::Refused(_)) = exchanged {
+            // Nothing was sent.
             return vec![Err(error); count];
         }
-        self.answers(&mut awaited, deadline).await
+        awaited.into_answers().await
     }
 
     /// Sends commands at once, and waits for the server's receipt for the last. A server handles the commands of a
@@ -170,11 +201,9 @@ impl Connection {
         let mut awaited = self.shared.expect_receipts(1)?;
         let ids = awaited.ids();
         let last = ids.fold(last, |frame, id| frame.with("receipt", id));
-        let deadline = Instant::now() + ANSWER_LIMIT;
-        let commands = commands.into_iter().chain([last]);
-        self.write(commands, deadline).await?;
-        let answers = self.answers(&mut awaited, deadline).await;
-        answers.into_iter().collect()
+        self.write(commands.into_iter().chain([last])).await?;
+        self.wait_for(&mut awaited).await;
+        awaited.into_answers().await.into_iter().collect()
     }
 
     /// Asks for the messages of a queue, each to be acknowledged on its own. The server sends at most `prefetch` that
@@ -254,37 +283,30 @@ impl Connection {
         self.shared.finish("it was closed");
     }
 
-    async fn write(
-        &self,
-        frames: impl Iterator<Item = Frame>,
-        deadline: Instant,
-    ) -> Result<(), CommandError> {
+    async fn write(&self, frames: impl Iterator<Item = Frame>) -> Result<(), CommandError> {
         let mut bytes = Vec::new();
         for frame in frames {
             let encoded = frame.encode(&mut bytes);
             encoded.map_err(|error| CommandError::Refused(error.to_string()))?;
         }
-        match timeout_at(deadline, self.frames.send(bytes)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_closed)) => Err(self.shared.ended()),
-            Err(_elapsed) => Err(self.give_up()),
+        match self.shared.while_answering(self.frames.send(bytes)).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(_closed)) => Err(self.shared.ended()),
+            None => Err(self.give_up("a command had no answer", ANSWER_LIMIT)),
         }
     }
 
-    async fn answers(
-        &self,
-        awaited: &mut Awaited<'_>,
-        deadline: Instant,
-    ) -> Vec<Result<(), CommandError>> {
-        let answers = timeout_at(deadline, awaited.answers()).await;
-        answers.unwrap_or_else(|_elapsed| vec![Err(self.give_up()); awaited.count()])
+    /// Waits for all answers, or ends a connection whose server does not answer.
+    async fn wait_for(&self, awaited: &mut Awaited<'_>) {
+        if self.shared.while_answering(awaited.wait()).await.is_none() {
+            self.give_up("a command had no answer", ANSWER_LIMIT);
+        }
     }
 
-    /// Ends a connection whose server does not answer.
-    fn give_up(&self) -> CommandError {
-        let limit = ANSWER_LIMIT.as_secs();
-        self.shared
-            .finish(&format!("a command had no answer within {limit} s"));
+    /// Ends the connection, because of what has not happened within `limit`.
+    fn give_up(&self, what: &str, limit: Duration) -> CommandError {
+        let limit = limit.as_secs();
+        self.shared.finish(&format!("{what} within {limit} s"));
         self.shared.ended()
     }
 }

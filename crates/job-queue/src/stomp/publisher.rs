@@ -1,8 +1,11 @@
 //! Sending to ActiveMQ.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use shared_model::message::OutboundMessage;
 use stomp_client::{Command, CommandError, Frame};
+use tokio::time::Instant;
 
 use super::inspect;
 use super::link::{Link, explain};
@@ -12,6 +15,14 @@ use crate::error::QueueError;
 use crate::findings::Findings;
 use crate::limits::CallLimits;
 use crate::publisher::{Published, Publisher, QueueDepth};
+
+/// How many messages one call sends at most. ActiveMQ stores the messages of a connection one after the other, and waits
+/// for its disk each time. The relay makes four calls at the same time, so each of them ends in time while the disk
+/// takes less than 200 ms for a message.
+const BATCH: usize = 10;
+/// How long a call may take. It is shorter than the 10 s that the relay waits for a call, because the relay would learn
+/// nothing then of the messages that ActiveMQ has confirmed.
+const PUBLISH_LIMIT: Duration = Duration::from_secs(8);
 
 /// The sending half of a queue of ActiveMQ.
 #[derive(Debug)]
@@ -50,8 +61,11 @@ impl Publisher for StompPublisher {
             .iter()
             .map(|message| self.command(message))
             .collect();
+        let until = Instant::now() + PUBLISH_LIMIT;
         let session = self.link.session().await?;
-        let answers = session.connection.send_each(commands?).await;
+        let limit = until.saturating_duration_since(Instant::now());
+        let sending = session.connection.send_each_within(commands?, limit);
+        let answers = sending.await;
         if let Some(Err(error @ CommandError::Ended(_))) = answers.first() {
             // The answers arrive in the order of the commands: there is none.
             return Err(explain(error));
@@ -67,7 +81,10 @@ impl Publisher for StompPublisher {
     }
 
     fn limits(&self) -> CallLimits {
-        CallLimits::FREE
+        CallLimits {
+            batch: BATCH,
+            ..CallLimits::FREE
+        }
     }
 
     async fn inspect(&self) -> Result<Findings, QueueError> {
@@ -90,5 +107,69 @@ impl Publisher for StompPublisher {
             delayed: 0,
             dead_letters: dead_letters.map(Some),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use local_services::testing::TIMEOUT;
+    use shared_model::job::JobId;
+    use shared_model::job_store::outbox::SendKey;
+    use shared_model::message::{JobMessage, MESSAGE_VERSION};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Reads one frame of a client, and returns its text.
+    async fn read(client: &mut BufReader<TcpStream>) -> String {
+        let mut frame = Vec::new();
+        client.read_until(0, &mut frame).await.unwrap();
+        String::from_utf8(frame).unwrap()
+    }
+
+    /// Admits a client, confirms the first `count` of its messages, and then keeps the connection.
+    async fn serve(listener: TcpListener, count: usize) -> BufReader<TcpStream> {
+        let mut client = BufReader::new(listener.accept().await.unwrap().0);
+        read(&mut client).await;
+        let connected = b"CONNECTED\nversion:1.2\n\n\0";
+        client.write_all(connected).await.unwrap();
+        for _ in 0..count {
+            let frame = read(&mut client).await;
+            let receipt = frame.split("receipt:").nth(1).unwrap();
+            let id = receipt.lines().next().unwrap();
+            let answer = format!("RECEIPT\nreceipt-id:{id}\n\n\0");
+            client.write_all(answer.as_bytes()).await.unwrap();
+        }
+        client
+    }
+
+    #[tokio::test]
+    async fn messages_that_were_confirmed_before_the_time_was_over_are_not_sent_again() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("stomp://127.0.0.1:{port}/q");
+        let publisher = StompPublisher::new(&url.parse().unwrap(), &BrokerAccess::default());
+        let message = |_| OutboundMessage {
+            message: JobMessage {
+                v: MESSAGE_VERSION,
+                job_id: JobId::new(),
+                generation: 1,
+                enqueued_at: DateTime::UNIX_EPOCH,
+                traceparent: None,
+            },
+            sends: 1,
+        };
+        let messages: Vec<OutboundMessage> = (0..5).map(message).collect();
+        let served = tokio::spawn(serve(listener, 3));
+        let answer = tokio::time::timeout(TIMEOUT, publisher.publish(&messages));
+        let Published { sent, failed } = answer.await.unwrap().unwrap();
+        let keys: Vec<SendKey> = messages.iter().map(SendKey::from).collect();
+        let (confirmed, rest) = keys.split_at(3);
+        assert_eq!(sent, confirmed);
+        let failed: Vec<SendKey> = failed.into_iter().map(|(key, _)| key).collect();
+        assert_eq!(failed, rest);
+        served.await.unwrap();
     }
 }

@@ -1,12 +1,15 @@
 //! What the commands of a connection and the task that reads its answers share.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use super::ANSWER_LIMIT;
 use crate::error::CommandError;
 use crate::frame::Frame;
 
@@ -29,6 +32,8 @@ pub(super) enum Sink {
 pub(super) struct Shared {
     next_id: AtomicU64,
     receipts: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    /// When the server last answered a command.
+    answered_at: Mutex<Option<Instant>>,
     subscriptions: Mutex<HashMap<String, Sink>>,
     /// Why the connection has ended.
     end: OnceLock<String>,
@@ -63,6 +68,7 @@ impl Shared {
     pub(super) fn expect_receipts(&self, count: usize) -> Result<Awaited<'_>, CommandError> {
         let mut awaited = Awaited {
             shared: self,
+            receivers: Vec::with_capacity(count),
             answers: Vec::with_capacity(count),
         };
         let mut receipts = lock(&self.receipts);
@@ -74,7 +80,7 @@ impl Shared {
             let id = self.new_id();
             let (sender, receiver) = oneshot::channel();
             receipts.insert(id.clone(), sender);
-            awaited.answers.push((id, receiver));
+            awaited.receivers.push((id, receiver));
         }
         drop(receipts);
         Ok(awaited)
@@ -82,9 +88,29 @@ impl Shared {
 
     /// Passes on the server's answer to a command. Returns false if nobody has expected it.
     pub(super) fn answer(&self, receipt: &str, answer: Answer) -> bool {
-        let expected = lock(&self.receipts).remove(receipt);
-        // The command may have been abandoned.
-        expected.map(|sender| sender.send(answer)).is_some()
+        let Some(sender) = lock(&self.receipts).remove(receipt) else {
+            return false;
+        };
+        *lock(&self.answered_at) = Some(Instant::now());
+        // The command may have been abandoned just now.
+        let _ = sender.send(answer);
+        true
+    }
+
+    /// Waits for `future`, for as long as the server answers commands: whichever they are, because it carries them out one
+    /// after the other. Returns `None` if it has answered none for [`ANSWER_LIMIT`].
+    pub(super) async fn while_answering<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        let mut deadline = Instant::now() + ANSWER_LIMIT;
+        loop {
+            if let Ok(output) = timeout_at(deadline, &mut future).await {
+                return Some(output);
+            }
+            let answered_at = *lock(&self.answered_at);
+            deadline = answered_at
+                .map(|at| at + ANSWER_LIMIT)
+                .filter(|at| *at > deadline)?;
+        }
     }
 
     /// Adds a subscription and returns its id, which no other subscription of this connection has had.
@@ -139,34 +165,38 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Awaited<'a> {
     shared: &'a Shared,
-    answers: Vec<(String, oneshot::Receiver<Answer>)>,
+    receivers: Vec<(String, oneshot::Receiver<Answer>)>,
+    /// Those of the first commands.
+    answers: Vec<Answer>,
 }
 
 impl Awaited<'_> {
-    pub(super) fn count(&self) -> usize {
-        self.answers.len()
-    }
-
     pub(super) fn ids(&self) -> impl Iterator<Item = String> + use<> {
-        let ids: Vec<String> = self.answers.iter().map(|(id, _)| id.clone()).collect();
+        let ids: Vec<String> = self.receivers.iter().map(|(id, _)| id.clone()).collect();
         ids.into_iter()
     }
 
-    /// Waits for all of them.
-    pub(super) async fn answers(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::with_capacity(self.answers.len());
-        for (_, receiver) in &mut self.answers {
+    /// Waits for all of them. If this is abandoned, what has arrived is kept.
+    pub(super) async fn wait(&mut self) {
+        while let Some((_, receiver)) = self.receivers.get_mut(self.answers.len()) {
             let answer = receiver.await;
-            answers.push(answer.unwrap_or_else(|_ended| Err(self.shared.ended())));
+            self.answers
+                .push(answer.unwrap_or_else(|_ended| Err(self.shared.ended())));
         }
-        answers
+    }
+
+    /// Waits for all of them, and returns them. After the end of the connection, it does not wait: those that had not
+    /// arrived are errors.
+    pub(super) async fn into_answers(mut self) -> Vec<Answer> {
+        self.wait().await;
+        std::mem::take(&mut self.answers)
     }
 }
 
 impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         let mut receipts = lock(&self.shared.receipts);
-        for (id, _) in &self.answers {
+        for (id, _) in &self.receivers {
             receipts.remove(id);
         }
     }

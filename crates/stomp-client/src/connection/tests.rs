@@ -3,6 +3,7 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -104,4 +105,64 @@ async fn an_abandoned_command_leaves_nothing_behind() {
         .await
         .unwrap();
     assert_eq!(connection.send_all(vec![command()]).await, Ok(()));
+}
+
+/// Answers the first `count` commands of a connection, each after this pause, and then keeps the connection.
+async fn answer(mut server: DuplexStream, count: usize, pause: Duration) -> DuplexStream {
+    for id in 0..count {
+        tokio::time::sleep(pause).await;
+        let receipt = format!("RECEIPT\nreceipt-id:{id}\n\n\0");
+        server.write_all(receipt.as_bytes()).await.unwrap();
+    }
+    server
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_commands_may_take_longer_than_one_if_the_server_goes_on_answering() {
+    let (connection, server) = session("0,0").await;
+    let before = Instant::now();
+    let commands = (0..5).map(|_| command()).collect();
+    // The second call waits until the server has carried out the commands of the first.
+    let (each, all, _server) = tokio::join!(
+        connection.send_each(commands),
+        connection.send_all(vec![command()]),
+        answer(server, 6, ANSWER_LIMIT / 2),
+    );
+    assert_eq!(each, vec![Ok(()); 5]);
+    assert_eq!(all, Ok(()));
+    assert_eq!(before.elapsed().as_secs(), ANSWER_LIMIT.as_secs() * 3);
+    assert_eq!(connection.end(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_that_were_answered_before_the_server_fell_silent_count_as_carried_out() {
+    let (connection, server) = session("0,0").await;
+    let before = Instant::now();
+    let commands = (0..4).map(|_| command()).collect();
+    let (answers, _server) = tokio::join!(
+        connection.send_each(commands),
+        answer(server, 2, ANSWER_LIMIT / 2),
+    );
+    let ended = Err(CommandError::Ended(
+        "a command had no answer within 8 s".to_owned(),
+    ));
+    assert_eq!(answers, [Ok(()), Ok(()), ended.clone(), ended]);
+    assert_eq!(before.elapsed().as_secs(), ANSWER_LIMIT.as_secs() * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_that_were_answered_within_the_limit_of_their_call_count_as_carried_out() {
+    let (connection, server) = session("0,0").await;
+    let before = Instant::now();
+    let limit = Duration::from_secs(10);
+    let commands = (0..4).map(|_| command()).collect();
+    let (answers, _server) = tokio::join!(
+        connection.send_each_within(commands, limit),
+        answer(server, 2, ANSWER_LIMIT / 2),
+    );
+    let reason = "commands were not answered within 10 s";
+    let ended = Err(CommandError::Ended(reason.to_owned()));
+    assert_eq!(answers, [Ok(()), Ok(()), ended.clone(), ended]);
+    assert_eq!(before.elapsed().as_secs(), limit.as_secs());
+    assert_eq!(connection.end(), Some(reason));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::ANSWER_LIMIT;
 use super::shared::Shared;
@@ -23,13 +23,14 @@ pub(super) async fn run(
 ) {
     let over = shared.over().clone();
     tokio::select! {
-        reason = write(output, frames, heart_beat) => shared.finish(&reason),
+        reason = write(&shared, output, frames, heart_beat) => shared.finish(&reason),
         () = over.cancelled() => {}
     }
 }
 
 /// Returns why it ended.
 async fn write(
+    shared: &Shared,
     mut output: impl AsyncWrite + Unpin,
     mut frames: mpsc::Receiver<Vec<u8>>,
     heart_beat: Option<Duration>,
@@ -52,10 +53,10 @@ async fn write(
             output.write_all(&bytes).await?;
             output.flush().await
         };
-        match timeout(ANSWER_LIMIT, written).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return error.to_string(),
-            Err(_elapsed) => return "the server does not read".to_owned(),
+        match shared.while_answering(written).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return error.to_string(),
+            None => return "the server does not read".to_owned(),
         }
     }
 }

@@ -9,4 +9,6 @@ mod random_inputs;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod slow;
+#[cfg(test)]
 mod tls;

@@ -15,7 +15,9 @@ use super::settlements::Settlements;
 use crate::readiness::QueueState;
 use crate::telemetry::{OUTBOX_FAILURES, OUTBOX_PUBLISHED};
 
-/// The time limit for one call. A message is sent in the first half of its lease, so it is settled within the lease.
+/// The time limit for one call. A message is sent in the first half of its lease, so it is settled within the lease. A
+/// call that is given up here reports nothing of what the queue has confirmed, so a publisher whose messages are confirmed
+/// one by one keeps to a shorter limit of its own.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the sending of a batch needs.
@@ -70,7 +72,7 @@ impl Batches<'_> {
                 .iter()
                 .find(|message| SendKey::from(*message) == *key);
             trace::within(message.map(|message| message.message.trace()), || {
-                log::warn!("job.id":% = key.id, error = reason; "the queue rejected a job; trying again");
+                log::warn!("job.id":% = key.id, error = reason; "the queue did not accept a job; trying again");
             });
         }
         self.settlements.sent(published.sent);
