@@ -110,6 +110,14 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
         CallLimits::BILLED
     }
 
+    /// Returns whether the queue counts how often it delivers a message, and moves it to the dead-letter queue after too
+    /// many times (SQS). An attempt is then stopped when its delivery can't be extended, because the message would be
+    /// delivered to other workers again and again. On other queues the attempt goes on: the claim keeps other workers out,
+    /// and they release the message until the job ends.
+    fn counts_deliveries(&self) -> bool {
+        false
+    }
+
     /// Returns whether an empty receive shows that the queue is empty, and messages arrive in about the order in which
     /// they were sent. If not, a message counts as lost only when [`is_drained`](Self::is_drained) says so.
     fn keeps_order(&self) -> bool {

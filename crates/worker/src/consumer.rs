@@ -241,7 +241,10 @@ impl Consumer {
                 // The visibility timeout began when the queue sent its answer, which may have been slow to arrive. Assume
                 // that a third of it has passed. The first extension sets the exact time, and if it fails, enough time is
                 // left for another.
-                let hidden_until = Instant::now() + self.options.visibility * 2 / 3;
+                let hidden_until = self
+                    .subscription
+                    .counts_deliveries()
+                    .then(|| Instant::now() + self.options.visibility * 2 / 3);
                 self.in_flight
                     .add_message(delivery.receipt.clone(), hidden_until)
             }

@@ -1,8 +1,8 @@
 //! Keeps deliveries and claims of this worker valid while it works on them.
 //!
-//! Four loops run at the same time: one extends visibility timeouts, one renews claims, one stops the attempts whose
-//! delivery or claim could not be renewed, and one announces the jobs that are running. They are separate so that a call
-//! that hangs delays none of the others.
+//! Four loops run at the same time: one extends visibility timeouts, one renews claims, one stops the attempts whose claim
+//! could not be renewed, or whose delivery if the queue counts deliveries, and one announces the jobs that are running. They
+//! are separate so that a call that hangs delays none of the others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ async fn extend_visibility(
             BatchOutcome::Done => entry.set_hidden_until(until),
             BatchOutcome::Lost => {
                 metrics::counter!(telemetry::DELIVERIES_LOST).increment(1);
-                entry.stop(StopReason::Lost);
+                entry.lose_delivery();
             }
             BatchOutcome::Failed(error) => {
                 trace::within(entry.trace(), || {

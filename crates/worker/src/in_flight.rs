@@ -1,8 +1,8 @@
 //! The deliveries in flight: received by this worker and not yet settled.
 //!
-//! For each delivery, this module knows until when the queue hides its message and until when the claim on its job is
-//! valid. The [heartbeat](crate::heartbeat) renews both. If it can't, the attempt is stopped before another worker can
-//! claim the job.
+//! For each delivery, this module knows until when the claim on its job is valid, and on a queue that counts deliveries
+//! ([`Subscription::counts_deliveries`](job_queue::Subscription::counts_deliveries)) until when the message is hidden. The
+//! [heartbeat](crate::heartbeat) renews both. If it can't, the attempt is stopped before another worker can claim the job.
 //!
 //! # Layout
 //! - `guard`: what a handler and its render hold while a delivery is in flight
@@ -29,7 +29,7 @@ pub use guard::{InFlightGuard, RenderControl};
 /// Why a handler has to stop before its attempt is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// The delivery or the claim belongs to another worker, or could not be renewed.
+    /// The claim, or the delivery of a queue that counts deliveries, belongs to another worker or could not be renewed.
     Lost,
     /// A client cancelled the job.
     Cancelled,
@@ -52,14 +52,15 @@ struct Inner {
 }
 
 impl InFlight {
-    /// Adds a message, which the queue hides until `hidden_until`.
-    pub fn add_message(&self, receipt: Receipt, hidden_until: Instant) -> InFlightGuard {
-        self.add(InFlightEntry::new(Some((receipt, hidden_until))))
+    /// Adds a message. If its attempt has to be stopped before the queue delivers the message again, `hidden_until` is the
+    /// time until which the queue hides it.
+    pub fn add_message(&self, receipt: Receipt, hidden_until: Option<Instant>) -> InFlightGuard {
+        self.add(InFlightEntry::new(Some(receipt), hidden_until))
     }
 
     /// Adds a claim that the queue delivered, which lasts until `until`.
     pub fn add_claim(&self, key: ClaimKey, until: Instant) -> InFlightGuard {
-        let guard = self.add(InFlightEntry::new(None));
+        let guard = self.add(InFlightEntry::new(None, None));
         guard.set_claim(key, until);
         guard
     }
@@ -95,7 +96,7 @@ impl InFlight {
         }
     }
 
-    /// Stops the handlers whose delivery or claim ends within `margin`, so that they end before another worker begins.
+    /// Stops the handlers whose attempts have to end within `margin`, so that they end before another worker begins.
     pub fn stop_overdue(&self, margin: Duration) {
         let soon = Instant::now() + margin;
         for entry in self
@@ -107,7 +108,7 @@ impl InFlight {
         }
     }
 
-    /// Returns every message with its receipt.
+    /// Returns every message that no other worker has received meanwhile, with its receipt.
     pub(crate) fn receipts(&self) -> Vec<(Arc<InFlightEntry>, Receipt)> {
         self.entries()
             .into_iter()
@@ -150,4 +151,51 @@ impl InFlight {
 /// Ignores poisoning: every value behind these locks is written in one step, so a panic can't leave it half-written.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn is_stopped(guard: &InFlightGuard) -> bool {
+        guard.stop_token().is_cancelled()
+    }
+
+    #[test]
+    fn an_attempt_outlasts_its_delivery_only_if_the_queue_does_not_count_deliveries() {
+        let in_flight = InFlight::default();
+        let soon = Instant::now() + HOUR;
+        let counted = in_flight.add_message(Receipt::new("1"), Some(soon));
+        let protected = in_flight.add_message(Receipt::new("2"), None);
+        let lost = in_flight.add_message(Receipt::new("3"), Some(soon + HOUR));
+        for (entry, receipt) in in_flight.receipts() {
+            // As if the last was extended, and no other.
+            if receipt == Receipt::new("3") {
+                entry.set_hidden_until(soon + HOUR * 2);
+            }
+        }
+        in_flight.stop_overdue(HOUR * 2);
+        assert!(is_stopped(&counted) && !is_stopped(&protected) && !is_stopped(&lost));
+        for (entry, _) in in_flight.receipts() {
+            entry.lose_delivery();
+        }
+        assert!(is_stopped(&lost) && !is_stopped(&protected));
+        assert!(in_flight.receipts().is_empty());
+    }
+
+    #[test]
+    fn an_attempt_never_outlasts_its_claim() {
+        let in_flight = InFlight::default();
+        let guard = in_flight.add_message(Receipt::new("1"), None);
+        let (id, claim) = (JobId::new(), Uuid::now_v7());
+        guard.set_claim(ClaimKey { id, claim }, Instant::now() + HOUR);
+        in_flight.stop_overdue(HOUR / 2);
+        assert!(!is_stopped(&guard));
+        in_flight.stop_overdue(HOUR);
+        assert!(is_stopped(&guard));
+    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use faults::poison::Poison;
 use faults::queue::{Queue, QueueKind};
 use local_services::brokers::{BrokerKind, LocalBroker};
+use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use queue_tests::BrokerQueue;
 use shared_model::job::JobStatus;
@@ -16,7 +17,15 @@ use crate::support::{
 };
 
 with_each! {
-    redis, activemq, rabbitmq: (
+    redis, activemq: (
+        f06_an_api_without_its_broker_accepts_jobs_and_sends_them_later,
+        f18_a_worker_without_its_broker_stores_its_result,
+        f18_an_attempt_outlasts_its_delivery_when_its_worker_can_not_reach_the_broker,
+        f39_a_broker_that_restarts_only_delays_jobs,
+        f39_connections_that_break_all_the_time_lose_no_job,
+        f39_a_broker_that_stalls_only_delays_jobs,
+    );
+    rabbitmq: (
         f06_an_api_without_its_broker_accepts_jobs_and_sends_them_later,
         f18_a_worker_without_its_broker_stores_its_result,
         f39_a_broker_that_restarts_only_delays_jobs,
@@ -62,6 +71,30 @@ async fn f18_a_worker_without_its_broker_stores_its_result(kind: QueueKind) {
     system.drain().await.unwrap();
     assert_eq!(system.database.job(id).await.unwrap(), done);
     finish(&system, [api, cut]).await;
+}
+
+async fn f18_an_attempt_outlasts_its_delivery_when_its_worker_can_not_reach_the_broker(
+    kind: QueueKind,
+) {
+    let system = system(kind).await;
+    system.database.poison(Poison::Wait, 1).await.unwrap();
+    let (api, client) = system.start_api(&[]).await.unwrap();
+    let cut = system.start_worker(&[VISIBILITY_12S]).await.unwrap();
+    let id = client.submit().await.unwrap();
+    let started = system.database.wait_for_status(id, JobStatus::Started);
+    started.await.unwrap();
+    cut.broker().unwrap().cut();
+    // Another worker receives the message, and finds that the job is claimed.
+    let other = system.start_worker(&[VISIBILITY_12S]).await.unwrap();
+    eventually("the message is delivered again", async || {
+        let leased = other.labelled_counter("worker_deliveries_total", "outcome=\"leased\"");
+        leased.await.unwrap() > 0
+    })
+    .await;
+    system.database.cure(Poison::Wait).await.unwrap();
+    assert_succeeded(&system.database.wait_until_ended(id).await.unwrap(), 1);
+    cut.heal();
+    finish(&system, [api, cut, other]).await;
 }
 
 /// Runs a broker of its own for a system, and returns both.

@@ -192,6 +192,10 @@ impl Subscription for SqsSubscription {
             warnings: incompatibilities(&attributes, worker.max_attempts),
         })
     }
+
+    fn counts_deliveries(&self) -> bool {
+        true
+    }
 }
 
 /// Returns how many more polls are made, at the same time, after the first has returned `received` of `max` messages: as

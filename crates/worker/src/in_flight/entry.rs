@@ -29,16 +29,18 @@ pub(crate) struct InFlightEntry {
     progress: Progress,
     stop: CancellationToken,
     stop_reason: OnceLock<StopReason>,
-    /// Until when the queue hides the message from other workers, if there is one.
+    /// Whether another worker has received the message too.
+    is_delivery_lost: AtomicBool,
+    /// Until when the queue hides the message from other workers, if the attempt must not outlast that.
     hidden_until: Mutex<Option<Instant>>,
     /// Until when the claim is valid, once there is one.
     claimed_until: Mutex<Option<Instant>>,
 }
 
 impl InFlightEntry {
-    /// Takes the receipt of a message, and until when the queue hides it. The delivery belongs to the current trace.
-    pub(super) fn new(message: Option<(Receipt, Instant)>) -> Self {
-        let (receipt, hidden_until) = message.unzip();
+    /// Takes the receipt of a message, and until when the queue hides it if the attempt must not outlast that. The delivery
+    /// belongs to the current trace.
+    pub(super) fn new(receipt: Option<Receipt>, hidden_until: Option<Instant>) -> Self {
         Self {
             receipt,
             trace: trace::current(),
@@ -47,13 +49,16 @@ impl InFlightEntry {
             progress: Progress::new(),
             stop: CancellationToken::new(),
             stop_reason: OnceLock::new(),
+            is_delivery_lost: AtomicBool::new(false),
             hidden_until: Mutex::new(hidden_until),
             claimed_until: Mutex::new(None),
         }
     }
 
+    /// Returns the receipt of the message, or `None` if there is no message or another worker has received it too.
     pub(super) fn receipt(&self) -> Option<&Receipt> {
-        self.receipt.as_ref()
+        let is_lost = self.is_delivery_lost.load(Ordering::Relaxed);
+        self.receipt.as_ref().filter(|_| !is_lost)
     }
 
     /// Returns the trace of the job, for the log.
@@ -90,15 +95,28 @@ impl InFlightEntry {
         (!is_announced).then_some(key.id)
     }
 
+    /// Notes that the queue hides the message until then.
     pub(crate) fn set_hidden_until(&self, until: Instant) {
-        *lock(&self.hidden_until) = Some(until);
+        if let Some(hidden_until) = lock(&self.hidden_until).as_mut() {
+            *hidden_until = until;
+        }
+    }
+
+    /// Notes that another worker has received the message too. Stops the handler if its attempt must not outlast the
+    /// delivery. Otherwise, the claim keeps the other worker out.
+    pub(crate) fn lose_delivery(&self) {
+        self.is_delivery_lost.store(true, Ordering::Relaxed);
+        if lock(&self.hidden_until).is_some() {
+            self.stop(StopReason::Lost);
+        }
     }
 
     pub(crate) fn set_claimed_until(&self, until: Instant) {
         *lock(&self.claimed_until) = Some(until);
     }
 
-    /// Returns when the delivery or the claim ends, whichever is earlier.
+    /// Returns when the attempt has to end: when the claim ends, or the delivery if the attempt must not outlast it,
+    /// whichever is earlier.
     pub(super) fn ours_until(&self) -> Option<Instant> {
         let hidden_until = *lock(&self.hidden_until);
         let claimed_until = *lock(&self.claimed_until);
