@@ -40,8 +40,8 @@ use crate::subscription::{
 use entries::{Content, Entries};
 use leave::Leaving;
 
-/// How often a worker looks for messages whose visibility timeout has ended: eight times as often, but at most this long
-/// after each other.
+/// The longest pause between two looks for messages whose visibility timeout has ended. With a visibility timeout of less than
+/// eight times as long, it is an eighth of that timeout.
 const MAX_LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a broker without visibility timeouts and delays can do.
