@@ -88,8 +88,13 @@ impl Connection {
         let opened = timeout(CONNECT_LIMIT, Self::open_without_limit(endpoint)).await;
         opened.unwrap_or_else(|_elapsed| {
             let limit = CONNECT_LIMIT.as_secs();
+            // A server without TLS on this port may wait for the end of what it takes for a command.
+            let answer = match endpoint.tls {
+                None => "did not answer",
+                Some(_) => "(which must be a port with TLS) did not answer",
+            };
             Err(ConnectError::Unreachable(format!(
-                "{endpoint} did not answer within {limit} s"
+                "{endpoint} {answer} within {limit} s"
             )))
         })
     }

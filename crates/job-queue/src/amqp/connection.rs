@@ -114,26 +114,29 @@ impl Connector {
         if !self.address.is_tls {
             return Ok(None);
         }
-        let refused = |error: io::Error| QueueError::Refused(error.to_string());
-        let trusted = match self.access.authorities()? {
-            Some(pem) => {
-                let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>();
-                let certificates = certificates.map_err(|error| {
-                    QueueError::Refused(format!(
-                        "QUEUE_CA_FILE has no valid certificate: {error:?}"
-                    ))
-                })?;
-                let mut trusted = RustlsConnectorConfig::default();
-                trusted.add_parsable_certificates(certificates);
-                trusted
-            }
-            None => RustlsConnectorConfig::new_with_native_certs().map_err(refused)?,
+        let connector = match self.access.authorities()? {
+            Some(pem) => trusting(&pem)
+                .map_err(|reason| format!("QUEUE_CA_FILE has no valid certificate: {reason}")),
+            None => RustlsConnectorConfig::new_with_native_certs()
+                .and_then(RustlsConnectorConfig::connector_with_no_client_auth)
+                .map_err(|error| {
+                    format!(
+                        "can't use the certificates of this system, so set QUEUE_CA_FILE: {error}"
+                    )
+                }),
         };
-        trusted
-            .connector_with_no_client_auth()
-            .map(Some)
-            .map_err(refused)
+        connector.map(Some).map_err(QueueError::Refused)
     }
+}
+
+/// Returns how to begin TLS with servers that only these authorities have certified.
+fn trusting(pem: &[u8]) -> Result<RustlsConnector, String> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let mut trusted = RustlsConnectorConfig::default();
+    trusted.add_parsable_certificates(certificates.map_err(|error| error.to_string())?);
+    trusted
+        .connector_with_no_client_auth()
+        .map_err(|error| error.to_string())
 }
 
 /// The socket of a connection that is being opened. If it is dropped before [`finish`](Self::finish), it closes the socket:

@@ -10,7 +10,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::address::Address;
-use super::error::{explain, explain_refusal, no_answer};
+use super::error::{explain, explain_refusal, no_connection, wrong_authorities};
 use crate::error::QueueError;
 
 /// How long connecting may take, with TLS and the password.
@@ -29,7 +29,7 @@ pub(super) async fn connect(
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     match timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(connected) => connected.map_err(|error| explain_refusal(&error, address)),
-        Err(_elapsed) => Err(no_answer(address)),
+        Err(_elapsed) => Err(no_connection(address)),
     }
 }
 
@@ -53,17 +53,14 @@ fn client(to: &Address, moved_to: Option<&(String, u16)>) -> Result<Client, Queu
         .map_err(|error| explain(&error, to))?
         .set_redis_settings(login(to)?);
     let authorities = to.access.authorities()?.filter(|_| to.address.is_tls);
-    let client = match authorities {
-        Some(authorities) => Client::build_with_tls(
-            connection,
-            TlsCertificates {
-                client_tls: None,
-                root_cert: Some(authorities),
-            },
-        ),
-        None => Client::open(connection),
+    let Some(authorities) = authorities else {
+        return Client::open(connection).map_err(|error| explain(&error, to));
     };
-    client.map_err(|error| explain(&error, to))
+    let certificates = TlsCertificates {
+        client_tls: None,
+        root_cert: Some(authorities),
+    };
+    Client::build_with_tls(connection, certificates).map_err(|error| wrong_authorities(&error))
 }
 
 /// Returns what the client says first.

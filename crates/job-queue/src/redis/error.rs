@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
@@ -24,8 +25,8 @@ pub(super) fn explain(error: &RedisError, address: &Address) -> QueueError {
         ErrorKind::AuthenticationFailed => wrong_login(&error.to_string()),
         // What rustls refuses: a certificate that nobody vouches for, or an answer that is not TLS.
         ErrorKind::Io if has_invalid_data(error) => refused(format!(
-            "no TLS connection to Redis at {address}: {error}; if the certificate comes from an authority of your own, set \
-             QUEUE_CA_FILE to the certificate of the authority"
+            "no TLS connection to Redis at {address}: {error}; if a private authority has certified the server, set \
+             QUEUE_CA_FILE to the authority's certificate; if this port has no TLS, QUEUE_URL has to begin with redis://"
         )),
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             refused(format!("{address} does not answer as Redis does: {error}"))
@@ -47,8 +48,18 @@ pub(super) fn explain_refusal(error: &RedisError, address: &Address) -> QueueErr
                 QueueError::Refused(text)
             }
         }
+        ErrorKind::Io if is_cut(error) && !address.address.is_tls => {
+            QueueError::Unavailable(format!(
+                "Redis at {address} ends the connection: {error}; if this port has TLS, QUEUE_URL has to begin with rediss://"
+            ))
+        }
         _ => explain(error, address),
     }
+}
+
+/// Returns whether a server accepted the connection and ended it.
+fn is_cut(error: &RedisError) -> bool {
+    error.is_connection_dropped() && !error.is_connection_refusal()
 }
 
 fn wrong_login(reason: &str) -> QueueError {
@@ -60,6 +71,23 @@ fn wrong_login(reason: &str) -> QueueError {
 /// Returns the error of a server that took too long.
 pub(super) fn no_answer(address: &Address) -> QueueError {
     QueueError::Unavailable(format!("Redis at {address} did not answer in time"))
+}
+
+/// Returns the error of a server that took too long to accept a connection. One without TLS on its port does so for ever: it
+/// waits for the end of what it takes for a command.
+pub(super) fn no_connection(address: &Address) -> QueueError {
+    if !address.address.is_tls {
+        return no_answer(address);
+    }
+    QueueError::Unavailable(format!(
+        "Redis at {address} did not accept a TLS connection in time; if this port has no TLS, QUEUE_URL has to begin with \
+         redis://"
+    ))
+}
+
+/// Returns the error of certificates that can't be used.
+pub(super) fn wrong_authorities(error: &RedisError) -> QueueError {
+    QueueError::Refused(format!("QUEUE_CA_FILE has no valid certificate: {error}"))
 }
 
 /// Returns the error of a stream or group that does not exist.
@@ -90,8 +118,9 @@ pub(super) fn needs_another_connection(error: &RedisError) -> bool {
 }
 
 fn has_invalid_data(error: &RedisError) -> bool {
-    error
-        .source()
-        .and_then(|source| source.downcast_ref::<io::Error>())
+    // The client shares its errors, and the shared error is the source, not what it contains.
+    let shared = error.source().and_then(|source| source.downcast_ref());
+    shared
+        .and_then(|source: &Arc<dyn Error + Send + Sync>| source.downcast_ref::<io::Error>())
         .is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
 }

@@ -115,7 +115,8 @@ fn explain_connect(error: &ConnectError) -> QueueError {
             QueueError::Unavailable(format!("ActiveMQ refuses the connection: {reason}"))
         }
         ConnectError::Tls(reason) => QueueError::Refused(format!(
-            "{reason}: if a private authority has certified the server, set QUEUE_CA_FILE to the authority's certificate"
+            "{reason}; if a private authority has certified the server, set QUEUE_CA_FILE to the authority's certificate; if \
+             this port has no TLS, QUEUE_URL has to begin with stomp://"
         )),
         ConnectError::NotStomp(_) => QueueError::Refused(format!(
             "QUEUE_URL names no STOMP port of ActiveMQ: {error}"
@@ -162,7 +163,7 @@ mod tests {
             ),
             (
                 ConnectError::Tls("why".to_owned()),
-                "why: if a private authority",
+                "why; if a private authority",
             ),
             (
                 ConnectError::NotStomp("why".to_owned()),

@@ -14,3 +14,5 @@ mod redis;
 mod sqs;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;
