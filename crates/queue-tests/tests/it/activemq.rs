@@ -227,18 +227,6 @@ async fn a_worker_that_stops_asking_keeps_no_message_that_it_has_not_received() 
     assert_eq!(ids(&receive(paused.as_ref(), 1).await), published);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[cfg_attr(not(has_activemq), ignore = "needs activemq")]
-async fn a_closed_subscription_keeps_no_message() {
-    let queue = Queue::new(Kind::ActiveMq);
-    let published = queue.publish(2).await;
-    let closing = queue.second_subscription();
-    assert_eq!(receive(closing.as_ref(), 1).await.len(), 1);
-    closing.close().await;
-    let again = queue.receive_all(2).await;
-    assert_eq!(id_set(&again), published.into_iter().collect());
-}
-
 /// Receives messages from a broker that may be away.
 async fn receive_eventually(subscription: &dyn Subscription, count: usize) -> Vec<Received> {
     let mut received = Vec::new();

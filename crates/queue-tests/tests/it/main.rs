@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod activemq;
 #[cfg(test)]
+mod brokers;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod cut;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]

@@ -16,12 +16,11 @@ use shared_model::job::JobId;
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use tokio_util::sync::CancellationToken;
 
+use crate::cut::Cut;
 use crate::support::{Kind, LONG, Queue};
 
-mod cut;
 mod raw;
 
-use cut::Cut;
 use raw::Raw;
 
 const SLOTS: usize = 10;

@@ -8,14 +8,14 @@ use tokio::sync::broadcast;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Forwards connections to another port of this machine.
-pub(super) struct Cut {
+pub(crate) struct Cut {
     port: u16,
     cuts: broadcast::Sender<()>,
     _accepting: AbortOnDropHandle<()>,
 }
 
 impl Cut {
-    pub(super) async fn to(target: u16) -> Self {
+    pub(crate) async fn to(target: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cuts = broadcast::Sender::new(1);
@@ -40,12 +40,12 @@ impl Cut {
         }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Closes the connections that are open.
-    pub(super) fn all_connections(&self) {
+    pub(crate) fn all_connections(&self) {
         assert!(self.cuts.send(()).unwrap() > 0, "no connection is open");
     }
 }
