@@ -19,7 +19,8 @@ pub struct Findings {
 /// How long one look at a queue may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Looks at a queue until it answers, and logs the warnings. Returns [`Findings::unusable`].
+/// Looks at a queue until it answers, and logs the warnings, and why it does not answer at first. Returns
+/// [`Findings::unusable`].
 pub async fn until_answered<F>(look: impl Fn() -> F) -> Vec<String>
 where
     F: Future<Output = Result<Findings, QueueError>>,
@@ -36,8 +37,12 @@ where
             Ok(Err(error)) => error.to_string(),
             Err(_elapsed) => "no answer in time".to_owned(),
         };
-        // The next call to the queue fails too, and that logs the reason as a warning.
-        log::debug!(error; "could not look at the queue; trying again");
+        if failures == 0 {
+            // An API without jobs makes no other call that would say so.
+            log::warn!(error; "the queue does not answer; asking until it does");
+        } else {
+            log::debug!(error; "the queue still does not answer");
+        }
         failures += 1;
         sleep(Backoff::CALL.after(failures)).await;
     }

@@ -50,6 +50,8 @@ pub fn init(config: &LogConfig) {
     builder.filter_module("actix_server", log::LevelFilter::Warn);
     // The client of RabbitMQ logs every refusal and broken connection as an error. What matters is logged where it is handled.
     builder.filter_module("lapin", log::LevelFilter::Off);
+    // It also logs the spans of its threads, which say nothing here.
+    builder.filter_module("tracing::span", log::LevelFilter::Off);
     builder.parse_filters(&config.rust_log);
     builder.format(match format {
         LogFormat::Text => write_text,

@@ -35,6 +35,8 @@ mod queue;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod stopping;
 #[cfg(test)]
 mod support;
