@@ -1,5 +1,6 @@
 //! Why a call to a queue failed.
 
+use broker_address::AccessError;
 use shared_model::database::DatabaseError;
 
 /// Why a call to a queue failed as a whole.
@@ -16,5 +17,11 @@ pub enum QueueError {
 impl From<DatabaseError> for QueueError {
     fn from(error: DatabaseError) -> Self {
         Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<AccessError> for QueueError {
+    fn from(error: AccessError) -> Self {
+        Self::Refused(error.to_string())
     }
 }

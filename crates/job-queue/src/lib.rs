@@ -6,7 +6,7 @@
 //!
 //! # Layout, in the order a message travels
 //! - [`config`], [`queue_url`], [`group_id`]: the settings that choose the queue
-//! - [`broker_address`], [`broker_access`], [`broker`]: the settings of a broker, and which module is for it
+//! - `broker_address`, a crate of its own, and [`broker`]: the settings of a broker, and which module is for it
 //! - [`publisher`]: what the API's relay sends messages with, and what counts the messages in the queue
 //! - [`subscription`]: what the worker receives messages with, and how it settles a delivery
 //! - [`postgres`]: the table of jobs itself as a queue
@@ -23,8 +23,6 @@
 #[cfg(feature = "amqp")]
 pub mod amqp;
 pub mod broker;
-pub mod broker_access;
-pub mod broker_address;
 pub mod config;
 pub mod error;
 pub mod findings;
@@ -40,9 +38,10 @@ pub mod sqs;
 pub mod stomp;
 pub mod subscription;
 
+pub use ::broker_address::{
+    self, BrokerAccess, BrokerAddress, BrokerKind, access as broker_access,
+};
 pub use broker::Broker;
-pub use broker_access::BrokerAccess;
-pub use broker_address::{BrokerAddress, BrokerKind};
 pub use config::QueueConfig;
 pub use error::QueueError;
 pub use findings::Findings;

@@ -7,11 +7,15 @@ mod receiving;
 mod sending;
 mod values;
 
+use std::path::PathBuf;
+
+use broker_address::BrokerAccess;
 use clap::{Args, Parser, Subcommand};
 use sqs_client::QueueAddress;
 use sqs_client::limits::MAX_RECEIVE_COUNT;
 
 use crate::compare::VICTIM;
+use crate::error::Error;
 use crate::target::Target;
 
 pub(crate) use comparing::Compare;
@@ -35,7 +39,45 @@ pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
     #[command(flatten)]
+    pub(crate) files: Files,
+    #[command(flatten)]
     pub(crate) demo: Demo,
+}
+
+/// The files that every command reads to connect to a broker.
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// A file that contains the password of the user in the URL of a broker, and nothing else. It replaces the password of the
+    /// URL
+    #[arg(long, env = "QUEUE_PASSWORD_FILE", value_name = "FILE", global = true)]
+    password_file: Option<PathBuf>,
+    /// A file with the certificates of the authorities that a broker's certificate may come from, in PEM [default: those of
+    /// the system]
+    #[arg(long, env = "QUEUE_CA_FILE", value_name = "FILE", global = true)]
+    ca_file: Option<PathBuf>,
+}
+
+impl Cli {
+    /// Tells the queues that the arguments name which files to read.
+    ///
+    /// # Errors
+    /// Returns an error if a URL has no user for the password.
+    pub(crate) fn share_files(&mut self) -> Result<(), Error> {
+        let access = BrokerAccess {
+            password_file: self.files.password_file.take(),
+            ca_file: self.files.ca_file.take(),
+        };
+        let targets: Vec<&mut Target> = match &mut self.command {
+            Some(Command::Stats(arguments)) => vec![&mut arguments.name],
+            Some(Command::Purge(arguments)) => vec![&mut arguments.name],
+            Some(Command::Compare(arguments)) => arguments.url.iter_mut().collect(),
+            Some(Command::Redrive(_) | Command::Tail(_) | Command::Victim) => Vec::new(),
+            None => self.demo.url.iter_mut().collect(),
+        };
+        targets
+            .into_iter()
+            .try_for_each(|target| target.set_access(&access))
+    }
 }
 
 /// The commands for operators.

@@ -63,7 +63,8 @@ pub async fn run(cli: Cli) -> ExitCode {
     result.unwrap_or_else(|error| error.report())
 }
 
-async fn dispatch(cli: Cli, stop: &CancellationToken) -> Result<ExitCode, Error> {
+async fn dispatch(mut cli: Cli, stop: &CancellationToken) -> Result<ExitCode, Error> {
+    cli.share_files()?;
     match cli.command {
         Some(Command::Stats(arguments)) => stats::stats(arguments).await?,
         Some(Command::Purge(arguments)) => purge::purge(arguments, stop).await?,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use broker_address::BrokerAccess;
 use sqs_client::QueueAddress;
 
 use crate::broker::{self, BrokerUrl, Role, has_scheme};
@@ -23,6 +24,17 @@ impl Target {
         match self {
             Self::Sqs(address) => Ok(Box::new(Queue::open(address).await?)),
             Self::Broker(url) => broker::open(url, role).await,
+        }
+    }
+
+    /// Sets the files with the password and the authorities of a broker.
+    ///
+    /// # Errors
+    /// Returns an error if the URL has no user for the password.
+    pub(crate) fn set_access(&mut self, access: &BrokerAccess) -> Result<(), Error> {
+        match self {
+            Self::Sqs(_) => Ok(()),
+            Self::Broker(url) => url.set_access(access),
         }
     }
 

@@ -7,7 +7,6 @@ mod error;
 mod in_order;
 mod pool;
 mod prepared;
-mod secret;
 mod session;
 mod tls;
 mod url;

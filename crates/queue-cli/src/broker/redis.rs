@@ -71,7 +71,7 @@ impl Stream {
         };
         // so that a stream that does not exist is reported at once
         let mut exists = cmd("EXISTS");
-        exists.arg(&stream.url.name);
+        exists.arg(stream.url.name());
         if stream.run::<u64>("EXISTS", &exists).await? == 0 {
             return Err(connection::missing(&stream.url));
         }
@@ -109,7 +109,7 @@ impl Stream {
     async fn claim(&mut self, max: usize, visibility: Duration) -> Result<Vec<Received>, Error> {
         let mut command = cmd("XAUTOCLAIM");
         command
-            .arg(&self.url.name)
+            .arg(self.url.name())
             .arg(GROUP)
             .arg(&self.consumer)
             .arg(milliseconds(visibility))
@@ -134,7 +134,7 @@ impl Stream {
     async fn deliveries(&mut self, id: &str) -> Result<u32, Error> {
         let mut command = cmd("XPENDING");
         command
-            .arg(&self.url.name)
+            .arg(self.url.name())
             .arg(GROUP)
             .arg(id)
             .arg(id)
@@ -156,7 +156,7 @@ impl Stream {
         if milliseconds(wait) > 0 {
             command.arg("BLOCK").arg(milliseconds(wait));
         }
-        command.arg("STREAMS").arg(&self.url.name).arg(">");
+        command.arg("STREAMS").arg(self.url.name()).arg(">");
         let reply: Option<StreamReadReply> = self.run("XREADGROUP", &command).await?;
         let entries = reply.into_iter().flat_map(|reply| reply.keys);
         let entries = entries.flat_map(|stream| stream.ids);
@@ -198,7 +198,7 @@ impl Stream {
 #[async_trait]
 impl Transport for Stream {
     fn name(&self) -> &str {
-        &self.url.name
+        self.url.name()
     }
 
     fn service(&self) -> Service {
@@ -210,7 +210,7 @@ impl Transport for Stream {
     }
 
     async fn send(&mut self, message: &Outgoing) -> Result<Sent, Error> {
-        let id: Option<String> = self.run("XADD", &add(&self.url.name, message)).await?;
+        let id: Option<String> = self.run("XADD", &add(self.url.name(), message)).await?;
         match id {
             Some(id) => Ok(sent(id)),
             None => Err(connection::missing(&self.url)),
@@ -220,7 +220,7 @@ impl Transport for Stream {
     async fn send_batch(&mut self, messages: &[Outgoing]) -> Result<Outcomes<Sent>, Error> {
         let mut pipeline = pipe();
         for message in messages {
-            pipeline.add_command(add(&self.url.name, message));
+            pipeline.add_command(add(self.url.name(), message));
         }
         let ids: Vec<Option<String>> = self.run_all(&["XADD"], messages.len(), &pipeline).await?;
         ids.into_iter()
@@ -258,8 +258,8 @@ impl Transport for Stream {
         let mut pipeline = pipe();
         pipeline.atomic();
         for id in handles {
-            pipeline.cmd("XACK").arg(&self.url.name).arg(GROUP).arg(id);
-            pipeline.cmd("XDEL").arg(&self.url.name).arg(id).ignore();
+            pipeline.cmd("XACK").arg(self.url.name()).arg(GROUP).arg(id);
+            pipeline.cmd("XDEL").arg(self.url.name()).arg(id).ignore();
         }
         let acknowledged: Vec<u64> = self
             .run_all(&["XACK", "XDEL"], handles.len(), &pipeline)
@@ -273,7 +273,7 @@ impl Transport for Stream {
         for id in handles {
             pipeline
                 .cmd("XCLAIM")
-                .arg(&self.url.name)
+                .arg(self.url.name())
                 .arg(GROUP)
                 .arg(&self.consumer)
                 .arg(0)
@@ -294,12 +294,12 @@ impl Transport for Stream {
     /// Removes the name of this subscriber from the group, unless entries are still pending under it.
     async fn close(&mut self) {
         let mut pending = cmd("XPENDING");
-        pending.arg(&self.url.name).arg(GROUP);
+        pending.arg(self.url.name()).arg(GROUP);
         pending.arg("-").arg("+").arg(1).arg(&self.consumer);
         let reply: Result<StreamPendingCountReply, Error> = self.run("XPENDING", &pending).await;
         if reply.is_ok_and(|reply| reply.ids.is_empty()) {
             let mut leave = cmd("XGROUP");
-            leave.arg("DELCONSUMER").arg(&self.url.name);
+            leave.arg("DELCONSUMER").arg(self.url.name());
             leave.arg(GROUP).arg(&self.consumer);
             // the process ends in any case
             let _: Result<u64, Error> = self.run("XGROUP", &leave).await;

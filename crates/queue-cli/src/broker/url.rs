@@ -1,7 +1,12 @@
-//! The URL of a queue of a broker.
+//! The URL of a queue of a broker: as the services write it, and with one more scheme for channels of Redis.
 
 use std::fmt;
 use std::str::FromStr;
+
+use broker_address::{AccessError, BrokerAccess, BrokerAddress, BrokerKind, InvalidBrokerAddress};
+use secret::Secret;
+
+use crate::error::Error;
 
 /// Which broker, and what of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,201 +15,126 @@ pub(crate) enum Kind {
     RedisPubSub,
 }
 
-/// The schemes: without TLS, with TLS, and the kind.
-const SCHEMES: [(&str, &str, Kind); 2] = [
-    ("redis", "rediss", Kind::RedisStream),
-    ("redis+pubsub", "rediss+pubsub", Kind::RedisPubSub),
-];
-/// The usual port of Redis.
-const PORT: u16 = 6379;
-const MAX_NAME: usize = 120;
+/// What follows the scheme of Redis for a channel.
+const CHANNEL: &str = "+pubsub";
 
-/// Where a queue of a broker is, and with which account it is used. `Display` does not show the password.
-#[derive(Clone, PartialEq, Eq)]
+/// Where a queue of a broker is, and with which account it is used. Neither `Display` nor `Debug` shows the password.
+#[derive(Debug, Clone)]
 pub(crate) struct BrokerUrl {
     pub(crate) kind: Kind,
-    pub(crate) is_tls: bool,
-    pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
-    pub(crate) host: String,
-    pub(crate) port: u16,
-    /// The number of the database of Redis.
-    pub(crate) database: u8,
-    pub(crate) name: String,
-    scheme: &'static str,
+    pub(crate) address: BrokerAddress,
+    pub(crate) access: BrokerAccess,
 }
 
 /// Why a text is not the URL of a queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidBrokerUrl {
-    #[error(
-        "a URL is redis://HOST/STREAM or redis+pubsub://HOST/CHANNEL; with TLS, the scheme is rediss or rediss+pubsub"
-    )]
-    Form,
-    #[error("{0:?} is not a host, or a host and a port")]
-    Host(String),
-    #[error("a name has 1 to 120 letters, digits, dots, hyphens and underscores")]
-    Name,
-    #[error("only a stream may be followed by ?db=NUMBER, and a name by nothing else")]
-    Options,
+    #[error(transparent)]
+    Address(#[from] InvalidBrokerAddress),
+    #[error("a channel has no options; the form is redis+pubsub://USER:PASSWORD@HOST:6379/CHANNEL")]
+    Channel,
+    #[error("this program has no client for {0}")]
+    Kind(BrokerKind),
 }
 
 /// Whether a text begins with the scheme of a broker.
 pub(crate) fn has_scheme(text: &str) -> bool {
-    text.split_once("://")
-        .is_some_and(|(scheme, _)| scheme_of(scheme).is_some())
-}
-
-fn scheme_of(text: &str) -> Option<(&'static str, bool, Kind)> {
-    SCHEMES.iter().find_map(|(plain, tls, kind)| {
-        if text == *plain {
-            Some((*plain, false, *kind))
-        } else {
-            (text == *tls).then_some((*tls, true, *kind))
-        }
-    })
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    let scheme = scheme.strip_suffix(CHANNEL).unwrap_or(scheme);
+    BrokerKind::of_scheme(scheme).is_some()
 }
 
 impl FromStr for BrokerUrl {
     type Err = InvalidBrokerUrl;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (scheme, rest) = text.split_once("://").ok_or(InvalidBrokerUrl::Form)?;
-        let (scheme, is_tls, kind) = scheme_of(scheme).ok_or(InvalidBrokerUrl::Form)?;
-        let (authority, path) = rest.split_once('/').ok_or(InvalidBrokerUrl::Form)?;
-        let (account, host) = match authority.rsplit_once('@') {
-            Some((account, host)) => (Some(account), host),
-            None => (None, authority),
+        let server = text.split_once("://").and_then(|(scheme, rest)| {
+            let scheme = scheme.strip_suffix(CHANNEL)?;
+            Some(format!("{scheme}://{rest}"))
+        });
+        let is_channel = server.is_some();
+        let address: BrokerAddress = server.as_deref().unwrap_or(text).parse()?;
+        let kind = match address.kind {
+            BrokerKind::Redis if is_channel && address.options.is_empty() => Kind::RedisPubSub,
+            _ if is_channel => return Err(InvalidBrokerUrl::Channel),
+            BrokerKind::Redis => Kind::RedisStream,
+            BrokerKind::RabbitMq | BrokerKind::ActiveMq | BrokerKind::Kafka => {
+                return Err(InvalidBrokerUrl::Kind(address.kind));
+            }
         };
-        let (user, password) =
-            account.map_or((None, None), |account| match account.split_once(':') {
-                Some((user, password)) => (Some(user), Some(password)),
-                None => (Some(account), None),
-            });
-        let (name, database) = match path.split_once('?') {
-            Some((name, options)) => (name, database(kind, options)?),
-            None => (path, 0),
-        };
-        let is_allowed =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_allowed) {
-            return Err(InvalidBrokerUrl::Name);
-        }
-        let (host, port) = split_host(host)?;
         Ok(Self {
             kind,
-            is_tls,
-            user: user.filter(|user| !user.is_empty()).map(decoded),
-            password: password.map(decoded),
-            host,
-            port,
-            database,
-            name: name.to_owned(),
-            scheme,
+            address,
+            access: BrokerAccess::default(),
         })
     }
 }
 
-fn database(kind: Kind, options: &str) -> Result<u8, InvalidBrokerUrl> {
-    let number = options.strip_prefix("db=").and_then(|db| db.parse().ok());
-    match (kind, number) {
-        (Kind::RedisStream, Some(number)) => Ok(number),
-        _ => Err(InvalidBrokerUrl::Options),
-    }
-}
-
-/// Returns the host, without brackets, and its port.
-fn split_host(text: &str) -> Result<(String, u16), InvalidBrokerUrl> {
-    let invalid = || InvalidBrokerUrl::Host(text.to_owned());
-    // an IPv6 address is in brackets
-    let (name, rest) = match text.strip_prefix('[') {
-        Some(address) => address.split_once(']').ok_or_else(invalid)?,
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let port = match rest.strip_prefix(':') {
-        Some(port) => port.parse().map_err(|_error| invalid())?,
-        None if rest.is_empty() => PORT,
-        None => return Err(invalid()),
-    };
-    if name.is_empty() {
-        return Err(invalid());
-    }
-    Ok((name.to_owned(), port))
-}
-
-/// Replaces `%` and two hexadecimal digits by the byte that they stand for.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let byte = others
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.unwrap_or(*first));
-        rest = others
-            .get(if byte.is_some() { 2 } else { 0 }..)
-            .unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Replaces every byte that has a meaning in a URL by `%` and two hexadecimal digits.
-fn encoded(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| {
-        if is_plain(byte) {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    text.bytes().map(encode).collect()
-}
-
 impl BrokerUrl {
-    /// Returns the whole URL, for a process that this one starts.
-    pub(crate) fn with_password(&self) -> String {
-        self.text(&encoded(self.password.as_deref().unwrap_or_default()))
+    /// Returns the name of the queue.
+    pub(crate) fn name(&self) -> &str {
+        &self.address.name
     }
 
-    fn text(&self, password: &str) -> String {
-        let account = match (&self.user, &self.password) {
-            (user, Some(_)) => {
-                let user = user.as_deref().unwrap_or_default();
-                format!("{}:{password}@", encoded(user))
-            }
-            (Some(user), None) => format!("{}@", encoded(user)),
-            (None, None) => String::new(),
-        };
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
-        let mut text = format!(
-            "{}://{account}{host}:{}/{}",
-            self.scheme, self.port, self.name
-        );
-        if self.database > 0 {
-            text.push_str("?db=");
-            text.push_str(&self.database.to_string());
+    /// Sets the files with the password and the authorities.
+    ///
+    /// # Errors
+    /// Returns an error if there is a file for a password, but no user in the URL.
+    pub(crate) fn set_access(&mut self, access: &BrokerAccess) -> Result<(), Error> {
+        let address = &self.address;
+        let needs_user = address.user.is_none() && address.kind != BrokerKind::Redis;
+        if access.password_file.is_some() && needs_user {
+            return Err(Error::Setup(format!(
+                "QUEUE_PASSWORD_FILE needs a user in the URL, which is {self}"
+            )));
         }
-        text
+        self.access = access.clone();
+        Ok(())
     }
+
+    /// Returns the current password, if there is one.
+    pub(crate) fn password(&self) -> Result<Option<Secret>, Error> {
+        self.access.password(&self.address).map_err(unreadable)
+    }
+
+    /// Returns the certificates of the authorities to trust, or `None` if those of the system are.
+    pub(crate) fn authorities(&self) -> Result<Option<Vec<u8>>, Error> {
+        if !self.address.is_tls {
+            return Ok(None);
+        }
+        self.access.authorities().map_err(unreadable)
+    }
+
+    /// Returns the URL of a channel at the same server.
+    pub(crate) fn into_channel(mut self) -> Self {
+        self.kind = Kind::RedisPubSub;
+        self
+    }
+
+    /// Returns the URL with the password that it contains, for a process that this one starts.
+    pub(crate) fn with_password(&self) -> String {
+        self.text(&self.address.with_password())
+    }
+
+    fn text(&self, address: &str) -> String {
+        if self.kind == Kind::RedisPubSub {
+            return address.replacen("://", &format!("{CHANNEL}://"), 1);
+        }
+        address.to_owned()
+    }
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it converts the errors of results"
+)]
+fn unreadable(error: AccessError) -> Error {
+    Error::Setup(error.to_string())
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text("***"))
-    }
-}
-
-/// Like `Display`, so that no password is shown.
-impl fmt::Debug for BrokerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        f.write_str(&self.text(&self.address.to_string()))
     }
 }
 
@@ -217,56 +147,61 @@ mod tests {
     }
 
     #[test]
-    fn the_port_is_the_usual_one_unless_the_url_names_another() {
-        for (text, host, port) in [
-            ("redis://h/q", "h", 6379),
-            ("rediss+pubsub://h/q", "h", 6379),
-            ("redis://h:1234/q", "h", 1234),
-            ("redis://[::1]:1234/q", "::1", 1234),
-            ("redis://[::1]/q", "::1", 6379),
+    fn each_scheme_has_a_kind() {
+        for (text, kind) in [
+            ("redis://h/q", Kind::RedisStream),
+            ("rediss://h/q?db=3", Kind::RedisStream),
+            ("redis+pubsub://h/q", Kind::RedisPubSub),
+            ("rediss+pubsub://h:1/q", Kind::RedisPubSub),
         ] {
             let url = parse(text);
-            assert_eq!((url.host.as_str(), url.port), (host, port), "{text}");
+            assert_eq!(url.kind, kind, "{text}");
+            assert_eq!(url.to_string(), text);
+            assert!(has_scheme(text));
         }
-    }
-
-    #[test]
-    fn the_account_is_decoded() {
-        let url = parse("redis://me:p%40ss%2F@h/q");
-        assert_eq!(url.user.as_deref(), Some("me"));
-        assert_eq!(url.password.as_deref(), Some("p@ss/"));
-        let url = parse("redis://:secret@h/q?db=3");
-        assert_eq!((url.user, url.database), (None, 3));
+        assert!(!has_scheme("https://h/q") && !has_scheme("demo"));
     }
 
     #[test]
     fn a_password_is_never_shown() {
         for text in [
             "redis+pubsub://me:secret%2F@h/q",
-            "redis://:secret@[::1]:7/q?db=3",
+            "redis+pubsub://me:+pubsub%3Asecret@h/q",
+            "redis://me:secret@[::1]:7/q?db=3",
         ] {
             let url = parse(text);
             assert!(!format!("{url} {url:?}").contains("secret"), "{url}");
             assert!(url.to_string().contains(":***@"), "{url}");
-            assert_eq!(parse(&url.with_password()), url);
+            let again = parse(&url.with_password());
+            assert_eq!((again.kind, again.address), (url.kind, url.address));
         }
     }
 
     #[test]
     fn what_is_not_a_url_of_a_queue_is_refused() {
-        for (text, error) in [
-            ("http://h/q", InvalidBrokerUrl::Form),
-            ("redis:h/q", InvalidBrokerUrl::Form),
-            ("redis://h", InvalidBrokerUrl::Form),
-            ("redis://h/", InvalidBrokerUrl::Name),
-            ("redis://h/a/b", InvalidBrokerUrl::Name),
-            ("redis+pubsub://h/q?db=1", InvalidBrokerUrl::Options),
-            ("redis://h/q?x=1", InvalidBrokerUrl::Options),
-            ("redis:///q", InvalidBrokerUrl::Host(String::new())),
-            ("redis://h:x/q", InvalidBrokerUrl::Host("h:x".to_owned())),
+        for (text, reason) in [
+            ("http://h/q", "begins with redis://"),
+            ("redis://h", "redis://USER:PASSWORD@HOST:6379/STREAM"),
+            ("redis+pubsub://h/q?db=1", "redis+pubsub://"),
+            ("stomp+pubsub://h/q", "redis+pubsub://"),
+            ("kafka://h/q", "Kafka"),
         ] {
-            assert_eq!(text.parse::<BrokerUrl>(), Err(error), "{text}");
+            let error = text.parse::<BrokerUrl>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
         }
-        assert!(has_scheme("redis+pubsub://h/q") && !has_scheme("https://h/q"));
+    }
+
+    #[test]
+    fn a_file_replaces_the_password_of_a_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "new\n").unwrap();
+        let access = BrokerAccess {
+            password_file: Some(file),
+            ca_file: None,
+        };
+        let mut url = parse("redis://me:old@h/q");
+        url.set_access(&access).unwrap();
+        assert_eq!(url.password().unwrap().unwrap().expose(), "new");
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Compare {
     queues: Vec<Contestant>,
     /// Also compare this queue, which should be empty. It is created if it does not exist, except in SQS. May be repeated
     #[arg(long, value_name = "URL")]
-    url: Vec<Target>,
+    pub(super) url: Vec<Target>,
     /// The number of publishers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=16))]
     publishers: u64,

@@ -35,6 +35,8 @@ Environment variables, as for every AWS tool:
   AWS_PROFILE and AWS_SHARED_CREDENTIALS_FILE   the credentials
   AWS_REGION                                    the region of the queue (default: us-east-1)
   AWS_ENDPOINT_URL_SQS                          an endpoint other than AWS
+  QUEUE_PASSWORD_FILE                           a file with the password of a broker's user
+  QUEUE_CA_FILE                                 a file with the authorities of a broker's certificate, in PEM
   NO_COLOR                                      set to disable colours
 
 Exit codes:

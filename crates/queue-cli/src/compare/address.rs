@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::config::{Credentials, Region, SharedCredentialsProvider};
+use broker_address::BrokerAccess;
 use sqs_client::{QueueAddress, SdkConfig};
 
 use super::topic::Topic;
@@ -77,6 +78,14 @@ impl Address {
             Self::Sqs { address, .. } => address.to_string(),
             Self::Topic { arn, .. } => arn.clone(),
             Self::Broker(url) => url.with_password(),
+        }
+    }
+
+    /// Returns the files that another process needs to connect.
+    pub(super) fn access(&self) -> BrokerAccess {
+        match self {
+            Self::Sqs { .. } | Self::Topic { .. } => BrokerAccess::default(),
+            Self::Broker(url) => url.access.clone(),
         }
     }
 

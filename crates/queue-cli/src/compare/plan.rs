@@ -156,8 +156,7 @@ impl Plan {
         let Address::Broker(stream) = self.local_broker(BrokerKind::Redis, name).await? else {
             return Err(Error::Failed("the local Redis has no URL".to_owned()));
         };
-        let url = stream.with_password();
-        let channel = Address::Broker(parsed(&url.replace("redis://", "redis+pubsub://"))?);
+        let channel = Address::Broker(stream.into_channel());
         Ok((channel.clone(), vec![channel; 2]))
     }
 

@@ -5,9 +5,11 @@
 
 use std::env;
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use broker_address::BrokerAccess;
 use serde::{Deserialize, Serialize};
 use sqs_client::limits::MAX_BATCH;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -34,6 +36,9 @@ struct Task {
     target: String,
     run: String,
     visibility_ms: u64,
+    /// The files of [`BrokerAccess`].
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
 }
 
 /// What the process reports, one line each.
@@ -73,10 +78,13 @@ impl Victim {
             .kill_on_drop(true)
             .spawn()
             .map_err(failed)?;
+        let access = listener.address.access();
         let task = Task {
             target: listener.address.to_secret_url(),
             run: listener.run.clone(),
             visibility_ms: u64::try_from(listener.visibility.as_millis()).unwrap_or(u64::MAX),
+            password_file: access.password_file,
+            ca_file: access.ca_file,
         };
         let mut task = serde_json::to_string(&task).map_err(|error| failed(error.into()))?;
         task.push('\n');
@@ -156,7 +164,11 @@ pub(crate) async fn be_the_victim() -> Result<(), Error> {
 async fn live() -> Result<(), Error> {
     let told = CancellationToken::new();
     let task = read_task(&told)?;
-    let target: Target = task.target.parse().map_err(Error::Setup)?;
+    let mut target: Target = task.target.parse().map_err(Error::Setup)?;
+    target.set_access(&BrokerAccess {
+        password_file: task.password_file,
+        ca_file: task.ca_file,
+    })?;
     let visibility = Duration::from_millis(task.visibility_ms);
     let mut queue = target.open(Role::Subscriber).await?;
     report(&Line::Ready)?;

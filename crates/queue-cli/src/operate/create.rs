@@ -36,7 +36,7 @@ pub(crate) async fn create(
         Some(Target::Broker(url)) => {
             broker::create(&url).await?;
             let shown = url.to_string();
-            return finished("created", &url.name, Some(&shown), output);
+            return finished("created", url.name(), Some(&shown), output);
         }
         Some(Target::Sqs(name)) => Some(name),
         None => None,
@@ -89,7 +89,7 @@ pub(crate) async fn delete(target: Option<Target>, output: &mut Output) -> Resul
     let name = match target {
         Some(Target::Broker(url)) => {
             broker::delete(&url).await?;
-            return finished("deleted", &url.name, None, output);
+            return finished("deleted", url.name(), None, output);
         }
         Some(Target::Sqs(name)) => Some(name),
         None => None,

@@ -31,11 +31,11 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
         Target::Broker(url) => {
             let depth = broker::depth(url).await?;
             let messages = depth.visible + depth.in_flight;
-            if !arguments.yes && !confirmed(&url.name, messages, stop).await? {
+            if !arguments.yes && !confirmed(url.name(), messages, stop).await? {
                 return Err(Error::Failed("nothing was purged".to_owned()));
             }
             broker::purge(url).await?;
-            let queue = &url.name;
+            let queue = url.name();
             let line = Line {
                 event: "purged",
                 queue,

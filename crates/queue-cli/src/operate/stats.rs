@@ -107,14 +107,14 @@ async fn of_broker(url: &BrokerUrl, output: &mut Output) -> Result<(), Error> {
     let depth = broker::depth(url).await?;
     let statistics = BrokerStatistics {
         event: "stats",
-        queue: &url.name,
+        queue: url.name(),
         kind: url.kind.service(),
         visible: depth.visible,
         in_flight: depth.in_flight,
     };
     let text = || {
         pairs(&[
-            ("queue", format!("{} ({})", url.name, url.kind.service())),
+            ("queue", format!("{} ({})", url.name(), url.kind.service())),
             ("visible", depth.visible.to_string()),
             ("in flight", depth.in_flight.to_string()),
         ])

@@ -3,8 +3,9 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use secret::Secret;
+
 use super::connector::{Connector, Notation};
-use super::secret::Secret;
 use super::tls;
 use super::url::DatabaseUrl;
 

@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use diesel::{Connection, ConnectionError, PgConnection};
+use secret::Secret;
 
 use super::error::DatabaseError;
-use super::secret::Secret;
 
 /// How a connection string is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

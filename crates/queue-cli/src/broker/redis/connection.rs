@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError,
+    RedisConnectionInfo, RedisError, TlsCertificates,
 };
 
 use crate::broker::{BrokerUrl, create_command};
@@ -17,8 +17,9 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Returns a client, which has not connected yet.
 pub(super) fn client(url: &BrokerUrl) -> Result<Client, Error> {
-    let (host, port) = (url.host.clone(), url.port);
-    let address = if url.is_tls {
+    let from = &url.address;
+    let (host, port) = (from.host().to_owned(), from.port());
+    let address = if from.is_tls {
         ConnectionAddr::TcpTls {
             host,
             port,
@@ -28,16 +29,25 @@ pub(super) fn client(url: &BrokerUrl) -> Result<Client, Error> {
     } else {
         ConnectionAddr::Tcp(host, port)
     };
-    let mut account = RedisConnectionInfo::default().set_db(url.database.into());
-    if let Some(user) = &url.user {
+    let database = from.option("db").and_then(|number| number.parse().ok());
+    let mut account = RedisConnectionInfo::default().set_db(database.unwrap_or_default());
+    if let Some(user) = &from.user {
         account = account.set_username(user);
     }
-    if let Some(password) = &url.password {
-        account = account.set_password(password);
+    if let Some(password) = url.password()? {
+        account = account.set_password(password.expose());
     }
+    let certificates = url.authorities()?.map(|authorities| TlsCertificates {
+        client_tls: None,
+        root_cert: Some(authorities),
+    });
     address
         .into_connection_info()
-        .and_then(|info| Client::open(info.set_redis_settings(account)))
+        .map(|info| info.set_redis_settings(account))
+        .and_then(|info| match certificates {
+            Some(certificates) => Client::build_with_tls(info, certificates),
+            None => Client::open(info),
+        })
         .map_err(|error| explain("CONNECT", url, &error))
 }
 
@@ -60,7 +70,7 @@ pub(super) fn explain(action: &'static str, url: &BrokerUrl, error: &RedisError)
         Some("NOGROUP") => missing(url),
         Some("WRONGTYPE") => Error::Setup(format!(
             "{} contains something else than a stream: choose another name",
-            url.name
+            url.name()
         )),
         _ => Error::Failed(format!("{action} on {url} failed: {error}")),
     }
@@ -76,7 +86,7 @@ fn refused(url: &BrokerUrl, error: &RedisError) -> Error {
 pub(super) fn missing(url: &BrokerUrl) -> Error {
     Error::Setup(format!(
         "there is no stream {} with a group of this program: check the URL, or create it with: {}",
-        url.name,
+        url.name(),
         create_command(url)
     ))
 }

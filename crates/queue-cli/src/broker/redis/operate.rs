@@ -11,7 +11,7 @@ use crate::error::Error;
 pub(in crate::broker) async fn create(url: &BrokerUrl) -> Result<(), Error> {
     let mut connection = connect(url).await?;
     let mut command = cmd("XGROUP");
-    command.arg("CREATE").arg(&url.name).arg(GROUP);
+    command.arg("CREATE").arg(url.name()).arg(GROUP);
     command.arg("0").arg("MKSTREAM");
     match command.exec_async(&mut connection).await {
         Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
@@ -23,7 +23,7 @@ pub(in crate::broker) async fn create(url: &BrokerUrl) -> Result<(), Error> {
 pub(in crate::broker) async fn delete(url: &BrokerUrl) -> Result<(), Error> {
     let mut connection = connect(url).await?;
     let mut command = cmd("DEL");
-    command.arg(&url.name);
+    command.arg(url.name());
     match command.query_async(&mut connection).await {
         Ok(0_u64) => Err(super::connection::missing(url)),
         Ok(_) => Ok(()),
@@ -38,11 +38,11 @@ type Summary = (u64, Value, Value, Value);
 pub(in crate::broker) async fn depth(url: &BrokerUrl) -> Result<Depth, Error> {
     let mut connection = connect(url).await?;
     let mut length = cmd("XLEN");
-    length.arg(&url.name);
+    length.arg(url.name());
     let entries: Result<u64, RedisError> = length.query_async(&mut connection).await;
     let entries = entries.map_err(|error| explain("XLEN", url, &error))?;
     let mut summary = cmd("XPENDING");
-    summary.arg(&url.name).arg(GROUP);
+    summary.arg(url.name()).arg(GROUP);
     let pending: Result<Summary, RedisError> = summary.query_async(&mut connection).await;
     let (pending, ..) = pending.map_err(|error| explain("XPENDING", url, &error))?;
     Ok(Depth {
@@ -56,10 +56,10 @@ pub(in crate::broker) async fn purge(url: &BrokerUrl) -> Result<(), Error> {
     let mut connection = connect(url).await?;
     let mut pipeline = pipe();
     pipeline.atomic();
-    pipeline.cmd("XTRIM").arg(&url.name).arg("MAXLEN").arg(0);
+    pipeline.cmd("XTRIM").arg(url.name()).arg("MAXLEN").arg(0);
     let group = |pipeline: &mut redis::Pipeline, action: &str| {
         let command = pipeline.cmd("XGROUP").arg(action);
-        command.arg(&url.name).arg(GROUP);
+        command.arg(url.name()).arg(GROUP);
     };
     group(&mut pipeline, "DESTROY");
     group(&mut pipeline, "CREATE");

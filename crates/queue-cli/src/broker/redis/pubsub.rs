@@ -62,7 +62,7 @@ impl PubSub {
                     .map_err(|_elapsed| Error::Failed(format!("{url} did not answer for 5 s")))?;
                 let mut connection = connection.map_err(|error| explain("CONNECT", url, &error))?;
                 calls.count("SUBSCRIBE", 0);
-                let subscribed = connection.subscribe(&url.name).await;
+                let subscribed = connection.subscribe(url.name()).await;
                 subscribed.map_err(|error| explain("SUBSCRIBE", url, &error))?;
                 Connection::Subscriber(connection.into_on_message())
             }
@@ -82,7 +82,7 @@ impl PubSub {
 #[async_trait]
 impl Transport for PubSub {
     fn name(&self) -> &str {
-        &self.url.name
+        self.url.name()
     }
 
     fn service(&self) -> Service {
@@ -110,7 +110,7 @@ impl Transport for PubSub {
             .map_err(|error| Error::Failed(format!("{}: {error}", message.body)))?;
         self.calls.count("PUBLISH", 0);
         let mut command = cmd("PUBLISH");
-        command.arg(&self.url.name).arg(text);
+        command.arg(self.url.name()).arg(text);
         let published = command.exec_async(connection).await;
         published.map_err(|error| explain("PUBLISH", &self.url, &error))?;
         Ok(super::sent(payload.id))

@@ -102,7 +102,7 @@ impl BrokerKind {
 
     /// Returns the name of the system in spans:
     /// <https://opentelemetry.io/docs/specs/semconv/registry/attributes/messaging/>
-    pub(crate) fn in_traces(self) -> &'static str {
+    pub fn in_traces(self) -> &'static str {
         match self {
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",

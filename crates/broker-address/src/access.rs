@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use shared_model::database::Secret;
+use secret::Secret;
 
-use crate::broker_address::BrokerAddress;
-use crate::error::QueueError;
+use crate::address::BrokerAddress;
+
+/// A file that can't be read, with the setting that names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AccessError(String);
 
 /// The files that a connection to a broker needs. They are read for every connection, so a changed file needs no restart.
 #[derive(Debug, Clone, Default)]
@@ -21,12 +25,12 @@ impl BrokerAccess {
     ///
     /// # Errors
     /// Returns an error if the file can't be read, or if it is empty.
-    pub fn password(&self, address: &BrokerAddress) -> Result<Option<Secret>, QueueError> {
+    pub fn password(&self, address: &BrokerAddress) -> Result<Option<Secret>, AccessError> {
         let Some(file) = &self.password_file else {
             return Ok(address.password.clone());
         };
         Secret::read(file).map(Some).map_err(|error| {
-            QueueError::Refused(format!(
+            AccessError(format!(
                 "QUEUE_PASSWORD_FILE: can't read the password from {}: {error}",
                 file.display()
             ))
@@ -37,10 +41,10 @@ impl BrokerAccess {
     ///
     /// # Errors
     /// Returns an error if the file can't be read.
-    pub fn authorities(&self) -> Result<Option<Vec<u8>>, QueueError> {
+    pub fn authorities(&self) -> Result<Option<Vec<u8>>, AccessError> {
         let read = self.ca_file.as_ref().map(|file| {
             std::fs::read(file).map_err(|error| {
-                QueueError::Refused(format!(
+                AccessError(format!(
                     "QUEUE_CA_FILE: can't read {}: {error}",
                     file.display()
                 ))

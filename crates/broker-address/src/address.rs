@@ -1,10 +1,10 @@
-//! The address of a broker: a URL with a scheme for each kind.
+//! The address of a queue in a broker.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use shared_model::database::Secret;
+use secret::Secret;
 
 use self::parts::{decoded, encoded, host_and_port, is_name};
 
@@ -80,7 +80,7 @@ impl BrokerAddress {
     }
 
     /// Returns a host that is not this machine, if there is one.
-    pub(crate) fn remote_host(&self) -> Option<&str> {
+    pub fn remote_host(&self) -> Option<&str> {
         let is_local = |host: &str| {
             host.eq_ignore_ascii_case("localhost")
                 || host.parse::<IpAddr>().is_ok_and(|host| host.is_loopback())
