@@ -1,6 +1,12 @@
 //! Queues of other services than SQS. Each module is a thin layer over the service's client.
+//!
+//! To add a service, add a [`Kind`] for its scheme, a module with a [`Transport`] and the functions for operators, and an
+//! arm to each `match` here.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 mod redis;
+mod stomp;
 mod url;
 
 use crate::error::Error;
@@ -19,7 +25,8 @@ pub(crate) enum Role {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
     pub(crate) visible: u64,
-    pub(crate) in_flight: u64,
+    /// `None` if the service does not tell it.
+    pub(crate) in_flight: Option<u64>,
 }
 
 impl Kind {
@@ -28,6 +35,9 @@ impl Kind {
         match self {
             Self::RedisStream => "Redis Streams",
             Self::RedisPubSub => "Redis Pub/Sub",
+            #[cfg(feature = "amqp")]
+            Self::RabbitMq => "RabbitMQ",
+            Self::ActiveMq => "ActiveMQ",
         }
     }
 
@@ -47,6 +57,9 @@ pub(crate) async fn open(url: &BrokerUrl, role: Role) -> Result<Box<dyn Transpor
     match url.kind {
         Kind::RedisStream => Ok(Box::new(redis::Stream::open(url).await?)),
         Kind::RedisPubSub => Ok(Box::new(redis::PubSub::open(url, role).await?)),
+        #[cfg(feature = "amqp")]
+        Kind::RabbitMq => Ok(Box::new(amqp::RabbitQueue::open(url, role).await?)),
+        Kind::ActiveMq => Ok(Box::new(stomp::StompQueue::open(url, role).await?)),
     }
 }
 
@@ -56,6 +69,9 @@ pub(crate) async fn create(url: &BrokerUrl) -> Result<(), Error> {
         Kind::RedisStream => redis::create(url).await,
         // a channel exists while somebody listens
         Kind::RedisPubSub => Ok(()),
+        #[cfg(feature = "amqp")]
+        Kind::RabbitMq => amqp::create(url).await,
+        Kind::ActiveMq => stomp::create(url).await,
     }
 }
 
@@ -64,6 +80,11 @@ pub(crate) async fn delete(url: &BrokerUrl) -> Result<(), Error> {
     match url.kind {
         Kind::RedisStream => redis::delete(url).await,
         Kind::RedisPubSub => Err(nothing_stored()),
+        #[cfg(feature = "amqp")]
+        Kind::RabbitMq => amqp::delete(url).await,
+        Kind::ActiveMq => Err(Error::Setup(
+            "STOMP has no command that deletes a queue of ActiveMQ: use its console".to_owned(),
+        )),
     }
 }
 
@@ -72,6 +93,9 @@ pub(crate) async fn depth(url: &BrokerUrl) -> Result<Depth, Error> {
     match url.kind {
         Kind::RedisStream => redis::depth(url).await,
         Kind::RedisPubSub => Err(nothing_stored()),
+        #[cfg(feature = "amqp")]
+        Kind::RabbitMq => amqp::depth(url).await,
+        Kind::ActiveMq => stomp::depth(url).await,
     }
 }
 
@@ -80,12 +104,20 @@ pub(crate) async fn purge(url: &BrokerUrl) -> Result<(), Error> {
     match url.kind {
         Kind::RedisStream => redis::purge(url).await,
         Kind::RedisPubSub => Err(nothing_stored()),
+        #[cfg(feature = "amqp")]
+        Kind::RabbitMq => amqp::purge(url).await,
+        Kind::ActiveMq => stomp::purge(url).await,
     }
 }
 
 /// Returns the command that creates the queue.
 pub(crate) fn create_command(url: &BrokerUrl) -> String {
     format!("queue --url {url} --create")
+}
+
+/// The error for a publisher that is asked to receive, or the reverse.
+fn wrong_role(url: &BrokerUrl) -> Error {
+    Error::Failed(format!("{url} was opened for the other role"))
 }
 
 fn nothing_stored() -> Error {

@@ -105,7 +105,8 @@ pub(crate) struct Demo {
     /// The name or URL of a queue of SQS; the name of a FIFO queue ends with .fifo
     #[arg(long, value_name = "NAME", required_unless_present_any = ["url", "create", "delete_queue"])]
     pub(crate) name: Option<QueueAddress>,
-    /// A queue of any service, instead of --name: `sqs://NAME`, `redis://HOST/STREAM`, `redis+pubsub://HOST/CHANNEL`
+    /// A queue of any service, instead of --name: `sqs://NAME`, `redis://HOST/STREAM`, `redis+pubsub://HOST/CHANNEL`,
+    /// `amqp://HOST/QUEUE`, `stomp://USER:PASSWORD@HOST/QUEUE`
     #[arg(long, value_name = "URL", conflicts_with = "name")]
     pub(crate) url: Option<Target>,
     /// The name of this publisher, sent with each message as `client` [default: "Client" and the process id]
@@ -223,7 +224,7 @@ mod tests {
         let cli = parse("--url redis://h/a --receive --visibility 5s").unwrap();
         let refused = |url: &str| cli.demo.receiving.incompatibility(&url.parse().unwrap());
         assert!(refused("redis://h/a").is_none() && refused("a").is_none());
-        assert!(refused("redis+pubsub://h/a").is_some());
+        assert!(refused("redis+pubsub://h/a").is_some() && refused("stomp://h/a").is_some());
     }
 
     #[test]

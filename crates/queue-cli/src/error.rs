@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use broker_address::AccessError;
+
 /// The exit code if the options, the credentials or the queue are wrong. It is the one that clap uses for wrong
 /// options.
 const WRONG_SETUP: u8 = 2;
@@ -28,6 +30,12 @@ pub(crate) enum Error {
     /// stdout cannot be written to.
     #[error("could not write to stdout: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<AccessError> for Error {
+    fn from(error: AccessError) -> Self {
+        Self::Setup(error.to_string())
+    }
 }
 
 impl Error {

@@ -54,7 +54,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         Err(error) => return error.report(),
     };
     let result = tokio::select! {
-        result = dispatch(cli, &stop.graceful) => result,
+        result = Box::pin(dispatch(cli, &stop.graceful)) => result,
         () = stop.immediate.cancelled() => Err(Error::Failed(
             "exited immediately: messages that were received and not deleted stay in flight until their visibility timeout ends"
                 .to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use broker_address::{AccessError, BrokerAccess, BrokerAddress, BrokerKind, InvalidBrokerAddress};
+use broker_address::{BrokerAccess, BrokerAddress, BrokerKind, InvalidBrokerAddress};
 use secret::Secret;
 
 use crate::error::Error;
@@ -13,6 +13,9 @@ use crate::error::Error;
 pub(crate) enum Kind {
     RedisStream,
     RedisPubSub,
+    #[cfg(feature = "amqp")]
+    RabbitMq,
+    ActiveMq,
 }
 
 /// What follows the scheme of Redis for a channel.
@@ -33,7 +36,7 @@ pub(crate) enum InvalidBrokerUrl {
     Address(#[from] InvalidBrokerAddress),
     #[error("a channel has no options; the form is redis+pubsub://USER:PASSWORD@HOST:6379/CHANNEL")]
     Channel,
-    #[error("this program has no client for {0}")]
+    #[error("this program was built without a client for {0}")]
     Kind(BrokerKind),
 }
 
@@ -58,9 +61,12 @@ impl FromStr for BrokerUrl {
             BrokerKind::Redis if is_channel && address.options.is_empty() => Kind::RedisPubSub,
             _ if is_channel => return Err(InvalidBrokerUrl::Channel),
             BrokerKind::Redis => Kind::RedisStream,
-            BrokerKind::RabbitMq | BrokerKind::ActiveMq | BrokerKind::Kafka => {
-                return Err(InvalidBrokerUrl::Kind(address.kind));
-            }
+            #[cfg(feature = "amqp")]
+            BrokerKind::RabbitMq => Kind::RabbitMq,
+            #[cfg(not(feature = "amqp"))]
+            BrokerKind::RabbitMq => return Err(InvalidBrokerUrl::Kind(address.kind)),
+            BrokerKind::ActiveMq => Kind::ActiveMq,
+            BrokerKind::Kafka => return Err(InvalidBrokerUrl::Kind(address.kind)),
         };
         Ok(Self {
             kind,
@@ -94,7 +100,7 @@ impl BrokerUrl {
 
     /// Returns the current password, if there is one.
     pub(crate) fn password(&self) -> Result<Option<Secret>, Error> {
-        self.access.password(&self.address).map_err(unreadable)
+        Ok(self.access.password(&self.address)?)
     }
 
     /// Returns the certificates of the authorities to trust, or `None` if those of the system are.
@@ -102,7 +108,7 @@ impl BrokerUrl {
         if !self.address.is_tls {
             return Ok(None);
         }
-        self.access.authorities().map_err(unreadable)
+        Ok(self.access.authorities()?)
     }
 
     /// Returns the URL of a channel at the same server.
@@ -122,14 +128,6 @@ impl BrokerUrl {
         }
         address.to_owned()
     }
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it converts the errors of results"
-)]
-fn unreadable(error: AccessError) -> Error {
-    Error::Setup(error.to_string())
 }
 
 impl fmt::Display for BrokerUrl {
@@ -153,6 +151,7 @@ mod tests {
             ("rediss://h/q?db=3", Kind::RedisStream),
             ("redis+pubsub://h/q", Kind::RedisPubSub),
             ("rediss+pubsub://h:1/q", Kind::RedisPubSub),
+            ("stomp+ssl://a,b/q", Kind::ActiveMq),
         ] {
             let url = parse(text);
             assert_eq!(url.kind, kind, "{text}");
@@ -163,11 +162,17 @@ mod tests {
     }
 
     #[test]
+    fn rabbitmq_is_known_to_a_program_that_was_built_for_it() {
+        let url = "amqp://h/shop/q".parse::<BrokerUrl>();
+        assert_eq!(url.is_ok(), cfg!(feature = "amqp"), "{url:?}");
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         for text in [
             "redis+pubsub://me:secret%2F@h/q",
             "redis+pubsub://me:+pubsub%3Asecret@h/q",
-            "redis://me:secret@[::1]:7/q?db=3",
+            "stomp://me:secret@[::1]:7/q",
         ] {
             let url = parse(text);
             assert!(!format!("{url} {url:?}").contains("secret"), "{url}");
@@ -200,8 +205,10 @@ mod tests {
             password_file: Some(file),
             ca_file: None,
         };
-        let mut url = parse("redis://me:old@h/q");
+        let mut url = parse("stomp://me:old@h/q");
         url.set_access(&access).unwrap();
         assert_eq!(url.password().unwrap().unwrap().expose(), "new");
+        assert!(parse("stomp://h/q").set_access(&access).is_err());
+        assert!(parse("redis://h/q").set_access(&access).is_ok());
     }
 }

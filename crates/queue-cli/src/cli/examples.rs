@@ -23,10 +23,12 @@ Examples:
     queue --create --name demo --max-receives 3
     queue stats demo
     queue redrive demo
-  Use a stream of Redis, or a channel, instead of a queue of SQS:
+  Use a queue of another service instead of SQS: a stream or a channel of Redis, RabbitMQ, ActiveMQ:
     queue --url redis://127.0.0.1/demo --create
     queue --url redis://127.0.0.1/demo --client-name 'Client 1'
     queue --url redis+pubsub://127.0.0.1/demo --receive
+    queue --url amqp://127.0.0.1/demo --receive
+    queue --url stomp://USER:PASSWORD@127.0.0.1/demo --receive
   Compare queues with each other, in a table and in a page for the browser:
     queue compare --html compared.html
 

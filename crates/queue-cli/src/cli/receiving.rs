@@ -48,8 +48,8 @@ impl Receiving {
             Target::Broker(url) => url.kind.has_visibility(),
         };
         (self.visibility.is_some() && !has_visibility).then_some(
-            "--visibility: only SQS and Redis Streams hide messages for a time; Redis Pub/Sub forgets \
-             a message as soon as it has delivered it",
+            "--visibility: only SQS and Redis Streams hide messages for a time; RabbitMQ and ActiveMQ until the \
+             connection of the subscriber ends, and Redis Pub/Sub forgets a message as soon as it has delivered it",
         )
     }
 

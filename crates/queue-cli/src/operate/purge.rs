@@ -30,7 +30,7 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
         Target::Sqs(address) => purge_sqs(address, arguments.yes, &mut output, stop).await,
         Target::Broker(url) => {
             let depth = broker::depth(url).await?;
-            let messages = depth.visible + depth.in_flight;
+            let messages = depth.visible + depth.in_flight.unwrap_or_default();
             if !arguments.yes && !confirmed(url.name(), messages, stop).await? {
                 return Err(Error::Failed("nothing was purged".to_owned()));
             }

@@ -99,7 +99,8 @@ struct BrokerStatistics<'a> {
     queue: &'a str,
     kind: &'static str,
     visible: u64,
-    in_flight: u64,
+    /// `None` if the service does not tell it.
+    in_flight: Option<u64>,
 }
 
 /// Prints what a broker tells about a queue.
@@ -113,10 +114,14 @@ async fn of_broker(url: &BrokerUrl, output: &mut Output) -> Result<(), Error> {
         in_flight: depth.in_flight,
     };
     let text = || {
+        let unknown = || format!("not told by {}", url.kind.service());
+        let in_flight = depth
+            .in_flight
+            .map_or_else(unknown, |count| count.to_string());
         pairs(&[
             ("queue", format!("{} ({})", url.name(), url.kind.service())),
             ("visible", depth.visible.to_string()),
-            ("in flight", depth.in_flight.to_string()),
+            ("in flight", in_flight),
         ])
     };
     output.result(text, &statistics)

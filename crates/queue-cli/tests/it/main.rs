@@ -9,6 +9,8 @@ mod comparing;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]
+mod rabbitmq_and_activemq;
+#[cfg(test)]
 mod receiving;
 #[cfg(test)]
 mod refusals;

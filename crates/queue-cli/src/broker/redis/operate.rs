@@ -47,7 +47,7 @@ pub(in crate::broker) async fn depth(url: &BrokerUrl) -> Result<Depth, Error> {
     let (pending, ..) = pending.map_err(|error| explain("XPENDING", url, &error))?;
     Ok(Depth {
         visible: entries.saturating_sub(pending),
-        in_flight: pending,
+        in_flight: Some(pending),
     })
 }
 

@@ -14,7 +14,7 @@ use sqs_client::batch::Outcomes;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{CONNECT_TIMEOUT, client, connect, explain};
-use crate::broker::{BrokerUrl, Role};
+use crate::broker::{BrokerUrl, Role, wrong_role};
 use crate::error::Error;
 use crate::message::{NO_CLIENT, Outgoing, Received};
 use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
@@ -73,10 +73,6 @@ impl PubSub {
             calls,
         })
     }
-
-    fn wrong_role(&self) -> Error {
-        Error::Failed(format!("{} was opened for the other role", self.url))
-    }
 }
 
 #[async_trait]
@@ -95,7 +91,7 @@ impl Transport for PubSub {
 
     async fn send(&mut self, message: &Outgoing) -> Result<Sent, Error> {
         let Connection::Publisher(connection) = &mut self.connection else {
-            return Err(self.wrong_role());
+            return Err(wrong_role(&self.url));
         };
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -126,7 +122,7 @@ impl Transport for PubSub {
 
     async fn receive(&mut self, request: ReceiveRequest) -> Result<Vec<Received>, Error> {
         let Connection::Subscriber(messages) = &mut self.connection else {
-            return Err(self.wrong_role());
+            return Err(wrong_role(&self.url));
         };
         let deadline = Instant::now() + request.wait;
         let mut received = Vec::new();
