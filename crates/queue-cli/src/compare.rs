@@ -37,6 +37,9 @@ pub(crate) use victim::{COMMAND as VICTIM, be_the_victim};
 use html::Report;
 use measure::Row;
 
+/// What is said of a queue whose server is not installed.
+const SKIPPED: &str = "skipped";
+
 /// What is sent through each queue, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
@@ -82,7 +85,9 @@ pub(crate) async fn compare(options: Options, stop: &CancellationToken) -> Resul
         })?;
         output.note(format_args!("{} was written", path.display()));
     }
-    let failed = rows.iter().any(|row| row.row.result.is_err());
+    let failed = rows
+        .iter()
+        .any(|row| row.row.result.is_err() && row.row.event != SKIPPED);
     Ok(if failed {
         ExitCode::FAILURE
     } else {
@@ -92,18 +97,29 @@ pub(crate) async fn compare(options: Options, stop: &CancellationToken) -> Resul
 
 async fn compare_all(options: &Options, output: &mut Output) -> Result<Vec<Report>, Error> {
     output.start_spinner();
-    let mut plan = plan::plan(options, output).await?;
+    let mut plan = plan::plan(options).await?;
     let mut rows = Vec::new();
     for contender in plan.take_contenders() {
+        let contender = match contender {
+            Ok(contender) => contender,
+            Err(skipped) => {
+                let row = Row {
+                    event: SKIPPED,
+                    queue: skipped.title,
+                    result: Err(skipped.reason),
+                };
+                output.json(&row)?;
+                let chart = String::new();
+                rows.push(Report { row, chart });
+                continue;
+            }
+        };
         output.note(format_args!("{} …", contender.title));
         let run = run::run(&contender, &options.load).await;
         let (result, chart) = match run {
             Ok(run) => (Ok(measure::measure(&run)), chart::chart(&run)),
             Err(error) => (Err(error.to_string()), String::new()),
         };
-        if let Err(error) = &result {
-            output.note(format_args!("{}: {error}", contender.title));
-        }
         let row = Row {
             event: "compared",
             queue: contender.title,

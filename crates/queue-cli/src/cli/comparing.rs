@@ -12,7 +12,8 @@ use crate::target::Target;
 /// The arguments of `compare`.
 #[derive(Debug, Args)]
 pub(crate) struct Compare {
-    /// The queues to compare, separated by commas [default: those whose local server can be started, unless --url is given]
+    /// The queues to compare, separated by commas [default: all, unless --url is given; one whose server is not installed is
+    /// only listed]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     queues: Vec<Contestant>,
     /// Also compare this queue, which should be empty. It is created if it does not exist, except in SQS. May be repeated

@@ -13,7 +13,6 @@ use super::address::{Address, local_config};
 use super::topic::Topic;
 use crate::broker::{self, BrokerUrl, InvalidBrokerUrl};
 use crate::error::Error;
-use crate::output::Output;
 use crate::queue::{Queue, create_with};
 use crate::target::Target;
 
@@ -32,6 +31,13 @@ pub(crate) enum Contestant {
     /// A channel of a local Redis
     #[value(name = "redis-pubsub")]
     RedisPubSub,
+    /// A quorum queue of a local RabbitMQ
+    #[cfg(feature = "amqp")]
+    #[value(name = "rabbitmq")]
+    RabbitMq,
+    /// A queue of a local ActiveMQ Classic
+    #[value(name = "activemq")]
+    ActiveMq,
 }
 
 impl fmt::Display for Contestant {
@@ -42,6 +48,9 @@ impl fmt::Display for Contestant {
             Self::Sns => "sns → 2 × sqs",
             Self::Redis => "redis stream",
             Self::RedisPubSub => "redis pub/sub",
+            #[cfg(feature = "amqp")]
+            Self::RabbitMq => "rabbitmq",
+            Self::ActiveMq => "activemq",
         })
     }
 }
@@ -55,23 +64,31 @@ pub(super) struct Contender {
     pub(super) audiences: Vec<Address>,
 }
 
+/// A queue whose server is missing.
+#[derive(Debug)]
+pub(super) struct Skipped {
+    pub(super) title: String,
+    pub(super) reason: String,
+}
+
 /// The queues, with the servers that run for them.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    contenders: Vec<Contender>,
+    /// In the order of the table. An error says why a queue can't be set up, and what to install.
+    contenders: Vec<Result<Contender, Skipped>>,
     /// Stopped when the plan is dropped.
     sqs: Option<LocalSqs>,
     brokers: Vec<(BrokerKind, LocalBroker)>,
 }
 
 impl Plan {
-    pub(super) fn take_contenders(&mut self) -> Vec<Contender> {
+    pub(super) fn take_contenders(&mut self) -> Vec<Result<Contender, Skipped>> {
         std::mem::take(&mut self.contenders)
     }
 }
 
-/// Starts servers and creates queues. A server that is not installed is only reported, unless its queue was asked for.
-pub(super) async fn plan(options: &Options, output: &Output) -> Result<Plan, Error> {
+/// Starts servers and creates queues. A server that is not installed is only listed, unless its queue was asked for.
+pub(super) async fn plan(options: &Options) -> Result<Plan, Error> {
     let mut plan = Plan::default();
     let is_asked = !options.queues.is_empty();
     let contestants = match (is_asked, options.existing.is_empty()) {
@@ -83,14 +100,17 @@ pub(super) async fn plan(options: &Options, output: &Output) -> Result<Plan, Err
         let added = plan.add(contestant, options.sqs_endpoint.as_deref());
         match added.await {
             Err(error) if is_asked => return Err(error),
-            Err(error) => output.note(format_args!("without {contestant}: {error}")),
+            Err(error) => plan.contenders.push(Err(Skipped {
+                title: contestant.to_string(),
+                reason: error.to_string(),
+            })),
             Ok(()) => {}
         }
     }
     for target in &options.existing {
         plan.add_existing(target).await?;
     }
-    if plan.contenders.is_empty() {
+    if plan.contenders.iter().all(Result::is_err) {
         return Err(Error::Setup("there is no queue to compare".to_owned()));
     }
     Ok(plan)
@@ -102,6 +122,9 @@ impl Plan {
         let (publish_to, audiences) = match contestant {
             Contestant::Redis => shared(self.local_broker(BrokerKind::Redis, &name).await?),
             Contestant::RedisPubSub => self.channel(&name).await?,
+            #[cfg(feature = "amqp")]
+            Contestant::RabbitMq => shared(self.local_broker(BrokerKind::RabbitMq, &name).await?),
+            Contestant::ActiveMq => shared(self.local_broker(BrokerKind::ActiveMq, &name).await?),
             Contestant::Sqs | Contestant::SqsFifo | Contestant::Sns => {
                 let endpoint = match endpoint {
                     Some(endpoint) => endpoint.to_owned(),
@@ -116,11 +139,11 @@ impl Plan {
                 }
             }
         };
-        self.contenders.push(Contender {
+        self.contenders.push(Ok(Contender {
             title: contestant.to_string(),
             publish_to,
             audiences,
-        });
+        }));
         Ok(())
     }
 
@@ -172,11 +195,11 @@ impl Plan {
                 vec![address.clone(); copies]
             }
         };
-        self.contenders.push(Contender {
+        self.contenders.push(Ok(Contender {
             title: target.to_string(),
             publish_to: address,
             audiences,
-        });
+        }));
         Ok(())
     }
 }

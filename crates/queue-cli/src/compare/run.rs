@@ -25,6 +25,8 @@ use crate::error::Error;
 const UNATTENDED: u64 = 10;
 /// How long nobody listens.
 const NOBODY: Duration = Duration::from_secs(2);
+/// How long messages that were sent while nobody listened are waited for.
+const LATE: Duration = Duration::from_secs(30);
 /// How long messages are waited for, beyond the visibility timeout.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long duplicates are waited for after everything has been completed.
@@ -73,7 +75,7 @@ async fn unattended(contender: &Contender, load: &Load, run: &str) -> Result<usi
 async fn collect(address: &Address, load: &Load, run: &str) -> Result<usize, Error> {
     let mut queue = address.open(Role::Subscriber).await?;
     let mut keys = HashSet::new();
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + LATE;
     while (keys.len() as u64) < UNATTENDED && Instant::now() < deadline {
         let messages = queue.receive(request(MAX_BATCH, load.visibility)).await?;
         keys.extend(

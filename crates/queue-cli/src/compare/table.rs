@@ -1,5 +1,7 @@
 //! The results as a table.
 
+use std::fmt::Write;
+
 use super::measure::{Measures, Row};
 use crate::report::table as aligned;
 
@@ -16,7 +18,7 @@ pub(super) const HEADS: [&str; 10] = [
     "calls",
 ];
 
-/// Returns the rows as aligned text. A queue that could not be measured has only dashes.
+/// Returns the rows as aligned text. A queue that could not be measured has only dashes, and its reason follows.
 pub(super) fn table(rows: &[&Row]) -> String {
     let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(|row| {
@@ -24,7 +26,13 @@ pub(super) fn table(rows: &[&Row]) -> String {
         line.extend(cells(row));
         line
     }));
-    aligned(&lines)
+    let mut text = aligned(&lines);
+    for row in rows {
+        if let Err(reason) = &row.result {
+            let _ = write!(text, "\n{}: {reason}", row.queue);
+        }
+    }
+    text
 }
 
 /// Returns the cells of a row after its first one.
@@ -81,14 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_failed_has_dashes() {
+    fn a_queue_that_was_not_measured_has_dashes_and_a_reason() {
         let row = Row {
             event: "compared",
             queue: "redis".to_owned(),
             result: Err("unreachable".to_owned()),
         };
         let text = table(&[&row]);
-        assert_eq!(text.lines().count(), 2);
-        assert_eq!(text.lines().next_back().unwrap().matches('-').count(), 9);
+        let lines: Vec<&str> = text.lines().collect();
+        let [_, dashes, reason] = lines[..] else {
+            panic!("{text}");
+        };
+        assert_eq!(dashes.matches('-').count(), 9);
+        assert_eq!(reason, "redis: unreachable");
     }
 }

@@ -1,8 +1,9 @@
 //! `queue compare`: numbers that must hold, whatever the machine does.
 
+use local_services::brokers::{BrokerKind, LocalBroker};
 use serde_json::Value;
 
-use crate::support::{NO_ENDPOINT, queue, start_at};
+use crate::support::{NO_ENDPOINT, queue, start_at, unused_name};
 
 /// Few messages, and a short visibility timeout.
 const SMALL: [&str; 7] = [
@@ -82,6 +83,28 @@ fn a_stream_loses_nothing_and_a_channel_keeps_nothing() {
     let (lost, held) = (channel["lost"].as_u64(), channel["held"].as_u64());
     assert!(lost >= held, "{channel}");
     assert!(channel["first_redelivery_ms"].is_null(), "{channel}");
+}
+
+/// Compares a queue of a broker that delivers again when a connection ends. What `--visibility` adds to the time that
+/// messages are waited for helps a slow machine.
+fn measured(kind: BrokerKind) -> Value {
+    let url = LocalBroker::shared(kind).url(&unused_name(""), None);
+    let arguments = ["compare", "--url", &url, "--count", "40", "--json"];
+    let patient = ["--rate", "100", "--visibility", "1m"];
+    let ended = start_at(NO_ENDPOINT, &[&arguments[..], &patient].concat(), &[]).finish();
+    ended.succeeded().json()[0]["result"]["Ok"].clone()
+}
+
+#[test]
+#[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
+fn rabbitmq_loses_nothing() {
+    assert_nothing_lost("rabbitmq", &measured(BrokerKind::RabbitMq), 1);
+}
+
+#[test]
+#[cfg_attr(not(has_activemq), ignore = "needs activemq")]
+fn activemq_loses_nothing() {
+    assert_nothing_lost("activemq", &measured(BrokerKind::ActiveMq), 1);
 }
 
 #[test]
