@@ -80,20 +80,34 @@ fn the_launcher_makes_calendars_with_a_local_sqs() {
 #[test]
 #[ignore = "needs activemq"]
 fn the_launcher_makes_calendars_with_activemq_and_keeps_its_data() {
+    makes_calendars_with_a_broker("activemq", "stomp://local:***@127.0.0.1", "kahadb");
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn the_launcher_makes_calendars_with_redis_and_keeps_its_data() {
+    makes_calendars_with_a_broker("redis", "redis://127.0.0.1", "appendonlydir");
+}
+
+#[test]
+#[ignore = "needs rabbitmq-server"]
+fn the_launcher_makes_calendars_with_rabbitmq_and_keeps_its_data() {
+    makes_calendars_with_a_broker("rabbitmq", "amqp://127.0.0.1", "data");
+}
+
+/// Starts the launcher twice in one folder, each time with another database. `shown` begins the URL of the queue, and the
+/// broker keeps its data in the folder `data`.
+fn makes_calendars_with_a_broker(queue: &str, shown: &str, data: &str) {
     let data_dir = tempfile::tempdir().unwrap();
     for _ in 0..2 {
         let database = existing_database();
-        let flags = ["--queue", "activemq", "--demo", "--database-url", &database];
+        let flags = ["--queue", queue, "--demo", "--database-url", &database];
         let launcher = Launcher::start(data_dir.path(), &flags);
-        assert!(
-            launcher.queue.starts_with("stomp://local:***@127.0.0.1"),
-            "{}",
-            launcher.queue
-        );
+        assert!(launcher.queue.starts_with(shown), "{}", launcher.queue);
         assert!(launcher.calendar().contains("SUMMARY:Water the plants"));
         assert_eq!(launcher.stop(Signal::SIGINT).code, Some(0));
     }
-    assert!(data_dir.path().join("activemq/kahadb").is_dir());
+    assert!(data_dir.path().join(queue).join(data).is_dir());
 }
 
 /// A launcher whose worker is busy for minutes.
