@@ -7,6 +7,7 @@ use actix_web::http::header::ContentType;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 use shared_model::database::Pool;
+use shared_model::processes::ThisProcess;
 
 use crate::health::{Health, QueueState};
 
@@ -17,6 +18,8 @@ pub struct AdminData {
     pub health: Health,
     /// The connections to the database.
     pub pool: Pool,
+    /// This worker, which claims nothing before it is registered.
+    pub process: ThisProcess,
     /// The process's metrics.
     pub metrics: PrometheusHandle,
 }
@@ -49,7 +52,7 @@ async fn livez(data: web::Data<AdminData>) -> HttpResponse {
     }
 }
 
-/// Reports whether the worker can run jobs: both the database and the queue answer.
+/// Reports whether the worker can run jobs: the database and the queue answer, and the worker is registered.
 async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
     let database = match data.pool.ping().await {
         Ok(()) => "ok".to_owned(),
@@ -60,9 +63,14 @@ async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
         QueueState::Answers => "ok".to_owned(),
         QueueState::Fails(error) => error,
     };
-    let ready = database == "ok" && !matches!(data.health.queue(), QueueState::Fails(_));
+    let registered = data.process.id().is_some();
+    let ready =
+        database == "ok" && registered && !matches!(data.health.queue(), QueueState::Fails(_));
     let body = serde_json::json!({
-        "status": if ready { "ok" } else { "unavailable" }, "database": database, "queue": queue,
+        "status": if ready { "ok" } else { "unavailable" },
+        "database": database,
+        "queue": queue,
+        "registered": registered,
     });
     if ready {
         HttpResponse::Ok().json(body)

@@ -83,6 +83,7 @@ pub async fn run(config: Config, render: Render, shutdown: Shutdown) -> anyhow::
     let data = AdminData {
         health: health.clone(),
         pool: database.pool.clone(),
+        process: database.process.clone(),
         metrics,
     };
     let (admin, admin_addr) = admin::bind(config.admin_addr, data)

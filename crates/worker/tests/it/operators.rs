@@ -126,14 +126,18 @@ async fn a_worker_that_cannot_register_claims_nothing_and_begins_when_it_can() {
     let admin = worker.admin_addr();
     worker.wait_for_log("could not report");
     assert_eq!(database.find(id).await.attempt, 0);
-    let response = reqwest::get(format!("http://{admin}/readyz")).await;
-    assert_eq!(response.unwrap().status(), 200);
+    let ready = async || {
+        let response = reqwest::get(format!("http://{admin}/readyz")).await;
+        response.unwrap().status().as_u16()
+    };
+    assert_eq!(ready().await, 503);
     database
         .execute("ALTER TABLE unavailable RENAME TO processes")
         .await;
     let job = database.wait_until_ended(id).await;
     assert_eq!(job.status, JobStatus::Success);
     assert!(database.worker_of(id).await.is_some());
+    assert_eq!(ready().await, 200);
     worker.signal(Signal::SIGTERM);
     assert!(worker.wait().success());
 }
