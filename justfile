@@ -24,7 +24,7 @@ test *ARGS:
 
 # Run the tests, also those that need Python, libfaketime, make, perl or a network connection; installs what is missing
 test-all:
-    .ci/checks tests ignored tls
+    .ci/checks tests ignored
 
 # Test the API against its OpenAPI description
 openapi:
