@@ -65,7 +65,8 @@ mod slow_clients;
 mod support;
 #[cfg(test)]
 mod sweeper;
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tls;
 #[cfg(test)]
 mod todo_list;
