@@ -7,17 +7,34 @@ use crate::frame::{Command, Frame};
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The longest body that is accepted, in bytes. The longest frame of ActiveMQ has 100 MB unless it is set up differently.
 pub const MAX_LENGTH: usize = 128 * 1024 * 1024;
-/// The most bytes that the command and the headers of a frame may have. Those of a message from ActiveMQ have about 400.
-pub const MAX_HEAD: usize = 64 * 1024;
-/// The most headers that a frame may have. A message from ActiveMQ has about 12.
+/// The most bytes that the command and the headers of a frame may have. Those of a message from ActiveMQ have about 400, and
+/// those that another program has added.
+pub const MAX_HEAD: usize = 1024 * 1024;
+/// How many headers of a frame are kept, besides those that this client reads. A message from ActiveMQ has about 12. More of
+/// them are dropped, because after the end of the connection the message would be delivered again, before all others.
 pub const MAX_HEADERS: usize = 64;
+
+/// The headers that this client reads.
+const READ: [&str; 11] = [
+    "ack",
+    "browser",
+    "content-length",
+    "heart-beat",
+    "message",
+    "message-id",
+    "receipt-id",
+    "redelivered",
+    "server",
+    "subscription",
+    "version",
+];
 
 /// Why bytes are no frame. The bytes after them can't be understood either.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// A limit of this client is exceeded.
     #[error(
-        "it sent headers that are longer than {MAX_HEAD} bytes, more than {MAX_HEADERS} headers, or a body of more than {MAX_LENGTH} bytes"
+        "it sent headers that are longer than {MAX_HEAD} bytes, or a body of more than {MAX_LENGTH} bytes"
     )]
     TooLarge,
     /// The bytes have no meaning in STOMP 1.2.
@@ -179,13 +196,13 @@ fn parse_head(text: &str) -> Result<Frame, DecodeError> {
     let command = Command::named(name).ok_or(DecodeError::Malformed("an unknown command"))?;
     let mut frame = Frame::new(command);
     for line in lines.take_while(|line| !line.is_empty()) {
-        if frame.headers.len() == MAX_HEADERS {
-            return Err(DecodeError::TooLarge);
-        }
         let header = line.split_once(':');
         let (name, value) = header.ok_or(DecodeError::Malformed("a header without a colon"))?;
-        let header = (unescape(name, command)?, unescape(value, command)?);
-        frame.headers.push(header);
+        let (name, value) = (unescape(name, command)?, unescape(value, command)?);
+        let is_read = READ.contains(&name.as_str()) && frame.header(&name).is_none();
+        if is_read || frame.headers.len() < MAX_HEADERS {
+            frame.headers.push((name, value));
+        }
     }
     Ok(frame)
 }

@@ -157,3 +157,32 @@ async fn a_message_of_activemq_that_is_too_long_is_cut_and_the_next_one_arrives(
     let message = within("the next message", incoming.next()).await.unwrap();
     assert_eq!(message.body, b"next");
 }
+
+#[tokio::test]
+#[ignore = "needs activemq"]
+async fn a_message_of_activemq_with_many_headers_can_be_settled_and_the_next_one_arrives() {
+    let connection = connection().await;
+    let queue = queue(&connection, &[]).await;
+    let message = |body: &str| {
+        Frame::new(Command::Send)
+            .with("destination", &queue)
+            .body(body)
+    };
+    // ActiveMQ accepts up to 1000 headers from a client of STOMP.
+    let value = "x".repeat(1000);
+    let many = (0..500).fold(message("many"), |frame, number| {
+        frame.with(&format!("header{number}"), value.as_str())
+    });
+    for answer in connection.send_each(vec![many, message("next")]).await {
+        answer.unwrap();
+    }
+    let mut incoming = connection.subscribe(&queue, 2).await.unwrap();
+    let mut acks = Vec::new();
+    for body in ["many", "next"] {
+        let message = within("a message", incoming.next()).await.unwrap();
+        assert_eq!(message.body, body.as_bytes());
+        acks.push(settled(Command::Ack, &message));
+    }
+    connection.send_all(acks).await.unwrap();
+    assert_eq!(connection.count(&queue).await, Ok(0));
+}
