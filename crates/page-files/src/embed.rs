@@ -1,5 +1,5 @@
-//! Compresses files, and writes the Rust code that embeds them. Each file is embedded in both forms, as it is and
-//! gzipped, so that the API can send either without any work.
+//! Compresses files, and writes the Rust code that embeds them. Each file is embedded in two forms, uncompressed
+//! and gzipped, so that the API can send either without any work.
 
 use std::fs;
 use std::io::Write as _;

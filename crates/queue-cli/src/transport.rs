@@ -35,7 +35,7 @@ pub(crate) struct ReceiveRequest {
 /// A connection to one queue, for a publisher or a subscriber. A subscriber receives, deletes and releases.
 #[async_trait]
 pub(crate) trait Transport: Debug + Send {
-    /// Returns the name of the queue, as it is shown.
+    /// Returns the name of the queue, for messages and reports.
     fn name(&self) -> &str;
     fn service(&self) -> Service;
     /// Returns the calls that were made so far.

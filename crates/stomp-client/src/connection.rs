@@ -24,9 +24,10 @@ use shared::{Awaited, Shared, Sink};
 
 /// How long connecting may take, with the TLS handshake and the server's answer.
 pub const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long a server may take for its next answer while commands wait for answers. After that, the connection is ended. A
-/// server carries out the commands of a connection one after the other, so many of them may take longer together. Shorter
-/// than the 10 s that the services allow for a call to a queue, so that a caller learns the reason.
+/// How long a server may take for its next answer while commands wait for answers. After that, the connection is ended.
+/// A batch of commands may take longer than this, because a server carries out the commands of a connection one after
+/// the other. The limit is shorter than the 10 s that the services allow for a call to a queue, so that a caller learns
+/// the reason.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(8);
 /// How long [`Connection::close`] waits for the server.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);

@@ -73,7 +73,7 @@ fn given(pem: &[u8]) -> Result<RootCertStore, String> {
         roots.add(certificate).map_err(|error| wrong(&error))?;
     }
     if roots.is_empty() {
-        return Err(wrong(&"there is none in PEM format"));
+        return Err(wrong(&"no certificate in PEM format was found"));
     }
     Ok(roots)
 }

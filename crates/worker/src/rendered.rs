@@ -27,7 +27,7 @@ pub(crate) enum Rendered {
 }
 
 impl Rendered {
-    /// Returns what kind of failure it is, for traces. `None` if it is none.
+    /// Returns the kind of failure, for traces, or `None` if the render did not fail.
     pub(crate) fn error(&self) -> Option<&'static str> {
         match self {
             Self::Calendar(..) | Self::Stored => None,

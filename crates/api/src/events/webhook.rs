@@ -55,8 +55,8 @@ impl Webhooks {
     /// Sends an event to a destination, which is checked again, because the settings may have changed since it was stored.
     ///
     /// # Errors
-    /// Returns an error if the destination is not in the settings any more, if a client's URL or one of its addresses is not allowed, or if the receiver did not answer with a status
-    /// of success in time.
+    /// Returns an error if the destination is not in the settings any more, if a client's URL or one of its addresses is
+    /// not allowed, or if the receiver did not answer with a status of success in time.
     pub async fn send(
         &self,
         destination: &str,

@@ -1,4 +1,4 @@
-//! A file that is compressed once, when the program is built or when it is first requested, and then served as it is.
+//! A file that is compressed once, when the program is built or when it is first requested, and then served without further work.
 
 use std::borrow::Cow;
 use std::io::Write as _;

@@ -67,7 +67,7 @@ impl Publisher for StompPublisher {
         let sending = session.connection.send_each_within(commands?, limit);
         let answers = sending.await;
         if let Some(Err(error @ CommandError::Ended(_))) = answers.first() {
-            // The answers arrive in the order of the commands: there is none.
+            // The answers arrive in the order of the commands, so ActiveMQ has confirmed no message.
             return Err(explain(error));
         }
         let mut published = Published::default();

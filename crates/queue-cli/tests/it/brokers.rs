@@ -22,7 +22,7 @@ fn run(arguments: &[&str]) -> Ended {
     start_at(crate::support::NO_ENDPOINT, arguments, &[]).finish()
 }
 
-/// Receives until nothing has come for a second, or with `--max` until so many messages have come.
+/// Receives until `--max` messages have come or, without `--max`, until nothing has come for a second.
 fn receive(url: &str, more: &[&str]) -> Ended {
     let idle = if more.contains(&"--max") { "10s" } else { "1s" };
     let arguments = ["--url", url, "--receive", "--json", "--idle-exit", idle];

@@ -62,7 +62,7 @@ fn created(kind: BrokerKind) -> String {
     url
 }
 
-/// Receives until so many messages have come.
+/// Receives until `max` messages have come.
 fn receive(url: &str, max: &str, more: &[&str]) -> Ended {
     let arguments = ["--url", url, "--receive", "--json", "--max", max];
     let idle = ["--idle-exit", "60s"];

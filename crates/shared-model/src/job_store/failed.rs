@@ -34,7 +34,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The code as it is stored.
+    /// Returns the text that the database stores for the code.
     fn error_code_name(&self) -> Option<String> {
         let name = serde_json::to_value(self.error_code?).ok()?;
         name.as_str().map(str::to_owned)

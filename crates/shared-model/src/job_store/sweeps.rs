@@ -202,8 +202,8 @@ pub struct OldEvents {
 /// their destinations are no longer configured. An event that an operator has just retried is not deleted. Returns
 /// their numbers.
 ///
-/// Looks at the oldest [`BATCH`] events. If operators have retried so many of these, younger events are deleted when they
-/// have been delivered or given up.
+/// Looks at the oldest [`BATCH`] events. If operators have just retried all of these, no younger event is deleted before
+/// some of them have been delivered or given up.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.

@@ -703,7 +703,7 @@ fn is_overdue(connection: &mut PgConnection) -> bool {
 #[test]
 fn an_event_is_overdue_when_nobody_sends_it_and_not_while_it_waits_for_its_next_attempt() {
     let connection = &mut database();
-    assert!(!is_overdue(connection), "there is none");
+    assert!(!is_overdue(connection), "no event is stored");
     end_jobs(connection, &["sns"]);
     make_overdue(connection);
     assert!(is_overdue(connection));

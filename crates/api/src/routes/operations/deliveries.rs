@@ -96,7 +96,7 @@ pub(in crate::routes) struct RetriedDeliveries {
     at: DateTime<Utc>,
 }
 
-/// Returns the name of a host as it is stored.
+/// Returns the name of a host in lower case, which is how the database stores it.
 fn checked_host(host: Value) -> Result<String, InputError> {
     Ok(members::printable_text("host", host)?.to_ascii_lowercase())
 }

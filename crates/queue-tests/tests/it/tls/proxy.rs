@@ -1,4 +1,4 @@
-//! Gives a server TLS: what clients send encrypted, it sends on as it is.
+//! A proxy with TLS in front of a server without. It decrypts what clients send, and encrypts the answers.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;

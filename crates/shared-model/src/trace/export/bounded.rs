@@ -90,7 +90,7 @@ impl Waiting {
     }
 }
 
-/// Lets at most so many spans wait.
+/// Limits how many spans wait.
 #[derive(Debug)]
 struct Bounded {
     batches: BatchSpanProcessor,
