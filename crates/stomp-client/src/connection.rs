@@ -194,12 +194,14 @@ impl Connection {
         awaited.into_answers().await
     }
 
-    /// Sends commands at once, and waits for the server's receipt for the last. A server handles the commands of a
-    /// connection in their order, so it has carried out the others too; if it refuses one of the others, it ends the
-    /// connection.
+    /// Sends commands at once, and waits for the server's receipt for the last. A server carries out the commands of a
+    /// connection in their order, so it has carried out the others too by then. If it refuses one of the others, its
+    /// refusal names no command, and this client ends the connection.
     ///
     /// # Errors
-    /// Returns an error if the server refused the last command, or if the connection has ended.
+    /// Returns [`CommandError::Refused`] if the server refused the last command, and has carried out the others, or if a
+    /// header can't be encoded, and nothing was sent. Returns [`CommandError::Ended`] if the connection has ended: the
+    /// server may have carried out some of the commands.
     pub async fn send_all(&self, mut commands: Vec<Frame>) -> Result<(), CommandError> {
         let Some(last) = commands.pop() else {
             return Ok(());
