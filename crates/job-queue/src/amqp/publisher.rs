@@ -60,13 +60,21 @@ impl Publisher for AmqpPublisher {
         });
         let outcomes = join_all(sending).await;
         let mut published = Published::default();
+        let mut broken = None;
         for (outbound, outcome) in messages.iter().zip(outcomes) {
-            match outcome? {
-                Sent::Confirmed => published.sent.push(outbound.into()),
-                Sent::Refused(why) => published.failed.push((outbound.into(), why)),
+            match outcome {
+                Ok(Sent::Confirmed) => published.sent.push(outbound.into()),
+                Ok(Sent::Refused(why)) => published.failed.push((outbound.into(), why)),
+                Err(error) => {
+                    published.failed.push((outbound.into(), error.to_string()));
+                    broken = Some(error);
+                }
             }
         }
-        Ok(published)
+        match broken {
+            Some(error) if published.sent.is_empty() => Err(error),
+            _ => Ok(published),
+        }
     }
 
     fn limits(&self) -> CallLimits {
@@ -154,3 +162,6 @@ pub(super) async fn send(
         }
     })
 }
+
+#[cfg(test)]
+mod tests;
