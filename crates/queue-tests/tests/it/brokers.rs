@@ -23,6 +23,7 @@ use crate::support::{
 macro_rules! for_every_broker {
     ($($claim:ident),* $(,)?) => {
         mod redis { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_redis), ignore = "needs redis-server")] async fn $claim() { super::$claim(super::BrokerKind::Redis).await; })* }
+        mod rabbitmq { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")] async fn $claim() { super::$claim(super::BrokerKind::RabbitMq).await; })* }
         mod activemq { $(#[tokio::test(flavor = "multi_thread")] #[cfg_attr(not(has_activemq), ignore = "needs activemq")] async fn $claim() { super::$claim(super::BrokerKind::ActiveMq).await; })* }
     };
 }
