@@ -12,10 +12,10 @@ use local_services::brokers::{BrokerKind, LocalBroker};
 use local_services::testing::eventually;
 use queue_tests::BrokerQueue;
 use shared_model::job::JobId;
+use tcp_proxy::BrokerProxy;
 use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
-use crate::cut::Cut;
 use crate::support::{
     BRIEF_VISIBILITY, LONG, Queue, id_set, ids, job_of, message, receive, receive_all,
 };
@@ -135,8 +135,8 @@ async fn take(subscription: &dyn Subscription) -> Vec<JobId> {
 
 async fn connections_that_are_cut_lose_no_message(kind: BrokerKind) {
     let (queue, direct) = create(kind);
-    let cut = Cut::to(direct.port()).await;
-    let through = Queue::at(&direct.url_through(cut.port()));
+    let proxy = BrokerProxy::start(direct.port()).await.unwrap();
+    let through = Queue::at(&direct.url_through(proxy.port()));
     let publisher = through.publisher();
     let worker = through.subscription_with(IMPATIENT);
     let mut sent = BTreeSet::new();
@@ -147,7 +147,7 @@ async fn connections_that_are_cut_lose_no_message(kind: BrokerKind) {
         // These are in flight when their connection ends.
         let stop = CancellationToken::new();
         drop(worker.receive(2, &stop).await);
-        cut.all_connections();
+        proxy.disconnect();
     }
     eventually("everything has arrived and was deleted", async || {
         arrived.extend(take(worker.as_ref()).await);

@@ -7,8 +7,6 @@ mod brokers;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod cut;
-#[cfg(test)]
 mod postgres;
 #[cfg(test)]
 mod rabbitmq;

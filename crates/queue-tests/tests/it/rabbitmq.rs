@@ -14,9 +14,9 @@ use nix::sys::signal::Signal;
 use shared_model::database::Pool;
 use shared_model::job::JobId;
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
+use tcp_proxy::BrokerProxy;
 use tokio_util::sync::CancellationToken;
 
-use crate::cut::Cut;
 use crate::support::{Kind, LONG, Queue};
 
 mod raw;
@@ -182,14 +182,14 @@ async fn a_rabbitmq_that_is_restarted_or_killed_loses_no_message() {
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn a_connection_to_rabbitmq_that_is_cut_loses_no_message() {
     let direct = Setup::new(shared());
-    let cut = Cut::to(shared().port()).await;
-    let through = Setup::of(shared().url(direct.name(), Some(cut.port())));
+    let proxy = BrokerProxy::start(shared().port()).await.unwrap();
+    let through = Setup::of(shared().url(direct.name(), Some(proxy.port())));
     let (publisher, subscription) = (through.publisher(), through.subscription());
     assert_eq!(publisher.publish(&messages(1)).await.unwrap().sent.len(), 1);
     let first = receive(subscription.as_ref(), 1).await;
     assert_eq!(first.len(), 1);
     assert_eq!(first[0].receive_count, 1);
-    cut.all_connections();
+    proxy.disconnect();
     // another worker gets it immediately, although the visibility timeout has not passed
     let other = direct.subscription();
     let mut again = Vec::new();
