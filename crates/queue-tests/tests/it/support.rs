@@ -1,6 +1,10 @@
-//! Creates a queue of each kind, with a database of its own.
+//! A queue of each kind, with a database of its own.
+//!
+//! # Layout
+//! - `received`: what a subscription receives
+//! - `settling`: what workers do with the jobs that they have received
+//! - `sqs`: queues of the local SQS
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,23 +13,28 @@ use diesel::{Connection, PgConnection};
 use job_queue::postgres::PostgresSubscription;
 use job_queue::sqs::{SqsPublisher, SqsSubscription};
 use job_queue::{
-    BatchOutcome, BrokerAccess, Delivery, GroupId, Publisher, QueueUrl, Received, Subscription,
-    SubscriptionOptions,
+    BrokerAccess, GroupId, Publisher, QueueUrl, Received, Subscription, SubscriptionOptions,
 };
 use local_services::brokers::{BrokerKind, LocalBroker};
-use local_services::sqs::LocalSqs;
 use local_services::testing::TestDatabases;
 use shared_model::database::{DatabaseConfig, DatabaseError, Pool};
-use shared_model::job::{CalendarRequest, ErrorCode, Job, JobError, JobId};
-use shared_model::job_store::claims::{self, Claim, ClaimRenewal, Renewal};
+use shared_model::job::{CalendarRequest, Job, JobId};
 use shared_model::job_store::outbox::{self, SendKey};
 use shared_model::job_store::requests::{self, NewJob, Sender};
 use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use shared_model::migrations;
 use shared_model::notifier::Notifier;
 use shared_model::processes::ThisProcess;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+mod received;
+mod settling;
+mod sqs;
+
+pub(crate) use received::{
+    claim, delivery_number, generation_of, id_set, ids, job_of, message, receive, receive_all,
+};
+pub(crate) use sqs::{aws_config, aws_config_for};
 
 static DATABASES: TestDatabases = TestDatabases::new(|url| {
     migrations::run(&mut PgConnection::establish(url).unwrap()).unwrap();
@@ -97,8 +106,8 @@ impl Queue {
         let group: Option<GroupId> = group.map(|name| name.parse().unwrap());
         let url = match kind {
             Kind::Postgres => QueueUrl::Postgres,
-            Kind::Standard => create_queue(""),
-            Kind::Fifo => create_queue(".fifo"),
+            Kind::Standard => sqs::create_queue(""),
+            Kind::Fifo => sqs::create_queue(".fifo"),
             Kind::Redis => create_queue_in(BrokerKind::Redis),
             Kind::ActiveMq => create_queue_in(BrokerKind::ActiveMq),
             Kind::RabbitMq => create_queue_in(BrokerKind::RabbitMq),
@@ -238,82 +247,6 @@ impl Queue {
         job.await.unwrap().unwrap()
     }
 
-    /// Keeps jobs from other workers for another `BRIEF_VISIBILITY`, as the worker's heartbeat does. Returns whether that
-    /// succeeded for all of them.
-    pub(crate) async fn extend(&self, holder: &dyn Subscription, received: &[Received]) -> bool {
-        let mut receipts = Vec::new();
-        let mut renewals = Vec::new();
-        for one in received {
-            match one {
-                Received::Message(delivery) => receipts.push(delivery.receipt.clone()),
-                Received::Claim { claim, .. } => renewals.push(ClaimRenewal {
-                    key: claim.key,
-                    done: 0,
-                    total: None,
-                }),
-            }
-        }
-        let extended = holder.extend(&receipts).await;
-        let renewed = self
-            .pool
-            .run(move |connection| claims::renew(connection, &renewals, BRIEF_VISIBILITY));
-        extended
-            .iter()
-            .all(|outcome| *outcome == BatchOutcome::Done)
-            && renewed
-                .await
-                .unwrap()
-                .iter()
-                .all(|(_, renewal)| matches!(renewal, Renewal::Renewed { .. }))
-    }
-
-    /// Returns a job to the queue, to be delivered again after `delay`.
-    pub(crate) async fn release(&self, received: Received, delay: Duration) {
-        match received {
-            Received::Message(delivery) => {
-                let outcomes = self.subscription.release(&[delivery.release(delay)]).await;
-                assert_eq!(outcomes, [BatchOutcome::Done]);
-            }
-            Received::Claim { claim, .. } => {
-                let error = JobError::new(ErrorCode::Timeout, "test");
-                let retried = self
-                    .pool
-                    .run(move |connection| claims::retry(connection, claim.key, &error, delay));
-                assert!(retried.await.unwrap().is_some());
-            }
-        }
-    }
-
-    /// Ends jobs in the database, and then deletes their messages.
-    pub(crate) async fn finish(&self, received: Vec<Received>) {
-        self.finish_by(self.subscription.as_ref(), received).await;
-    }
-
-    /// Like [`finish`](Self::finish), for jobs that another subscription has received.
-    pub(crate) async fn finish_by(&self, holder: &dyn Subscription, received: Vec<Received>) {
-        let mut deletions = Vec::new();
-        for one in received {
-            let id = job_of(&one);
-            match one {
-                Received::Message(delivery) => {
-                    let cancelled = self
-                        .pool
-                        .run(move |connection| requests::cancel(connection, id));
-                    cancelled.await.unwrap();
-                    deletions.push(delivery.delete());
-                }
-                Received::Claim { claim, .. } => {
-                    let ended = self
-                        .pool
-                        .run(move |connection| claims::revoke(connection, claim.key));
-                    assert!(ended.await.unwrap());
-                }
-            }
-        }
-        let outcomes = holder.delete(&deletions).await;
-        assert_eq!(outcomes, vec![BatchOutcome::Done; deletions.len()]);
-    }
-
     pub(crate) async fn execute(&self, sql: &str) {
         let sql = sql.to_owned();
         let executed = self.pool.run::<_, DatabaseError, _>(move |connection| {
@@ -323,73 +256,6 @@ impl Queue {
         });
         executed.await.unwrap();
     }
-}
-
-/// Like [`Queue::receive`], with any of its subscriptions.
-pub(crate) async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Received> {
-    subscription
-        .receive(max, &CancellationToken::new())
-        .await
-        .unwrap()
-}
-
-/// Like [`Queue::receive_all`], with any of its subscriptions.
-pub(crate) async fn receive_all(subscription: &dyn Subscription, count: usize) -> Vec<Received> {
-    let mut received = Vec::new();
-    while received.len() < count {
-        let more = receive(subscription, job_queue::MAX_BATCH).await;
-        if more.is_empty() {
-            break;
-        }
-        received.extend(more);
-    }
-    received
-}
-
-pub(crate) fn job_of(received: &Received) -> JobId {
-    match received {
-        Received::Message(delivery) => delivery.message.as_ref().unwrap().job_id,
-        Received::Claim { claim, .. } => claim.key.id,
-    }
-}
-
-pub(crate) fn generation_of(received: &Received) -> i32 {
-    match received {
-        Received::Message(delivery) => delivery.message.as_ref().unwrap().generation,
-        Received::Claim { claim, .. } => claim.generation,
-    }
-}
-
-/// Returns how many times the job has been delivered, including this time.
-pub(crate) fn delivery_number(received: &Received) -> u32 {
-    match received {
-        Received::Message(delivery) => delivery.receive_count,
-        Received::Claim { claim, .. } => u32::try_from(claim.attempt).unwrap(),
-    }
-}
-
-pub(crate) fn message(received: Received) -> Delivery {
-    match received {
-        Received::Message(delivery) => delivery,
-        Received::Claim { claim, .. } => panic!("not a message: {claim:?}"),
-    }
-}
-
-pub(crate) fn claim(received: Received) -> Claim {
-    match received {
-        Received::Claim { claim, .. } => *claim,
-        Received::Message(delivery) => panic!("not a claim: {delivery:?}"),
-    }
-}
-
-/// Returns the ids of the received jobs.
-pub(crate) fn ids(received: &[Received]) -> Vec<JobId> {
-    received.iter().map(job_of).collect()
-}
-
-/// Like [`ids`], where the order does not matter.
-pub(crate) fn id_set(received: &[Received]) -> BTreeSet<JobId> {
-    ids(received).into_iter().collect()
 }
 
 fn pool(database_url: &str) -> Pool {
@@ -452,30 +318,4 @@ fn create_queue_in(kind: BrokerKind) -> QueueUrl {
     let broker = LocalBroker::shared(kind);
     broker.create_queue(&name).unwrap();
     broker.url(&name, None).parse().unwrap()
-}
-
-fn create_queue(suffix: &str) -> QueueUrl {
-    let name = format!("test-{}{suffix}", JobId::new());
-    LocalSqs::shared()
-        .create_queue_with_dead_letters(&name, 10)
-        .unwrap();
-    format!("sqs://{name}").parse().unwrap()
-}
-
-/// Returns the configuration for the local SQS.
-pub(crate) fn aws_config() -> aws_config::SdkConfig {
-    aws_config_for(LocalSqs::shared().endpoint_url())
-}
-
-/// Returns the configuration that the environment would give for an endpoint, without changing the environment of other
-/// tests.
-pub(crate) fn aws_config_for(endpoint_url: &str) -> aws_config::SdkConfig {
-    aws_config::SdkConfig::builder()
-        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-        .endpoint_url(endpoint_url)
-        .region(aws_config::Region::new(local_services::sqs::REGION))
-        .credentials_provider(aws_sdk_sqs::config::SharedCredentialsProvider::new(
-            aws_sdk_sqs::config::Credentials::new("local", "local", None, None, "test"),
-        ))
-        .build()
 }
