@@ -13,6 +13,8 @@ mod rabbitmq_and_activemq;
 #[cfg(test)]
 mod receiving;
 #[cfg(test)]
+mod redis;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod sending;

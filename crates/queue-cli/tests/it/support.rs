@@ -1,5 +1,6 @@
 //! Queues for the tests, and the program as a process.
 
+pub(crate) mod brokers;
 pub(crate) mod failing_sqs;
 
 use std::collections::BTreeMap;
