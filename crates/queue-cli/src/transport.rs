@@ -37,7 +37,10 @@ pub(crate) struct ReceiveRequest {
 pub(crate) trait Transport: Debug + Send {
     /// Returns the name of the queue, for messages and reports.
     fn name(&self) -> &str;
-    fn service(&self) -> Service;
+    /// Returns the service, which decides what a call costs. By default, calls have no price.
+    fn service(&self) -> Service {
+        Service::Broker
+    }
     /// Returns the calls that were made so far.
     fn calls(&self) -> &Calls;
     /// Sends one message, and waits until the service has confirmed it, if the service confirms messages.

@@ -28,7 +28,7 @@ use tokio::time::timeout;
 use super::{BrokerUrl, Role, wrong_role};
 use crate::error::Error;
 use crate::message::{CLIENT_ATTRIBUTE, NO_CLIENT, Outgoing, Received};
-use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
+use crate::transport::{Calls, ReceiveRequest, Sent, Transport};
 
 use connection::{answered, connect};
 
@@ -143,10 +143,6 @@ impl RabbitQueue {
 impl Transport for RabbitQueue {
     fn name(&self) -> &str {
         self.url.name()
-    }
-
-    fn service(&self) -> Service {
-        Service::Broker
     }
 
     fn calls(&self) -> &Calls {

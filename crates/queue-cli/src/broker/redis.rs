@@ -21,7 +21,7 @@ use sqs_client::batch::Outcomes;
 use super::BrokerUrl;
 use crate::error::Error;
 use crate::message::{CLIENT_ATTRIBUTE, NO_CLIENT, Outgoing, Received};
-use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
+use crate::transport::{Calls, ReceiveRequest, Sent, Transport};
 
 use connection::{connect, explain};
 
@@ -199,10 +199,6 @@ impl Stream {
 impl Transport for Stream {
     fn name(&self) -> &str {
         self.url.name()
-    }
-
-    fn service(&self) -> Service {
-        Service::Broker
     }
 
     fn calls(&self) -> &Calls {

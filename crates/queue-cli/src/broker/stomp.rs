@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{BrokerUrl, Depth, Role, wrong_role};
 use crate::error::Error;
 use crate::message::{CLIENT_ATTRIBUTE, NO_CLIENT, Outgoing, Received};
-use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
+use crate::transport::{Calls, ReceiveRequest, Sent, Transport};
 
 /// How long a purge waits for another message.
 const NO_MORE: Duration = Duration::from_millis(500);
@@ -73,10 +73,6 @@ impl StompQueue {
 impl Transport for StompQueue {
     fn name(&self) -> &str {
         self.url.name()
-    }
-
-    fn service(&self) -> Service {
-        Service::Broker
     }
 
     fn calls(&self) -> &Calls {

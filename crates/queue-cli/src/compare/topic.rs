@@ -10,7 +10,7 @@ use sqs_client::batch::Outcomes;
 
 use crate::error::Error;
 use crate::message::{CLIENT_ATTRIBUTE, Outgoing, Received, STRING};
-use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
+use crate::transport::{Calls, ReceiveRequest, Sent, Transport};
 
 /// A publisher to a topic.
 #[derive(Debug)]
@@ -69,10 +69,6 @@ fn no_queue() -> Error {
 impl Transport for Topic {
     fn name(&self) -> &str {
         &self.arn
-    }
-
-    fn service(&self) -> Service {
-        Service::Broker
     }
 
     fn calls(&self) -> &Calls {

@@ -17,7 +17,7 @@ use super::connection::{CONNECT_TIMEOUT, client, connect, explain};
 use crate::broker::{BrokerUrl, Role, wrong_role};
 use crate::error::Error;
 use crate::message::{NO_CLIENT, Outgoing, Received};
-use crate::transport::{Calls, ReceiveRequest, Sent, Service, Transport};
+use crate::transport::{Calls, ReceiveRequest, Sent, Transport};
 
 /// A publisher to a channel, or a subscriber.
 pub(in crate::broker) struct PubSub {
@@ -79,10 +79,6 @@ impl PubSub {
 impl Transport for PubSub {
     fn name(&self) -> &str {
         self.url.name()
-    }
-
-    fn service(&self) -> Service {
-        Service::Broker
     }
 
     fn calls(&self) -> &Calls {
