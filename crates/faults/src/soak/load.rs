@@ -68,11 +68,11 @@ pub(super) async fn run(
     let requested = Arc::new(AtomicUsize::new(0));
     let (open, _counting) = count_open_jobs(system.clone());
     let mut clients = FuturesUnordered::new();
-    for number in 0..CLIENTS {
+    for (number, random) in (0..CLIENTS).zip(generators(seed)) {
         let user = User {
             system: system.clone(),
             fleet: Arc::clone(fleet),
-            random: fastrand::Rng::with_seed(seed ^ (number + 1)),
+            random,
             number,
             poison_one_in: POISON_ONE_IN.max(jobs / MAX_POISON),
             open: open.clone(),
@@ -83,6 +83,12 @@ pub(super) async fn run(
         ended??;
     }
     Ok(())
+}
+
+/// Returns a generator for each client. Those of two seeds have nothing in common.
+fn generators(seed: u64) -> impl Iterator<Item = fastrand::Rng> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    std::iter::repeat_with(move || random.fork())
 }
 
 /// Counts the open jobs again and again, until the handle is dropped.
@@ -250,4 +256,21 @@ fn is_terminal(response: &Response) -> bool {
     status
         .and_then(|status| status.parse::<JobStatus>().ok())
         .is_some_and(JobStatus::is_terminal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_clients_of_two_seeds_make_different_choices() {
+        let choices = |seed| {
+            let clients = (0..CLIENTS).zip(generators(seed));
+            clients.map(|(_, mut random)| random.u64(..))
+        };
+        let different: HashSet<u64> = (0..64).flat_map(choices).collect();
+        assert_eq!(different.len() as u64, 64 * CLIENTS);
+    }
 }
