@@ -29,11 +29,12 @@ pub(super) async fn look(connection: &Connection) -> Result<Findings, QueueError
 }
 
 async fn try_look(connection: &Connection) -> Result<Findings, QueueError> {
+    let stream = connection.address.stream();
+    // In a cluster, this leads to the node that has the stream. The next question has no key, so any node would answer it.
+    let kind: String = connection.call(cmd("TYPE").arg(stream)).await?;
     // `CONFIG GET` would tell more, but managed services forbid it.
     let server: String = connection.call(&cmd("INFO")).await?;
     let mut findings = judge(&server);
-    let stream = connection.address.stream();
-    let kind: String = connection.call(cmd("TYPE").arg(stream)).await?;
     if kind == "none" {
         findings
             .unusable

@@ -181,9 +181,12 @@ async fn a_stream_in_another_node_of_a_cluster_is_found_there() {
     let worker = subscription(&queue, &url, LONG);
     assert_eq!(receive_all(worker.as_ref(), 3).await.len(), 3);
     assert_eq!(worker.inspect(NEEDS).await.unwrap(), Findings::default());
+    // also if nothing else has followed the stream before
+    let found = findings(&url.to_string(), &access).await;
+    assert_eq!(found, Findings::default());
 }
 
-/// Starts a server that answers every command as a node of a cluster does whose stream is in another node.
+/// Starts a server that answers as a node of a cluster does, a replica, whose stream is in another node.
 fn cluster_node_without_the_stream(node: u16) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -209,6 +212,7 @@ fn redirect(mut connection: &TcpStream, node: u16) {
         }
         let answer = match name.as_deref() {
             Some("CLIENT") => "+OK\r\n".to_owned(),
+            Some("INFO") => "$12\r\nrole:slave\r\n\r\n".to_owned(),
             _ => format!("-MOVED 1234 127.0.0.1:{node}\r\n"),
         };
         if connection.write_all(answer.as_bytes()).is_err() {
