@@ -1,5 +1,5 @@
 locals {
-  scaling = local.running && coalesce(var.autoscaling, var.lab_role_name == null)
+  scaling = local.running && coalesce(var.autoscaling, local.lab_role == null)
   scaled  = local.scaling ? { api = var.api_count, worker = var.worker_count } : {}
 }
 

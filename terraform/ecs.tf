@@ -103,7 +103,7 @@ resource "aws_cloudwatch_log_group" "task" {
 }
 
 locals {
-  images = { for image, repository in aws_ecr_repository.image : image => "${repository.repository_url}:${coalesce(var.image_tag, "none")}" }
+  images = { for image, repository in aws_ecr_repository.image : image => "${repository.repository_url}:${coalesce(local.tag, "none")}" }
 
   # For every container.
   restrictions = {
@@ -140,7 +140,7 @@ resource "aws_ecs_task_definition" "task" {
 
   runtime_platform {
     operating_system_family = "LINUX"
-    cpu_architecture        = var.cpu_architecture
+    cpu_architecture        = local.cpu_architecture
   }
 
   container_definitions = jsonencode([

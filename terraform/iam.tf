@@ -1,13 +1,13 @@
 # A role for each service with the permissions that it needs, or one existing role for all if roles can't be created
-# (var.lab_role_name).
+# (local.lab_role).
 
 locals {
-  roles = local.running && var.lab_role_name == null ? toset(["api", "worker", "execution"]) : toset([])
+  roles = local.running && local.lab_role == null ? toset(["api", "worker", "execution"]) : toset([])
 
   # Composed instead of looked up, because a Learner Lab may not even allow reading roles.
   role_arns = {
     for role in ["api", "worker", "execution"] :
-    role => "${local.aws}:iam::${local.account}:role/${coalesce(var.lab_role_name, "${var.name}-${role}")}"
+    role => "${local.aws}:iam::${local.account}:role/${coalesce(local.lab_role, "${var.name}-${role}")}"
   }
   api_role_arn    = local.role_arns["api"]
   worker_role_arn = local.role_arns["worker"]

@@ -18,6 +18,11 @@ output "repository_urls" {
   value       = { for name, repository in aws_ecr_repository.image : name => repository.repository_url }
 }
 
+output "release_path" {
+  description = "Where docker/push records the images in Parameter Store."
+  value       = local.release_path
+}
+
 output "region" {
   description = "The region of all resources."
   value       = var.region

@@ -54,7 +54,7 @@ resource "aws_db_instance" "main" {
   manage_master_user_password = true
 
   # A Learner Lab allows only gp2, up to 100 GiB.
-  storage_type          = var.lab_role_name == null ? "gp3" : "gp2"
+  storage_type          = local.lab_role == null ? "gp3" : "gp2"
   storage_encrypted     = true
   allocated_storage     = var.database_gib
   max_allocated_storage = 5 * var.database_gib

@@ -12,18 +12,13 @@ variable "database_class" {
 }
 
 variable "database_gib" {
-  description = "The storage of the database in GiB. RDS extends it automatically up to five times this size."
+  description = "The storage of the database in GiB. RDS extends it automatically up to five times this size. A Learner Lab allows only 20."
   type        = number
   default     = 20
 
   validation {
     condition     = var.database_gib >= 20 && var.database_gib <= 13000
     error_message = "The storage must be between 20 and 13000 GiB."
-  }
-
-  validation {
-    condition     = var.lab_role_name == null || 5 * var.database_gib <= 100
-    error_message = "A Learner Lab allows at most 100 GiB, so the value must be 20, which can grow to five times that."
   }
 }
 

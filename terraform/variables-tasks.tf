@@ -34,7 +34,7 @@ variable "backlog_per_worker" {
 }
 
 variable "autoscaling" {
-  description = "Whether the number of tasks follows the load. If null, it does so unless lab_role_name is set."
+  description = "Whether the number of tasks follows the load. If null, it does so unless the tasks have a role of a Learner Lab."
   type        = bool
   default     = null
 }

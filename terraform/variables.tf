@@ -29,8 +29,15 @@ variable "credentials_file" {
   default     = "../credentials"
 }
 
+variable "service_enabled" {
+  description = "Whether the service runs. With false there are only the queues and the registries; on a running service, that removes it with its database, so apply protect_database = false first."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "image_tag" {
-  description = "The tag of the images to run, as set by docker/push: the first 12 digits of a git commit. If null, only the queues and registries are created. Setting it back to null removes the service; apply protect_database = false before you do so."
+  description = "The tag of the images to run: the first 12 digits of a git commit. If null, they are those that docker/push recorded last."
   type        = string
   default     = null
 
@@ -38,26 +45,31 @@ variable "image_tag" {
     condition     = var.image_tag == null || can(regex("^[0-9a-f]{12}$", var.image_tag))
     error_message = "The tag must be the first 12 digits of a git commit. A tag that moves, such as latest, can't be rolled back."
   }
+
+  validation {
+    condition     = (var.image_tag == null) == (var.cpu_architecture == null)
+    error_message = "Set image_tag and cpu_architecture together, or neither: docker/push records both."
+  }
 }
 
 variable "cpu_architecture" {
-  description = "The architecture that the images were built for: X86_64 or ARM64. docker/push sets it."
+  description = "The architecture that the images with image_tag were built for: X86_64 or ARM64."
   type        = string
-  default     = "X86_64"
+  default     = null
 
   validation {
-    condition     = contains(["X86_64", "ARM64"], var.cpu_architecture)
+    condition     = var.cpu_architecture == null || contains(["X86_64", "ARM64"], coalesce(var.cpu_architecture, "none"))
     error_message = "The architecture must be X86_64 or ARM64."
   }
 }
 
 variable "lab_role_name" {
-  description = "An existing role for all tasks, for accounts that can't create roles: LabRole in an AWS Academy Learner Lab. If null, each service gets its own role with the permissions that it needs."
+  description = "An existing role for all tasks, for accounts that can't create roles. If null, it is LabRole if the credentials are those of an AWS Academy Learner Lab; otherwise, and if it is empty, each service gets its own role with the permissions that it needs."
   type        = string
   default     = null
 
   validation {
-    condition     = var.lab_role_name == null || can(regex("^[A-Za-z0-9+=,.@_-]{1,64}$", var.lab_role_name))
+    condition     = var.lab_role_name == null || can(regex("^[A-Za-z0-9+=,.@_-]{0,64}$", var.lab_role_name))
     error_message = "The value must be the name of a role, such as LabRole, not its ARN."
   }
 }

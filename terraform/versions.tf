@@ -25,9 +25,10 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  # Until there are images to run, only the queues and the registries are created.
-  running = var.image_tag != null
-  stage   = local.running ? 1 : 0
   account = data.aws_caller_identity.current.account_id
   aws     = "arn:${data.aws_partition.current.partition}"
+
+  # The credentials of an AWS Academy Learner Lab belong to a role of this name, and its tasks can only have LabRole.
+  in_lab   = strcontains(data.aws_caller_identity.current.arn, ":assumed-role/voclabs/")
+  lab_role = var.lab_role_name == null ? (local.in_lab ? "LabRole" : null) : (var.lab_role_name == "" ? null : var.lab_role_name)
 }

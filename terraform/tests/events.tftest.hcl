@@ -14,10 +14,6 @@ override_resource {
 run "without_the_variable_there_is_no_topic" {
   command = apply
 
-  variables {
-    image_tag = "0123456789ab"
-  }
-
   assert {
     condition     = length(aws_sns_topic.events) == 0 && output.events_topic_arn == null
     error_message = "By default there must be no topic."
@@ -33,7 +29,6 @@ run "the_api_publishes_to_the_topic_and_the_worker_can_not" {
   command = apply
 
   variables {
-    image_tag    = "0123456789ab"
     events_topic = true
   }
 

@@ -25,7 +25,6 @@ run "fifo" {
 
   variables {
     fifo         = true
-    image_tag    = "0123456789ab"
     events_topic = true
   }
 

@@ -20,13 +20,19 @@ override_resource {
   }
 }
 
-variables {
-  lab_role_name  = "LabRole"
-  database_class = "db.t3.micro"
-  image_tag      = "0123456789ab"
+override_data {
+  target = data.aws_caller_identity.current
+  values = {
+    account_id = "123456789012"
+    arn        = "arn:aws:sts::123456789012:assumed-role/voclabs/user1=me"
+  }
 }
 
-run "lab" {
+variables {
+  database_class = "db.t3.micro"
+}
+
+run "a_lab_is_found_by_its_credentials" {
   command = apply
 
   assert {
@@ -50,6 +56,32 @@ run "lab" {
   }
 }
 
+run "an_empty_name_gives_each_service_a_role_of_its_own" {
+  command = apply
+
+  variables {
+    lab_role_name = ""
+  }
+
+  assert {
+    condition     = keys(aws_iam_role.task) == ["api", "execution", "worker"] && aws_db_instance.main[0].storage_type == "gp3"
+    error_message = "lab_role_name = \"\" must switch the search for a lab off."
+  }
+}
+
+run "another_role_can_be_named" {
+  command = apply
+
+  variables {
+    lab_role_name = "Tasks"
+  }
+
+  assert {
+    condition     = alltrue([for task in aws_ecs_task_definition.task : task.task_role_arn == "arn:aws:iam::123456789012:role/Tasks"])
+    error_message = "Every task must use the role that was named."
+  }
+}
+
 run "lab_with_scaling" {
   command = apply
 
@@ -70,5 +102,5 @@ run "a_lab_allows_100_gib" {
     database_gib = 21
   }
 
-  expect_failures = [var.database_gib]
+  expect_failures = [terraform_data.settings[0]]
 }

@@ -20,12 +20,16 @@ override_resource {
   }
 }
 
-run "without_images_only_queues_and_registries" {
+run "without_the_service_only_queues_and_registries" {
   command = apply
+
+  variables {
+    service_enabled = false
+  }
 
   assert {
     condition     = length(aws_vpc.main) == 0 && length(aws_db_instance.main) == 0 && length(aws_ecs_service.task) == 0 && length(aws_iam_role.task) == 0
-    error_message = "Without images, no part of the service must be created."
+    error_message = "Without the service, no part of the service must be created."
   }
 
   assert {
@@ -40,17 +44,17 @@ run "without_images_only_queues_and_registries" {
 
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.outbox) + length(aws_cloudwatch_metric_alarm.failed_jobs) + length(aws_cloudwatch_metric_alarm.database) + length(aws_cloudwatch_metric_alarm.database_credit) == 0
-    error_message = "Without images, there must be no alarm about the service."
+    error_message = "Without the service, there must be no alarm about it."
   }
 
   assert {
     condition     = "${aws_cloudwatch_metric_alarm.oldest_message.namespace} ${aws_cloudwatch_metric_alarm.oldest_message.metric_name}" == "AWS/SQS ApproximateAgeOfOldestMessage" && aws_cloudwatch_metric_alarm.oldest_message.dimensions == tomap({ QueueName = "taskoverflow-ical" })
-    error_message = "Without images, nothing but the queue can show that jobs wait."
+    error_message = "Without the service, nothing but the queue can show that jobs wait."
   }
 
   assert {
     condition     = toset([for query in aws_cloudwatch_metric_alarm.dead_letters.metric_query : query.id]) == toset(["visible", "hidden", "all"])
-    error_message = "Without images, no API reports whether processing is paused."
+    error_message = "Without the service, no API reports whether processing is paused."
   }
 
   assert {
@@ -61,6 +65,10 @@ run "without_images_only_queues_and_registries" {
 
 run "queues" {
   command = apply
+
+  variables {
+    service_enabled = false
+  }
 
   assert {
     condition     = aws_sqs_queue.jobs.name == "taskoverflow-ical" && aws_sqs_queue.dead_letters.name == "taskoverflow-ical-dead-letters"
@@ -105,7 +113,6 @@ run "service" {
   command = apply
 
   variables {
-    image_tag   = "0123456789ab"
     alarm_email = "me@example.org"
     queue_users = ["arn:aws:iam::123456789012:user/me"]
   }
@@ -408,7 +415,6 @@ run "https" {
   command = apply
 
   variables {
-    image_tag       = "0123456789ab"
     certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
     public_url      = "https://todo.example.org"
   }
@@ -428,7 +434,6 @@ run "an_unprotected_database" {
   command = apply
 
   variables {
-    image_tag        = "0123456789ab"
     protect_database = false
   }
 
@@ -442,7 +447,6 @@ run "backups_on_the_free_plan" {
   command = apply
 
   variables {
-    image_tag            = "0123456789ab"
     database_backup_days = 1
   }
 
@@ -454,10 +458,6 @@ run "backups_on_the_free_plan" {
 
 run "a_small_database_without_credits_left" {
   command = apply
-
-  variables {
-    image_tag = "0123456789ab"
-  }
 
   assert {
     condition = alltrue([
@@ -472,7 +472,6 @@ run "a_larger_database_without_credits_left" {
   command = apply
 
   variables {
-    image_tag      = "0123456789ab"
     database_class = "db.t3.2xlarge"
   }
 
@@ -486,7 +485,6 @@ run "a_database_without_credits" {
   command = apply
 
   variables {
-    image_tag      = "0123456789ab"
     database_class = "db.m7g.large"
     failed_jobs    = 0
   }

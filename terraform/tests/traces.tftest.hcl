@@ -4,10 +4,6 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-variables {
-  image_tag = "0123456789ab"
-}
-
 run "without_a_collector_no_traces_are_exported" {
   command = apply
 

@@ -4,6 +4,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  service_enabled = false
+}
+
 run "region_rejects_a_city" {
   command = plan
 
@@ -68,7 +72,8 @@ run "image_tag_rejects_latest" {
   command = plan
 
   variables {
-    image_tag = "latest"
+    image_tag        = "latest"
+    cpu_architecture = "ARM64"
   }
 
   expect_failures = [var.image_tag]
@@ -78,7 +83,18 @@ run "image_tag_rejects_a_version" {
   command = plan
 
   variables {
-    image_tag = "v1.0"
+    image_tag        = "v1.0"
+    cpu_architecture = "ARM64"
+  }
+
+  expect_failures = [var.image_tag]
+}
+
+run "image_tag_requires_the_architecture" {
+  command = plan
+
+  variables {
+    image_tag = "0123456789ab"
   }
 
   expect_failures = [var.image_tag]
@@ -88,6 +104,7 @@ run "cpu_architecture_rejects_dockers_names" {
   command = plan
 
   variables {
+    image_tag        = "0123456789ab"
     cpu_architecture = "amd64"
   }
 
@@ -479,7 +496,8 @@ run "image_tag_rejects_11_digits" {
   command = plan
 
   variables {
-    image_tag = "0123456789a"
+    image_tag        = "0123456789a"
+    cpu_architecture = "ARM64"
   }
 
   expect_failures = [var.image_tag]
@@ -489,7 +507,8 @@ run "image_tag_rejects_a_full_commit_id" {
   command = plan
 
   variables {
-    image_tag = "0123456789abcdef0123456789abcdef01234567"
+    image_tag        = "0123456789abcdef0123456789abcdef01234567"
+    cpu_architecture = "ARM64"
   }
 
   expect_failures = [var.image_tag]

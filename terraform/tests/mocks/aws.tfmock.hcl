@@ -1,7 +1,17 @@
 # Values in the format of AWS, for attributes whose format the provider or the configuration checks.
 
 mock_data "aws_caller_identity" {
-  defaults = { account_id = "123456789012" }
+  defaults = {
+    account_id = "123456789012"
+    arn        = "arn:aws:iam::123456789012:user/me"
+  }
+}
+
+mock_data "aws_ssm_parameters_by_path" {
+  defaults = {
+    names  = ["/taskoverflow/release/current"]
+    values = ["{\"tag\":\"0123456789ab\",\"architecture\":\"ARM64\"}"]
+  }
 }
 
 mock_data "aws_partition" {

@@ -1,0 +1,46 @@
+# The images to run. docker/push records them in Parameter Store, so that Terraform plans the same in every clone and in CI.
+# If the record is lost, a plan fails; it does not remove the service.
+
+data "aws_ssm_parameters_by_path" "release" {
+  count = var.service_enabled && var.image_tag == null ? 1 : 0
+
+  path = local.release_path
+}
+
+locals {
+  release_path = "/${var.name}/release"
+
+  # The provider marks all parameters as sensitive, but these are not secret.
+  release_parameters = merge([
+    for parameters in data.aws_ssm_parameters_by_path.release : zipmap(nonsensitive(parameters.names), nonsensitive(parameters.values))
+  ]...)
+  recorded         = lookup(local.release_parameters, "${local.release_path}/current", "{}")
+  tag              = var.image_tag != null ? var.image_tag : try(tostring(jsondecode(local.recorded).tag), null)
+  cpu_architecture = var.image_tag != null ? var.cpu_architecture : try(tostring(jsondecode(local.recorded).architecture), null)
+  release_is_valid = can(regex("^[0-9a-f]{12} (X86_64|ARM64)$", "${local.tag} ${local.cpu_architecture}"))
+
+  # Without the service there are only the queues and the registries.
+  running = var.service_enabled && local.release_is_valid
+  stage   = local.running ? 1 : 0
+}
+
+resource "terraform_data" "settings" {
+  count = var.service_enabled ? 1 : 0
+
+  lifecycle {
+    precondition {
+      condition     = local.recorded != "{}" || var.image_tag != null
+      error_message = "There is no release in ${local.release_path}/current, so there are no images to run. Run docker/push, and then this command again. To have only the queues and the registries, set service_enabled=false; if the service is running, that removes it."
+    }
+
+    precondition {
+      condition     = local.recorded == "{}" || local.release_is_valid
+      error_message = "The release in ${local.release_path}/current is not valid: ${local.recorded}. Run docker/push again, and then this command."
+    }
+
+    precondition {
+      condition     = local.lab_role == null || 5 * var.database_gib <= 100
+      error_message = "A Learner Lab allows a database of at most 100 GiB, so database_gib must be 20, which can grow to five times that."
+    }
+  }
+}
