@@ -26,7 +26,8 @@ resource "aws_lb_target_group" "api" {
   target_type = "ip"
   protocol    = "HTTP"
   port        = local.api_port
-  # Must be shorter than the task's stopTimeout.
+  # How long requests that are still running have when a task stops. ECS tells the task to stop after this, so its
+  # stopTimeout comes on top.
   deregistration_delay = 60
 
   # A browser loads the page and its files from the same task. The paths of the files contain the version, so during a

@@ -76,8 +76,10 @@ locals {
         DATABASE_POOL      = tostring(local.worker_connections)
         RECEIVE_WAIT       = "20s"
         VISIBILITY_TIMEOUT = "30s"
-        # Shorter than stopTimeout, so that unfinished jobs are released before the task is killed.
-        DRAIN_TIMEOUT = "100s"
+        # Unfinished jobs have to be released before the task is killed (stopTimeout). After this time, a worker waits a second
+        # for the end of its attempts, half of VISIBILITY_TIMEOUT for the queue to confirm deletes and releases, and a second
+        # for the queue to close.
+        DRAIN_TIMEOUT = "95s"
       })
     }
   } : {}
@@ -130,7 +132,9 @@ locals {
 resource "aws_ecs_task_definition" "task" {
   for_each = local.services
 
-  family                   = "${var.name}-${each.key}"
+  family = "${var.name}-${each.key}"
+  # ECS needs the previous version to go back to it. Otherwise Terraform would deregister it before the new one has started.
+  skip_destroy             = true
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = var.task_size.cpu
@@ -228,6 +232,14 @@ resource "aws_ecs_service" "task" {
       container_name   = each.key
       container_port   = load_balancer.value
     }
+  }
+
+  # Longer than three tasks of a new version need to be given up, one after the other, and the previous version needs to
+  # start again. Terraform would otherwise stop watching before ECS has decided.
+  timeouts {
+    create = "45m"
+    update = "45m"
+    delete = "20m"
   }
 
   lifecycle {

@@ -261,8 +261,33 @@ run "service" {
   }
 
   assert {
-    condition     = tonumber(trimsuffix(one([for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment : variable.value if variable.name == "DRAIN_TIMEOUT"]), "s")) < 120
+    # A second for the end of attempts, half of the visibility timeout for deletes and releases, a second for the queue to
+    # close, and five more for everything else.
+    condition = anytrue([
+      for seconds in [{
+        for variable in jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].environment :
+        variable.name => tonumber(trimsuffix(variable.value, "s")) if contains(["DRAIN_TIMEOUT", "VISIBILITY_TIMEOUT"], variable.name)
+      }] :
+      seconds.DRAIN_TIMEOUT + 1 + seconds.VISIBILITY_TIMEOUT / 2 + 1 + 5 <= jsondecode(aws_ecs_task_definition.task["worker"].container_definitions)[0].stopTimeout
+    ])
     error_message = "A worker must release its jobs before it is killed."
+  }
+
+  assert {
+    condition     = alltrue([for task in aws_ecs_task_definition.task : task.skip_destroy])
+    error_message = "The previous version must stay registered, or ECS can't go back to it."
+  }
+
+  assert {
+    # The breaker counts three tasks. Each takes 45 seconds until its container starts. The previous version has five minutes.
+    condition = alltrue([
+      for name, service in aws_ecs_service.task : alltrue([
+        for check in [jsondecode(aws_ecs_task_definition.task[name].container_definitions)[0].healthCheck] :
+        3 * (45 + check.startPeriod + check.retries * check.interval) + 300 < 60 * tonumber(trimsuffix(service.timeouts.update, "m"))
+        && service.timeouts.create == service.timeouts.update
+      ])
+    ])
+    error_message = "apply must watch until ECS has gone back to the previous version."
   }
 
   assert {
