@@ -107,7 +107,7 @@ resource "aws_security_group" "member" {
 
 resource "aws_vpc_security_group_ingress_rule" "alb" {
   for_each = local.running ? {
-    for pair in setproduct(local.alb_ports, var.allowed_cidrs) : "${pair[0]} ${pair[1]}" => { port = pair[0], cidr = pair[1] }
+    for pair in setproduct(local.alb_ports, coalesce(var.allowed_cidrs, [])) : "${pair[0]} ${pair[1]}" => { port = pair[0], cidr = pair[1] }
   } : {}
 
   description       = "Clients"

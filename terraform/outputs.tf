@@ -23,6 +23,11 @@ output "release_path" {
   value       = local.release_path
 }
 
+output "allowed_cidrs" {
+  description = "The IPv4 ranges from which the API can be called."
+  value       = var.allowed_cidrs
+}
+
 output "region" {
   description = "The region of all resources."
   value       = var.region

@@ -39,6 +39,11 @@ resource "terraform_data" "settings" {
     }
 
     precondition {
+      condition     = var.allowed_cidrs != null
+      error_message = "Say who may call the API: allowed_cidrs = [\"203.0.113.7/32\"], or [\"0.0.0.0/0\"] for everyone. Clients need a token in any case."
+    }
+
+    precondition {
       condition     = local.lab_role == null || 5 * var.database_gib <= 100
       error_message = "A Learner Lab allows a database of at most 100 GiB, so database_gib must be 20, which can grow to five times that."
     }

@@ -1,9 +1,9 @@
 locals {
   suffix = var.fifo ? ".fifo" : ""
 
-  # Actions that use a queue. Actions that administer it are not listed, so that administrators of the account keep
-  # access.
-  queue_use = ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
+  # Actions that take messages from a queue. Actions that administer it are not listed, so that administrators of the account
+  # keep access.
+  queue_use = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
 
   tls_only = {
     Sid       = "TlsOnly"
@@ -14,14 +14,27 @@ locals {
   }
   # Once the service runs, only its roles and var.queue_users may use the queues, whatever their own policies allow
   # other users of the account.
-  tasks_only = {
-    Sid       = "TasksOnly"
+  receivers_only = {
+    Sid       = "ReceiversOnly"
     Effect    = "Deny"
     Principal = "*"
     Action    = local.queue_use
-    Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.api_role_arn, local.worker_role_arn], var.queue_users) } }
+    Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.worker_role_arn], var.queue_users) } }
   }
-  queue_statements = concat([local.tls_only], local.running ? [local.tasks_only] : [])
+  # Only for the job queue: nothing must keep SQS itself from moving messages to the dead-letter queue. Requests of a service
+  # have no ARN of a principal, and ArnNotLike holds for a missing value, so the second condition lets them through.
+  senders_only = {
+    Sid       = "SendersOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = ["sqs:SendMessage"]
+    Condition = {
+      ArnNotLike = { "aws:PrincipalArn" = concat([local.api_role_arn], var.queue_users) }
+      Bool       = { "aws:PrincipalIsAWSService" = "false" }
+    }
+  }
+  dead_letter_statements = concat([local.tls_only], local.running ? [local.receivers_only] : [])
+  job_statements         = concat(local.dead_letter_statements, local.running ? [local.senders_only] : [])
 }
 
 resource "aws_sqs_queue" "jobs" {
@@ -72,7 +85,7 @@ resource "aws_sqs_queue_policy" "jobs" {
   queue_url = aws_sqs_queue.jobs.url
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [for statement in local.queue_statements : merge(statement, { Resource = aws_sqs_queue.jobs.arn })]
+    Statement = [for statement in local.job_statements : merge(statement, { Resource = aws_sqs_queue.jobs.arn })]
   })
 }
 
@@ -80,6 +93,6 @@ resource "aws_sqs_queue_policy" "dead_letters" {
   queue_url = aws_sqs_queue.dead_letters.url
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = [for statement in local.queue_statements : merge(statement, { Resource = aws_sqs_queue.dead_letters.arn })]
+    Statement = [for statement in local.dead_letter_statements : merge(statement, { Resource = aws_sqs_queue.dead_letters.arn })]
   })
 }

@@ -12,12 +12,12 @@ variable "vpc_cidr" {
 }
 
 variable "allowed_cidrs" {
-  description = "The IPv4 ranges from which the API can be called. Its clients also need a token (docs/security.md)."
+  description = "The IPv4 ranges from which the API can be called. The service needs at least one; [\"0.0.0.0/0\"] means everyone. Its clients also need a token (docs/security.md)."
   type        = list(string)
-  default     = ["0.0.0.0/0"]
+  default     = null
 
   validation {
-    condition     = length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))])
+    condition     = var.allowed_cidrs == null || try(length(var.allowed_cidrs) > 0 && alltrue([for cidr in var.allowed_cidrs : can(cidrnetmask(cidr))]), false)
     error_message = "The list must contain one or more IPv4 ranges, such as 203.0.113.7/32."
   }
 }

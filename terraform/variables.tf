@@ -1,13 +1,18 @@
 # --- region, name and images
 
 variable "region" {
-  description = "The region of all resources. Regions of China and GovCloud are not supported, because their databases use other certificate authorities."
+  description = "The region of all resources. The images need the certificate authority of its databases (docker/rds-ca.pem). Regions of China and GovCloud are not supported, because theirs are others."
   type        = string
   default     = "us-east-1"
 
   validation {
     condition     = can(regex("^[a-z]{2}-[a-z]+-[0-9]$", var.region)) && !startswith(var.region, "cn-")
     error_message = "The region must look like us-east-1. China and GovCloud are not supported."
+  }
+
+  validation {
+    condition     = strcontains(file("${path.module}/../docker/rds-ca.pem"), "Amazon RDS ${var.region} Root CA RSA2048 G1,")
+    error_message = "The images do not contain the certificate authority of RDS in ${var.region}, so the tasks could not connect to the database. Use another region, or add it to docker/rds-ca.pem from https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem."
   }
 }
 

@@ -5,6 +5,7 @@ mock_provider "aws" {
 }
 
 variables {
+  allowed_cidrs    = ["203.0.113.0/24"]
   image_tag        = "0123456789ab"
   cpu_architecture = "ARM64"
 }

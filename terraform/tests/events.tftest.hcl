@@ -4,6 +4,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  allowed_cidrs = ["203.0.113.0/24"]
+}
+
 override_resource {
   target = aws_sns_topic.events
   values = {

@@ -29,6 +29,7 @@ override_data {
 }
 
 variables {
+  allowed_cidrs  = ["203.0.113.0/24"]
   database_class = "db.t3.micro"
 }
 

@@ -4,6 +4,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  allowed_cidrs = ["203.0.113.0/24"]
+}
+
 run "the_recorded_release_runs" {
   command = apply
 
@@ -76,6 +80,16 @@ run "a_release_with_a_tag_that_moves_fails" {
   expect_failures = [terraform_data.settings[0]]
 }
 
+run "without_callers_the_service_is_refused" {
+  command = plan
+
+  variables {
+    allowed_cidrs = null
+  }
+
+  expect_failures = [terraform_data.settings[0]]
+}
+
 run "a_plan_with_the_same_release_creates_nothing" {
   command = plan
 
@@ -113,6 +127,7 @@ run "only_service_enabled_removes_the_service" {
 
   variables {
     service_enabled = false
+    allowed_cidrs   = null
   }
 
   assert {

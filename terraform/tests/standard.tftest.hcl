@@ -4,6 +4,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  allowed_cidrs = ["203.0.113.0/24"]
+}
+
 override_resource {
   target = aws_sqs_queue.dead_letters
   values = {
@@ -125,11 +129,35 @@ run "service" {
   assert {
     condition = alltrue([
       for queue in [aws_sqs_queue_policy.jobs, aws_sqs_queue_policy.dead_letters] :
-      jsondecode(queue.policy).Statement[1].Condition.ArnNotLike["aws:PrincipalArn"] == [
-        "arn:aws:iam::123456789012:role/taskoverflow-api", "arn:aws:iam::123456789012:role/taskoverflow-worker", "arn:aws:iam::123456789012:user/me",
-      ]
+      jsondecode(queue.policy).Statement[1].Effect == "Deny"
+      && jsondecode(queue.policy).Statement[1].Action == ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:PurgeQueue"]
+      && jsondecode(queue.policy).Statement[1].Condition == {
+        ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/taskoverflow-worker", "arn:aws:iam::123456789012:user/me"] }
+      }
     ])
-    error_message = "Only the tasks and queue_users must be able to use the queues."
+    error_message = "Only the workers and queue_users must be able to take messages from the queues."
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_sqs_queue_policy.jobs.policy).Statement[2].Effect == "Deny"
+      && jsondecode(aws_sqs_queue_policy.jobs.policy).Statement[2].Action == ["sqs:SendMessage"]
+      && jsondecode(aws_sqs_queue_policy.jobs.policy).Statement[2].Condition == {
+        ArnNotLike = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/taskoverflow-api", "arn:aws:iam::123456789012:user/me"] }
+        Bool       = { "aws:PrincipalIsAWSService" = "false" }
+      }
+    )
+    error_message = "Only the API, queue_users and SQS itself must be able to send to the job queue."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_sqs_queue_policy.dead_letters.policy).Statement) == 2 && !strcontains(aws_sqs_queue_policy.dead_letters.policy, "SendMessage")
+    error_message = "Nothing must keep SQS itself from moving messages to the dead-letter queue."
+  }
+
+  assert {
+    condition     = [for rule in aws_vpc_security_group_ingress_rule.alb : "${rule.cidr_ipv4} ${rule.from_port}"] == ["203.0.113.0/24 80"]
+    error_message = "Only the addresses in allowed_cidrs must reach the load balancer."
   }
 
   assert {

@@ -4,6 +4,10 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+variables {
+  allowed_cidrs = ["203.0.113.0/24"]
+}
+
 run "without_a_collector_no_traces_are_exported" {
   command = apply
 

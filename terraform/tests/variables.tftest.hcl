@@ -28,6 +28,16 @@ run "region_rejects_a_missing_number" {
   expect_failures = [var.region]
 }
 
+run "region_rejects_one_whose_certificate_authority_is_not_in_the_images" {
+  command = plan
+
+  variables {
+    region = "il-central-1"
+  }
+
+  expect_failures = [var.region]
+}
+
 run "name_rejects_one_upper_case_letter" {
   command = plan
 
