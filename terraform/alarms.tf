@@ -19,6 +19,9 @@ locals {
 
   # The metrics that the processes write to their logs, in CloudWatch's embedded metric format (EMF_NAMESPACE in ecs.tf).
   metrics_namespace = var.name
+  # What each worker and each API writes into every one of its reports, so that the number of reports tells how many run.
+  each_worker = "worker_slots_in_use"
+  each_api    = "outbox_oldest_age_seconds"
 }
 
 # Each alarm says how it treats missing data, and why.
@@ -138,16 +141,17 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
   comparison_operator = "LessThanThreshold"
   threshold           = 1
   evaluation_periods  = 3
-  # Container Insights may report nothing about a service without tasks.
+  # No worker, no report.
   treat_missing_data = "breaching"
   alarm_actions      = local.alarm_topics
   ok_actions         = local.alarm_topics
 
-  namespace   = "ECS/ContainerInsights"
-  metric_name = "RunningTaskCount"
-  dimensions  = { ClusterName = aws_ecs_cluster.main[0].name, ServiceName = aws_ecs_service.task["worker"].name }
+  namespace   = local.metrics_namespace
+  metric_name = local.each_worker
+  dimensions  = { Service = "worker" }
   period      = 60
-  statistic   = "Minimum"
+  # Each worker reports once a minute.
+  statistic = "SampleCount"
 }
 
 # The API accepts jobs while SQS can't be written to, so nothing else shows that they are stuck.
@@ -312,9 +316,16 @@ locals {
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.dead_letters.name],
       ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", aws_sqs_queue.dead_letters.name],
     ]]
-    "Running tasks" = ["Average", [
-      for service in ["api", "worker"] :
-      ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", aws_ecs_cluster.main[0].name, "ServiceName", service]
+    "Empty receives" = ["Sum", [
+      ["AWS/SQS", "NumberOfEmptyReceives", "QueueName", aws_sqs_queue.jobs.name],
+    ]]
+    "Jobs by status" = ["Maximum", [
+      for status in ["pending", "started", "retry", "failed"] :
+      [local.metrics_namespace, "jobs_${status}", "Service", "api"]
+    ]]
+    "Running tasks" = ["SampleCount", [
+      [local.metrics_namespace, local.each_api, "Service", "api"],
+      [local.metrics_namespace, local.each_worker, "Service", "worker"],
     ]]
     "Requests and errors" = ["Sum", [
       for metric in ["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"] :
@@ -360,12 +371,15 @@ resource "aws_cloudwatch_dashboard" "main" {
         width  = 12
         height = 6
         properties = {
-          title   = title
-          region  = var.region
-          period  = 60
-          view    = "timeSeries"
-          stat    = local.charts[title][0]
-          metrics = local.charts[title][1]
+          title  = title
+          region = var.region
+          period = 60
+          view   = "timeSeries"
+          stat   = local.charts[title][0]
+          # What is counted in "Running tasks" are reports, so these lines are named after the service, not after the metric.
+          metrics = [
+            for line in local.charts[title][1] : concat(line, [for service in title == "Running tasks" ? [line[3]] : [] : { label = service }])
+          ]
         }
       }
     ]

@@ -48,17 +48,15 @@ resource "aws_appautoscaling_policy" "worker" {
         id          = "workers"
         return_data = false
         metric_stat {
-          stat = "Average"
+          # Each worker reports once a minute, so this is the number of workers. Now and then a report falls into the next
+          # minute, which the cooldowns outlast.
+          stat = "SampleCount"
           metric {
-            namespace   = "ECS/ContainerInsights"
-            metric_name = "RunningTaskCount"
+            namespace   = local.metrics_namespace
+            metric_name = local.each_worker
             dimensions {
-              name  = "ClusterName"
-              value = aws_ecs_cluster.main[0].name
-            }
-            dimensions {
-              name  = "ServiceName"
-              value = aws_ecs_service.task["worker"].name
+              name  = "Service"
+              value = "worker"
             }
           }
         }

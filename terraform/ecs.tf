@@ -90,11 +90,23 @@ resource "aws_ecs_cluster" "main" {
 
   name = var.name
 
-  # Provides RunningTaskCount, which the scaling of the workers needs.
   setting {
     name  = "containerInsights"
-    value = "enabled"
+    value = var.container_insights ? "enabled" : "disabled"
   }
+
+  depends_on = [aws_cloudwatch_log_group.aws]
+}
+
+# AWS would create these groups itself, keep their logs forever, and leave them behind.
+resource "aws_cloudwatch_log_group" "aws" {
+  for_each = local.running ? toset(concat(
+    [for log in local.database_logs : "/aws/rds/instance/${var.name}/${log}"],
+    var.container_insights ? ["/aws/ecs/containerinsights/${var.name}/performance"] : [],
+  )) : toset([])
+
+  name              = each.value
+  retention_in_days = var.log_days
 }
 
 resource "aws_cloudwatch_log_group" "task" {

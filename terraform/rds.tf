@@ -68,16 +68,20 @@ resource "aws_db_instance" "main" {
 
   backup_retention_period         = var.database_backup_days
   copy_tags_to_snapshot           = true
-  enabled_cloudwatch_logs_exports = ["postgresql", "upgrade"]
+  enabled_cloudwatch_logs_exports = local.database_logs
   auto_minor_version_upgrade      = true
   apply_immediately               = true
 
   deletion_protection       = var.protect_database
   skip_final_snapshot       = !var.protect_database
   final_snapshot_identifier = var.protect_database ? "${var.name}-final" : null
+
+  depends_on = [aws_cloudwatch_log_group.aws]
 }
 
 locals {
+  database_logs = ["postgresql", "upgrade"]
+
   # A partly created database has no secret yet. `destroy` must still work.
   database_secret = try(aws_db_instance.main[0].master_user_secret[0].secret_arn, "none-yet")
 

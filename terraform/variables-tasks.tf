@@ -55,6 +55,13 @@ variable "task_size" {
   }
 }
 
+variable "container_insights" {
+  description = "Whether CloudWatch shows CPU, memory and network of each service (Container Insights), for about nine dollars a month. Neither the alarms nor autoscaling need it."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "log_days" {
   description = "How many days logs are kept."
   type        = number

@@ -6,3 +6,4 @@ database_backup_days = 14
 api_count            = { min = 2, max = 4 }
 worker_count         = { min = 1, max = 5 }
 log_days             = 90
+container_insights   = true

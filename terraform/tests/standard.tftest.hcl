@@ -454,8 +454,41 @@ run "service" {
   }
 
   assert {
-    condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 12
-    error_message = "The dashboard must have all twelve charts."
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 14
+    error_message = "The dashboard must have all fourteen charts."
+  }
+
+  assert {
+    condition = {
+      for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : widget.properties.title => "${widget.properties.stat} ${jsonencode(widget.properties.metrics)}"
+      if contains(["Running tasks", "Empty receives", "Jobs by status"], widget.properties.title)
+      } == {
+      "Running tasks"  = "SampleCount ${jsonencode([["taskoverflow", "outbox_oldest_age_seconds", "Service", "api", { label = "api" }], ["taskoverflow", "worker_slots_in_use", "Service", "worker", { label = "worker" }]])}"
+      "Empty receives" = "Sum ${jsonencode([["AWS/SQS", "NumberOfEmptyReceives", "QueueName", "taskoverflow-ical"]])}"
+      "Jobs by status" = "Maximum ${jsonencode([for status in ["pending", "started", "retry", "failed"] : ["taskoverflow", "jobs_${status}", "Service", "api"]])}"
+    }
+    error_message = "The dashboard must show how many tasks run, receives that bring nothing, and the jobs by status."
+  }
+
+  assert {
+    condition = (
+      keys(aws_cloudwatch_log_group.aws) == ["/aws/rds/instance/taskoverflow/postgresql", "/aws/rds/instance/taskoverflow/upgrade"]
+      && alltrue([for group in aws_cloudwatch_log_group.aws : group.retention_in_days == 30])
+      && one(aws_ecs_cluster.main[0].setting).value == "disabled"
+    )
+    error_message = "The logs of the database must be kept for log_days, and Container Insights must be off."
+  }
+
+  assert {
+    condition = (
+      "${aws_cloudwatch_metric_alarm.no_worker[0].namespace} ${aws_cloudwatch_metric_alarm.no_worker[0].metric_name} ${aws_cloudwatch_metric_alarm.no_worker[0].statistic}" == "taskoverflow worker_slots_in_use SampleCount"
+      && aws_cloudwatch_metric_alarm.no_worker[0].dimensions == tomap({ Service = "worker" })
+      && [
+        for metric in one(one(aws_appautoscaling_policy.worker[0].target_tracking_scaling_policy_configuration).customized_metric_specification).metrics :
+        "${one(metric.metric_stat).stat} ${one(one(metric.metric_stat).metric).namespace} ${one(one(metric.metric_stat).metric).metric_name}" if metric.id == "workers"
+      ] == ["SampleCount taskoverflow worker_slots_in_use"]
+    )
+    error_message = "The alarm and autoscaling must count the reports of workers, which need no Container Insights."
   }
 
   assert {
@@ -480,6 +513,24 @@ run "https" {
   assert {
     condition     = output.api_url == "https://todo.example.org" && length(aws_vpc_security_group_ingress_rule.alb) == 2 && length(aws_lb_listener_rule.metrics) == 2
     error_message = "Links must use public_url, and both ports must be open with hidden metrics."
+  }
+}
+
+run "container_insights" {
+  command = apply
+
+  variables {
+    container_insights = true
+    log_days           = 7
+  }
+
+  assert {
+    condition = (
+      contains(keys(aws_cloudwatch_log_group.aws), "/aws/ecs/containerinsights/taskoverflow/performance")
+      && alltrue([for group in aws_cloudwatch_log_group.aws : group.retention_in_days == 7])
+      && one(aws_ecs_cluster.main[0].setting).value == "enabled"
+    )
+    error_message = "Container Insights must be on, and its log kept for log_days."
   }
 }
 

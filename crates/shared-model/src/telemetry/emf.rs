@@ -14,7 +14,8 @@ use super::metric::{InCloudWatch, Kind, Metric};
 use super::samples::{Sample, samples};
 use super::settings::{MetricsConfig, Namespace};
 
-/// How often a line is written. CloudWatch keeps one value a minute at no extra charge.
+/// How often a line is written. CloudWatch keeps one value a minute at no extra charge. The alarm about missing workers and
+/// autoscaling count the lines of a minute (terraform/alarms.tf, terraform/autoscaling.tf).
 const INTERVAL: Duration = Duration::from_mins(1);
 
 /// How many values a metric may have in one line, by the specification.
