@@ -45,6 +45,13 @@ locals {
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueUrl", "sqs:GetQueueAttributes"]
         Resource = aws_sqs_queue.dead_letters.arn
       },
+      {
+        # To protect its task from being stopped by autoscaling in the middle of a long attempt.
+        Effect    = "Allow"
+        Action    = ["ecs:GetTaskProtection", "ecs:UpdateTaskProtection"]
+        Resource  = "${local.aws}:ecs:${var.region}:${local.account}:task/${var.name}/*"
+        Condition = { ArnEquals = { "ecs:cluster" = "${local.aws}:ecs:${var.region}:${local.account}:cluster/${var.name}" } }
+      },
     ]
     # For ECS itself, to start a task.
     execution = [

@@ -70,7 +70,9 @@ def check_roles(jobs, dead):
     check(resources("api") == {jobs, dead}, "the API may use both queues", policy("api"))
     of_dead = {action for s in policy("api") if s["Resource"] == dead for action in s["Action"]}
     check(of_dead == {"sqs:GetQueueUrl", "sqs:GetQueueAttributes"}, "the API may only count dead letters", of_dead)
-    check(resources("worker") == {jobs, dead}, "the worker may use both queues", policy("worker"))
+    account = jobs.split(":")[4]
+    tasks = f"arn:aws:ecs:us-east-1:{account}:task/{NAME}/*"
+    check(resources("worker") == {jobs, dead, tasks}, "the worker may use both queues and protect tasks", policy("worker"))
     actions = {action for s in policy("worker") for action in s["Action"]}
     check("sqs:SendMessage" not in actions, "the worker may not send", actions)
 

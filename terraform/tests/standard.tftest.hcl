@@ -170,11 +170,23 @@ run "service" {
 
   assert {
     condition = (
-      toset(jsondecode(aws_iam_role_policy.task["worker"].policy).Statement[*].Resource) == toset([aws_sqs_queue.jobs.arn, aws_sqs_queue.dead_letters.arn])
+      toset([
+        for statement in jsondecode(aws_iam_role_policy.task["worker"].policy).Statement : statement.Resource if startswith(statement.Action[0], "sqs:")
+      ]) == toset([aws_sqs_queue.jobs.arn, aws_sqs_queue.dead_letters.arn])
       && !contains(flatten(jsondecode(aws_iam_role_policy.task["worker"].policy).Statement[*].Action), "sqs:SendMessage")
       && contains(jsondecode(aws_iam_role_policy.task["worker"].policy).Statement[1].Action, "sqs:DeleteMessage")
     )
     error_message = "The worker must be able to receive from both queues and delete dead letters, but not to send."
+  }
+
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.task["worker"].policy).Statement : "${join(" ", statement.Action)} ${statement.Resource} ${jsonencode(statement.Condition)}"
+      if startswith(statement.Action[0], "ecs:")
+      ] == [
+      "ecs:GetTaskProtection ecs:UpdateTaskProtection arn:aws:ecs:us-east-1:123456789012:task/taskoverflow/* ${jsonencode({ ArnEquals = { "ecs:cluster" = "arn:aws:ecs:us-east-1:123456789012:cluster/taskoverflow" } })}",
+    ]
+    error_message = "The worker must be able to protect tasks of its own cluster, and no others."
   }
 
   assert {
