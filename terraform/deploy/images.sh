@@ -1,0 +1,77 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of ./deploy and of the other parts
+# Parts of ./deploy: the questions, the registry and the images.
+
+# confirm WHAT: asks, unless `confirmed` is set by an earlier answer or by --yes, and ends ./deploy unless the answer is y
+confirm() {
+  local answer=
+  [ -z "$confirmed" ] || return 0
+  [ -t 0 ] || fail "$1: add --yes, because nobody can be asked here"
+  read -r -p "$1. Continue? [y/N] " answer
+  [ "$answer" = y ] || fail "stopped: no resource was changed"
+  confirmed=1
+}
+
+# release_now: prints the recorded tag, or "none"
+release_now() {
+  local answer
+  answer=$(aws ssm get-parameter --name "/$name/release/current" --query Parameter.Value --output text 2>&1) || {
+    [[ $answer == *ParameterNotFound* ]] || not_allowed "$answer" "could not read the release: $answer"
+    echo none
+    return
+  }
+  echo "$answer" | sed -n 's/.*"tag": *"\([0-9a-f]*\)".*/\1/p'
+}
+
+# not_allowed OUTPUT MESSAGE: fails, and says which permission is missing if that is the reason
+not_allowed() {
+  local action
+  action=$(echo "$1" | sed -n 's/.*not authorized to perform: *\([A-Za-z0-9:]*\).*/\1/p' | head -n 1)
+  [ -z "$action" ] || fail "$caller may not $action: add this permission, or use other credentials"
+  fail "$2"
+}
+
+uncommitted() { [ -n "$(git status --porcelain)" ]; }
+
+has_registry() { tf state list 2>/dev/null | grep -q '^aws_ecr_repository\.image'; }
+
+# Refuses before anything is created.
+check_images() {
+  ! uncommitted || fail "there are uncommitted changes, and images are built from commits: commit or stash them"
+  has_registry || command -v docker >/dev/null ||
+    fail "the images of $(git rev-parse --short=12 HEAD) have to be built: install and start Docker \
+(https://docs.docker.com/engine/install/)"
+}
+
+# variables: prints the arguments with the settings of this environment, one a line
+variables() {
+  local credentials=${AWS_SHARED_CREDENTIALS_FILE:-}
+  printf '%s\n' "-var-file=environments/$environment.tfvars" -var "region=$region"
+  [ -z "$allowed" ] || printf '%s\n' -var "allowed_cidrs=[$allowed]"
+  [ -z "$credentials" ] || printf '%s\n' -var "credentials_file=$(cd "$(dirname "$credentials")" && pwd)/$(basename "$credentials")"
+}
+
+# planned COMMAND [ARGUMENT...]: runs a command of Terraform with the settings. A line of `variables` is one argument.
+planned() {
+  local arguments=() line command=$1
+  shift
+  while IFS= read -r line; do arguments+=("$line"); done < <(variables)
+  tf "$command" -input=false -no-color "${arguments[@]}" "$@"
+}
+
+# The queues and the registry, without which no image can be pushed. Never on a running service, which this would remove.
+create_registry() {
+  ! has_registry || return 0
+  confirm "This creates the service $name in the account $account, in $region. terraform/README.md says what it costs"
+  say "the queues and the registry"
+  planned apply -auto-approve -var service_enabled=false >"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
+  grep '^Apply complete' "$data/registry.log"
+}
+
+push_images() {
+  say "the images"
+  if uncommitted; then
+    echo "There are uncommitted changes, so the release stays $(release_now). Commit them to deploy them."
+  else
+    docker/push || fail "docker/push failed; it says above what to do"
+  fi
+}

@@ -1,0 +1,129 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of ./deploy and of the other parts
+# Parts of ./deploy: who may call the API, and `terraform apply` while ECS is watched.
+
+# Without --allow, it is what the settings say, then what was applied last, then the address of this machine.
+choose_allowed() {
+  local before address
+  [ -z "$allowed" ] || return 0
+  [ -z "$(setting allowed_cidrs)" ] || return 0
+  before=$(tf output -no-color -json allowed_cidrs 2>/dev/null | sed -n 's/^\[\(.*\)\]$/\1/p')
+  if [ -n "$before" ]; then
+    allowed=$before
+    return 0
+  fi
+  address=$(curl -fsS --max-time 10 https://checkip.amazonaws.com || true)
+  [[ $address =~ ^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$ ]] ||
+    fail "say who may call the API: --allow 203.0.113.7/32, or --allow 0.0.0.0/0 for everyone (the address of this machine \
+could not be found)"
+  allowed="\"$address/32\""
+  echo "Only this machine ($address) may call the API. To allow others, add --allow CIDR."
+}
+
+# failed_apply LOG: says why Terraform failed, and what to do
+failed_apply() {
+  local id who when
+  cat "$1" >&2
+  if grep -q 'Error acquiring the state lock' "$1"; then
+    id=$(sed -n 's/.* ID: *//p' "$1" | head -n 1)
+    who=$(sed -n 's/.* Who: *//p' "$1" | head -n 1)
+    when=$(sed -n 's/.* Created: *//p' "$1" | head -n 1)
+    fail "$environment is being changed by $who since $when: wait until that has ended, or, if it has died, run
+TF_DATA_DIR=$data $terraform -chdir=terraform force-unlock $id"
+  fi
+  if grep -q 'was rolled back' "$1"; then
+    last_words api
+    last_words worker
+    fail "the new version did not become healthy, and ECS restored the previous one. Its log is above: correct the cause, \
+commit, and run ./deploy $environment again; or go back for good: docker/push TAG"
+  fi
+  not_allowed "$(cat "$1")" "terraform failed, as it says above: correct the cause, and run ./deploy $environment again"
+}
+
+# apply_watched: plans, asks, and applies
+apply_watched() {
+  local code=0 pid
+  say "the service"
+  planned plan -out="$data/plan" -detailed-exitcode >"$data/plan.log" 2>&1 || code=$?
+  case $code in
+    0)
+      echo "Nothing has changed."
+      return
+      ;;
+    2) grep '^Plan:' "$data/plan.log" || true ;;
+    *) failed_apply "$data/plan.log" ;;
+  esac
+  if grep -q '^  # aws_db_instance.main.* must be replaced\|^  # aws_db_instance.main.* will be destroyed' "$data/plan.log"; then
+    fail "this would delete the database: read $data/plan.log, and run terraform apply yourself if that is what you want"
+  fi
+  confirm "This changes the service $name in the account $account, in $region"
+  echo "The first time, this takes about 15 minutes."
+  # In the background, so that what ECS does can be shown meanwhile. Not with `tf`, whose process would only be a shell.
+  "$terraform" -chdir=terraform apply -input=false -no-color "$data/plan" >"$data/apply.log" 2>&1 &
+  pid=$!
+  trap 'kill -TERM $pid 2>/dev/null; wait $pid' INT TERM
+  watch_services "$pid"
+  code=0
+  wait "$pid" || code=$?
+  trap - INT TERM
+  [ "$code" = 0 ] || failed_apply "$data/apply.log"
+  grep '^Apply complete' "$data/apply.log"
+}
+
+# deployments SERVICE: prints how many deployments a service has, and the state of the newest
+deployments() {
+  aws ecs describe-services --cluster "$name" --services "$1" \
+    --query 'services[0].[length(deployments), deployments[0].rolloutState]' --output text 2>/dev/null || true
+}
+
+# watch_services PID: prints new events of ECS while Terraform runs. If the first version of a service fails, ECS starts
+# nothing else, and Terraform would wait in vain, so it is stopped.
+watch_services() {
+  local pid=$1 seen='' event service
+  while kill -0 "$pid" 2>/dev/null; do
+    for service in api worker; do
+      event=$(aws ecs describe-services --cluster "$name" --services "$service" \
+        --query 'services[0].events[0].message' --output text 2>/dev/null || true)
+      case $event in
+        '' | None) ;;
+        *)
+          if [[ $seen != *"|$event|"* ]]; then
+            echo "  $event"
+            seen="$seen|$event|"
+          fi
+          ;;
+      esac
+      if [ "$(deployments "$service" | tr '\t' ' ')" = "1 FAILED" ]; then
+        # Terraform ends by itself, and releases the lock of the state.
+        kill -TERM "$pid"
+        wait "$pid" || true
+        last_words "$service"
+        fail "the first version of the $service did not become healthy. Its log is above: correct the cause, commit, and run
+./deploy $environment again"
+      fi
+    done
+    sleep "${DEPLOY_INTERVAL:-10}"
+  done
+}
+
+# last_words SERVICE: prints why its last task stopped, and the end of its log
+last_words() {
+  local task stream
+  task=$(aws ecs list-tasks --cluster "$name" --service-name "$1" --desired-status STOPPED \
+    --query 'taskArns[0]' --output text 2>/dev/null || true)
+  case $task in
+    '' | None) ;;
+    *)
+      aws ecs describe-tasks --cluster "$name" --tasks "$task" \
+        --query 'tasks[0].[stoppedReason, containers[].[name, exitCode, reason]]' --output text >&2 || true
+      ;;
+  esac
+  stream=$(aws logs describe-log-streams --log-group-name "/$name/$1" --order-by LastEventTime --descending \
+    --query 'logStreams[0].logStreamName' --output text 2>/dev/null || true)
+  case $stream in
+    '' | None) echo "The $1 has written no log." >&2 ;;
+    *)
+      aws logs get-log-events --log-group-name "/$name/$1" --log-stream-name "$stream" --limit 20 \
+        --query 'events[].[message]' --output text >&2 || true
+      ;;
+  esac
+}

@@ -1,0 +1,105 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of ./deploy and of the other parts
+# Parts of ./deploy: a token, one job, and the address.
+
+# api METHOD PATH [CURL ARGUMENT...]: a request with the token, which curl reads from its standard input, so that no other
+# user of this machine sees it
+api() {
+  printf 'Authorization: Bearer %s' "$(cat "$data/token")" |
+    curl -sS --max-time 30 -X "$1" -H @- "${@:3}" "$(output api_url)$2"
+}
+
+answers() { [ "$(curl -s -o /dev/null --max-time 10 -w '%{http_code}' "$(output api_url)/livez")" = 200 ]; }
+token_works() { [ "$(api GET '/api/v1/todos?limit=1' -o /dev/null -w '%{http_code}')" = 200 ]; }
+
+# The name of a load balancer is known everywhere a little later than it exists.
+wait_for_api() {
+  local tries
+  for tries in $(seq 30); do
+    ! answers || return 0
+    sleep "${DEPLOY_INTERVAL:-10}"
+  done
+  fail "$(output api_url) did not answer $tries times: check that --allow covers the address of this machine, and the events \
+of the service: ./deploy status $environment"
+}
+
+# Creates a token in a task of its own, because only its container `migrate` has the login that this needs. AWS sees only
+# the hash of the token.
+get_token() {
+  local hash network task code label
+  say "a token"
+  wait_for_api
+  if [ -s "$data/token" ] && token_works; then
+    echo "The token in $data/token works."
+    return
+  fi
+  (umask 077 && printf 'taskoverflow_%s' "$(openssl rand -hex 20)" >"$data/token")
+  chmod 600 "$data/token"
+  hash=$(openssl dgst -sha256 -r <"$data/token" | cut -d ' ' -f 1)
+  label=deploy-$(date +%Y%m%d%H%M%S)
+  network=$(aws ecs describe-services --cluster "$name" --services api \
+    --query 'services[0].networkConfiguration' --output json)
+  task=$(aws ecs run-task --cluster "$name" --task-definition "$name-api" --launch-type FARGATE \
+    --network-configuration "$network" --query 'tasks[0].taskArn' --output text --overrides '{"containerOverrides": [
+      {"name": "migrate", "command": ["tokens", "create", "'"$label"'", "--sha256", "'"$hash"'"]},
+      {"name": "api", "command": ["tokens", "list"]}]}') || task=None
+  [ "$task" != None ] || fail "the task that creates a token could not be started: check ecs:RunTask, and run \
+./deploy $environment again"
+  aws ecs wait tasks-stopped --cluster "$name" --tasks "$task" || true
+  code=$(aws ecs describe-tasks --cluster "$name" --tasks "$task" \
+    --query "tasks[0].containers[?name=='migrate'].exitCode | [0]" --output text)
+  if [ "$code" != 0 ] || ! token_works; then
+    last_words api
+    rm -f "$data/token"
+    fail "no token could be created (exit code $code). The log is above; run ./deploy $environment again"
+  fi
+  echo "The token $label is in $data/token."
+}
+
+# field NAME: prints a field of the JSON object on the standard input
+field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
+
+# Makes a calendar, which adds no todo.
+run_job() {
+  local job status tries
+  say "one job"
+  job=$(api POST /api/v1/todos/ical -H 'Content-Type: application/json' -d '{}' | field task_id)
+  [ -n "$job" ] || fail "the API accepted no job: read its log in CloudWatch, /$name/api"
+  for tries in $(seq 90); do
+    status=$(api GET "/api/v1/todos/ical/$job/status")
+    case $(echo "$status" | field task_status) in
+      SUCCESS | FAILURE) break ;;
+    esac
+    sleep 1
+  done
+  if [[ $status != *SUCCESS* ]]; then
+    echo "$status" >&2
+    last_words worker
+    fail "the job did not succeed (see its status above). The worker's log is above: correct the cause, and run ./deploy \
+$environment again"
+  fi
+  api GET "/api/v1/todos/ical/$job/result" | head -n 1 | grep -q '^BEGIN:VCALENDAR' || fail "the job's result is no calendar: \
+report this"
+  echo "The job $job has made a calendar."
+}
+
+show_result() {
+  say "ready"
+  echo "Address: $(output api_url)"
+  echo "Token:   $data/token"
+  echo "Release: $(release_now)"
+  echo "Remove:  ./deploy destroy $environment"
+}
+
+show_status() {
+  local url
+  url=$(output api_url)
+  case $url in
+    '' | null) echo "The service does not run. Start it: ./deploy $environment" ;;
+    *)
+      echo "Address: $url"
+      echo "Release: $(release_now)"
+      aws ecs describe-services --cluster "$name" --services api worker --output text \
+        --query 'services[].[serviceName, runningCount, desiredCount, deployments[0].rolloutState, events[0].message]'
+      ;;
+  esac
+}
