@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ArgAction;
 use job_queue::QueueConfig;
 use shared_model::database::DatabaseConfig;
+use shared_model::healthcheck::Healthcheck;
 use shared_model::logging::LogConfig;
 use shared_model::settings::positive_duration;
 use shared_model::telemetry::MetricsConfig;
@@ -42,7 +43,7 @@ pub struct Cli {
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// Check the API that runs with these settings. The exit code is 0 if it is alive and ready, otherwise 1
-    Healthcheck,
+    Healthcheck(Healthcheck),
     /// A command that has settings of its own.
     #[command(flatten)]
     Separate(SeparateCommand),

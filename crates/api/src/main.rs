@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     }
     let Cli { config, command } = settings::read();
     match command {
-        Some(Command::Healthcheck) => healthcheck::run_process(config.bind_addr),
+        Some(Command::Healthcheck(check)) => healthcheck::run_process(config.bind_addr, check),
         Some(Command::Separate(command)) => run(command),
         None => api::run_process(config),
     }

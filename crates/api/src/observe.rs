@@ -19,6 +19,7 @@ use actix_web::middleware::Next;
 use shared_model::trace::{self, Span, Trace};
 
 use crate::access::token_name;
+use crate::protection::PROBES;
 use crate::response::problem::ApiError;
 use crate::telemetry::{HTTP_DURATION, HTTP_REFUSED, HTTP_REQUESTS};
 
@@ -95,9 +96,10 @@ fn record(response: &ServiceResponse<impl MessageBody>, id: &HeaderValue, second
     if let Some(limit) = limit {
         metrics::counter!(HTTP_REFUSED, "limit" => limit.name()).increment(1);
     }
-    // Probes request /readyz repeatedly while the process starts, so a 503 from it is not a failure. A limit refuses many
-    // requests, and must not fill the log.
-    let is_failure = status.is_server_error() && route != "/readyz" && limit.is_none();
+    // Probes ask repeatedly while the process starts, so a 503 for them is not a failure. A limit refuses many requests, and
+    // must not fill the log.
+    let is_failure =
+        status.is_server_error() && !PROBES.contains(&route.as_str()) && limit.is_none();
     let level = if is_failure {
         log::Level::Warn
     } else if notable::is_notable(request, &route, status) {

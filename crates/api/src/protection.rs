@@ -11,7 +11,7 @@ use crate::state::Api;
 
 /// What load balancers and orchestrators request, often by an address that only they know. It shows nothing that is
 /// worth protecting.
-pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/api/v1/health"];
+pub const PROBES: [&str; 4] = ["/livez", "/readyz", "/startedz", "/api/v1/health"];
 
 /// Handles a request with `next`, unless it names a host that is not one of this service, or comes from a page of
 /// another site and may change something.

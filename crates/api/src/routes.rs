@@ -41,6 +41,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(resource("/docs/{name}", "GET, HEAD").route(get().to(docs::file)))
         .service(resource("/livez", "GET, HEAD").route(get().to(health::livez)))
         .service(resource("/readyz", "GET, HEAD").route(get().to(health::readyz)))
+        .service(resource("/startedz", "GET, HEAD").route(get().to(health::startedz)))
         .service(resource("/metrics", "GET, HEAD").route(get().to(health::metrics)))
         .service(
             resource("/calendar/{token}.ics", "GET, HEAD").route(get().to(feed_calendar::calendar)),

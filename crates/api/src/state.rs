@@ -1,5 +1,6 @@
 //! The state that all requests share, and their only access to the database.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub struct Api {
     pub stopping: CancellationToken,
     /// Whether the database responds.
     database: SharedCheck<DatabaseState>,
+    /// Whether the process could serve requests at any time.
+    has_been_ready: AtomicBool,
     /// What the processes did in the last hour, or why that is not known.
     activity: SharedCheck<Result<Arc<Vec<Point>>, String>>,
     /// The result of the relay's last call to the queue.
@@ -125,6 +128,7 @@ impl Api {
             operations: Operations::new(config.queue.queue_url.clone()),
             stopping: CancellationToken::new(),
             database: SharedCheck::new(READINESS_AGE),
+            has_been_ready: AtomicBool::new(false),
             activity: SharedCheck::new(ACTIVITY_AGE),
             queue,
             metrics,
@@ -270,10 +274,19 @@ impl Api {
             (Dispatch::Notify(_), DatabaseState::Reachable) => QueueState::Reachable,
             (Dispatch::Notify(_), DatabaseState::Unreachable) => QueueState::Unreachable,
         };
-        Readiness {
+        let readiness = Readiness {
             database,
             migrations,
             queue,
+        };
+        if readiness.is_ready() {
+            self.has_been_ready.store(true, Ordering::Relaxed);
         }
+        readiness
+    }
+
+    /// Returns whether [`readiness`](Self::readiness) has ever found the process ready.
+    pub fn has_been_ready(&self) -> bool {
+        self.has_been_ready.load(Ordering::Relaxed)
     }
 }

@@ -9,17 +9,36 @@ use ureq::Agent;
 use ureq::http::StatusCode;
 
 /// The time limit for both requests together. A process needs up to six seconds to report that its database does not
-/// answer; Docker stops a health check after eight seconds (docker/Dockerfile), ECS after ten (terraform/ecs.tf).
+/// answer; Docker and ECS stop a health check after eight seconds (docker/Dockerfile, terraform/ecs.tf).
 const TIMEOUT: Duration = Duration::from_secs(7);
 /// The response is one line of JSON, but another program may have taken the port.
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024;
 
-/// Asks the process that listens on `listen_addr` for `/livez` and `/readyz`. Exits with 0 if both return 200, and with
-/// 1 otherwise. It prints the reason to stderr, which `docker inspect` and ECS keep.
-pub fn run_process(listen_addr: SocketAddr) -> ExitCode {
+/// Which process is healthy.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub struct Healthcheck {
+    /// Check instead whether it is alive and has been ready once, so that a database that is away makes nothing unhealthy
+    #[arg(long)]
+    pub started: bool,
+}
+
+impl Healthcheck {
+    /// Returns the paths that a healthy process answers with 200.
+    fn paths(self) -> &'static [&'static str] {
+        if self.started {
+            &["/startedz"]
+        } else {
+            &["/livez", "/readyz"]
+        }
+    }
+}
+
+/// Asks the process that listens on `listen_addr` for what `healthcheck` wants. Exits with 0 if each answer is a 200, and
+/// with 1 otherwise. It prints the reason to stderr, which `docker inspect` and ECS keep.
+pub fn run_process(listen_addr: SocketAddr, healthcheck: Healthcheck) -> ExitCode {
     let addr = local_addr(listen_addr);
     let deadline = Instant::now() + TIMEOUT;
-    let checked = ["/livez", "/readyz"].into_iter().try_for_each(|path| {
+    let checked = healthcheck.paths().iter().try_for_each(|path| {
         let url = format!("http://{addr}{path}");
         check(&url, deadline).map_err(|problem| format!("{url}: {problem}"))
     });
@@ -81,6 +100,9 @@ mod tests {
 
     use super::*;
 
+    const READY: Healthcheck = Healthcheck { started: false };
+    const STARTED: Healthcheck = Healthcheck { started: true };
+
     fn serve(answers: Vec<&'static str>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
@@ -104,13 +126,23 @@ mod tests {
     #[test]
     fn a_process_that_is_alive_and_ready_is_healthy() {
         let addr = serve(vec![HEALTHY, HEALTHY]);
-        assert_eq!(run_process(addr), ExitCode::SUCCESS);
+        assert_eq!(run_process(addr, READY), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn whether_a_process_has_started_is_one_question() {
+        // a second question would get no answer
+        let addr = serve(vec![HEALTHY]);
+        assert_eq!(run_process(addr, STARTED), ExitCode::SUCCESS);
+        let addr = serve(vec![NOT_READY]);
+        assert_eq!(run_process(addr, STARTED), ExitCode::FAILURE);
+        assert_eq!(STARTED.paths(), ["/startedz"]);
     }
 
     #[test]
     fn a_process_that_is_not_ready_is_unhealthy() {
         let addr = serve(vec![HEALTHY, NOT_READY]);
-        assert_eq!(run_process(addr), ExitCode::FAILURE);
+        assert_eq!(run_process(addr, READY), ExitCode::FAILURE);
     }
 
     #[test]
@@ -136,7 +168,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         drop(listener);
-        assert_eq!(run_process(addr), ExitCode::FAILURE);
+        assert_eq!(run_process(addr, READY), ExitCode::FAILURE);
     }
 
     #[test]

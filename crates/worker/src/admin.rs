@@ -1,4 +1,4 @@
-//! The worker's HTTP endpoint for operators: `/livez`, `/readyz` and `/metrics`.
+//! The worker's HTTP endpoint for operators: `/livez`, `/readyz`, `/startedz` and `/metrics`.
 
 use std::net::SocketAddr;
 
@@ -34,6 +34,7 @@ pub fn bind(addr: SocketAddr, data: AdminData) -> std::io::Result<(Server, Socke
             .app_data(web::Data::new(data.clone()))
             .route("/livez", web::get().to(livez))
             .route("/readyz", web::get().to(readyz))
+            .route("/startedz", web::get().to(startedz))
             .route("/metrics", web::get().to(metrics))
     })
     .workers(1)
@@ -45,15 +46,41 @@ pub fn bind(addr: SocketAddr, data: AdminData) -> std::io::Result<(Server, Socke
 
 /// Reports whether polling continues. A worker whose poll has died needs a restart.
 async fn livez(data: web::Data<AdminData>) -> HttpResponse {
-    if data.health.is_alive() {
-        HttpResponse::Ok().json(serde_json::json!({ "status": "ok" }))
-    } else {
-        HttpResponse::ServiceUnavailable().json(serde_json::json!({ "status": "polling stopped" }))
-    }
+    let alive = data.health.is_alive();
+    let status = if alive { "ok" } else { "polling stopped" };
+    respond(alive, &serde_json::json!({ "status": status }))
 }
 
 /// Reports whether the worker can run jobs: the database and the queue answer, and the worker is registered.
 async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
+    let (ready, body) = readiness(&data).await;
+    respond(ready, &body)
+}
+
+/// Reports whether polling continues, and the worker has been ready once, after the queue had answered. An orchestrator that
+/// restarts workers by this answer replaces a version that does not work, but no worker whose database is away.
+async fn startedz(data: web::Data<AdminData>) -> HttpResponse {
+    if data.health.has_been_ready() {
+        return livez(data).await;
+    }
+    let (ready, body) = readiness(&data).await;
+    let started = ready && data.health.queue() == QueueState::Answers;
+    if started {
+        data.health.was_ready();
+    }
+    respond(started, &body)
+}
+
+fn respond(ok: bool, body: &serde_json::Value) -> HttpResponse {
+    if ok {
+        HttpResponse::Ok().json(body)
+    } else {
+        HttpResponse::ServiceUnavailable().json(body)
+    }
+}
+
+/// Returns whether the worker can run jobs, and the parts of that.
+async fn readiness(data: &AdminData) -> (bool, serde_json::Value) {
     let database = match data.pool.ping().await {
         Ok(()) => "ok".to_owned(),
         Err(error) => error.to_string(),
@@ -72,11 +99,7 @@ async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
         "queue": queue,
         "registered": registered,
     });
-    if ready {
-        HttpResponse::Ok().json(body)
-    } else {
-        HttpResponse::ServiceUnavailable().json(body)
-    }
+    (ready, body)
 }
 
 async fn metrics(data: web::Data<AdminData>) -> HttpResponse {

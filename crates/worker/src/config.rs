@@ -38,7 +38,7 @@ pub struct Config {
     #[expect(missing_docs, reason = "see its type")]
     pub traces: TraceConfig,
 
-    /// The address that serves /livez, /readyz and /metrics. By default only this machine can reach it. In a container,
+    /// The address that serves /livez, /readyz, /startedz and /metrics. By default only this machine can reach it. In a container,
     /// use 0.0.0.0:6401
     #[arg(
         long,

@@ -18,6 +18,7 @@ struct Inner {
     longest_poll: Duration,
     state: Mutex<State>,
     database_in_doubt: AtomicBool,
+    has_been_ready: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +42,7 @@ impl Health {
             longest_poll,
             state: Mutex::default(),
             database_in_doubt: AtomicBool::new(false),
+            has_been_ready: AtomicBool::new(false),
         };
         Self {
             inner: Arc::new(inner),
@@ -92,6 +94,16 @@ impl Health {
     /// Returns whether a query has failed and the database has not answered since.
     pub fn is_database_in_doubt(&self) -> bool {
         self.inner.database_in_doubt.load(Ordering::Relaxed)
+    }
+
+    /// Records that the worker could run jobs.
+    pub(crate) fn was_ready(&self) {
+        self.inner.has_been_ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the worker could run jobs at any time.
+    pub(crate) fn has_been_ready(&self) -> bool {
+        self.inner.has_been_ready.load(Ordering::Relaxed)
     }
 
     /// Returns whether polling continues.

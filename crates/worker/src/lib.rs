@@ -17,7 +17,7 @@
 //! - [`dead_letters`]: ends the jobs whose messages the queue moved to its dead-letter queue
 //! - [`operations`]: what an operator can do about failed jobs
 //! - [`health`], [`telemetry`]: the state of the worker, and its metrics
-//! - [`admin`]: serves the health and the metrics at `/livez`, `/readyz` and `/metrics`
+//! - [`admin`]: serves the health and the metrics at `/livez`, `/readyz`, `/startedz` and `/metrics`
 //!
 //! The worker never settles a delivery before the database has stored the job's new state, and never writes to a job
 //! that it has not claimed.

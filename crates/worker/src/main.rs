@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use shared_model::{healthcheck, settings};
+use shared_model::healthcheck::{self, Healthcheck};
+use shared_model::settings;
 use worker::config::Config;
 use worker::operations::{self, Operation};
 
@@ -20,7 +21,7 @@ struct Cli {
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
     /// Check the worker that runs with these settings: exit code 0 if it is alive and ready, otherwise 1
-    Healthcheck,
+    Healthcheck(Healthcheck),
     #[command(flatten)]
     Operation(Operation),
 }
@@ -28,7 +29,7 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { config, command } = settings::read();
     match command {
-        Some(Command::Healthcheck) => healthcheck::run_process(config.admin_addr),
+        Some(Command::Healthcheck(check)) => healthcheck::run_process(config.admin_addr, check),
         Some(Command::Operation(operation)) => operations::run_process(operation, &config),
         None => worker::run_process(config),
     }

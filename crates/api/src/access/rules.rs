@@ -10,7 +10,7 @@ const STATIC: [&str; 4] = ["/", "/service-worker.js", "/operations", "/docs"];
 /// The folders of their files.
 const STATIC_FOLDERS: [&str; 2] = ["/assets/", "/docs/"];
 /// Paths that need no token: the probes of load balancers.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+const OPEN: [&str; 3] = ["/livez", "/readyz", "/startedz"];
 /// Paths below the API's that need no token: the health check of the original, the description of the API, and the calls
 /// that exchange a token for a session, which check the token themselves.
 const OPEN_API: [&str; 4] = [
@@ -70,6 +70,7 @@ mod tests {
             "/assets/0123456789ab/js/main.js",
             "/docs/start.js",
             "/calendar/0123.ics",
+            "/startedz",
             "/api/v1/health",
             "/api/v1/session",
             "/api/v1/operations/session",

@@ -31,7 +31,7 @@ use crate::response::problem::ApiError;
         operations::deliveries::list, operations::deliveries::retry, operations::deliveries::retry_all,
         operations::jobs::list, operations::jobs::find_history, operations::job_retries::retry,
         operations::job_retries::retry_all,
-        health::health, health::livez, health::readyz, health::metrics,
+        health::health, health::livez, health::readyz, health::startedz, health::metrics,
     ),
     // utoipa collects the schemas of bodies, but not those that problem responses and parameters refer to
     components(schemas(ProblemDetails, operations::deliveries::DeliveryState)),
@@ -108,6 +108,7 @@ fn respond(request: &HttpRequest, file: Option<&Asset>) -> Result<HttpResponse, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protection::PROBES;
 
     #[test]
     fn the_document_is_openapi_3_1_and_every_reference_in_it_resolves() {
@@ -142,7 +143,7 @@ mod tests {
         for (path, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let responses = &operation["responses"];
-                let is_probe = ["/livez", "/readyz", "/api/v1/health"].contains(&path.as_str());
+                let is_probe = PROBES.contains(&path.as_str());
                 assert_eq!(responses.get("421").is_some(), !is_probe, "{path}");
                 let is_unsafe = method != "get";
                 // reading may need a token, and then has a 403, too

@@ -76,6 +76,27 @@ pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {
 
 #[utoipa::path(
     get,
+    path = "/startedz",
+    operation_id = "startedz",
+    tag = "Health",
+    summary = "Check whether the process is alive and has been ready once",
+    responses(
+        (status = 200, description = "The process is alive, and could serve requests at some time since it started", body = Health),
+        NotReady,
+    ),
+)]
+pub(super) async fn startedz(api: Data<Api>) -> Result<Json<Health>, ApiError> {
+    if !api.has_been_ready() {
+        let parts = api.readiness().await;
+        if !parts.is_ready() {
+            return Err(ApiError::NotReady(parts));
+        }
+    }
+    Ok(Json(Health { status: "ok" }))
+}
+
+#[utoipa::path(
+    get,
     path = "/metrics",
     operation_id = "metrics",
     tag = "Health",

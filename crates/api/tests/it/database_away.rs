@@ -39,6 +39,8 @@ async fn requests_get_a_503_while_the_database_is_down_and_succeed_afterwards() 
     let ready = service.get("/readyz").await;
     ready.assert_problem(503, "the service is not ready; try again later");
     assert_eq!(ready.json()["database"], "unreachable");
+    // no orchestrator shall replace it
+    assert_eq!(service.get("/startedz").await.status, 200);
     let status = format!("/api/v1/todos/ical/{job}/status");
     let requests = [
         service.request("GET", "/api/v1/todos"),

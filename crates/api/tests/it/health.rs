@@ -16,6 +16,7 @@ async fn the_probes_of_a_ready_process_succeed() {
     assert_eq!(health.status, 200);
     assert_eq!(health.text(), r#"{"status":"ok"}"#);
     assert_eq!(service.get("/livez").await.text(), r#"{"status":"ok"}"#);
+    assert_eq!(service.get("/startedz").await.text(), r#"{"status":"ok"}"#);
 
     let ready = service.get("/readyz").await;
     assert_eq!(ready.status, 200);
@@ -65,6 +66,8 @@ async fn a_process_that_waits_for_migrations_is_alive_and_not_ready() {
     ready.assert_problem(503, "the service is not ready; try again later");
     assert_eq!(ready.json()["migrations"], "pending");
     assert_eq!(ready.json()["database"], "reachable");
+    let started = service.get("/startedz").await;
+    started.assert_problem(503, "the service is not ready; try again later");
     for (method, path) in [
         ("GET", "/api/v1/todos"),
         ("GET", "/api/v1/todos/1"),

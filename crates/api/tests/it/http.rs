@@ -43,6 +43,7 @@ async fn an_unsupported_method_is_405_with_the_supported_methods() {
         ("/", "GET, HEAD", "POST"),
         ("/livez", "GET, HEAD", "DELETE"),
         ("/readyz", "GET, HEAD", "PUT"),
+        ("/startedz", "GET, HEAD", "PATCH"),
         ("/metrics", "GET, HEAD", "POST"),
         ("/api/v1/health", "GET, HEAD", "POST"),
         (TODOS, "GET, HEAD, POST", "DELETE"),

@@ -48,7 +48,13 @@ async fn requests_on_more_connections_than_allowed_are_refused_except_probes() {
         response.contains("too many clients are connected"),
         "{response}"
     );
-    for path in ["/livez", "/readyz", "/metrics", "/api/v1/health"] {
+    for path in [
+        "/livez",
+        "/readyz",
+        "/startedz",
+        "/metrics",
+        "/api/v1/health",
+    ] {
         // ends because the server closes the connection
         let response = exchange(&service, &request(path)).await;
         assert!(response.starts_with("HTTP/1.1 200 "), "{path}: {response}");

@@ -8,7 +8,7 @@ use crate::support::{Service, config, database, send};
 const TODOS: &str = "/api/v1/todos";
 const ICAL: &str = "/api/v1/todos/ical";
 const FEEDS: &str = "/api/v1/calendar/feeds";
-const PROBES: [&str; 3] = ["/livez", "/readyz", "/api/v1/health"];
+const PROBES: [&str; 4] = ["/livez", "/readyz", "/startedz", "/api/v1/health"];
 
 const FOREIGN_PAGE: &str = "a page of another site sent this request; if that page belongs to this service, set PUBLIC_URL to its address";
 const MALFORMED_HOST: &str = "Host must be a host with an optional port";

@@ -3,9 +3,12 @@
 
 use std::process::Command;
 
+use diesel::{Connection, PgConnection};
+use local_services::postgres::Cluster;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use shared_model::job::{CalendarRequest, JobStatus};
+use shared_model::migrations;
 
 use crate::support::{Database, Worker};
 
@@ -100,6 +103,37 @@ async fn the_admin_endpoint_shows_the_state_of_the_worker() {
         metrics.contains(r#"worker_deliveries_total{outcome="succeeded"} 1"#)
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_has_been_ready_has_started_even_if_its_database_goes_away() {
+    let mut cluster = Cluster::ephemeral().unwrap();
+    let database = Database {
+        url: cluster.url(),
+        ..Database::new()
+    };
+    let mut worker = Worker::start(&database, "postgres:", &[]);
+    let addr = worker.admin_addr();
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{addr}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    // there are no tables
+    let (status, body) = get("/startedz").await;
+    assert_eq!(status, 503, "{body}");
+    migrations::run_for(&mut PgConnection::establish(&cluster.url()).unwrap(), &[]).unwrap();
+    eventually("the worker has started", async || {
+        get("/startedz").await.0 == 200
+    })
+    .await;
+
+    cluster.stop_immediately().unwrap();
+    eventually("the worker is not ready", async || {
+        get("/readyz").await.0 == 503
+    })
+    .await;
+    let (status, body) = get("/startedz").await;
+    assert_eq!(status, 200, "{body}");
 }
 
 /// Starts a worker whose settings are invalid, and returns what it prints.
