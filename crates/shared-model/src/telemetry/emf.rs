@@ -35,7 +35,7 @@ pub async fn report(
     let Some(namespace) = &config.emf_namespace else {
         return std::future::pending().await;
     };
-    let mut lines = Lines::new(namespace, service);
+    let mut lines = Lines::new(namespace, config, service);
     loop {
         tokio::time::sleep(INTERVAL).await;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -53,15 +53,17 @@ pub async fn report(
 /// Makes the lines of one process.
 struct Lines<'a> {
     namespace: &'a Namespace,
+    config: &'a MetricsConfig,
     service: &'static str,
     /// The values of the counters in the last line, by their series: a line contains what was added since then.
     counted: HashMap<String, f64>,
 }
 
 impl<'a> Lines<'a> {
-    fn new(namespace: &'a Namespace, service: &'static str) -> Self {
+    fn new(namespace: &'a Namespace, config: &'a MetricsConfig, service: &'static str) -> Self {
         Self {
             namespace,
+            config,
             service,
             counted: HashMap::new(),
         }
@@ -74,7 +76,9 @@ impl<'a> Lines<'a> {
         let mut line = Map::new();
         line.insert(DIMENSION.to_owned(), json!(self.service));
         for metric in metrics {
-            for (name, value) in self.values(metric, &all) {
+            let mut values = self.values(metric, &all);
+            values.retain(|(name, _value)| self.config.wants(name));
+            for (name, value) in values {
                 definitions.push(json!({ "Name": name, "Unit": unit(metric.unit) }));
                 line.insert(name, value);
             }
@@ -213,7 +217,8 @@ mod tests {
     #[test]
     fn a_line_has_the_form_that_the_specification_requires() {
         let namespace = namespace();
-        let line = Lines::new(&namespace, "worker").next(RENDERED, &METRICS, NOW);
+        let config = MetricsConfig::default();
+        let line = Lines::new(&namespace, &config, "worker").next(RENDERED, &METRICS, NOW);
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_700_000_000_000_u64,
@@ -239,7 +244,8 @@ mod tests {
     #[test]
     fn a_line_contains_what_was_counted_since_the_last_one() {
         let namespace = namespace();
-        let mut lines = Lines::new(&namespace, "worker");
+        let config = MetricsConfig::default();
+        let mut lines = Lines::new(&namespace, &config, "worker");
         lines.next(RENDERED, &METRICS, NOW);
         let same = lines.next(RENDERED, &METRICS, NOW);
         assert_eq!(same["ends_failed"], 0.0);
@@ -247,6 +253,20 @@ mod tests {
         assert_eq!(same.get("run_seconds"), None);
         let later = RENDERED.replace("\"failed\"} 3", "\"failed\"} 5");
         assert_eq!(lines.next(&later, &METRICS, NOW)["ends_failed"], 2.0);
+    }
+
+    #[test]
+    fn a_line_contains_only_the_metrics_that_are_asked_for() {
+        let namespace = namespace();
+        let config = MetricsConfig {
+            emf_metrics: vec!["ends_failed".to_owned(), "ends_lost".to_owned()],
+            ..MetricsConfig::default()
+        };
+        let line = Lines::new(&namespace, &config, "worker").next(RENDERED, &METRICS, NOW);
+        assert_eq!(line["ends_failed"], 3.0);
+        assert_eq!(line.get("age_seconds"), None);
+        let metrics = &line["_aws"]["CloudWatchMetrics"][0]["Metrics"];
+        assert_eq!(metrics.as_array().unwrap().len(), 1, "{metrics}");
     }
 
     #[test]

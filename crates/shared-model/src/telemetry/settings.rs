@@ -15,6 +15,16 @@ pub struct MetricsConfig {
     /// metrics in this namespace [default: don't]
     #[arg(long, env, value_name = "NAMESPACE")]
     pub emf_namespace: Option<Namespace>,
+    /// Write only these metrics, separated by commas, by their names in CloudWatch [default: all that have one]
+    #[arg(long, env, value_name = "NAMES", value_delimiter = ',')]
+    pub emf_metrics: Vec<String>,
+}
+
+impl MetricsConfig {
+    /// Returns whether the metric with this name in CloudWatch is written.
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.emf_metrics.is_empty() || self.emf_metrics.iter().any(|wanted| wanted == name)
+    }
 }
 
 /// A namespace of CloudWatch.
