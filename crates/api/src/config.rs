@@ -8,7 +8,7 @@ use job_queue::QueueConfig;
 use shared_model::database::DatabaseConfig;
 use shared_model::healthcheck::Healthcheck;
 use shared_model::logging::LogConfig;
-use shared_model::settings::positive_duration;
+use shared_model::settings::{duration, positive_duration};
 use shared_model::telemetry::MetricsConfig;
 use shared_model::trace::TraceConfig;
 
@@ -112,6 +112,10 @@ pub struct Config {
     /// How often to look for lost messages, overdue jobs and expired rows
     #[arg(long, env, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub sweep_interval: Duration,
+    /// How long to go on serving requests after SIGTERM, if the process has been ready, before no new ones are accepted: the
+    /// time in which a load balancer finds another process. A second SIGTERM ends it
+    #[arg(long, env, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    pub shutdown_delay: Duration,
     /// Whether to run the database migrations at startup, which only the owner of the tables may do. If false, the process
     /// waits until `taskoverflow-api migrate` or another process has run them
     #[arg(long, env, value_name = "BOOL", action = ArgAction::Set, num_args = 0..=1, default_value_t = true, default_missing_value = "true")]

@@ -8,6 +8,7 @@ mod timed_stream;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use job_queue::{Publisher, QueueUrl};
@@ -78,6 +79,8 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: LimitSettings,
+    /// How long to go on serving after the shutdown began.
+    shutdown_delay: Duration,
     tasks: Tasks,
 }
 
@@ -141,6 +144,7 @@ impl Server {
             address: listener.local_addr()?,
             listener,
             limits: config.limits.clone(),
+            shutdown_delay: config.shutdown_delay,
             tasks,
         })
     }
@@ -150,7 +154,7 @@ impl Server {
         self.address
     }
 
-    /// Serves requests until `shutdown`, then finishes the open ones within a time limit. Jobs are accepted even before
+    /// Serves requests until `shutdown` and its delay, then finishes the open ones within a time limit. Jobs are accepted even before
     /// `publisher` is ready, and while the queue is down. There is no publisher if the queue is the table of jobs.
     ///
     /// # Errors
@@ -170,9 +174,12 @@ impl Server {
             http_ended.cancel();
             outcome
         };
+        let failed = CancellationToken::new();
         let stopping = async {
             tokio::select! {
                 () = shutdown.cancelled() => {
+                    let delay = linger(&api, self.shutdown_delay);
+                    failed.run_until_cancelled(delay).await;
                     log::info!("stopping; finishing open requests");
                     api.stopping.cancel();
                     http_handle.stop(true).await;
@@ -183,10 +190,21 @@ impl Server {
         let working = async {
             let outcome = self.tasks.run(publisher, &http_ended).await;
             // without a database, there is nothing to serve; without a queue, no job would ever run
-            outcome.inspect_err(|_| shutdown.cancel())
+            outcome.inspect_err(|_| {
+                failed.cancel();
+                shutdown.cancel();
+            })
         };
         let (served, worked, ()) = tokio::join!(serving, working, stopping);
         worked?;
         Ok(served?)
+    }
+}
+
+/// Waits for `delay`, in which requests are still served, unless the process has never been ready: nobody uses it then.
+async fn linger(api: &Api, delay: Duration) {
+    if !delay.is_zero() && api.has_been_ready() {
+        log::info!("stopping later; serving requests until SHUTDOWN_DELAY has passed");
+        tokio::time::sleep(delay).await;
     }
 }

@@ -126,9 +126,51 @@ async fn a_signal_stops_the_process_with_exit_code_0() {
     }
 }
 
+#[tokio::test]
+async fn a_process_that_was_ready_serves_requests_during_its_shutdown_delay() {
+    let url = database();
+    let settings = [("DATABASE_URL", url.as_str()), ("SHUTDOWN_DELAY", "1h")];
+    let mut process = Process::start(&settings, "ready");
+    // it finds out that it is ready when somebody asks
+    let ready = format!("{}/readyz", process.url);
+    eventually("the process is ready", async || {
+        reqwest::get(&ready).await.unwrap().status() == 200
+    })
+    .await;
+    process.signal(Signal::SIGTERM);
+    while process.next_line()["message"]
+        != "stopping later; serving requests until SHUTDOWN_DELAY has passed"
+    {}
+    let todos = reqwest::get(format!("{}/api/v1/todos", process.url)).await;
+    assert_eq!(todos.unwrap().status(), 200);
+    process.signal(Signal::SIGTERM);
+    let status = process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[tokio::test]
+async fn a_process_ends_when_its_shutdown_delay_has_passed() {
+    let url = database();
+    let settings = [("DATABASE_URL", url.as_str()), ("SHUTDOWN_DELAY", "100ms")];
+    let mut process = Process::start(&settings, "ready");
+    let ready = format!("{}/readyz", process.url);
+    eventually("the process is ready", async || {
+        reqwest::get(&ready).await.unwrap().status() == 200
+    })
+    .await;
+    process.signal(Signal::SIGTERM);
+    let status = process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    while process.next_line()["message"] != "stopping; finishing open requests" {}
+}
+
 #[test]
 fn a_signal_stops_a_process_that_waits_for_its_database() {
-    let settings = [("DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
+    // nobody uses it, so it need not wait for them
+    let settings = [
+        ("DATABASE_URL", "postgres://127.0.0.1:1/nowhere"),
+        ("SHUTDOWN_DELAY", "1h"),
+    ];
     let mut process = Process::start(&settings, "can't reach the database yet; waiting for it");
     process.signal(Signal::SIGTERM);
     let status = process.wait();
