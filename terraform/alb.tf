@@ -38,14 +38,14 @@ resource "aws_lb_target_group" "api" {
   }
 
   health_check {
-    path     = "/readyz"
-    matcher  = "200"
-    interval = 15
-    timeout  = 5
-    # A task is replaced only if it is not ready for 150 seconds. This is short enough to roll back a bad deployment,
-    # and long enough for a database failover.
+    # An API that could once serve requests still answers them while its database is away, with a 503 that says so. If all
+    # targets were unhealthy, ECS would replace all tasks, which would not help.
+    path                = "/startedz"
+    matcher             = "200"
+    interval            = local.check.interval
+    timeout             = 5
     healthy_threshold   = 2
-    unhealthy_threshold = 10
+    unhealthy_threshold = local.check.retries
   }
 }
 

@@ -141,6 +141,12 @@ locals {
   }
 }
 
+locals {
+  # In seconds. A task that is never ready is stopped after start + interval * retries = 110 s. ECS gives up a version after
+  # three of them. With 45 s each until the process starts, and 10 s until it has stopped, this takes eight to nine minutes.
+  check = { interval = 10, retries = 5, start = 60 }
+}
+
 resource "aws_ecs_task_definition" "task" {
   for_each = local.services
 
@@ -172,13 +178,14 @@ resource "aws_ecs_task_definition" "task" {
       # A new password is a new version of the task, so that running tasks are replaced.
       dockerLabels = { password-version = tostring(var.password_version) }
 
-      # A task that is unhealthy for five minutes is replaced; the new one starts with the current database password.
+      # Replaces a process that hangs, or has never been ready, so that ECS gives up a version that does not work. A process
+      # whose database is away is not replaced, because that would not help.
       healthCheck = {
-        command     = ["CMD", "/taskoverflow-${each.key}", "healthcheck"]
-        interval    = 30
-        timeout     = 10
-        retries     = 10
-        startPeriod = 60
+        command     = ["CMD", "/taskoverflow-${each.key}", "healthcheck", "--started"]
+        interval    = local.check.interval
+        timeout     = 8
+        retries     = local.check.retries
+        startPeriod = local.check.start
       }
       # The maximum on Fargate.
       stopTimeout      = 120
@@ -246,11 +253,11 @@ resource "aws_ecs_service" "task" {
     }
   }
 
-  # Longer than three tasks of a new version need to be given up, one after the other, and the previous version needs to
-  # start again. Terraform would otherwise stop watching before ECS has decided.
+  # Longer than ECS needs to give up a version (local.check) and to start the previous one again. Terraform would otherwise
+  # stop watching before ECS has decided.
   timeouts {
-    create = "45m"
-    update = "45m"
+    create = "30m"
+    update = "30m"
     delete = "20m"
   }
 

@@ -140,7 +140,7 @@ def check_load_balancer():
     [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
     check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "the load balancer forwards HTTP", listener)
     [group] = elb.describe_target_groups()["TargetGroups"]
-    check(group["Port"] == 6400 and group["HealthCheckPath"] == "/readyz", "the load balancer forwards to the API", group)
+    check(group["Port"] == 6400 and group["HealthCheckPath"] == "/startedz", "the load balancer forwards to the API", group)
     sticky = attributes(elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"]))
     check(sticky["stickiness.enabled"] == "true", "a browser stays with one task", sticky)
 

@@ -225,7 +225,7 @@ run "service" {
       && jsondecode(task.container_definitions)[0].user == "65532:65532"
       && jsondecode(task.container_definitions)[0].stopTimeout == 120
       && endswith(jsondecode(task.container_definitions)[0].image, ":0123456789ab")
-      && jsondecode(task.container_definitions)[0].healthCheck.command == ["CMD", "/taskoverflow-${name}", "healthcheck"]
+      && jsondecode(task.container_definitions)[0].healthCheck.command == ["CMD", "/taskoverflow-${name}", "healthcheck", "--started"]
       && jsondecode(task.container_definitions)[0].secrets == [{ name = "DATABASE_PASSWORD", valueFrom = aws_secretsmanager_secret.user[name].arn }]
       && !contains(jsondecode(task.container_definitions)[0].environment[*].name, "DATABASE_PASSWORD")
     ])
@@ -319,15 +319,26 @@ run "service" {
   }
 
   assert {
-    # The breaker counts three tasks. Each takes 45 seconds until its container starts. The previous version has five minutes.
+    # The breaker counts three tasks. Each takes 45 seconds until its container starts, and 10 to stop. The previous version
+    # has five minutes.
     condition = alltrue([
       for name, service in aws_ecs_service.task : alltrue([
         for check in [jsondecode(aws_ecs_task_definition.task[name].container_definitions)[0].healthCheck] :
-        3 * (45 + check.startPeriod + check.retries * check.interval) + 300 < 60 * tonumber(trimsuffix(service.timeouts.update, "m"))
+        3 * (45 + check.startPeriod + check.retries * check.interval + 10) <= 600
+        && 600 + 300 < 60 * tonumber(trimsuffix(service.timeouts.update, "m"))
         && service.timeouts.create == service.timeouts.update
       ])
     ])
-    error_message = "apply must watch until ECS has gone back to the previous version."
+    error_message = "ECS must give up a version within ten minutes, and apply must watch until ECS has gone back to the previous one."
+  }
+
+  assert {
+    # The target of a task that starts is not asked before its grace period ends, and then takes two checks to be healthy.
+    condition = alltrue([
+      for check in aws_lb_target_group.api[0].health_check :
+      check.path == "/startedz" && aws_ecs_service.task["api"].health_check_grace_period_seconds >= 60 + check.healthy_threshold * check.interval
+    ])
+    error_message = "The load balancer must not replace a task that starts, nor one whose database is away."
   }
 
   assert {
