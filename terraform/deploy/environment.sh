@@ -116,6 +116,15 @@ choose_region() {
 # tf COMMAND [ARGUMENT...]
 tf() { "$terraform" -chdir=terraform "$@"; }
 
+# has TYPE: whether the state has a resource of this type. A state that can't be read is not an empty one.
+has() {
+  local resources
+  resources=$(tf state list 2>&1) || [[ $resources == *'No state file was found'* ]] ||
+    fail "the state of $environment could not be read: $resources
+Check the network and the credentials, and run ./deploy again."
+  [[ $'\n'$resources == *$'\n'"$1."* ]]
+}
+
 # output NAME: prints an output of the state, or nothing. Without a state, Terraform prints a warning instead.
 output() {
   local value

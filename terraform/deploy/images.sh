@@ -32,12 +32,11 @@ not_allowed() {
 
 uncommitted() { [ -n "$(git status --porcelain)" ]; }
 
-has_registry() { tf state list 2>/dev/null | grep -q '^aws_ecr_repository\.image'; }
 
 # Refuses before anything is created.
 check_images() {
   ! uncommitted || fail "there are uncommitted changes, and images are built from commits: commit or stash them"
-  has_registry || command -v docker >/dev/null ||
+  has aws_ecr_repository || command -v docker >/dev/null ||
     fail "the images of $(git rev-parse --short=12 HEAD) have to be built: install and start Docker \
 (https://docs.docker.com/engine/install/)"
 }
@@ -47,6 +46,7 @@ variables() {
   local credentials=${AWS_SHARED_CREDENTIALS_FILE:-}
   printf '%s\n' "-var-file=environments/$environment.tfvars" -var "region=$region"
   [ -z "$allowed" ] || printf '%s\n' -var "allowed_cidrs=[$allowed]"
+  [ -z "$tag" ] || printf '%s\n' -var "image_tag=$tag" -var "cpu_architecture=$architecture"
   [ -z "$credentials" ] || printf '%s\n' -var "credentials_file=$(cd "$(dirname "$credentials")" && pwd)/$(basename "$credentials")"
 }
 
@@ -58,20 +58,38 @@ planned() {
   tf "$command" -input=false -no-color "${arguments[@]}" "$@"
 }
 
-# The queues and the registry, without which no image can be pushed. Never on a running service, which this would remove.
+# The queues and the registry, without which no image can be pushed. On a running service this would remove it, so nothing is
+# applied that destroys anything.
 create_registry() {
-  ! has_registry || return 0
+  ! has aws_ecr_repository || return 0
   confirm "This creates the service $name in the account $account, in $region. terraform/README.md says what it costs"
   say "the queues and the registry"
-  planned apply -auto-approve -var service_enabled=false >"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
+  planned plan -out="$data/plan" -var service_enabled=false >"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
+  grep -q '^Plan: .* 0 to destroy' "$data/registry.log" ||
+    fail "the registry is missing, but other resources are there: look at $data/registry.log, and create it with terraform apply"
+  tf apply -input=false -no-color "$data/plan" >>"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
   grep '^Apply complete' "$data/registry.log"
 }
 
+# Sets `tag` and `architecture` to the images of the current commit. They become the release only when somebody has agreed to
+# deploy them, because the next `apply` of a colleague deploys the release.
 push_images() {
   say "the images"
   if uncommitted; then
     echo "There are uncommitted changes, so the release stays $(release_now). Commit them to deploy them."
-  else
-    docker/push || fail "docker/push failed; it says above what to do"
+    return
   fi
+  docker/push --no-release || fail "docker/push failed; it says above what to do"
+  tag=$(git rev-parse --short=12 HEAD)
+  architecture=$(aws ssm get-parameter --name "/$name/release/architecture/$tag" --query Parameter.Value --output text) ||
+    fail "could not read the architecture of the images: check that the credentials allow ssm:GetParameter, and run \
+./deploy $environment again"
+}
+
+record_release() {
+  [ -n "$tag" ] && [ "$(release_now)" != "$tag" ] || return 0
+  docker/push "$tag" >"$data/record.log" 2>&1 || {
+    cat "$data/record.log" >&2
+    fail "the release could not be recorded; docker/push says above what to do"
+  }
 }

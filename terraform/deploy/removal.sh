@@ -12,7 +12,7 @@ remove_everything() {
   release=$(release_now)
   [[ $release =~ ^[0-9a-f]{12}$ ]] || release=000000000000
   [ -n "$allowed" ] || [ -n "$(setting allowed_cidrs)" ] || allowed='"127.0.0.1/32"'
-  if tf state list 2>/dev/null | grep -q '^aws_db_instance\.'; then
+  if has aws_db_instance; then
     say "the protection of the database"
     planned apply -auto-approve -target=aws_db_instance.main -var protect_database=false -var "image_tag=$release" \
       -var cpu_architecture=X86_64 >"$data/unprotect.log" 2>&1 || failed_apply "$data/unprotect.log"

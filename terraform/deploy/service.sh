@@ -22,7 +22,8 @@ could not be found)"
 # failed_apply LOG: says why Terraform failed, and what to do
 failed_apply() {
   local id who when
-  cat "$1" >&2
+  # Only what follows the plan. Without an error, the end.
+  if grep -q '^Error: ' "$1"; then sed -n '/^Error: /,$p' "$1" >&2; else tail -n 40 "$1" >&2; fi
   if grep -q 'Error acquiring the state lock' "$1"; then
     id=$(sed -n 's/.* ID: *//p' "$1" | head -n 1)
     who=$(sed -n 's/.* Who: *//p' "$1" | head -n 1)
@@ -39,7 +40,7 @@ commit, and run ./deploy $environment again; or go back for good: docker/push TA
   not_allowed "$(cat "$1")" "terraform failed, as it says above: correct the cause, and run ./deploy $environment again"
 }
 
-# apply_watched: plans, asks, and applies
+# apply_watched: plans, asks, records the release, and applies
 apply_watched() {
   local code=0 pid
   say "the service"
@@ -47,6 +48,7 @@ apply_watched() {
   case $code in
     0)
       echo "Nothing has changed."
+      record_release
       return
       ;;
     2) grep '^Plan:' "$data/plan.log" || true ;;
@@ -56,6 +58,7 @@ apply_watched() {
     fail "this would delete the database: read $data/plan.log, and run terraform apply yourself if that is what you want"
   fi
   confirm "This changes the service $name in the account $account, in $region"
+  record_release
   echo "The first time, this takes about 15 minutes."
   # In the background, so that what ECS does can be shown meanwhile. Not with `tf`, whose process would only be a shell.
   "$terraform" -chdir=terraform apply -input=false -no-color "$data/plan" >"$data/apply.log" 2>&1 &

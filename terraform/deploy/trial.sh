@@ -60,7 +60,7 @@ field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
 
 # Makes a calendar, which adds no todo.
 run_job() {
-  local job status tries
+  local job status tries result
   say "one job"
   job=$(api POST /api/v1/todos/ical -H 'Content-Type: application/json' -d '{}' | field task_id)
   [ -n "$job" ] || fail "the API accepted no job: read its log in CloudWatch, /$name/api"
@@ -77,8 +77,8 @@ run_job() {
     fail "the job did not succeed (see its status above). The worker's log is above: correct the cause, and run ./deploy \
 $environment again"
   fi
-  api GET "/api/v1/todos/ical/$job/result" | head -n 1 | grep -q '^BEGIN:VCALENDAR' || fail "the job's result is no calendar: \
-report this"
+  result=$(api GET "/api/v1/todos/ical/$job/result")
+  [[ $result == BEGIN:VCALENDAR* ]] || fail "the job's result is no calendar: report this"
   echo "The job $job has made a calendar."
 }
 
