@@ -97,8 +97,9 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   statistic   = "Maximum"
 }
 
+# Only a load balancer counts them in CloudWatch.
 resource "aws_cloudwatch_metric_alarm" "server_errors" {
-  count = local.stage
+  count = local.balanced
 
   alarm_name          = "${var.name}-server-errors"
   alarm_description   = "The API, or the load balancer on its behalf, returns 5xx responses. Check the API's log."
@@ -258,9 +259,9 @@ locals {
     small     = 20
     medium    = 20
     large     = 30
-    xlarge    = startswith(var.database_class, "db.t2.") ? 22.5 : 40
-    "2xlarge" = startswith(var.database_class, "db.t2.") ? 17 : 40
-  }, element(split(".", var.database_class), 2), 10)
+    xlarge    = startswith(local.database_class, "db.t2.") ? 22.5 : 40
+    "2xlarge" = startswith(local.database_class, "db.t2.") ? 17 : 40
+  }, element(split(".", local.database_class), 2), 10)
   # Without credits, AWS either holds the CPU at the baseline, or charges for what exceeds it. So the alarm begins below it.
   database_cpu_limit = floor(0.9 * local.database_baseline)
 }
@@ -268,7 +269,7 @@ locals {
 # Only burstable classes have credits. A new database has none, and earns some while it is idle. So the alarm also looks at
 # the CPU.
 resource "aws_cloudwatch_metric_alarm" "database_credit" {
-  count = local.running && startswith(var.database_class, "db.t") ? 1 : 0
+  count = local.running && startswith(local.database_class, "db.t") ? 1 : 0
 
   alarm_name          = "${var.name}-database-credit"
   alarm_description   = "The database has used up its CPU credits and uses at least ${local.database_cpu_limit} % of its CPU, almost all that it earns credits for: it becomes slow, or AWS charges for more. Use a larger database_class."
@@ -329,10 +330,10 @@ locals {
     ]]
     "Requests and errors" = ["Sum", [
       for metric in ["RequestCount", "HTTPCode_Target_5XX_Count", "HTTPCode_ELB_5XX_Count"] :
-      ["AWS/ApplicationELB", metric, "LoadBalancer", aws_lb.main[0].arn_suffix]
+      ["AWS/ApplicationELB", metric, "LoadBalancer", one(aws_lb.main[*].arn_suffix)]
     ]]
     "Response time (s)" = ["Average", [
-      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", aws_lb.main[0].arn_suffix],
+      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", one(aws_lb.main[*].arn_suffix)],
     ]]
     "Age of the oldest unpublished job (s)" = ["Maximum", [
       [local.metrics_namespace, "outbox_oldest_age_seconds", "Service", "api"],
@@ -364,7 +365,7 @@ resource "aws_cloudwatch_dashboard" "main" {
   dashboard_name = var.name
   dashboard_body = jsonencode({
     widgets = [
-      for index, title in keys(local.charts) : {
+      for index, title in [for title in keys(local.charts) : title if local.has_load_balancer || local.charts[title][1][0][0] != "AWS/ApplicationELB"] : {
         type   = "metric"
         x      = 12 * (index % 2)
         y      = 6 * floor(index / 2)

@@ -1,25 +1,50 @@
 locals {
   api_port = 6400
-  https    = var.certificate_arn != null
-  # The API builds its links from this address, not from the headers of a request.
-  public_url = local.running ? coalesce(var.public_url, "${local.https ? "https" : "http"}://${aws_lb.main[0].dns_name}") : null
+  balanced = local.running && local.has_load_balancer ? 1 : 0
+  https    = var.certificate_arn != null || var.domain != null
+
+  # The address of the service. Without a load balancer, it is that of the API's task, which changes.
+  own_url = !local.running ? null : (
+    var.domain != null ? "https://${var.domain}" :
+    local.cdn ? "https://${aws_cloudfront_distribution.api[0].domain_name}" :
+    local.has_load_balancer ? "http://${aws_lb.main[0].dns_name}" : null
+  )
+  public_url = local.running ? try(coalesce(var.public_url, local.own_url), null) : null
+
+  # What the API needs to know of what is in front of it.
+  front_environment = local.balanced == 1 ? {
+    # The API builds its links from this address, not from the headers of a request.
+    PUBLIC_URL = local.public_url
+    # Requests under other names are refused. With a domain of your own, this one works as well.
+    ALLOWED_HOSTS = aws_lb.main[0].dns_name
+    # The load balancer, or CloudFront in front of it, adds the address of each client, for REQUESTS_PER_SECOND and
+    # CLIENT_SHARE.
+    TRUST_PROXY = "true"
+    } : merge(
+    # The names that AWS gives to public addresses.
+    { ALLOWED_HOSTS = var.region == "us-east-1" ? ".compute-1.amazonaws.com" : ".${var.region}.compute.amazonaws.com" },
+    var.public_url == null ? {} : { PUBLIC_URL = var.public_url },
+  )
 }
 
 resource "aws_lb" "main" {
-  count = local.stage
+  count = local.balanced
 
   name                       = var.name
   load_balancer_type         = "application"
+  internal                   = local.cdn
   security_groups            = [aws_security_group.member["alb"].id]
-  subnets                    = aws_subnet.public[*].id
+  subnets                    = local.cdn ? aws_subnet.database[*].id : aws_subnet.public[*].id
   drop_invalid_header_fields = true
+  # The last address in X-Forwarded-For has to be the client's. CloudFront has added it already.
+  xff_header_processing_mode = local.cdn ? "preserve" : "append"
 
   # AWS rejects an internet-facing load balancer in subnets without a route to the internet.
   depends_on = [aws_route.internet, aws_route_table_association.public]
 }
 
 resource "aws_lb_target_group" "api" {
-  count = local.stage
+  count = local.balanced
 
   name        = "${var.name}-api"
   vpc_id      = aws_vpc.main[0].id
@@ -50,7 +75,7 @@ resource "aws_lb_target_group" "api" {
 }
 
 resource "aws_lb_listener" "http" {
-  count = local.stage
+  count = local.balanced
 
   load_balancer_arn = aws_lb.main[0].arn
   protocol          = "HTTP"
@@ -72,13 +97,13 @@ resource "aws_lb_listener" "http" {
 }
 
 resource "aws_lb_listener" "https" {
-  count = local.running && local.https ? 1 : 0
+  count = local.https ? local.balanced : 0
 
   load_balancer_arn = aws_lb.main[0].arn
   protocol          = "HTTPS"
   port              = 443
   ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
-  certificate_arn   = var.certificate_arn
+  certificate_arn   = var.domain == null ? var.certificate_arn : aws_acm_certificate_validation.api[0].certificate_arn
 
   default_action {
     type             = "forward"
@@ -88,7 +113,7 @@ resource "aws_lb_listener" "https" {
 
 # The metrics for Prometheus are not public.
 resource "aws_lb_listener_rule" "metrics" {
-  for_each = local.running ? merge({ http = aws_lb_listener.http[0].arn }, local.https ? { https = aws_lb_listener.https[0].arn } : {}) : {}
+  for_each = local.balanced == 1 ? merge({ http = aws_lb_listener.http[0].arn }, local.https ? { https = aws_lb_listener.https[0].arn } : {}) : {}
 
   listener_arn = each.value
   priority     = 1

@@ -1,6 +1,6 @@
 locals {
-  scaling = local.running && coalesce(var.autoscaling, local.lab_role == null)
-  scaled  = local.scaling ? { api = var.api_count, worker = var.worker_count } : {}
+  scaling = local.running && coalesce(var.autoscaling, local.size.autoscaling && local.lab_role == null)
+  scaled  = local.scaling ? { api = local.api_count, worker = local.worker_count } : {}
 }
 
 resource "aws_appautoscaling_target" "task" {

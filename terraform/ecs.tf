@@ -38,7 +38,7 @@ locals {
     QUEUE_URL  = aws_sqs_queue.jobs.url
     # CloudWatch makes metrics of lines in the log, for the alarms and the dashboard.
     EMF_NAMESPACE = local.metrics_namespace
-  })
+  }, length(local.metrics) == 0 ? {} : { EMF_METRICS = join(",", local.metrics) })
 
   # Logs in as the owner of the database. Only this container has the owner's password.
   migrate_environment = local.running ? merge(local.database_environment, local.log_environment, {
@@ -49,26 +49,25 @@ locals {
 
   services = local.running ? {
     api = {
-      desired = var.api_count.min
+      desired = local.api_count.min
       ports   = [local.api_port]
-      environment = merge(local.common_environment, {
+      environment = merge(local.common_environment, local.front_environment, {
         DATABASE_USER = local.users["api"]
         BIND_ADDR     = "0.0.0.0:${local.api_port}"
         AUTH          = "tokens"
-        PUBLIC_URL    = local.public_url
-        # Requests under other names are refused. With a domain of your own, this one works as well.
-        ALLOWED_HOSTS = aws_lb.main[0].dns_name
         DATABASE_POOL = tostring(local.api_pool)
-        # The load balancer adds the address of each client, for REQUESTS_PER_SECOND and CLIENT_SHARE.
-        TRUST_PROXY = "true"
         # A connection needs up to 32 KiB, so they fill a quarter of the memory. A request for a large calendar needs 256 KiB
         # and more.
         MAX_CONNECTIONS = tostring(8 * var.task_size.memory)
         MAX_REQUESTS    = tostring(var.task_size.memory)
-      }, var.events_topic ? { EVENTS_URL = aws_sns_topic.events[0].arn } : {})
+        # On spot capacity, the load balancer may send requests to a task that was told to stop, until ECS has removed it. What
+        # is left of the two minutes suffices for open requests.
+        }, local.api_on_spot && local.has_load_balancer ? { SHUTDOWN_DELAY = "80s" } : {},
+        var.events_topic ? { EVENTS_URL = aws_sns_topic.events[0].arn } : {},
+      )
     }
     worker = {
-      desired = var.worker_count.min
+      desired = local.worker_count.min
       ports   = []
       environment = merge(local.common_environment, {
         DATABASE_USER      = local.users["worker"]
@@ -92,28 +91,35 @@ resource "aws_ecs_cluster" "main" {
 
   setting {
     name  = "containerInsights"
-    value = var.container_insights ? "enabled" : "disabled"
+    value = local.container_insights ? "enabled" : "disabled"
   }
 
   depends_on = [aws_cloudwatch_log_group.aws]
+}
+
+resource "aws_ecs_cluster_capacity_providers" "main" {
+  count = local.stage
+
+  cluster_name       = aws_ecs_cluster.main[0].name
+  capacity_providers = ["FARGATE", "FARGATE_SPOT"]
 }
 
 # AWS would create these groups itself, keep their logs forever, and leave them behind.
 resource "aws_cloudwatch_log_group" "aws" {
   for_each = local.running ? toset(concat(
     [for log in local.database_logs : "/aws/rds/instance/${var.name}/${log}"],
-    var.container_insights ? ["/aws/ecs/containerinsights/${var.name}/performance"] : [],
+    local.container_insights ? ["/aws/ecs/containerinsights/${var.name}/performance"] : [],
   )) : toset([])
 
   name              = each.value
-  retention_in_days = var.log_days
+  retention_in_days = local.log_days
 }
 
 resource "aws_cloudwatch_log_group" "task" {
   for_each = local.running ? toset(["api", "worker"]) : toset([])
 
   name              = "/${var.name}/${each.key}"
-  retention_in_days = var.log_days
+  retention_in_days = local.log_days
 }
 
 locals {
@@ -220,15 +226,25 @@ resource "aws_ecs_service" "task" {
   name            = each.key
   cluster         = aws_ecs_cluster.main[0].id
   task_definition = aws_ecs_task_definition.task[each.key].arn
-  launch_type     = "FARGATE"
   desired_count   = each.value.desired
+
+  dynamic "capacity_provider_strategy" {
+    for_each = local.capacity[each.key]
+    content {
+      capacity_provider = capacity_provider_strategy.value.provider
+      base              = capacity_provider_strategy.value.base
+      weight            = capacity_provider_strategy.value.weight
+    }
+  }
+  # Another strategy would otherwise replace the service.
+  force_new_deployment = true
 
   propagate_tags                     = "SERVICE"
   enable_ecs_managed_tags            = true
   availability_zone_rebalancing      = "ENABLED"
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
-  health_check_grace_period_seconds  = each.key == "api" ? 120 : null
+  health_check_grace_period_seconds  = each.key == "api" && local.has_load_balancer ? 120 : null
   # `apply` reports whether the new version runs.
   wait_for_steady_state = true
 
@@ -245,7 +261,7 @@ resource "aws_ecs_service" "task" {
   }
 
   dynamic "load_balancer" {
-    for_each = each.value.ports
+    for_each = local.has_load_balancer ? each.value.ports : []
     content {
       target_group_arn = aws_lb_target_group.api[0].arn
       container_name   = each.key
@@ -273,5 +289,8 @@ resource "aws_ecs_service" "task" {
   }
 
   # The route to the internet must exist until the tasks have stopped: a worker that stops releases its jobs.
-  depends_on = [aws_lb_listener.http, aws_lb_listener.https, aws_route.internet, aws_route_table_association.public]
+  depends_on = [
+    aws_lb_listener.http, aws_lb_listener.https, aws_route.internet, aws_route_table_association.public,
+    aws_ecs_cluster_capacity_providers.main,
+  ]
 }

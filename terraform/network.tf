@@ -1,6 +1,6 @@
 # Two availability zones. Tasks have public addresses, so that they reach AWS without a NAT gateway, which would cost
-# more than anything else here. Their security groups allow only the load balancer to connect. The database subnets have
-# no route to or from the internet.
+# more than anything else here. Their security groups allow only the load balancer to connect, or the allowed clients if there
+# is none. The database subnets have no route to or from the internet. A load balancer behind CloudFront is in them as well.
 
 data "aws_availability_zones" "available" {
   count = local.stage
@@ -78,19 +78,18 @@ resource "aws_route_table_association" "public" {
   route_table_id = aws_route_table.public[0].id
 }
 
-# --- allowed connections: internet → load balancer → API → database ← worker; API and worker → AWS over HTTPS, and
+# --- allowed connections: internet (→ CloudFront) → load balancer → API → database ← worker; API and worker → AWS over HTTPS, and
 # → the collector of traces
 
 locals {
   # Changing a description would replace the group.
-  groups = local.running ? {
-    alb      = "The load balancer"
+  groups = local.running ? merge(local.has_load_balancer ? { alb = "The load balancer" } : {}, {
     api      = "The API's tasks"
     worker   = "The workers' tasks"
     database = "The database"
-  } : {}
+  }) : {}
 
-  alb_ports = var.certificate_arn == null ? [80] : [80, 443]
+  alb_ports = local.https ? [80, 443] : [80]
 }
 
 resource "aws_security_group" "member" {
@@ -106,7 +105,7 @@ resource "aws_security_group" "member" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "alb" {
-  for_each = local.running ? {
+  for_each = local.balanced == 1 && !local.cdn ? {
     for pair in setproduct(local.alb_ports, coalesce(var.allowed_cidrs, [])) : "${pair[0]} ${pair[1]}" => { port = pair[0], cidr = pair[1] }
   } : {}
 
@@ -118,8 +117,28 @@ resource "aws_vpc_security_group_ingress_rule" "alb" {
   to_port           = each.value.port
 }
 
+# CloudFront itself refuses clients outside of allowed_cidrs. Although it connects from within the VPC, a rule with the
+# addresses of the VPC may not let it in; AWS names this list, which counts as 55 of the 60 rules that a group may have.
+data "aws_ec2_managed_prefix_list" "cloudfront" {
+  count = local.cdns
+
+  name = "com.amazonaws.global.cloudfront.origin-facing"
+}
+
+resource "aws_vpc_security_group_ingress_rule" "cloudfront" {
+  #checkov:skip=CKV_AWS_260:The list contains the addresses of CloudFront, not all addresses.
+  count = local.cdns
+
+  description       = "CloudFront"
+  security_group_id = aws_security_group.member["alb"].id
+  prefix_list_id    = data.aws_ec2_managed_prefix_list.cloudfront[0].id
+  ip_protocol       = "tcp"
+  from_port         = 80
+  to_port           = 80
+}
+
 resource "aws_vpc_security_group_egress_rule" "alb" {
-  count = local.stage
+  count = local.balanced
 
   description                  = "To the API only"
   security_group_id            = aws_security_group.member["alb"].id
@@ -130,7 +149,7 @@ resource "aws_vpc_security_group_egress_rule" "alb" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "api" {
-  count = local.stage
+  count = local.balanced
 
   description                  = "From the load balancer only"
   security_group_id            = aws_security_group.member["api"].id
@@ -138,6 +157,17 @@ resource "aws_vpc_security_group_ingress_rule" "api" {
   ip_protocol                  = "tcp"
   from_port                    = local.api_port
   to_port                      = local.api_port
+}
+
+resource "aws_vpc_security_group_ingress_rule" "clients" {
+  for_each = local.running && !local.has_load_balancer ? toset(coalesce(var.allowed_cidrs, [])) : toset([])
+
+  description       = "Clients, without a load balancer"
+  security_group_id = aws_security_group.member["api"].id
+  cidr_ipv4         = each.value
+  ip_protocol       = "tcp"
+  from_port         = local.api_port
+  to_port           = local.api_port
 }
 
 resource "aws_vpc_security_group_egress_rule" "aws" {

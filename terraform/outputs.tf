@@ -42,12 +42,12 @@ output "exports" {
 }
 
 output "api_url" {
-  description = "The URL of the API; null until the service runs."
+  description = "The URL of the API; null until the service runs, and without a load balancer, because the address of the API's task then changes."
   value       = local.public_url
 }
 
 output "load_balancer" {
-  description = "The host name of the load balancer, for a CNAME record of your domain."
+  description = "The host name of the load balancer, for a CNAME record of your domain; null without one."
   value       = one(aws_lb.main[*].dns_name)
 }
 

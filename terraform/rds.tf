@@ -44,8 +44,8 @@ resource "aws_db_instance" "main" {
   identifier     = var.name
   engine         = "postgres"
   engine_version = "17"
-  instance_class = var.database_class
-  multi_az       = var.database_multi_az
+  instance_class = local.database_class
+  multi_az       = local.database_multi_az
 
   db_name  = "taskoverflow"
   username = "taskoverflow"
@@ -66,15 +66,15 @@ resource "aws_db_instance" "main" {
   # One of the certificate authorities in the images (docker/rds-ca.pem).
   ca_cert_identifier = "rds-ca-rsa2048-g1"
 
-  backup_retention_period         = var.database_backup_days
+  backup_retention_period         = local.database_backup_days
   copy_tags_to_snapshot           = true
   enabled_cloudwatch_logs_exports = local.database_logs
   auto_minor_version_upgrade      = true
   apply_immediately               = true
 
-  deletion_protection       = var.protect_database
-  skip_final_snapshot       = !var.protect_database
-  final_snapshot_identifier = var.protect_database ? "${var.name}-final" : null
+  deletion_protection       = local.protect_database
+  skip_final_snapshot       = !local.protect_database
+  final_snapshot_identifier = local.protect_database ? "${var.name}-final" : null
 
   depends_on = [aws_cloudwatch_log_group.aws]
 }

@@ -44,6 +44,17 @@ resource "terraform_data" "settings" {
     }
 
     precondition {
+      # Twice as many tasks run during a deployment. Eight connections are reserved for people and for RDS.
+      condition     = var.database_connections >= 8 + 2 * (local.api_connections * local.api_count.max + local.worker_connections * local.worker_count.max)
+      error_message = "database_connections is too small for the maximum number of tasks. Each API task needs 2 x ${local.api_connections} and each worker 2 x ${local.worker_connections}, plus 8 in total."
+    }
+
+    precondition {
+      condition     = local.has_load_balancer || local.api_count.max == 1
+      error_message = "Without a load balancer there can be only one API task: set api_count = { min = 1, max = 1 } or load_balancer = true."
+    }
+
+    precondition {
       condition     = local.lab_role == null || 5 * var.database_gib <= 100
       error_message = "A Learner Lab allows a database of at most 100 GiB, so database_gib must be 20, which can grow to five times that."
     }

@@ -1,12 +1,12 @@
 # The database.
 
 variable "database_class" {
-  description = "The instance class of the database."
+  description = "The instance class of the database. If null, the size decides."
   type        = string
-  default     = "db.t4g.micro"
+  default     = null
 
   validation {
-    condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.database_class))
+    condition     = var.database_class == null || can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.database_class))
     error_message = "The value must be an RDS instance class, such as db.t4g.micro."
   }
 }
@@ -31,37 +31,29 @@ variable "database_connections" {
     condition     = var.database_connections <= 5000
     error_message = "The number must be at most 5000, the limit of RDS."
   }
-
-  validation {
-    # Twice as many tasks run during a deployment. Eight connections are reserved for people and for RDS.
-    condition     = var.database_connections >= 8 + 2 * (local.api_connections * var.api_count.max + local.worker_connections * var.worker_count.max)
-    error_message = "Too few connections for the maximum number of tasks. Each API task needs 2 x ${local.api_connections} and each worker 2 x ${local.worker_connections}, plus 8 in total."
-  }
 }
 
 variable "database_multi_az" {
-  description = "Whether there is a standby database in another availability zone. It doubles the price of the database."
+  description = "Whether there is a standby database in another availability zone. It doubles the price of the database. If null, the size decides."
   type        = bool
-  default     = false
-  nullable    = false
+  default     = null
 }
 
 variable "database_backup_days" {
-  description = "How many days RDS keeps backups. Accounts on the AWS free plan allow at most 1. With 0, there are no backups."
+  description = "How many days RDS keeps backups. Accounts on the AWS free plan allow at most 1. With 0, there are no backups. If null, the size decides."
   type        = number
-  default     = 7
+  default     = null
 
   validation {
-    condition     = var.database_backup_days >= 0 && var.database_backup_days <= 35 && floor(var.database_backup_days) == var.database_backup_days
+    condition     = var.database_backup_days == null || try(var.database_backup_days >= 0 && var.database_backup_days <= 35 && floor(var.database_backup_days) == var.database_backup_days, false)
     error_message = "The value must be a whole number of days between 0 and 35."
   }
 }
 
 variable "protect_database" {
-  description = "Whether the database is protected from deletion and leaves a final snapshot when it is removed. Before `terraform destroy`, apply the value false."
+  description = "Whether the database is protected from deletion and leaves a final snapshot when it is removed. Before `terraform destroy`, apply the value false. If null, the size decides."
   type        = bool
-  default     = true
-  nullable    = false
+  default     = null
 }
 
 variable "password_rotation_days" {

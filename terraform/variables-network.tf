@@ -22,8 +22,57 @@ variable "allowed_cidrs" {
   }
 }
 
+variable "load_balancer" {
+  description = "Whether there is a load balancer. Without one, clients use the address of the API's only task over HTTP, and it changes with every task. If null, the size decides."
+  type        = bool
+  default     = null
+
+  validation {
+    condition     = var.load_balancer != false || (var.domain == null && var.certificate_arn == null)
+    error_message = "A domain or a certificate requires a load balancer."
+  }
+}
+
+variable "cloudfront" {
+  description = "Whether CloudFront serves the API over HTTPS if there is neither a domain nor a certificate. The load balancer then has no public address. If null, it does so unless the tasks have a role of a Learner Lab."
+  type        = bool
+  default     = null
+}
+
+variable "domain" {
+  description = "The domain name of the service, such as todo.example.org, in the zone zone_id. Terraform creates its certificate and its record, and the load balancer serves HTTPS."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.domain == null || can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.domain))
+    error_message = "The value must be a domain name in lower case, such as todo.example.org."
+  }
+
+  validation {
+    condition     = (var.domain == null) == (var.zone_id == null)
+    error_message = "Set domain and zone_id together: the zone is where the domain's record is created. If your domain is not in Route 53, set certificate_arn and public_url instead."
+  }
+
+  validation {
+    condition     = var.domain == null || (var.certificate_arn == null && var.public_url == null)
+    error_message = "Set either domain and zone_id, or certificate_arn and public_url."
+  }
+}
+
+variable "zone_id" {
+  description = "The ID of the hosted zone in Route 53 that contains the domain: `aws route53 list-hosted-zones`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.zone_id == null || can(regex("^[A-Z0-9]{1,32}$", var.zone_id))
+    error_message = "The value must be the ID of a hosted zone, such as Z0123456789ABCDEFGHIJ, without /hostedzone/."
+  }
+}
+
 variable "certificate_arn" {
-  description = "The ARN of a certificate in AWS Certificate Manager. With a certificate, the load balancer serves HTTPS and redirects HTTP to it. If null, it serves HTTP."
+  description = "The ARN of a certificate in AWS Certificate Manager, for a domain that is not in Route 53. With a certificate, the load balancer serves HTTPS and redirects HTTP to it."
   type        = string
   default     = null
 
@@ -39,7 +88,7 @@ variable "certificate_arn" {
 }
 
 variable "public_url" {
-  description = "The address that clients use, such as https://todo.example.org. If null, it is the address of the load balancer."
+  description = "The address that clients use, such as https://todo.example.org. If null, it is that of the domain, of CloudFront, or of the load balancer."
   type        = string
   default     = null
 

@@ -1,23 +1,23 @@
 # The tasks.
 
 variable "api_count" {
-  description = "The minimum and maximum number of API tasks."
+  description = "The minimum and maximum number of API tasks. If null, the size decides."
   type        = object({ min = number, max = number })
-  default     = { min = 2, max = 4 }
+  default     = null
 
   validation {
-    condition     = var.api_count.min >= 1 && var.api_count.max >= var.api_count.min && var.api_count.max <= 50
+    condition     = var.api_count == null || try(var.api_count.min >= 1 && var.api_count.max >= var.api_count.min && var.api_count.max <= 50, false)
     error_message = "min must be at least 1, and max between min and 50."
   }
 }
 
 variable "worker_count" {
-  description = "The minimum and maximum number of worker tasks."
+  description = "The minimum and maximum number of worker tasks. If null, the size decides."
   type        = object({ min = number, max = number })
-  default     = { min = 1, max = 5 }
+  default     = null
 
   validation {
-    condition     = var.worker_count.min >= 1 && var.worker_count.max >= var.worker_count.min && var.worker_count.max <= 50
+    condition     = var.worker_count == null || try(var.worker_count.min >= 1 && var.worker_count.max >= var.worker_count.min && var.worker_count.max <= 50, false)
     error_message = "min must be at least 1, because workers are scaled by the backlog per running worker, and max between min and 50."
   }
 }
@@ -34,7 +34,7 @@ variable "backlog_per_worker" {
 }
 
 variable "autoscaling" {
-  description = "Whether the number of tasks follows the load. If null, it does so unless the tasks have a role of a Learner Lab."
+  description = "Whether the number of tasks follows the load. If null, it does so in the size production, unless the tasks have a role of a Learner Lab."
   type        = bool
   default     = null
 }
@@ -56,19 +56,18 @@ variable "task_size" {
 }
 
 variable "container_insights" {
-  description = "Whether CloudWatch shows CPU, memory and network of each service (Container Insights), for about nine dollars a month. Neither the alarms nor autoscaling need it."
+  description = "Whether CloudWatch shows CPU, memory and network of each service (Container Insights), for about nine dollars a month. Neither the alarms nor autoscaling need it. If null, the size decides."
   type        = bool
-  default     = false
-  nullable    = false
+  default     = null
 }
 
 variable "log_days" {
-  description = "How many days logs are kept."
+  description = "How many days logs are kept. If null, the size decides."
   type        = number
-  default     = 30
+  default     = null
 
   validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_days)
+    condition     = var.log_days == null || contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], coalesce(var.log_days, 30))
     error_message = "CloudWatch can keep logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545 or 731 days."
   }
 }

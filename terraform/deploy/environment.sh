@@ -86,8 +86,8 @@ choose_environment() {
   fi
   settings=terraform/environments/$environment.tfvars
   [ -f "$settings" ] || fail "there is no environment $environment: choose one of these: $(environments)- or write $settings"
-  [ -z "$in_lab" ] || ! grep -q '^database_multi_az *= *true' "$settings" ||
-    fail "a Learner Lab can't run the environment $environment (it allows no standby database): ./deploy lab"
+  [ -z "$in_lab" ] || [ "$(setting size)" != production ] ||
+    fail "a Learner Lab can't run the size production (it allows no standby database): ./deploy lab"
   name=$(setting name)
   name=${name:-taskoverflow}
   data=$PWD/terraform/.tf-$environment

@@ -1,14 +1,35 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # variables of ./deploy and of the other parts
 # Parts of ./deploy: a token, one job, and the address.
 
+# address: prints the URL of the API. Without a load balancer it is that of the API's newest task, or nothing while none runs.
+address() {
+  local url task interface host
+  url=$(output api_url)
+  if [ -n "$url" ] && [ "$url" != null ]; then
+    echo "$url"
+    return
+  fi
+  task=$(aws ecs list-tasks --cluster "$name" --service-name api --desired-status RUNNING --query 'taskArns[0]' --output text)
+  [ "$task" != None ] || return 0
+  interface=$(aws ecs describe-tasks --cluster "$name" --tasks "$task" --output text \
+    --query "tasks[0].attachments[].details[?name=='networkInterfaceId'].value[] | [0]")
+  host=$(aws ec2 describe-network-interfaces --network-interface-ids "$interface" --output text \
+    --query 'NetworkInterfaces[0].Association.PublicDnsName')
+  [ "$host" = None ] || echo "http://$host:6400"
+}
+
 # api METHOD PATH [CURL ARGUMENT...]: a request with the token, which curl reads from its standard input, so that no other
 # user of this machine sees it
 api() {
   printf 'Authorization: Bearer %s' "$(cat "$data/token")" |
-    curl -sS --max-time 30 -X "$1" -H @- "${@:3}" "$(output api_url)$2"
+    curl -sS --max-time 30 -X "$1" -H @- "${@:3}" "$url$2"
 }
 
-answers() { [ "$(curl -s -o /dev/null --max-time 10 -w '%{http_code}' "$(output api_url)/livez")" = 200 ]; }
+# Sets `url`.
+answers() {
+  url=$(address)
+  [ -n "$url" ] && [ "$(curl -s -o /dev/null --max-time 10 -w '%{http_code}' "$url/livez")" = 200 ]
+}
 token_works() { [ "$(api GET '/api/v1/todos?limit=1' -o /dev/null -w '%{http_code}')" = 200 ]; }
 
 # The name of a load balancer is known everywhere a little later than it exists.
@@ -18,8 +39,8 @@ wait_for_api() {
     ! answers || return 0
     sleep "${DEPLOY_INTERVAL:-10}"
   done
-  fail "$(output api_url) did not answer $tries times: check that --allow covers the address of this machine, and the events \
-of the service: ./deploy status $environment"
+  fail "${url:-the API (no task of it has an address)} did not answer $tries times: check that --allow covers the address of \
+this machine, and the events of the service: ./deploy status $environment"
 }
 
 # Creates a token in a task of its own, because only its container `migrate` has the login that this needs. AWS sees only
@@ -84,19 +105,18 @@ $environment again"
 
 show_result() {
   say "ready"
-  echo "Address: $(output api_url)"
+  echo "Address: $url"
+  [ -n "$(output load_balancer)" ] || echo "         (that of the task, which changes when ECS replaces it: ./deploy status $environment)"
   echo "Token:   $data/token"
   echo "Release: $(release_now)"
   echo "Remove:  ./deploy destroy $environment"
 }
 
 show_status() {
-  local url
-  url=$(output api_url)
-  case $url in
+  case $(output database_host) in
     '' | null) echo "The service does not run. Start it: ./deploy $environment" ;;
     *)
-      echo "Address: $url"
+      echo "Address: $(address)"
       echo "Release: $(release_now)"
       aws ecs describe-services --cluster "$name" --services api worker --output text \
         --query 'services[].[serviceName, runningCount, desiredCount, deployments[0].rolloutState, events[0].message]'

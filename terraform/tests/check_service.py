@@ -137,8 +137,15 @@ def check_load_balancer():
     [balancer] = elb.describe_load_balancers()["LoadBalancers"]
     timeouts = attributes(elb.describe_load_balancer_attributes(LoadBalancerArn=balancer["LoadBalancerArn"]))
     check(int(timeouts["idle_timeout.timeout_seconds"]) < 75, "the load balancer closes idle connections before the API does", timeouts)
-    [listener] = elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
-    check(listener["Port"] == 80 and listener["DefaultActions"][0]["Type"] == "forward", "the load balancer forwards HTTP", listener)
+    listeners = {l["Port"]: l for l in elb.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]}
+    actions = {port: listener["DefaultActions"][0]["Type"] for port, listener in listeners.items()}
+    check(actions == {80: "redirect", 443: "forward"}, "the load balancer serves HTTPS, and redirects HTTP to it", listeners)
+    [certificate] = client("acm").list_certificates()["CertificateSummaryList"]
+    check(certificate["DomainName"] == "todo.example.org", "the certificate is the domain's", certificate)
+    check(listeners[443]["Certificates"][0]["CertificateArn"] == certificate["CertificateArn"], "HTTPS uses it", listeners)
+    records = client("route53").list_resource_record_sets(HostedZoneId=client("route53").list_hosted_zones()["HostedZones"][0]["Id"])
+    alias = [r["AliasTarget"]["DNSName"] for r in records["ResourceRecordSets"] if r["Name"] == "todo.example.org." and r["Type"] == "A"]
+    check([name.rstrip(".") for name in alias] == [balancer["DNSName"]], "the domain leads to the load balancer", records)
     [group] = elb.describe_target_groups()["TargetGroups"]
     check(group["Port"] == 6400 and group["HealthCheckPath"] == "/startedz", "the load balancer forwards to the API", group)
     sticky = attributes(elb.describe_target_group_attributes(TargetGroupArn=group["TargetGroupArn"]))

@@ -19,7 +19,7 @@ run "the_environment_can_be_planned" {
   }
 
   assert {
-    condition     = aws_ecs_service.task["api"].desired_count == var.api_count.min && aws_db_instance.main[0].identifier == var.name
+    condition     = aws_ecs_service.task["api"].desired_count == local.sizes[var.size].api_count.min && aws_db_instance.main[0].identifier == var.name
     error_message = "The environment's settings must be used."
   }
 }

@@ -4,8 +4,15 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+# sizes.tftest.hcl tests the sizes, front.tftest.hcl what is in front of the API.
 variables {
-  allowed_cidrs = ["203.0.113.0/24"]
+  allowed_cidrs        = ["203.0.113.0/24"]
+  size                 = "production"
+  cloudfront           = false
+  container_insights   = false
+  database_backup_days = 7
+  database_class       = "db.t4g.micro"
+  log_days             = 30
 }
 
 override_resource {
@@ -210,7 +217,7 @@ run "service" {
 
   assert {
     condition     = aws_db_instance.main[0].backup_retention_period == 7
-    error_message = "Backups must be kept for seven days by default."
+    error_message = "Backups must be kept for database_backup_days."
   }
 
   assert {

@@ -481,16 +481,6 @@ run "database_connections_rejects_5001" {
   expect_failures = [var.database_connections]
 }
 
-run "database_connections_rejects_too_few_for_the_tasks" {
-  command = plan
-
-  variables {
-    worker_count = { min = 1, max = 6 }
-  }
-
-  expect_failures = [var.database_connections]
-}
-
 run "api_count_rejects_a_maximum_of_51" {
   command = plan
 
@@ -583,4 +573,71 @@ run "otlp_share_rejects_more_than_1" {
   }
 
   expect_failures = [var.otlp_share]
+}
+
+run "size_rejects_another_word" {
+  command = plan
+
+  variables {
+    size = "medium"
+  }
+
+  expect_failures = [var.size]
+}
+
+run "domain_rejects_a_url" {
+  command = plan
+
+  variables {
+    domain  = "https://todo.example.org"
+    zone_id = "Z1"
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "domain_requires_the_zone" {
+  command = plan
+
+  variables {
+    domain = "todo.example.org"
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "domain_rejects_a_certificate" {
+  command = plan
+
+  variables {
+    domain          = "todo.example.org"
+    zone_id         = "Z1"
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/1"
+    public_url      = "https://todo.example.org"
+  }
+
+  expect_failures = [var.domain]
+}
+
+run "zone_id_rejects_a_path" {
+  command = plan
+
+  variables {
+    domain  = "todo.example.org"
+    zone_id = "/hostedzone/Z1"
+  }
+
+  expect_failures = [var.zone_id]
+}
+
+run "a_domain_requires_a_load_balancer" {
+  command = plan
+
+  variables {
+    domain        = "todo.example.org"
+    zone_id       = "Z1"
+    load_balancer = false
+  }
+
+  expect_failures = [var.load_balancer]
 }

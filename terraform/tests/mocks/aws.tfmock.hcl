@@ -22,6 +22,10 @@ mock_data "aws_availability_zones" {
   defaults = { names = ["us-east-1a", "us-east-1b", "us-east-1c"] }
 }
 
+mock_data "aws_ec2_managed_prefix_list" {
+  defaults = { id = "pl-3b927c52" }
+}
+
 mock_resource "aws_sqs_queue" {
   defaults = {
     arn = "arn:aws:sqs:us-east-1:123456789012:taskoverflow-ical"
@@ -53,6 +57,7 @@ mock_resource "aws_lb" {
     arn        = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/taskoverflow/1"
     arn_suffix = "app/taskoverflow/1"
     dns_name   = "taskoverflow-1.us-east-1.elb.amazonaws.com"
+    zone_id    = "Z0LOADBALANCER"
   }
 }
 
@@ -62,6 +67,26 @@ mock_resource "aws_lb_target_group" {
 
 mock_resource "aws_lb_listener" {
   defaults = { arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:listener/app/taskoverflow/1/1" }
+}
+
+mock_resource "aws_cloudfront_distribution" {
+  defaults = { domain_name = "d1.cloudfront.net" }
+}
+
+mock_resource "aws_cloudfront_function" {
+  defaults = { arn = "arn:aws:cloudfront::123456789012:function/taskoverflow-allow" }
+}
+
+mock_resource "aws_acm_certificate" {
+  defaults = {
+    arn = "arn:aws:acm:us-east-1:123456789012:certificate/own"
+    domain_validation_options = [{
+      domain_name           = "todo.example.org"
+      resource_record_name  = "_1.todo.example.org."
+      resource_record_type  = "CNAME"
+      resource_record_value = "_2.acm-validations.aws."
+    }]
+  }
 }
 
 mock_resource "aws_ecs_cluster" {
