@@ -46,7 +46,7 @@ this machine, and the events of the service: ./deploy status $environment"
 # Creates a token in a task of its own, because only its container `migrate` has the login that this needs. AWS sees only
 # the hash of the token.
 get_token() {
-  local hash network task code label
+  local hash network task code label lifetime
   say "a token"
   wait_for_api
   if [ -s "$data/token" ] && token_works; then
@@ -57,11 +57,12 @@ get_token() {
   chmod 600 "$data/token"
   hash=$(openssl dgst -sha256 -r <"$data/token" | cut -d ' ' -f 1)
   label=deploy-$(date +%Y%m%d%H%M%S)
+  lifetime=${expires:+, \"--expires\", \"$expires\"}
   network=$(aws ecs describe-services --cluster "$name" --services api \
     --query 'services[0].networkConfiguration' --output json)
   task=$(aws ecs run-task --cluster "$name" --task-definition "$name-api" --launch-type FARGATE \
     --network-configuration "$network" --query 'tasks[0].taskArn' --output text --overrides '{"containerOverrides": [
-      {"name": "migrate", "command": ["tokens", "create", "'"$label"'", "--sha256", "'"$hash"'"]},
+      {"name": "migrate", "command": ["tokens", "create", "'"$label"'", "--sha256", "'"$hash"'"'"$lifetime"']},
       {"name": "api", "command": ["tokens", "list"]}]}') || task=None
   [ "$task" != None ] || fail "the task that creates a token could not be started: check ecs:RunTask, and run \
 ./deploy $environment again"
