@@ -161,6 +161,17 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_public_https_url_cookies_are_secure_whatever_the_next_proxy_says() {
+        let public = "https://d1.cloudfront.net".parse().unwrap();
+        let origin = Origin::new(Some(public), AllowedHosts::default(), true);
+        // what a load balancer says to which CloudFront speaks HTTP
+        let request = TestRequest::default()
+            .insert_header(("X-Forwarded-Proto", "http"))
+            .to_http_request();
+        assert!(origin.is_https(&request));
+    }
+
+    #[test]
     fn an_invalid_host_header_is_not_copied_into_a_url() {
         let origin = from_headers(true);
         for host in ["", "a b", "user@host", "a\"><script>", "a/b"] {
