@@ -72,30 +72,17 @@ apply_watched() {
   grep '^Apply complete' "$data/apply.log"
 }
 
-# deployments SERVICE: prints how many deployments a service has, and the state of the newest
-deployments() {
-  aws ecs describe-services --cluster "$name" --services "$1" \
-    --query 'services[0].[length(deployments), deployments[0].rolloutState]' --output text 2>/dev/null || true
-}
-
 # watch_services PID: prints new events of ECS while Terraform runs. If the first version of a service fails, ECS starts
 # nothing else, and Terraform would wait in vain, so it is stopped.
 watch_services() {
-  local pid=$1 seen='' event service
+  local pid=$1 seen='' service deployments state event
   while kill -0 "$pid" 2>/dev/null; do
-    for service in api worker; do
-      event=$(aws ecs describe-services --cluster "$name" --services "$service" \
-        --query 'services[0].events[0].message' --output text 2>/dev/null || true)
-      case $event in
-        '' | None) ;;
-        *)
-          if [[ $seen != *"|$event|"* ]]; then
-            echo "  $event"
-            seen="$seen|$event|"
-          fi
-          ;;
-      esac
-      if [ "$(deployments "$service" | tr '\t' ' ')" = "1 FAILED" ]; then
+    while IFS=$'\t' read -r service deployments state event; do
+      if [ -n "$event" ] && [ "$event" != None ] && [[ $seen != *"|$event|"* ]]; then
+        echo "  $event"
+        seen="$seen|$event|"
+      fi
+      if [ "$deployments $state" = "1 FAILED" ]; then
         # Terraform ends by itself, and releases the lock of the state.
         kill -TERM "$pid"
         wait "$pid" || true
@@ -103,7 +90,8 @@ watch_services() {
         fail "the first version of the $service did not become healthy. Its log is above: correct the cause, commit, and run
 ./deploy $environment again"
       fi
-    done
+    done < <(aws ecs describe-services --cluster "$name" --services api worker --output text --query \
+      'services[].[serviceName, length(deployments), deployments[0].rolloutState, events[0].message]' 2>/dev/null || true)
     sleep "${DEPLOY_INTERVAL:-10}"
   done
 }
