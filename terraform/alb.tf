@@ -15,8 +15,8 @@ locals {
   front_environment = local.balanced == 1 ? {
     # The API builds its links from this address, not from the headers of a request.
     PUBLIC_URL = local.public_url
-    # Requests under other names are refused. With a domain of your own, this one works as well.
-    ALLOWED_HOSTS = aws_lb.main[0].dns_name
+    # Requests under other names are refused. With an address of your own, these work as well.
+    ALLOWED_HOSTS = join(",", concat(aws_lb.main[*].dns_name, aws_cloudfront_distribution.api[*].domain_name))
     # The load balancer, or CloudFront in front of it, adds the address of each client, for REQUESTS_PER_SECOND and
     # CLIENT_SHARE.
     TRUST_PROXY = "true"

@@ -1,7 +1,8 @@
 # HTTPS without a domain: CloudFront, under a name of its own, in front of a load balancer that only it can reach.
 
 locals {
-  cdn   = local.has_load_balancer && !local.https && coalesce(var.cloudfront, local.lab_role == null)
+  # With a public_url of its own, clients reach the load balancer under another name.
+  cdn   = local.has_load_balancer && !local.https && coalesce(var.cloudfront, local.lab_role == null && var.public_url == null)
   cdns  = local.running && local.cdn ? 1 : 0
   allow = coalesce(var.allowed_cidrs, [])
 }

@@ -1,7 +1,7 @@
 # The certificate and the record of the service's own domain, in Route 53.
 
 locals {
-  domains = local.running && var.domain != null ? 1 : 0
+  domains = var.domain != null ? local.balanced : 0
 }
 
 resource "aws_acm_certificate" "api" {

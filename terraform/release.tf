@@ -50,6 +50,11 @@ resource "terraform_data" "settings" {
     }
 
     precondition {
+      condition     = local.has_load_balancer || !local.https
+      error_message = "A domain or a certificate requires a load balancer: set load_balancer = true."
+    }
+
+    precondition {
       condition     = local.has_load_balancer || local.api_count.max == 1
       error_message = "Without a load balancer there can be only one API task: set api_count = { min = 1, max = 1 } or load_balancer = true."
     }

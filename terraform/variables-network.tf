@@ -26,15 +26,10 @@ variable "load_balancer" {
   description = "Whether there is a load balancer. Without one, clients use the address of the API's only task over HTTP, and it changes with every task. If null, the size decides."
   type        = bool
   default     = null
-
-  validation {
-    condition     = var.load_balancer != false || (var.domain == null && var.certificate_arn == null)
-    error_message = "A domain or a certificate requires a load balancer."
-  }
 }
 
 variable "cloudfront" {
-  description = "Whether CloudFront serves the API over HTTPS if there is neither a domain nor a certificate. The load balancer then has no public address. If null, it does so unless the tasks have a role of a Learner Lab."
+  description = "Whether CloudFront serves the API over HTTPS if there is neither a domain nor a certificate. The load balancer then has no public address. If null, it does so unless public_url is set or the tasks have a role of a Learner Lab."
   type        = bool
   default     = null
 }

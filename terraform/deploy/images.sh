@@ -32,7 +32,6 @@ not_allowed() {
 
 uncommitted() { [ -n "$(git status --porcelain)" ]; }
 
-
 # Refuses before anything is created.
 check_images() {
   ! uncommitted || fail "there are uncommitted changes, and images are built from commits: commit or stash them"

@@ -17,7 +17,7 @@ remove_everything() {
     planned apply -auto-approve -target=aws_db_instance.main -var protect_database=false -var "image_tag=$release" \
       -var cpu_architecture=X86_64 >"$data/unprotect.log" 2>&1 || failed_apply "$data/unprotect.log"
   fi
-  say "all resources (about ten minutes)"
+  say "all resources (up to half an hour)"
   planned destroy -auto-approve -var protect_database=false >"$data/destroy.log" 2>&1 || failed_apply "$data/destroy.log"
   grep '^Destroy complete' "$data/destroy.log"
   remove_records

@@ -27,7 +27,7 @@ run "without_a_domain_cloudfront_serves_https" {
   assert {
     condition = { for variable in jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment : variable.name => variable.value if contains(["PUBLIC_URL", "ALLOWED_HOSTS", "TRUST_PROXY"], variable.name) } == {
       PUBLIC_URL    = "https://d1.cloudfront.net"
-      ALLOWED_HOSTS = "taskoverflow-1.us-east-1.elb.amazonaws.com"
+      ALLOWED_HOSTS = "taskoverflow-1.us-east-1.elb.amazonaws.com,d1.cloudfront.net"
       TRUST_PROXY   = "true"
     }
     error_message = "The API must use the address of CloudFront, and believe what it says about clients."
@@ -112,6 +112,19 @@ run "a_domain_has_a_certificate_and_a_record" {
       && length(aws_vpc_security_group_ingress_rule.cloudfront) == 0 && aws_lb.main[0].xff_header_processing_mode == "append" && aws_lb_listener.http[0].default_action[0].type == "redirect"
     )
     error_message = "Allowed clients must reach the load balancer, which adds their addresses and redirects to HTTPS."
+  }
+}
+
+run "an_address_of_its_own_leads_to_the_load_balancer" {
+  command = apply
+
+  variables {
+    public_url = "http://todo.example.org"
+  }
+
+  assert {
+    condition     = output.api_url == "http://todo.example.org" && length(aws_cloudfront_distribution.api) == 0 && !aws_lb.main[0].internal
+    error_message = "CloudFront must not be in front of an address that leads to the load balancer."
   }
 }
 

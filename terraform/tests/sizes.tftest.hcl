@@ -187,3 +187,15 @@ run "several_apis_need_a_load_balancer" {
 
   expect_failures = [terraform_data.settings[0]]
 }
+
+run "a_domain_needs_a_load_balancer" {
+  command = plan
+
+  variables {
+    size    = "lab"
+    domain  = "todo.example.org"
+    zone_id = "Z0123456789"
+  }
+
+  expect_failures = [terraform_data.settings[0]]
+}

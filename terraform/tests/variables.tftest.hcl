@@ -248,15 +248,3 @@ run "zone_id_rejects_a_path" {
 
   expect_failures = [var.zone_id]
 }
-
-run "a_domain_requires_a_load_balancer" {
-  command = plan
-
-  variables {
-    domain        = "todo.example.org"
-    zone_id       = "Z1"
-    load_balancer = false
-  }
-
-  expect_failures = [var.load_balancer]
-}
