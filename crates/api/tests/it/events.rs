@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::receiver::{Behaviour, Received, Receiver};
 use crate::support::{Service, database, execute};
 

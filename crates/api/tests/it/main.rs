@@ -66,9 +66,6 @@ mod support;
 #[cfg(test)]
 mod sweeper;
 #[cfg(test)]
-#[cfg(feature = "tls")]
-mod tls;
-#[cfg(test)]
 mod todo_list;
 #[cfg(test)]
 mod todos;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::tokens::with_token;
 use crate::support::{Service, config, database};
 

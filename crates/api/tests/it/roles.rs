@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use local_services::testing::{empty_database, eventually};
 use serde_json::json;
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{Service, config, database, execute, login, pool};
 
 /// Runs `taskoverflow-api migrate` with nothing but these settings.
@@ -61,7 +61,8 @@ fn an_api_with_a_role_of_its_own_says_how_to_migrate_the_database() {
         ("API_ROLE_PASSWORD", "x"),
     ]);
     assert!(migrated.status.success());
-    let output = crate::process::output(&[("DATABASE_URL", &login(&owner, "unmigrated_api", "x"))]);
+    let output =
+        crate::support::process::output(&[("DATABASE_URL", &login(&owner, "unmigrated_api", "x"))]);
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("run `taskoverflow-api migrate`"), "{text}");

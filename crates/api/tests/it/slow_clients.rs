@@ -9,7 +9,7 @@ use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{Service, config, database};
 
 const CLIENTS: usize = 8;

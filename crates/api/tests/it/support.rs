@@ -2,6 +2,7 @@
 
 pub(crate) mod feeds;
 pub(crate) mod jobs;
+pub(crate) mod process;
 pub(crate) mod publisher;
 mod raw;
 pub(crate) mod receiver;

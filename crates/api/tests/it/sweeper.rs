@@ -7,7 +7,7 @@ use shared_model::activity::Activity;
 use shared_model::job_store::sweeps::{BATCH, PART};
 use shared_model::notifier::Notifier;
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{Service, config, database, execute, pool};
 
 fn sweeper(service: &Service) -> Sweeper {

@@ -7,7 +7,7 @@ use local_services::testing::{empty_database, eventually};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{API_ROLE, Service, config, database, login};
 
 /// Runs `taskoverflow-api` with `arguments`.

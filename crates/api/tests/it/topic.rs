@@ -11,7 +11,7 @@ use shared_model::schema::event_deliveries::dsl;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{config, database, execute, pool};
 
 /// Passes on what a client sends to the local endpoint, and records it.

@@ -5,7 +5,7 @@ use shared_model::job::JobId;
 use shared_model::trace::{Trace, TraceContext};
 use uuid::Uuid;
 
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::{ApiResponse, Service, database, send};
 
 const ICAL: &str = "/api/v1/todos/ical";

@@ -4,7 +4,7 @@ use local_services::testing::eventually;
 use serde_json::{Value, json};
 
 use super::{JOBS, KEY, SECRET, accept, cancel, service_for, wait_until_none_is_left};
-use crate::process::Process;
+use crate::support::process::Process;
 use crate::support::receiver::{Behaviour, Receiver};
 use crate::support::{Service, database, execute, split_at};
 
