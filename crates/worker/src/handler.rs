@@ -40,11 +40,11 @@ const BUSY_WAITS: [Duration; 3] = [
     Duration::from_millis(10),
     Duration::from_millis(20),
 ];
-/// How long a message stays hidden whose job's row is locked, the first time.
-const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
+/// How long a message stays hidden, the first time, whose job's row is locked or waits for a process of its own.
+pub(crate) const BUSY_RELEASE_DELAY: Duration = Duration::from_secs(1);
 /// How many times that time doubles.
 const BUSY_DOUBLINGS: u32 = 5;
-/// How long a message stays hidden whose job's row is locked, at most.
+/// How long such a message stays hidden, at most.
 pub(crate) const LONGEST_BUSY_RELEASE: Duration =
     Duration::from_secs(BUSY_RELEASE_DELAY.as_secs() << BUSY_DOUBLINGS);
 
@@ -114,7 +114,7 @@ impl Handler {
         match claimed {
             Ok(Claimed::Begin(claim)) => {
                 self.evidence.delivered(claim.created_at);
-                self.attempt(*claim, guard).await
+                self.attempt(*claim, guard, busy_delay(delivery)).await
             }
             Ok(Claimed::Stale(reason)) => {
                 log::debug!("job.id":% = id; "the message is stale: {reason}");
@@ -127,18 +127,22 @@ impl Handler {
         }
     }
 
-    /// Gives up a claim whose attempt has not begun.
+    /// Gives up a claim whose attempt has not begun. Another worker can claim the job immediately.
     pub async fn decline(&self, key: ClaimKey) -> Outcome {
+        self.unclaim(key, Duration::ZERO).await;
+        self.database.notifier.job_due();
+        Outcome::NotStarted
+    }
+
+    async fn unclaim(&self, key: ClaimKey, delay: Duration) {
         let unclaimed = self
             .database
             .pool
-            .run(move |connection| claims::unclaim(connection, &[key]));
+            .run(move |connection| claims::unclaim(connection, &[key], delay));
         if let Err(error) = unclaimed.await {
             log::warn!("job.id":% = key.id, error:%; "could not give up a claim; its lease will expire");
         }
-        self.database.notifier.job_due();
         self.database.notifier.jobs_changed([key.id]);
-        Outcome::NotStarted
     }
 
     /// Claims a job. While its row is locked, tries again a few times.
@@ -199,7 +203,7 @@ impl Handler {
     }
 }
 
-/// Returns how long a message stays hidden whose job's row is locked. The time grows with each receive, because SQS moves
+/// Returns how long a message stays hidden whose job's row is locked or waits for a process of its own. The time grows with each receive, because SQS moves
 /// a message to the dead-letter queue after too many.
 fn busy_delay(delivery: &Delivery) -> Duration {
     let doublings = delivery.receive_count.saturating_sub(1);

@@ -20,7 +20,8 @@ pub enum Outcome {
     Stale,
     /// The attempt failed. Another one may begin after this delay.
     Retry(Duration),
-    /// No attempt may begin for this long: another worker has claimed the job, its backoff lasts, or its row is locked.
+    /// No attempt may begin for this long: another worker has claimed the job, its backoff lasts, its row is locked, or it
+    /// waits for a process of its own.
     Leased(Duration),
     /// The database did not answer, so the state of the job is unknown.
     Unknown,

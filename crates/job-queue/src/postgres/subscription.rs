@@ -127,7 +127,7 @@ impl PostgresSubscription {
             let excess = claimed.split_off(max.min(claimed.len()));
             if !excess.is_empty() {
                 let keys: Vec<ClaimKey> = excess.iter().map(|claim| claim.key).collect();
-                claims::unclaim(connection, &keys)?;
+                claims::unclaim(connection, &keys, Duration::ZERO)?;
             }
             Ok(claimed)
         });

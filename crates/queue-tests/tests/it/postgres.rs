@@ -1,6 +1,7 @@
 //! What only the table of jobs has: it delivers claims.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -44,7 +45,7 @@ async fn a_claim_is_lost_once_another_worker_has_claimed_the_job() {
     assert_eq!(renewed.await.unwrap(), [(first.key, Renewal::Lost)]);
     let unclaimed = queue
         .pool
-        .run(move |connection| claims::unclaim(connection, &[first.key]));
+        .run(move |connection| claims::unclaim(connection, &[first.key], Duration::ZERO));
     unclaimed.await.unwrap();
     let job = queue.find(second.key.id).await;
     assert_eq!((job.status, job.attempt), (JobStatus::Started, 2));

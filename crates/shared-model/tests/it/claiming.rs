@@ -270,7 +270,7 @@ fn a_suspect_stays_one_after_its_attempt_has_crashed_or_was_given_up() {
                 let crashed = JobError::new(ErrorCode::WorkerStopped, "crashed");
                 claims::retry(connection, claim.key, &crashed, Duration::ZERO).unwrap();
             } else {
-                claims::unclaim(connection, &[claim.key]).unwrap();
+                claims::unclaim(connection, &[claim.key], Duration::ZERO).unwrap();
             }
         }
         let mut answers = claims::claim_delivered(connection, options, &[delivered(id)]).unwrap();
@@ -287,7 +287,7 @@ fn a_cancelled_job_whose_claim_is_given_up_is_revoked() {
     let (id, other) = (accept(connection), accept(connection));
     let keys = [claim(connection, id).key, claim(connection, other).key];
     requests::cancel(connection, id).unwrap();
-    claims::unclaim(connection, &keys).unwrap();
+    claims::unclaim(connection, &keys, Duration::ZERO).unwrap();
     assert_eq!(find(connection, id).status, JobStatus::Revoked);
     assert_eq!(ids(&claim_due(connection, 10)), [other].into());
 }

@@ -120,7 +120,7 @@ fn jobs_that_clients_cancel_tell_it_when_they_have_ended() {
     let id = accept_observed(connection);
     let key = claim(connection, id).key;
     requests::cancel(connection, id).unwrap();
-    claims::unclaim(connection, &[key]).unwrap();
+    claims::unclaim(connection, &[key], Duration::ZERO).unwrap();
     assert_one_end(connection, id, JobStatus::Revoked);
 
     let connection = &mut database();

@@ -204,7 +204,7 @@ fn an_attempt_that_never_began_is_not_in_the_history() {
     let connection = &mut database();
     let id = accept(connection);
     let key = claim(connection, id).key;
-    claims::unclaim(connection, &[key]).unwrap();
+    claims::unclaim(connection, &[key], Duration::ZERO).unwrap();
     assert_eq!(words(connection, id), ["accepted"]);
     requests::cancel(connection, id).unwrap();
     assert_eq!(words(connection, id), ["accepted", "REVOKED"]);

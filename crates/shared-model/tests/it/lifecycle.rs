@@ -117,7 +117,7 @@ fn a_worker_that_lost_its_claim_can_no_longer_write() {
     assert!(!claims::revoke(connection, zombie).unwrap());
     assert_eq!(retry(connection, zombie), None);
     assert_eq!(renew(connection, zombie, 9, Some(9)), Renewal::Lost);
-    claims::unclaim(connection, &[zombie]).unwrap();
+    claims::unclaim(connection, &[zombie], Duration::ZERO).unwrap();
 
     assert_eq!(find(connection, id), before);
     assert!(results::summary(connection, id).unwrap().is_none());
@@ -147,7 +147,7 @@ fn a_job_that_ended_takes_no_write_of_its_last_claim() {
     assert!(!claims::revoke(connection, key).unwrap());
     assert_eq!(retry(connection, key), None);
     assert_eq!(renew(connection, key, 9, Some(9)), Renewal::Lost);
-    claims::unclaim(connection, &[key]).unwrap();
+    claims::unclaim(connection, &[key], Duration::ZERO).unwrap();
     assert_eq!(find(connection, id), before);
 }
 
@@ -296,7 +296,7 @@ fn a_claim_that_is_given_up_before_its_attempt_begins_costs_no_attempt() {
     let connection = &mut database();
     let id = accept(connection);
     let given_up = claim(connection, id).key;
-    claims::unclaim(connection, &[given_up]).unwrap();
+    claims::unclaim(connection, &[given_up], Duration::ZERO).unwrap();
     let job = find(connection, id);
     assert_eq!((job.status, job.attempt), (JobStatus::Retry, 0));
     assert_eq!(claim(connection, id).attempt, 1);

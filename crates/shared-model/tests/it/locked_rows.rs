@@ -132,7 +132,7 @@ fn a_locked_job_does_not_stop_its_neighbours_from_being_given_up() {
     let ids = three_jobs(connection);
     let keys = claim_all(connection, ids);
     let _lock = lock_row(connection, ids[1]);
-    claims::unclaim(connection, &keys).unwrap();
+    claims::unclaim(connection, &keys, Duration::ZERO).unwrap();
     let statuses = ids.map(|id| find(connection, id).status);
     assert_eq!(
         statuses,

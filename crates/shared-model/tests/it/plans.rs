@@ -178,7 +178,9 @@ fn fail_and_recover(meter: Meter, connection: &mut PgConnection) {
         claims::claim_delivered(c, OPTIONS, &batch)
     });
     let keys: Vec<_> = batch.iter().map(|one| one.key).collect();
-    meter.measure("unclaim", connection, |c| claims::unclaim(c, &keys[..3]));
+    meter.measure("unclaim", connection, |c| {
+        claims::unclaim(c, &keys[..3], Duration::ZERO)
+    });
     for &key in &keys[3..5] {
         meter.measure("retry", connection, |c| {
             claims::retry(c, key, &an_error(), Duration::ZERO)

@@ -7,7 +7,7 @@ use shared_model::trace;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Consumer, spans};
-use crate::handler::Handler;
+use crate::handler::{BUSY_RELEASE_DELAY, Handler};
 use crate::health::Health;
 use crate::in_flight::InFlightGuard;
 use crate::outcome::Outcome;
@@ -106,7 +106,10 @@ async fn handle(
             (handler.handle(&delivery, &guard).await, Some(delivery))
         }
         Received::Message(delivery) => (Outcome::NotStarted, Some(delivery)),
-        Received::Claim { claim, .. } if may_begin => (handler.attempt(*claim, &guard).await, None),
+        Received::Claim { claim, .. } if may_begin => {
+            let outcome = handler.attempt(*claim, &guard, BUSY_RELEASE_DELAY).await;
+            (outcome, None)
+        }
         Received::Claim { claim, .. } => (handler.decline(claim.key).await, None),
     };
     if outcome == Outcome::Unknown {

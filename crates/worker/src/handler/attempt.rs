@@ -35,8 +35,20 @@ enum Prepared {
 }
 
 impl Handler {
-    /// Runs one attempt at a claimed job, and records how it ended.
-    pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard) -> Outcome {
+    /// Runs one attempt at a claimed job, and records how it ended. If the job needs a process of its own and too many run,
+    /// gives up the claim, so that the job comes again after `delay`: if the job waited with its claim, it would lose the
+    /// attempt when the worker dies.
+    pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard, delay: Duration) -> Outcome {
+        let alone = if claim.is_suspect {
+            let Ok(slot) = Arc::clone(&self.processes).try_acquire_owned() else {
+                self.unclaim(claim.key, delay).await;
+                return Outcome::Leased(delay);
+            };
+            log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
+            Some(slot)
+        } else {
+            None
+        };
         let (key, attempt) = (claim.key, claim.attempt);
         let began = Instant::now();
         let wait = wait_of_first_attempt(&claim);
@@ -47,7 +59,7 @@ impl Handler {
         let mut span = Span::step("render");
         span.set("job.attempt", i64::from(attempt));
         span.set("job.isolated", claim.is_suspect);
-        let rendered = self.run_render(claim, guard).await;
+        let rendered = self.run_render(claim, alone, guard).await;
         if let Some(error) = rendered.error() {
             span.fail(error);
         }
@@ -138,12 +150,17 @@ impl Handler {
     }
 
     /// Renders the calendar within `JOB_TIMEOUT`. Reading the todos of a small calendar may take as long again, and waiting
-    /// until a large one may begin does not count.
-    async fn run_render(&self, claim: Claim, guard: &InFlightGuard) -> Rendered {
+    /// until a large one may begin does not count. With a slot in `alone`, a process of its own does it.
+    async fn run_render(
+        &self,
+        claim: Claim,
+        alone: Option<OwnedSemaphorePermit>,
+        guard: &InFlightGuard,
+    ) -> Rendered {
         let prepared = tokio::select! {
             biased;
             reason = guard.stopped() => return Rendered::Stopped(reason),
-            prepared = self.prepare(&claim) => prepared,
+            prepared = self.prepare(&claim, alone) => prepared,
         };
         let prepared = match prepared {
             Ok(prepared) => prepared,
@@ -172,11 +189,14 @@ impl Handler {
         }
     }
 
-    /// Reads the todos of a small calendar, or waits until a large or isolated one may begin.
-    async fn prepare(&self, claim: &Claim) -> Result<Prepared, Rendered> {
-        if claim.is_suspect {
-            log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
-            return Ok(Prepared::Alone(acquire(&self.processes).await?));
+    /// Reads the todos of a small calendar, or waits until a large one may begin, unless a process of its own does it.
+    async fn prepare(
+        &self,
+        claim: &Claim,
+        alone: Option<OwnedSemaphorePermit>,
+    ) -> Result<Prepared, Rendered> {
+        if let Some(slot) = alone {
+            return Ok(Prepared::Alone(slot));
         }
         let reading = Stage::Read.time(self.database.todos(&claim.request.filter));
         match tokio::time::timeout(self.options.job_timeout, reading).await {

@@ -90,6 +90,34 @@ async fn other_jobs_complete_while_a_suspect_runs_in_a_process_of_its_own() {
     assert_eq!(calendar.matches("BEGIN:VEVENT").count(), 9);
 }
 
+/// If they waited with their claims, they would lose their attempts when the worker dies.
+#[tokio::test(flavor = "multi_thread")]
+async fn suspects_that_wait_for_a_process_hold_no_claim_and_have_lost_no_attempt() {
+    let database = Database::new();
+    let mut suspects = Vec::new();
+    for _ in 0..6 {
+        suspects.push(suspect(&database).await);
+    }
+    let todos = database.lock_todos();
+    let worker = Worker::start(&database, "postgres:", &[]);
+    eventually("four run and the others wait", async || {
+        let mut states = Vec::new();
+        for id in &suspects {
+            let job = database.find(*id).await;
+            states.push((job.status, job.attempt));
+        }
+        let count = |state| states.iter().filter(|other| **other == state).count();
+        count((JobStatus::Started, 3)) == 4 && count((JobStatus::Retry, 2)) == 2
+    })
+    .await;
+    assert_eq!(children(worker.pid()).len(), 4);
+    drop(todos);
+    for id in suspects {
+        let job = database.wait_until_ended(id).await;
+        assert_eq!((job.status, job.attempt), (JobStatus::Success, 3));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_crash_of_the_process_costs_an_attempt_and_never_harms_the_worker() {
     let database = Database::new();

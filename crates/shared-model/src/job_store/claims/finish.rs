@@ -66,13 +66,17 @@ pub fn revoke(connection: &mut PgConnection, key: ClaimKey) -> Result<bool, Data
     end_attempt(connection, key, JobStatus::Revoked, None)
 }
 
-/// Gives up claims on jobs whose attempt has not begun, so that other workers can claim them immediately. The attempts do
+/// Gives up claims on jobs whose attempt has not begun, so that workers can claim them again after `delay`. The attempts do
 /// not count. A job that a client has cancelled meanwhile becomes REVOKED instead. Jobs that other sessions have locked are
 /// left; their leases run out.
 ///
 /// # Errors
 /// Returns an error if the database does not answer.
-pub fn unclaim(connection: &mut PgConnection, keys: &[ClaimKey]) -> Result<(), DatabaseError> {
+pub fn unclaim(
+    connection: &mut PgConnection,
+    keys: &[ClaimKey],
+    delay: Duration,
+) -> Result<(), DatabaseError> {
     let column = |value: fn(&ClaimKey) -> Uuid| keys.iter().map(value).collect::<Vec<_>>();
     diesel::sql_query(format!(
         "WITH mine AS MATERIALIZED (
@@ -84,11 +88,12 @@ pub fn unclaim(connection: &mut PgConnection, keys: &[ClaimKey]) -> Result<(), D
              FROM mine WHERE job.id = mine.id AND mine.cancel_requested)
          UPDATE calendar_jobs AS job
          SET status = 'RETRY', version = version + 1, attempt = attempt - 1, claim = NULL, worker_id = NULL,
-             claimed_at = NULL, lease_until = NULL, retry_at = now()
+             claimed_at = NULL, lease_until = NULL, retry_at = now() + make_interval(secs => $3)
          FROM mine WHERE job.id = mine.id AND NOT mine.cancel_requested"
     ))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(|key| key.id.0))
     .bind::<Array<diesel::sql_types::Uuid>, _>(column(|key| key.claim))
+    .bind::<Double, _>(delay.as_secs_f64())
     .execute(connection)?;
     Ok(())
 }

@@ -234,7 +234,7 @@ impl World {
                 self.history[one.job].has_attempt = false;
             }
         }
-        claims::unclaim(&mut self.connection, &keys).unwrap();
+        claims::unclaim(&mut self.connection, &keys, Duration::ZERO).unwrap();
     }
 
     pub(super) fn end_unclaimable(&mut self, jobs: Option<&[usize]>) -> Compared {
