@@ -89,6 +89,11 @@ impl InFlight {
         lock(&self.inner.entries).len()
     }
 
+    /// Returns how long the oldest of the current attempts has taken, or `None` if there is none.
+    pub(crate) fn longest_attempt(&self) -> Option<Duration> {
+        self.entries().iter().filter_map(|entry| entry.age()).max()
+    }
+
     /// Stops every handler.
     pub fn stop_all(&self, reason: StopReason) {
         for entry in self.entries() {

@@ -8,6 +8,7 @@
 //! - [`consumer`]: polls the queue for as many deliveries as there are free slots
 //! - [`pause`]: whether an operator has paused processing
 //! - [`in_flight`], [`heartbeat`]: the deliveries in flight, and the task that keeps them hidden from other workers
+//! - `protection`: keeps ECS from stopping this task during long attempts
 //! - [`handler`]: one delivery, from the claim on its job to its outcome
 //! - [`isolation`]: runs a job that seems to crash its workers in a process of its own
 //! - [`render`]: reads the todos and writes the calendar's bytes, with the crate [`calendar`]
@@ -38,6 +39,7 @@ pub mod operations;
 pub mod outcome;
 pub mod pause;
 pub mod process;
+mod protection;
 pub mod render;
 mod rendered;
 pub mod settler;

@@ -25,6 +25,7 @@ use crate::health::Health;
 use crate::isolation;
 use crate::look::Look;
 use crate::pause::Pause;
+use crate::protection;
 use crate::render::{self, Render};
 use crate::telemetry;
 
@@ -154,6 +155,7 @@ async fn work(
     let report = AbortOnDropHandle::new(tokio::spawn(report));
     let consumer = Consumer::new(subscription, handler, options, shutdown, pause, health);
     let in_flight = consumer.in_flight();
+    let _protection = protection::begin(in_flight.clone(), config.job_timeout);
     let ended = tokio::select! {
         ended = consumer.run() => ended,
         () = notifier.run(pool) => Ended::Drained,

@@ -88,6 +88,12 @@ impl InFlightEntry {
         })
     }
 
+    /// Returns for how long the job has been claimed, or `None` if it has not been.
+    pub(super) fn age(&self) -> Option<Duration> {
+        let (_, claimed_at) = self.claim.get()?;
+        Some(claimed_at.elapsed())
+    }
+
     /// Returns the job if it has been claimed and this has not been called before.
     pub(super) fn announce(&self) -> Option<JobId> {
         let (key, _) = self.claim.get()?;

@@ -21,6 +21,8 @@ mod paused_clock;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod protection;
+#[cfg(test)]
 mod rendering;
 #[cfg(test)]
 mod roles;
