@@ -45,4 +45,12 @@ impl Connections {
             probes: pool(PROBES),
         }
     }
+
+    /// Returns whether the database refuses the password, and only a new process has another: see
+    /// [`Pool::needs_new_process`].
+    pub fn need_new_process(&self) -> bool {
+        [&self.requests, &self.lanes, &self.upkeep, &self.probes]
+            .iter()
+            .any(|pool| pool.needs_new_process())
+    }
 }

@@ -13,7 +13,7 @@ mod url;
 
 pub use clock::now;
 pub use config::DatabaseConfig;
-pub(crate) use connector::ConnectError;
+pub(crate) use connector::{ConnectError, is_wrong_password};
 pub use error::DatabaseError;
 pub(crate) use in_order::in_order_of_index;
 pub use pool::Pool;

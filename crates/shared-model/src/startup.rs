@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 
-use crate::database::{ConnectError, DatabaseConfig, DatabaseError, Pool, explain_tls};
+use crate::database::{
+    ConnectError, DatabaseConfig, DatabaseError, Pool, explain_tls, is_wrong_password,
+};
 use crate::migrations::{self, MigrationError};
 use crate::roles::Role;
 
@@ -158,11 +160,6 @@ fn refusal(config: &DatabaseConfig, error: &ConnectError) -> Result<String, Star
         ConnectError::Database(_) => return Ok(reason),
     };
     Err(StartupError::RefusedSetting { setting, reason })
-}
-
-/// SQLSTATE 28P01, for which libpq has only the message.
-fn is_wrong_password(error: &str) -> bool {
-    error.contains("password authentication failed")
 }
 
 /// Whether the error is about the settings, so that waiting would not help. libpq returns no error code for a failed

@@ -57,10 +57,11 @@ async fn readyz(data: web::Data<AdminData>) -> HttpResponse {
     respond(ready, &body)
 }
 
-/// Reports whether polling continues, and the worker has been ready once, after the queue had answered. An orchestrator that
-/// restarts workers by this answer replaces a version that does not work, but no worker whose database is away.
+/// Reports whether polling continues, and the worker has been ready once, after the queue had answered, and the database does
+/// not refuse its password. An orchestrator that restarts workers by this answer replaces a version that does not work, and a
+/// worker that started before the password was replaced, but no worker whose database is away.
 async fn startedz(data: web::Data<AdminData>) -> HttpResponse {
-    if data.health.has_been_ready() {
+    if data.health.has_been_ready() && !data.pool.needs_new_process() {
         return livez(data).await;
     }
     let (ready, body) = readiness(&data).await;
@@ -68,7 +69,7 @@ async fn startedz(data: web::Data<AdminData>) -> HttpResponse {
     if started {
         data.health.was_ready();
     }
-    respond(started, &body)
+    respond(started && !data.pool.needs_new_process(), &body)
 }
 
 fn respond(ok: bool, body: &serde_json::Value) -> HttpResponse {

@@ -81,14 +81,16 @@ pub(super) async fn readyz(api: Data<Api>) -> Result<Json<Ready>, ApiError> {
     tag = "Health",
     summary = "Check whether the process is alive and has been ready once",
     responses(
-        (status = 200, description = "The process is alive, and could serve requests at some time since it started", body = Health),
+        (status = 200, description = "The process is alive, could serve requests at some time since it started, and the \
+            database does not refuse its password", body = Health),
         NotReady,
     ),
 )]
 pub(super) async fn startedz(api: Data<Api>) -> Result<Json<Health>, ApiError> {
-    if !api.has_been_ready() {
+    let is_refused = api.connections.need_new_process();
+    if !api.has_been_ready() || is_refused {
         let parts = api.readiness().await;
-        if !parts.is_ready() {
+        if is_refused || !parts.is_ready() {
             return Err(ApiError::NotReady(parts));
         }
     }

@@ -4,13 +4,13 @@ use api::authentication::scope::Scope;
 use api::authentication::secret::NewSecret;
 use futures_util::future::join_all;
 use local_services::postgres::Cluster;
-use local_services::testing::eventually;
+use local_services::testing::{eventually, login};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::tokens::with_token;
-use crate::support::{Service, config, execute, lock_todos, send};
+use crate::support::{Service, config, database, execute, lock_todos, pool, send};
 
 #[tokio::test]
 async fn requests_get_a_503_while_the_database_is_down_and_succeed_afterwards() {
@@ -157,4 +157,31 @@ async fn operators_can_read_the_metrics_while_the_database_is_down() {
     let unknown = NewSecret::token().unwrap().text;
     let guess = send(with_token(service.request("GET", "/metrics"), &unknown)).await;
     assert_eq!(guess.status, 503);
+}
+
+#[tokio::test]
+async fn a_process_whose_password_was_replaced_is_to_be_replaced_too() {
+    let owner = database();
+    let url = login(&owner, "replaced", "first");
+    let owner = pool(&config(&owner, &[]));
+    execute(
+        &owner,
+        "CREATE ROLE replaced LOGIN SUPERUSER PASSWORD 'first'",
+    )
+    .await;
+    let service = Service::launch(&config(&url, &[]));
+    service.wait_until_ready().await;
+    assert_eq!(service.get("/startedz").await.status, 200);
+
+    execute(&owner, "ALTER ROLE replaced PASSWORD 'second'").await;
+    execute(
+        &owner,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'replaced'",
+    )
+    .await;
+    eventually("an orchestrator replaces the process", async || {
+        service.get("/startedz").await.status == 503
+    })
+    .await;
+    assert_eq!(service.get("/livez").await.status, 200);
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::{Connection, ConnectionError, PgConnection};
 use secret::Secret;
@@ -76,6 +77,8 @@ pub(super) struct Connector {
     connection_string: String,
     notation: Notation,
     password_file: Option<PathBuf>,
+    /// Whether the database refused the password the last time.
+    is_password_refused: AtomicBool,
 }
 
 impl fmt::Debug for Connector {
@@ -96,12 +99,30 @@ impl Connector {
             connection_string,
             notation,
             password_file,
+            is_password_refused: AtomicBool::new(false),
         }
     }
 
     /// Opens a connection with the current password.
     pub(super) fn connect(&self) -> Result<PgConnection, ConnectError> {
-        Ok(PgConnection::establish(&self.connection_string()?)?)
+        let connected = PgConnection::establish(&self.connection_string()?);
+        let is_refused = match &connected {
+            Ok(_) => Some(false),
+            Err(error) if is_wrong_password(&error.to_string()) => Some(true),
+            // the database may be away
+            Err(_) => None,
+        };
+        if let Some(is_refused) = is_refused {
+            self.is_password_refused
+                .store(is_refused, Ordering::Relaxed);
+        }
+        Ok(connected?)
+    }
+
+    /// Returns whether the database has refused the password, and no later one, and it is not read again: only a new process
+    /// can have another.
+    pub(super) fn needs_new_process(&self) -> bool {
+        self.password_file.is_none() && self.is_password_refused.load(Ordering::Relaxed)
     }
 
     /// Returns the connection string for libpq, with the current password.
@@ -118,4 +139,9 @@ impl Connector {
         }
         Ok(string)
     }
+}
+
+/// SQLSTATE 28P01, for which libpq has only the message.
+pub(crate) fn is_wrong_password(error: &str) -> bool {
+    error.contains("password authentication failed")
 }

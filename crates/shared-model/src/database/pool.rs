@@ -159,6 +159,12 @@ impl Pool {
         self.run(|connection| Ok(connection.ping()?)).await
     }
 
+    /// Returns whether the database refused the password when a connection was last opened, and the password is a setting,
+    /// which only a new process reads again.
+    pub fn needs_new_process(&self) -> bool {
+        self.connector.needs_new_process()
+    }
+
     /// Opens a connection outside the pool. For a caller that keeps it for a long time.
     ///
     /// # Errors

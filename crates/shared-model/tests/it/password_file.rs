@@ -101,6 +101,7 @@ async fn a_pool_goes_on_with_the_new_password_once_the_file_has_it() {
             .contains("password authentication failed"),
         "{refused}"
     );
+    assert!(!pool.needs_new_process(), "the file is read again");
     login.write("second");
     eventually("the pool has connected", async || {
         query(&pool).await.is_ok()

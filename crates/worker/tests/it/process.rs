@@ -5,7 +5,7 @@ use std::process::Command;
 
 use diesel::{Connection, PgConnection};
 use local_services::postgres::Cluster;
-use local_services::testing::eventually;
+use local_services::testing::{eventually, login};
 use nix::sys::signal::Signal;
 use shared_model::job::{CalendarRequest, JobStatus};
 use shared_model::migrations;
@@ -134,6 +134,38 @@ async fn a_worker_that_has_been_ready_has_started_even_if_its_database_goes_away
     .await;
     let (status, body) = get("/startedz").await;
     assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_password_was_replaced_is_to_be_replaced_too() {
+    let database = Database::new();
+    database
+        .execute("CREATE ROLE replaced LOGIN SUPERUSER PASSWORD 'first'")
+        .await;
+    let database = Database {
+        url: login(&database.owner, "replaced", "first"),
+        ..database
+    };
+    let mut worker = Worker::start(&database, "postgres:", &[]);
+    let addr = worker.admin_addr();
+    let started = async || {
+        let answer = reqwest::get(format!("http://{addr}/startedz")).await;
+        answer.unwrap().status().as_u16()
+    };
+    eventually("the worker has started", async || started().await == 200).await;
+
+    database
+        .execute("ALTER ROLE replaced PASSWORD 'second'")
+        .await;
+    database
+        .execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'replaced'",
+        )
+        .await;
+    eventually("an orchestrator replaces the worker", async || {
+        started().await == 503
+    })
+    .await;
 }
 
 /// Starts a worker whose settings are invalid, and returns what it prints.
