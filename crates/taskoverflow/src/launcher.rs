@@ -26,7 +26,7 @@ const READY_POLL: Duration = Duration::from_millis(100);
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs everything until Ctrl-C, and returns the exit code. If the API or a worker ends, another one is started, as
-/// docker-compose and ECS do, also if it was a worker that an operator has drained; but
+/// Docker Compose and ECS do, also if it was a worker that an operator has drained; but
 /// everything stops if that happens before all processes are ready, or if the database or the local SQS ends.
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logging::init(&options.log);
