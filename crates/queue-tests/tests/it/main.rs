@@ -13,6 +13,8 @@ mod rabbitmq;
 #[cfg(test)]
 mod redis;
 #[cfg(test)]
+mod setup;
+#[cfg(test)]
 mod sqs;
 #[cfg(test)]
 mod support;

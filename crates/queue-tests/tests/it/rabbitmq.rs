@@ -1,149 +1,25 @@
 //! What is special about RabbitMQ: what its queues must be, and what happens when it or a connection to it ends.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
 
-use job_queue::{
-    BatchOutcome, BrokerAccess, Delivery, Findings, Publisher, QueueUrl, Received, Subscription,
-    SubscriptionOptions, WorkerNeeds,
-};
+use job_queue::{BatchOutcome, Delivery, Findings};
 use local_services::brokers::{BrokerKind, LocalBroker};
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
-use shared_model::database::Pool;
 use shared_model::job::JobId;
-use shared_model::message::{JobMessage, MESSAGE_VERSION, OutboundMessage};
 use tcp_proxy::BrokerProxy;
-use tokio_util::sync::CancellationToken;
 
-use crate::support::{Kind, LONG, Queue};
+use crate::setup::{SLOTS, Setup, id, messages, receive, take_all};
 
 mod raw;
 
 use raw::Raw;
 
-const SLOTS: usize = 10;
-
-const OPTIONS: SubscriptionOptions = SubscriptionOptions {
-    wait: Duration::from_secs(1),
-    slots: SLOTS,
-    ..LONG
-};
-
-const NEEDS: WorkerNeeds = WorkerNeeds {
-    max_attempts: 5,
-    job_timeout: Duration::from_mins(2),
-    slots: SLOTS,
-    workers: 1,
-};
-
-/// A queue in RabbitMQ, and a database that nothing of it is in.
-struct Setup {
-    url: String,
-    pool: Pool,
-}
-
-impl Setup {
-    /// Creates a queue that no other test uses.
-    fn new(broker: &LocalBroker) -> Self {
-        let name = format!("test-{}", JobId::new());
-        broker.create_queue(&name).unwrap();
-        Self::of(broker.url(&name, None))
-    }
-
-    fn of(url: String) -> Self {
-        let pool = Queue::new(Kind::Postgres).pool;
-        Self { url, pool }
-    }
-
-    fn name(&self) -> &str {
-        self.url.rsplit('/').next().unwrap()
-    }
-
-    fn publisher(&self) -> Arc<dyn Publisher> {
-        match self.url.parse().unwrap() {
-            QueueUrl::Broker(broker) => broker.publisher(&BrokerAccess::default()),
-            other => panic!("{other}"),
-        }
-    }
-
-    fn subscription(&self) -> Arc<dyn Subscription> {
-        match self.url.parse().unwrap() {
-            QueueUrl::Broker(broker) => {
-                broker.subscription(&BrokerAccess::default(), &self.pool, OPTIONS)
-            }
-            other => panic!("{other}"),
-        }
-    }
-
-    /// Publishes messages of jobs that do not exist, and returns the ids.
-    async fn publish(&self, count: usize) -> BTreeSet<JobId> {
-        let messages = messages(count);
-        let published = self.publisher().publish(&messages).await.unwrap();
-        assert_eq!((published.sent.len(), published.failed), (count, vec![]));
-        messages.iter().map(|one| one.message.job_id).collect()
-    }
-
-    async fn findings(&self) -> Findings {
-        let ours = self.subscription().inspect(NEEDS).await.unwrap();
-        let publishers = self.publisher().inspect().await.unwrap();
-        assert_eq!(ours, publishers);
-        ours
-    }
-
-    async fn only_fault(&self) -> String {
-        let Findings { unusable, warnings } = self.findings().await;
-        assert_eq!(warnings, [""; 0]);
-        let [fault] = unusable.try_into().unwrap();
-        fault
-    }
-
-    async fn depth(&self) -> u64 {
-        self.publisher().depth().await.unwrap().visible
-    }
-}
-
-fn messages(count: usize) -> Vec<OutboundMessage> {
-    let message = |_| OutboundMessage {
-        message: JobMessage {
-            v: MESSAGE_VERSION,
-            job_id: JobId::new(),
-            generation: 1,
-            enqueued_at: chrono::DateTime::UNIX_EPOCH,
-            traceparent: None,
-        },
-        sends: 1,
-    };
-    (0..count).map(message).collect()
-}
-
-async fn receive(subscription: &dyn Subscription, max: usize) -> Vec<Delivery> {
-    let stop = CancellationToken::new();
-    let received = subscription.receive(max, &stop).await.unwrap_or_default();
-    let deliveries = received.into_iter().map(|received| match received {
-        Received::Message(delivery) => delivery,
-        Received::Claim { .. } => panic!("a broker delivers messages"),
-    });
-    deliveries.collect()
-}
-
-fn id(delivery: &Delivery) -> JobId {
-    delivery.message.as_ref().unwrap().job_id
-}
-
-/// Receives and deletes until all of these have arrived, whatever fails in between.
-async fn take_all(subscription: &dyn Subscription, expected: &BTreeSet<JobId>) {
-    let mut arrived = BTreeSet::new();
-    eventually("all messages arrive", async || {
-        let deliveries = receive(subscription, SLOTS).await;
-        arrived.extend(deliveries.iter().map(id));
-        let deletions: Vec<_> = deliveries.into_iter().map(Delivery::delete).collect();
-        subscription.delete(&deletions).await;
-        arrived.is_superset(expected)
-    })
-    .await;
-    assert_eq!(&arrived, expected);
+/// Creates a queue that no other test uses.
+fn new_setup(broker: &LocalBroker) -> Setup {
+    let name = format!("test-{}", JobId::new());
+    broker.create_queue(&name).unwrap();
+    Setup::of(broker.url(&name, None))
 }
 
 fn shared() -> &'static LocalBroker {
@@ -154,7 +30,7 @@ fn shared() -> &'static LocalBroker {
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn a_rabbitmq_that_is_restarted_or_killed_loses_no_message() {
     let mut broker = LocalBroker::private(BrokerKind::RabbitMq, &[]).unwrap();
-    let setup = Setup::new(&broker);
+    let setup = new_setup(&broker);
     let (publisher, subscription) = (setup.publisher(), setup.subscription());
     // The restart comes first: RabbitMQ may forget a quorum queue if it is killed just after it has created the queue.
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
@@ -181,7 +57,7 @@ async fn a_rabbitmq_that_is_restarted_or_killed_loses_no_message() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn a_connection_to_rabbitmq_that_is_cut_loses_no_message() {
-    let direct = Setup::new(shared());
+    let direct = new_setup(shared());
     let proxy = BrokerProxy::start(shared().port()).await.unwrap();
     let through = Setup::of(shared().url(direct.name(), Some(proxy.port())));
     let (publisher, subscription) = (through.publisher(), through.subscription());
@@ -211,7 +87,7 @@ async fn a_connection_to_rabbitmq_that_is_cut_loses_no_message() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn rabbitmq_keeps_no_message_for_a_worker_that_does_not_poll() {
-    let setup = Setup::new(shared());
+    let setup = new_setup(shared());
     let published = setup.publish(SLOTS).await;
     let idle = setup.subscription();
     let first = receive(idle.as_ref(), 1).await;
@@ -230,7 +106,7 @@ async fn rabbitmq_keeps_no_message_for_a_worker_that_does_not_poll() {
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn a_worker_that_closes_its_subscription_returns_its_messages_to_rabbitmq() {
-    let setup = Setup::new(shared());
+    let setup = new_setup(shared());
     let published = setup.publish(SLOTS).await;
     let leaving = setup.subscription();
     let mut deliveries = Vec::new();
@@ -268,7 +144,7 @@ async fn a_queue_that_is_missing_in_rabbitmq_is_named_with_the_command_that_crea
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_rabbitmq), ignore = "needs rabbitmq-server")]
 async fn a_user_or_virtual_host_that_rabbitmq_refuses_is_named() {
-    let setup = Setup::new(shared());
+    let setup = new_setup(shared());
     let with = |login: &str, host: &str| {
         let url = setup.url.replace("://", &format!("://{login}"));
         Setup::of(url.replace(setup.name(), &format!("{host}{}", setup.name())))
@@ -321,7 +197,7 @@ async fn arguments_of_a_rabbitmq_queue_that_drop_messages_cause_warnings() {
 async fn a_message_that_cannot_be_read_is_moved_to_the_dead_letters_that_rabbitmq_has() {
     let raw = Raw::connect(shared().port()).await;
     // a queue whose dead letters RabbitMQ moves, and one that has only a queue with the usual name
-    let moved = Setup::new(shared());
+    let moved = new_setup(shared());
     let copied = format!("plain-{}", JobId::new());
     raw.declare(&copied, &["x-queue-type=quorum"]).await;
     raw.declare(&format!("{copied}.dead"), &["x-queue-type=quorum"])
