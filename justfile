@@ -22,7 +22,7 @@ checks *PARTS:
 test *ARGS:
     cargo test {{ if ARGS =~ '(^| )(-p|--package)' { "" } else { "--workspace" } }} --locked "$@"
 
-# Run the tests, also those that need Python, libfaketime, make, perl or a network connection; installs what is missing
+# Run the tests, also those that need Python, libfaketime, make, perl, g++ or a network connection; installs what is missing
 test-all:
     .ci/checks tests ignored
 

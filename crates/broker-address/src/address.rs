@@ -39,7 +39,7 @@ pub struct BrokerAddress {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidBrokerAddress {
     /// It does not begin with the scheme of a broker.
-    #[error("the URL of a broker begins with redis://, amqp:// or stomp://")]
+    #[error("the URL of a broker begins with redis://, amqp://, stomp:// or kafka://")]
     Scheme,
     /// A part of it is wrong. The text of the part does not appear here: it may contain the password.
     #[error("{reason}; the form is {}", .kind.form())]

@@ -12,6 +12,10 @@ use crate::stomp;
 use crate::subscription::{Subscription, SubscriptionOptions};
 
 /// Returns the module for brokers of this kind, or `None` if this program was built without it.
+#[cfg_attr(
+    all(feature = "redis", feature = "amqp", feature = "kafka"),
+    expect(clippy::unnecessary_wraps, reason = "only with all features")
+)]
 fn module(kind: BrokerKind) -> Option<Module> {
     match kind {
         #[cfg(feature = "redis")]
@@ -32,6 +36,12 @@ fn module(kind: BrokerKind) -> Option<Module> {
         }),
         #[cfg(not(feature = "amqp"))]
         BrokerKind::RabbitMq => None,
+        #[cfg(feature = "kafka")]
+        BrokerKind::Kafka => Some(Module {
+            publisher: crate::kafka::publisher,
+            subscription: crate::kafka::subscription,
+        }),
+        #[cfg(not(feature = "kafka"))]
         BrokerKind::Kafka => None,
     }
 }

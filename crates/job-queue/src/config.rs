@@ -27,8 +27,8 @@ pub struct QueueConfig {
         value_name = "URL",
         hide_env_values = true,
         help = "The queue: postgres:, sqs://NAME, sqs://NAME.fifo, or a full SQS queue URL; or, in a program that was built \
-        for it, redis://HOST/STREAM, amqp://HOST/QUEUE or stomp://HOST/QUEUE. For SQS, the credentials, region and endpoint \
-        are read from the environment and the AWS configuration files, as by every AWS tool"
+        for it, redis://HOST/STREAM, amqp://HOST/QUEUE, stomp://HOST/QUEUE or kafka://HOST/TOPIC. For SQS, the \
+        credentials, region and endpoint are read from the environment and the AWS configuration files, as by every AWS tool"
     )]
     pub queue_url: QueueUrl,
     /// On a FIFO queue: one message group for all jobs, which are then processed strictly one after the other [default:

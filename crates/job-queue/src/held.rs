@@ -1,4 +1,4 @@
-//! Visibility timeouts and delays for brokers that have neither: RabbitMQ and ActiveMQ.
+//! Visibility timeouts and delays for brokers that have neither: RabbitMQ, ActiveMQ and Kafka.
 //!
 //! Such a broker gives a message to one worker, which holds it until it settles the message or its connection ends; then
 //! another worker gets it. What else a worker expects of a queue is done here, for all of them ([`HeldSubscription`]):

@@ -14,6 +14,7 @@
 //! - `redis`: a Redis stream, with the feature `redis`
 //! - [`stomp`]: ActiveMQ Classic
 //! - `amqp`: RabbitMQ, in programs that were built for it
+//! - `kafka`: Kafka, with the feature `kafka`
 //! - `held`: visibility timeouts and delays for brokers that have neither
 //! - [`mod@findings`]: what a look at a queue finds
 //! - [`limits`], [`error`]: how many messages a call contains, and why a call failed
@@ -28,6 +29,8 @@ pub mod error;
 pub mod findings;
 pub mod group_id;
 mod held;
+#[cfg(feature = "kafka")]
+mod kafka;
 pub mod limits;
 pub mod postgres;
 pub mod publisher;

@@ -5,7 +5,10 @@
 //!
 //! # Layout
 //! - [`broker`]: a queue of a local broker, and what a test does with it
+//! - `kafka`: a Kafka for tests, with the feature `kafka`
 
 pub mod broker;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 pub use broker::{BrokerQueue, Depth};

@@ -52,6 +52,8 @@ pub fn init(config: &LogConfig) {
     builder.filter_module("lapin", log::LevelFilter::Off);
     // It also logs the spans of its threads, which say nothing here.
     builder.filter_module("tracing::span", log::LevelFilter::Off);
+    // The client of Kafka logs every failure as an error, too.
+    builder.filter_module("rdkafka", log::LevelFilter::Off);
     builder.parse_filters(&config.rust_log);
     builder.format(match format {
         LogFormat::Text => write_text,

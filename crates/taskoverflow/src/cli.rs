@@ -83,7 +83,8 @@ pub(crate) struct Options {
         help = "The queue that carries the jobs: postgres: (the database itself), sqs or sqs.fifo (start a local SQS), \
         activemq, redis or rabbitmq (start a local broker, if it is installed; redis needs the feature redis, and \
         rabbitmq the feature amqp), or the URL of an existing queue: sqs://NAME, sqs://NAME.fifo, https://…, \
-        stomp://USER:PASSWORD@HOST/QUEUE, redis://HOST/STREAM, amqp://HOST/QUEUE"
+        stomp://USER:PASSWORD@HOST/QUEUE, redis://HOST/STREAM, amqp://HOST/QUEUE, kafka://HOST/TOPIC (with the feature \
+        kafka)"
     )]
     pub(crate) queue: QueueChoice,
     /// Add a dozen sample todos if there are no todos
@@ -113,6 +114,11 @@ impl FromStr for QueueChoice {
         match text {
             "sqs" => Ok(Self::LocalStandard),
             "sqs.fifo" => Ok(Self::LocalFifo),
+            "kafka" => Err(
+                "Kafka is not started: name a topic of one that is running, for example Apache Kafka or Redpanda: \
+                 --queue kafka://HOST:9092/TOPIC"
+                    .to_owned(),
+            ),
             text => {
                 let mut brokers = BrokerKind::ALL.into_iter();
                 if let Some(kind) = brokers.find(|kind| kind.name() == text) {
@@ -174,5 +180,7 @@ mod tests {
         assert_eq!("sqs://ical".parse(), Ok(existing));
         let error = "redis:".parse::<QueueChoice>().unwrap_err();
         assert!(error.contains("sqs.fifo"), "{error}");
+        let error = "kafka".parse::<QueueChoice>().unwrap_err();
+        assert!(error.contains("--queue kafka://"), "{error}");
     }
 }

@@ -90,13 +90,13 @@ impl BrokerKind {
             }
     }
 
-    /// Returns the feature with which a program has to be built for it, or `None` if there is none: every
-    /// program can use ActiveMQ, and no program can use Kafka.
+    /// Returns the feature with which a program has to be built for it, or `None` if every program can use it.
     pub fn feature(self) -> Option<&'static str> {
         match self {
             Self::Redis => Some("redis"),
             Self::RabbitMq => Some("amqp"),
-            Self::ActiveMq | Self::Kafka => None,
+            Self::ActiveMq => None,
+            Self::Kafka => Some("kafka"),
         }
     }
 

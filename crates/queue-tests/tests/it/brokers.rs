@@ -1,5 +1,5 @@
 //! What every broker guarantees beyond what every queue does: it is tried with messages that no API sends, with connections
-//! that are cut, and with settings that can't work.
+//! that are cut, and with settings that can't work. Kafka, whose server runs inside of the tests, is in `kafka.rs`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

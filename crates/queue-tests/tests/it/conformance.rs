@@ -36,6 +36,25 @@ for_every_queue!(
     a_stopped_receive_takes_no_job,
 );
 
+/// What one worker sees. In Kafka, a partition belongs to one worker: what several workers see is tested in
+/// `kafka.rs`.
+#[cfg(feature = "kafka")]
+macro_rules! for_kafka {
+    ($($claim:ident),* $(,)?) => {
+        mod kafka { $(#[tokio::test(flavor = "multi_thread")] async fn $claim() { super::$claim(super::Kind::Kafka).await; })* }
+    };
+}
+
+#[cfg(feature = "kafka")]
+for_kafka!(
+    each_job_is_delivered_with_its_generation,
+    a_job_released_with_a_delay_is_delivered_again_after_that_delay,
+    a_finished_job_is_never_delivered_again,
+    a_receive_returns_no_more_jobs_than_requested,
+    a_waiting_receive_returns_when_a_job_arrives,
+    a_stopped_receive_takes_no_job,
+);
+
 async fn each_job_is_delivered_with_its_generation(kind: Kind) {
     let queue = Queue::new(kind);
     let published: BTreeSet<JobId> = queue.publish(13).await.into_iter().collect();

@@ -6,6 +6,9 @@ mod activemq;
 mod brokers;
 #[cfg(test)]
 mod conformance;
+#[cfg(feature = "kafka")]
+#[cfg(test)]
+mod kafka;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]

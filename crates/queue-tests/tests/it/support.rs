@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Redis,
     ActiveMq,
     RabbitMq,
+    #[cfg(feature = "kafka")]
+    Kafka,
 }
 
 impl Kind {
@@ -111,6 +113,11 @@ impl Queue {
             Kind::Redis => create_queue_in(BrokerKind::Redis),
             Kind::ActiveMq => create_queue_in(BrokerKind::ActiveMq),
             Kind::RabbitMq => create_queue_in(BrokerKind::RabbitMq),
+            #[cfg(feature = "kafka")]
+            Kind::Kafka => queue_tests::kafka::Kafka::shared()
+                .new_topic(4)
+                .parse()
+                .unwrap(),
         };
         Self::with(database_url, pool, url, group)
     }

@@ -1,0 +1,165 @@
+//! What the reader has received and the worker has not asked for yet, and which messages are settled.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::offsets::Offsets;
+use crate::error::QueueError;
+use crate::held::Taken;
+use crate::subscription::{BatchOutcome, Receipt};
+
+/// How many messages may wait for the worker, of which each has less than 300 bytes. They are of partitions that belong
+/// to this worker, so no other one could have them.
+const MAX_WAITING: usize = 1_000;
+/// At how many the reader goes on.
+const FEW_WAITING: usize = 100;
+/// How many messages may be accounted for: as many are received again after a crash if one job takes very long.
+const MAX_COUNTED: usize = 10_000;
+
+/// Between the thread of the reader and the worker.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    changed: Notify,
+    is_closed: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    offsets: Offsets,
+    /// Each with its partition.
+    waiting: VecDeque<(i32, Taken)>,
+    /// Why nothing arrives, unless the worker has been told.
+    failure: Option<QueueError>,
+}
+
+impl Inbox {
+    /// Waits up to `wait` for messages, and returns at most `max`.
+    pub(super) async fn take(
+        &self,
+        max: usize,
+        wait: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Taken>, QueueError> {
+        let over = sleep(wait);
+        tokio::pin!(over);
+        loop {
+            let changed = self.changed.notified();
+            {
+                let mut state = self.state();
+                if !state.waiting.is_empty() {
+                    let count = max.min(state.waiting.len());
+                    let taken = state.waiting.drain(..count);
+                    return Ok(taken.map(|(_, taken)| taken).collect());
+                }
+                if let Some(failure) = state.failure.take() {
+                    return Err(failure);
+                }
+            }
+            tokio::select! {
+                () = changed => {}
+                () = &mut over => return Ok(Vec::new()),
+                () = stop.cancelled() => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// Settles messages.
+    pub(super) fn settle(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
+        let mut state = self.state();
+        let mut settle = |receipt| {
+            if state.offsets.settle(receipt) {
+                BatchOutcome::Done
+            } else {
+                BatchOutcome::Lost
+            }
+        };
+        receipts.iter().map(&mut settle).collect()
+    }
+
+    /// Adds a message.
+    pub(super) fn add(&self, partition: i32, offset: i64, body: &[u8]) {
+        let mut state = self.state();
+        let Some(receipt) = state.offsets.receive(partition, offset) else {
+            return;
+        };
+        let taken = Taken {
+            receipt,
+            message_id: format!("{partition}:{offset}"),
+            receive_count: 1,
+            body: body.to_vec(),
+        };
+        state.waiting.push_back((partition, taken));
+        // Messages arrive: a failure is over.
+        state.failure = None;
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Tells the worker why nothing arrives.
+    pub(super) fn fail(&self, failure: QueueError) {
+        self.state().failure = Some(failure);
+        self.changed.notify_one();
+    }
+
+    /// Begins to keep account of partitions.
+    pub(super) fn assign(&self, partitions: &[i32]) {
+        let mut state = self.state();
+        for partition in partitions {
+            state.offsets.assign(*partition);
+        }
+    }
+
+    /// Forgets partitions and their messages. Returns what Kafka should store for them.
+    pub(super) fn revoke(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
+        let mut state = self.state();
+        state.waiting.retain(|(of, _)| !partitions.contains(of));
+        let positions = partitions
+            .iter()
+            .map(|partition| Some((*partition, state.offsets.revoke(*partition)?)));
+        positions.flatten().collect()
+    }
+
+    /// Forgets all partitions. Returns what Kafka should store for them.
+    pub(super) fn revoke_all(&self) -> Vec<(i32, i64)> {
+        let assigned = self.state().offsets.assigned();
+        self.revoke(&assigned)
+    }
+
+    /// Returns what Kafka should store and does not have yet.
+    pub(super) fn take_unstored(&self) -> Vec<(i32, i64)> {
+        self.state().offsets.take_unstored()
+    }
+
+    /// Returns whether the reader should receive no more for now.
+    pub(super) fn is_full(&self) -> bool {
+        let state = self.state();
+        state.waiting.len() >= MAX_WAITING || state.offsets.count() >= MAX_COUNTED
+    }
+
+    /// Returns whether a reader that has paused should go on.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state();
+        state.waiting.len() <= FEW_WAITING && state.offsets.count() < MAX_COUNTED
+    }
+
+    /// Tells the reader to leave.
+    pub(super) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the reader should leave.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

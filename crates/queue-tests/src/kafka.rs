@@ -1,0 +1,177 @@
+//! A Kafka for tests: the servers that librdkafka contains for its own tests. They speak Kafka's protocol on ports of
+//! 127.0.0.1, and keep messages in memory. They know no users and no TLS.
+//!
+//! A member that joins a group gets its answer after 3 s, and after 5 s if there are other members. If the servers can't run
+//! meanwhile, for example because a debugger stops the process, until 6 s after the request, they forget the member and
+//! never answer it. librdkafka then waits for five minutes, and a test that receives fails. A real Kafka does not forget it.
+
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use uuid::Uuid;
+
+type Servers = MockCluster<'static, DefaultProducerContext>;
+type Command = Box<dyn FnOnce(&Servers) + Send>;
+
+/// How long a message is waited for that should be there.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Servers of Kafka. Dropping this stops them.
+#[derive(Debug)]
+pub struct Kafka {
+    addresses: String,
+    /// Only the thread that has created the servers can command them.
+    commands: Sender<Command>,
+}
+
+impl Kafka {
+    /// Returns a server that the tests of this process share.
+    ///
+    /// # Panics
+    /// Panics if it does not start.
+    #[expect(clippy::expect_used, reason = "only tests call it")]
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(1).expect("Kafka starts"))
+    }
+
+    /// Starts this many servers.
+    ///
+    /// # Errors
+    /// Returns an error if they don't start.
+    pub fn start(count: i32) -> anyhow::Result<Self> {
+        let (commands, received) = channel::<Command>();
+        let (started, address) = channel();
+        thread::Builder::new()
+            .name("kafka-servers".to_owned())
+            .spawn(move || {
+                let servers = Servers::new(count);
+                let addresses = servers.as_ref().map(MockCluster::bootstrap_servers);
+                let is_started = started.send(addresses.map_err(Clone::clone)).is_ok();
+                if let (true, Ok(servers)) = (is_started, servers) {
+                    obey(&servers, &received);
+                }
+            })?;
+        let addresses = address.recv()??;
+        Ok(Self {
+            addresses,
+            commands,
+        })
+    }
+
+    /// Creates a topic that no other test uses, with one for its dead letters, and returns the value of `QUEUE_URL` for it.
+    ///
+    /// # Panics
+    /// Panics if that fails.
+    #[expect(clippy::expect_used, reason = "only tests call it")]
+    pub fn new_topic(&self, partitions: i32) -> String {
+        let name = format!("test-{}", Uuid::now_v7());
+        self.create_topic(&name, partitions, 1)
+            .and_then(|()| self.create_topic(&format!("{name}.dead"), 1, 1))
+            .expect("Kafka creates topics");
+        self.url(&name)
+    }
+
+    /// Returns the value of `QUEUE_URL` for a topic. Its group is named like it.
+    pub fn url(&self, topic: &str) -> String {
+        format!("kafka://{}/{topic}?group={topic}", self.addresses)
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    /// Returns an error if the topic exists.
+    pub fn create_topic(&self, name: &str, partitions: i32, replicas: i32) -> anyhow::Result<()> {
+        let name = name.to_owned();
+        self.command(move |servers| servers.create_topic(&name, partitions, replicas))
+    }
+
+    /// Closes all connections and accepts no others. The messages are kept.
+    ///
+    /// # Errors
+    /// Returns an error if there are no servers.
+    pub fn go_down(&self) -> anyhow::Result<()> {
+        self.command(|servers| servers.broker_down(-1))
+    }
+
+    /// Accepts connections again.
+    ///
+    /// # Errors
+    /// Returns an error if there are no servers.
+    pub fn come_up(&self) -> anyhow::Result<()> {
+        self.command(|servers| servers.broker_up(-1))
+    }
+
+    /// Refuses to store offsets this many times, as a server does while a group changes.
+    ///
+    /// # Errors
+    /// Returns an error if there are no servers.
+    pub fn refuse_offsets(&self, count: usize) -> anyhow::Result<()> {
+        self.command(move |servers| {
+            let refusals = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; count];
+            servers.request_errors(RDKafkaApiKey::OffsetCommit, &refusals);
+            Ok(())
+        })
+    }
+
+    /// Sends a body unchanged.
+    ///
+    /// # Errors
+    /// Returns an error if it is not stored.
+    pub async fn send(&self, topic: &str, body: &str) -> anyhow::Result<()> {
+        let producer: FutureProducer = self.settings().create()?;
+        let record = FutureRecord::to(topic).key("").payload(body);
+        let sent = producer.send(record, LIMIT).await;
+        sent.map_err(|(error, _message)| error)?;
+        Ok(())
+    }
+
+    /// Returns the first message of the first partition of a topic, for which it waits. Blocks the thread.
+    ///
+    /// # Errors
+    /// Returns an error if there is none.
+    pub fn first_message(&self, topic: &str) -> anyhow::Result<String> {
+        let reader: BaseConsumer = self.settings().set("group.id", "reader").create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, 0, Offset::Beginning)?;
+        reader.assign(&list)?;
+        let message = reader.poll(LIMIT).context("there is no message")??;
+        let body = message.payload().unwrap_or_default();
+        Ok(String::from_utf8_lossy(body).into_owned())
+    }
+
+    fn settings(&self) -> ClientConfig {
+        let mut settings = ClientConfig::new();
+        settings.set("bootstrap.servers", &self.addresses);
+        settings
+    }
+
+    fn command(
+        &self,
+        command: impl FnOnce(&Servers) -> KafkaResult<()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let (answer, answered) = channel();
+        let command: Command = Box::new(move |servers| {
+            let _ = answer.send(command(servers));
+        });
+        let sent = self.commands.send(command);
+        sent.map_err(|_unsent| anyhow!("the servers have stopped"))?;
+        Ok(answered.recv()??)
+    }
+}
+
+/// Carries out commands until the owner of the servers is dropped.
+fn obey(servers: &Servers, commands: &Receiver<Command>) {
+    for command in commands {
+        command(servers);
+    }
+}
