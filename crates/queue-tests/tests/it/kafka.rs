@@ -15,6 +15,8 @@ use crate::support::{Kind, Queue, ids, receive as receive_jobs};
 
 mod killed;
 mod refusing;
+#[cfg(feature = "kafka-tls")]
+mod tls;
 
 fn new_setup(partitions: i32) -> Setup {
     Setup::of(Kafka::shared().new_topic(partitions))
@@ -291,8 +293,8 @@ async fn a_message_that_cannot_be_read_is_moved_to_the_dead_letters_of_kafka() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg(not(feature = "kafka-tls"))]
 async fn a_mechanism_of_sasl_that_needs_openssl_is_named_for_kafka() {
-    // These tests are built without it.
     let url = "kafka://me:secret@127.0.0.1:1/ical?sasl=SCRAM-SHA-256";
     let fault = Setup::of(url.to_owned()).only_fault().await;
     assert!(fault.contains("--features kafka-tls"), "{fault}");

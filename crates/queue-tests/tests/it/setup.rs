@@ -34,13 +34,18 @@ pub(crate) const NEEDS: WorkerNeeds = WorkerNeeds {
 /// A queue in a broker, and a database that nothing of it is in.
 pub(crate) struct Setup {
     pub(crate) url: String,
+    access: BrokerAccess,
     pool: Pool,
 }
 
 impl Setup {
     pub(crate) fn of(url: String) -> Self {
+        Self::with(url, BrokerAccess::default())
+    }
+
+    pub(crate) fn with(url: String, access: BrokerAccess) -> Self {
         let pool = Queue::new(Kind::Postgres).pool;
-        Self { url, pool }
+        Self { url, access, pool }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -50,16 +55,14 @@ impl Setup {
 
     pub(crate) fn publisher(&self) -> Arc<dyn Publisher> {
         match self.url.parse().unwrap() {
-            QueueUrl::Broker(broker) => broker.publisher(&BrokerAccess::default()),
+            QueueUrl::Broker(broker) => broker.publisher(&self.access),
             other => panic!("{other}"),
         }
     }
 
     pub(crate) fn subscription(&self) -> Arc<dyn Subscription> {
         match self.url.parse().unwrap() {
-            QueueUrl::Broker(broker) => {
-                broker.subscription(&BrokerAccess::default(), &self.pool, OPTIONS)
-            }
+            QueueUrl::Broker(broker) => broker.subscription(&self.access, &self.pool, OPTIONS),
             other => panic!("{other}"),
         }
     }

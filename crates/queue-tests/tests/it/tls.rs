@@ -14,7 +14,7 @@ use tokio::task::block_in_place;
 
 use crate::support::{Kind, LONG, Queue, ids, message, receive};
 
-mod proxy;
+pub(crate) mod proxy;
 
 use proxy::{Authority, Proxy};
 
@@ -98,13 +98,13 @@ fn with_tls(broker: &LocalBroker, queue: &str, port: u16) -> String {
 }
 
 /// A file with certificates.
-struct CaFile {
+pub(crate) struct CaFile {
     path: PathBuf,
     _folder: TempDir,
 }
 
 impl CaFile {
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         std::fs::write(&path, text).unwrap();
@@ -114,7 +114,7 @@ impl CaFile {
         }
     }
 
-    fn access(&self) -> BrokerAccess {
+    pub(crate) fn access(&self) -> BrokerAccess {
         BrokerAccess {
             password_file: None,
             ca_file: Some(self.path.clone()),

@@ -7,6 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
+/// In bytes.
+const MAX_REQUEST: i32 = 10_000;
+
 const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
 const SASL_AUTHENTICATE: i16 = 36;
@@ -42,6 +45,10 @@ impl Server {
 /// Answers until the client leaves.
 async fn serve(mut client: TcpStream) {
     while let Ok(length) = client.read_i32().await {
+        // The first bytes of TLS would be a very long request.
+        if !(0..MAX_REQUEST).contains(&length) {
+            return;
+        }
         let mut request = vec![0; usize::try_from(length).unwrap()];
         if client.read_exact(&mut request).await.is_err() {
             return;

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -13,18 +13,22 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
 /// An authority that certifies servers.
-pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // OpenSSL takes a certificate with the name of its issuer for one that nobody else has certified.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
         let key = KeyPair::generate().unwrap();
         Self(CertifiedIssuer::self_signed(params, key).unwrap())
     }
 
     /// Returns the authority's certificate.
-    pub(super) fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
@@ -47,14 +51,14 @@ impl Authority {
 }
 
 /// A port of 127.0.0.1 with TLS, in front of another without.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     _accepting: AbortOnDropHandle<()>,
 }
 
 impl Proxy {
     /// Begins to serve with a certificate for `host`.
-    pub(super) async fn start(target: u16, authority: &Authority, host: &str) -> Self {
+    pub(crate) async fn start(target: u16, authority: &Authority, host: &str) -> Self {
         let acceptor = authority.acceptor(host);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -77,7 +81,7 @@ impl Proxy {
         }
     }
 
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 }
