@@ -5,6 +5,8 @@
 
 #[cfg(feature = "amqp")]
 mod amqp;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod redis;
 mod stomp;
 mod url;
@@ -12,6 +14,8 @@ mod url;
 use crate::error::Error;
 use crate::transport::Transport;
 
+#[cfg(feature = "kafka")]
+pub(crate) use kafka::TestBroker;
 pub(crate) use url::{BrokerUrl, InvalidBrokerUrl, Kind, has_scheme};
 
 /// What a connection is used for.
@@ -38,6 +42,8 @@ impl Kind {
             #[cfg(feature = "amqp")]
             Self::RabbitMq => "RabbitMQ",
             Self::ActiveMq => "ActiveMQ",
+            #[cfg(feature = "kafka")]
+            Self::Kafka => "Kafka",
         }
     }
 
@@ -60,6 +66,8 @@ pub(crate) async fn open(url: &BrokerUrl, role: Role) -> Result<Box<dyn Transpor
         #[cfg(feature = "amqp")]
         Kind::RabbitMq => Ok(Box::new(amqp::RabbitQueue::open(url, role).await?)),
         Kind::ActiveMq => Ok(Box::new(stomp::StompQueue::open(url, role).await?)),
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => Ok(Box::new(kafka::KafkaQueue::open(url, role).await?)),
     }
 }
 
@@ -72,6 +80,8 @@ pub(crate) async fn create(url: &BrokerUrl) -> Result<(), Error> {
         #[cfg(feature = "amqp")]
         Kind::RabbitMq => amqp::create(url).await,
         Kind::ActiveMq => stomp::create(url).await,
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => kafka::create(url).await,
     }
 }
 
@@ -85,6 +95,8 @@ pub(crate) async fn delete(url: &BrokerUrl) -> Result<(), Error> {
         Kind::ActiveMq => Err(Error::Setup(
             "STOMP has no command that deletes a queue of ActiveMQ: use its console".to_owned(),
         )),
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => kafka::delete(url).await,
     }
 }
 
@@ -96,6 +108,8 @@ pub(crate) async fn depth(url: &BrokerUrl) -> Result<Depth, Error> {
         #[cfg(feature = "amqp")]
         Kind::RabbitMq => amqp::depth(url).await,
         Kind::ActiveMq => stomp::depth(url).await,
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => kafka::depth(url).await,
     }
 }
 
@@ -107,6 +121,8 @@ pub(crate) async fn purge(url: &BrokerUrl) -> Result<(), Error> {
         #[cfg(feature = "amqp")]
         Kind::RabbitMq => amqp::purge(url).await,
         Kind::ActiveMq => stomp::purge(url).await,
+        #[cfg(feature = "kafka")]
+        Kind::Kafka => kafka::purge(url).await,
     }
 }
 

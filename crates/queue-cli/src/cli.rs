@@ -106,7 +106,7 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "NAME", required_unless_present_any = ["url", "create", "delete_queue"])]
     pub(crate) name: Option<QueueAddress>,
     /// A queue of any service, instead of --name: `sqs://NAME`, `redis://HOST/STREAM`, `redis+pubsub://HOST/CHANNEL`,
-    /// `amqp://HOST/QUEUE`, `stomp://USER:PASSWORD@HOST/QUEUE`
+    /// `amqp://HOST/QUEUE`, `stomp://USER:PASSWORD@HOST/QUEUE`, `kafka://HOST/TOPIC` (if built with `--features kafka`)
     #[arg(long, value_name = "URL", conflicts_with = "name")]
     pub(crate) url: Option<Target>,
     /// The name of this publisher, sent with each message as `client` [default: "Client" and the process id]

@@ -106,6 +106,7 @@ async fn compare_all(options: &Options, output: &mut Output) -> Result<Vec<Repor
                 let row = Row {
                     event: SKIPPED,
                     queue: skipped.title,
+                    note: None,
                     result: Err(skipped.reason),
                 };
                 output.json(&row)?;
@@ -123,6 +124,7 @@ async fn compare_all(options: &Options, output: &mut Output) -> Result<Vec<Repor
         let row = Row {
             event: "compared",
             queue: contender.title,
+            note: contender.note,
             result,
         };
         output.json(&row)?;

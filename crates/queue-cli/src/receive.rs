@@ -185,7 +185,7 @@ impl Receiver {
         let deleted = self.in_flight.settle(queue, Settlement::Delete).await;
         if deleted.lost > 0 {
             output.note(format_args!(
-                "{} messages could not be deleted: their visibility timeout had ended, so they will be delivered again",
+                "{} messages could not be deleted: their time with this subscriber had ended, so they will be delivered again",
                 deleted.lost
             ));
         }

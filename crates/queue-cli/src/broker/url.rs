@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use broker_address::{BrokerAccess, BrokerAddress, BrokerKind, InvalidBrokerAddress};
 use secret::Secret;
@@ -16,6 +17,8 @@ pub(crate) enum Kind {
     #[cfg(feature = "amqp")]
     RabbitMq,
     ActiveMq,
+    #[cfg(feature = "kafka")]
+    Kafka,
 }
 
 /// What follows the scheme of Redis for a channel.
@@ -36,8 +39,8 @@ pub(crate) enum InvalidBrokerUrl {
     Address(#[from] InvalidBrokerAddress),
     #[error("a channel has no options; the form is redis+pubsub://USER:PASSWORD@HOST:6379/CHANNEL")]
     Channel,
-    #[error("this program was built without a client for {0}")]
-    Kind(BrokerKind),
+    #[error("this program was built without {0}: build it with --features {feature}", feature = .0.feature().unwrap_or_default())]
+    NotBuilt(BrokerKind),
 }
 
 /// Whether a text begins with the scheme of a broker.
@@ -58,16 +61,20 @@ impl FromStr for BrokerUrl {
         let is_channel = server.is_some();
         let address: BrokerAddress = server.as_deref().unwrap_or(text).parse()?;
         let kind = match address.kind {
-            BrokerKind::Redis if is_channel && address.options.is_empty() => Kind::RedisPubSub,
+            BrokerKind::Redis if is_channel && address.options.is_empty() => {
+                Some(Kind::RedisPubSub)
+            }
             _ if is_channel => return Err(InvalidBrokerUrl::Channel),
-            BrokerKind::Redis => Kind::RedisStream,
+            BrokerKind::Redis => Some(Kind::RedisStream),
             #[cfg(feature = "amqp")]
-            BrokerKind::RabbitMq => Kind::RabbitMq,
-            #[cfg(not(feature = "amqp"))]
-            BrokerKind::RabbitMq => return Err(InvalidBrokerUrl::Kind(address.kind)),
-            BrokerKind::ActiveMq => Kind::ActiveMq,
-            BrokerKind::Kafka => return Err(InvalidBrokerUrl::Kind(address.kind)),
+            BrokerKind::RabbitMq => Some(Kind::RabbitMq),
+            BrokerKind::ActiveMq => Some(Kind::ActiveMq),
+            #[cfg(feature = "kafka")]
+            BrokerKind::Kafka => Some(Kind::Kafka),
+            #[cfg(not(all(feature = "amqp", feature = "kafka")))]
+            _ => None,
         };
+        let kind = kind.ok_or(InvalidBrokerUrl::NotBuilt(address.kind))?;
         Ok(Self {
             kind,
             address,
@@ -109,6 +116,27 @@ impl BrokerUrl {
             return Ok(None);
         }
         Ok(self.access.authorities()?)
+    }
+
+    /// Returns how long the service may take to deliver again what a dead subscriber had, where `--visibility` does not
+    /// decide that.
+    pub(crate) fn longest_redelivery(&self) -> Duration {
+        if self.address.kind == BrokerKind::Kafka {
+            // the session of the subscriber, and twice the time in which the group is divided anew
+            Duration::from_secs(18)
+        } else {
+            // as soon as the connection is closed, or never
+            Duration::ZERO
+        }
+    }
+
+    /// Returns what purging the queue does with its messages, as a verb.
+    pub(crate) fn purging(&self) -> &'static str {
+        if self.address.kind == BrokerKind::Kafka {
+            "skip"
+        } else {
+            "permanently delete"
+        }
     }
 
     /// Returns the URL of a channel at the same server.
@@ -162,9 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn rabbitmq_is_known_to_a_program_that_was_built_for_it() {
-        let url = "amqp://h/shop/q".parse::<BrokerUrl>();
-        assert_eq!(url.is_ok(), cfg!(feature = "amqp"), "{url:?}");
+    fn a_program_that_was_built_without_a_broker_says_how_to_build_it() {
+        for (text, feature, is_built) in [
+            ("amqp://h/shop/q", "amqp", cfg!(feature = "amqp")),
+            ("kafka://h,i:1/q?group=g", "kafka", cfg!(feature = "kafka")),
+        ] {
+            match text.parse::<BrokerUrl>() {
+                Ok(url) => assert_eq!((url.to_string(), is_built), (text.to_owned(), true)),
+                Err(error) => {
+                    let how = format!("build it with --features {feature}");
+                    assert!(!is_built && error.to_string().contains(&how), "{error}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -189,7 +227,7 @@ mod tests {
             ("redis://h", "redis://USER:PASSWORD@HOST:6379/STREAM"),
             ("redis+pubsub://h/q?db=1", "redis+pubsub://"),
             ("stomp+pubsub://h/q", "redis+pubsub://"),
-            ("kafka://h/q", "Kafka"),
+            ("kafka://h", "kafka://USER:PASSWORD@HOST:9092"),
         ] {
             let error = text.parse::<BrokerUrl>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");

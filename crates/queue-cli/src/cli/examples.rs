@@ -23,12 +23,13 @@ Examples:
     queue --create --name demo --max-receives 3
     queue stats demo
     queue redrive demo
-  Use a queue of another service instead of SQS: a stream or a channel of Redis, RabbitMQ, ActiveMQ:
+  Use a queue of another service instead of SQS: a stream or a channel of Redis, RabbitMQ, ActiveMQ, Kafka:
     queue --url redis://127.0.0.1/demo --create
     queue --url redis://127.0.0.1/demo --client-name 'Client 1'
     queue --url redis+pubsub://127.0.0.1/demo --receive
     queue --url amqp://127.0.0.1/demo --receive
     queue --url stomp://USER:PASSWORD@127.0.0.1/demo --receive
+    queue --url kafka://127.0.0.1/demo --receive
   Compare queues with each other, in a table and in a page for the browser:
     queue compare --html compared.html
 

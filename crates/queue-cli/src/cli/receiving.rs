@@ -49,7 +49,7 @@ impl Receiving {
         };
         (self.visibility.is_some() && !has_visibility).then_some(
             "--visibility: only SQS and Redis Streams hide messages for a time; RabbitMQ and ActiveMQ until the \
-             connection of the subscriber ends, and Redis Pub/Sub forgets a message as soon as it has delivered it",
+             connection of the subscriber ends, Kafka until the subscriber leaves the group, and Redis Pub/Sub forgets a message as soon as it has delivered it",
         )
     }
 

@@ -113,6 +113,9 @@ fn figure(page: &mut String, report: &Report) {
             let _ = writeln!(page, "<h2>{title}</h2>\n<p>{}</p>", escaped(error));
         }
     }
+    if let Some(note) = report.row.note {
+        let _ = writeln!(page, "<p>{title}: {}</p>", escaped(note));
+    }
 }
 
 fn escaped(text: &str) -> String {
@@ -140,6 +143,7 @@ mod tests {
             row: Row {
                 event: "compared",
                 queue: "<b>".to_owned(),
+                note: Some("c < d"),
                 result: Err("a & b".to_owned()),
             },
             chart: String::new(),
@@ -147,6 +151,7 @@ mod tests {
         let page = page(&load, &[report]);
         assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
         assert!(page.contains("&lt;b&gt;") && page.contains("a &amp; b"));
+        assert!(page.contains("c &lt; d"));
         assert!(!page.contains("<script") && !page.contains("http"));
         // each column but the first is explained
         let names = COLUMNS.map(|(name, _)| name);

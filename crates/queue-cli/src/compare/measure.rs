@@ -11,6 +11,9 @@ use super::record::{Arrival, Key, Record};
 pub(super) struct Row {
     pub(super) event: &'static str,
     pub(super) queue: String,
+    /// What a reader of the figures has to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) note: Option<&'static str>,
     /// An error says why the queue could not be measured.
     pub(super) result: Result<Measures, String>,
 }

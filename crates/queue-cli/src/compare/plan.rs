@@ -1,7 +1,7 @@
 //! The queues of a comparison, and the local servers that are started for them.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
 use local_services::brokers::{BrokerKind, LocalBroker};
@@ -15,6 +15,14 @@ use crate::broker::{self, BrokerUrl, InvalidBrokerUrl};
 use crate::error::Error;
 use crate::queue::{Queue, create_with};
 use crate::target::Target;
+
+/// What a report has to say about the test broker of Kafka.
+const TEST_BROKER: &str = "this is no server of Kafka, but the test broker of its client librdkafka, in this process. It keeps \
+    messages in memory, without a disk and without copies, so \"kept\" and \"lost\" say nothing about a server that fails, \
+    and p50 and p99 nothing about Kafka's speed. When a subscriber has died, it divides its partitions after 5 s, and Kafka as \
+    soon as the others have sent a heartbeat, within 2 s: \"redelivery\" is 3 to 5 s too long. It answers a Fetch with one \
+    batch of each partition, and Kafka with many: \"calls\" is too high. Order, partitions and positions follow Kafka's \
+    protocol. To compare a server of Kafka: --url kafka://HOST/TOPIC";
 
 /// A queue that this program can set up by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,6 +46,8 @@ pub(crate) enum Contestant {
     /// A queue of a local ActiveMQ Classic
     #[value(name = "activemq")]
     ActiveMq,
+    /// A topic of the test broker in the client of Kafka. For a real one: --url `kafka://HOST/TOPIC`
+    Kafka,
 }
 
 impl fmt::Display for Contestant {
@@ -51,7 +61,15 @@ impl fmt::Display for Contestant {
             #[cfg(feature = "amqp")]
             Self::RabbitMq => "rabbitmq",
             Self::ActiveMq => "activemq",
+            Self::Kafka => "kafka (test broker)",
         })
+    }
+}
+
+impl Contestant {
+    /// Returns what a reader of the figures has to know.
+    fn note(self) -> Option<&'static str> {
+        (self == Self::Kafka).then_some(TEST_BROKER)
     }
 }
 
@@ -62,6 +80,18 @@ pub(super) struct Contender {
     pub(super) publish_to: Address,
     /// One that both subscribers share, or one for each subscriber.
     pub(super) audiences: Vec<Address>,
+    /// What a reader of the figures has to know.
+    pub(super) note: Option<&'static str>,
+}
+
+impl Contender {
+    /// Returns how long a message that a dead subscriber had may take to be delivered again.
+    pub(super) fn longest_redelivery(&self, visibility: Duration) -> Duration {
+        match &self.publish_to {
+            Address::Broker(url) => visibility.max(url.longest_redelivery()),
+            Address::Sqs { .. } | Address::Topic { .. } => visibility,
+        }
+    }
 }
 
 /// A queue whose server is missing.
@@ -79,6 +109,8 @@ pub(super) struct Plan {
     /// Stopped when the plan is dropped.
     sqs: Option<LocalSqs>,
     brokers: Vec<(BrokerKind, LocalBroker)>,
+    #[cfg(feature = "kafka")]
+    kafka: Option<broker::TestBroker>,
 }
 
 impl Plan {
@@ -125,6 +157,13 @@ impl Plan {
             #[cfg(feature = "amqp")]
             Contestant::RabbitMq => shared(self.local_broker(BrokerKind::RabbitMq, &name).await?),
             Contestant::ActiveMq => shared(self.local_broker(BrokerKind::ActiveMq, &name).await?),
+            #[cfg(feature = "kafka")]
+            Contestant::Kafka => shared(self.test_topic(&name)?),
+            #[cfg(not(feature = "kafka"))]
+            Contestant::Kafka => {
+                let reason = InvalidBrokerUrl::NotBuilt(broker_address::BrokerKind::Kafka);
+                return Err(Error::Setup(reason.to_string()));
+            }
             Contestant::Sqs | Contestant::SqsFifo | Contestant::Sns => {
                 let endpoint = match endpoint {
                     Some(endpoint) => endpoint.to_owned(),
@@ -143,6 +182,7 @@ impl Plan {
             title: contestant.to_string(),
             publish_to,
             audiences,
+            note: contestant.note(),
         }));
         Ok(())
     }
@@ -174,6 +214,13 @@ impl Plan {
         Ok(Address::Broker(url))
     }
 
+    /// Returns a new topic of the test broker in the client of Kafka, which is started.
+    #[cfg(feature = "kafka")]
+    fn test_topic(&mut self, name: &str) -> Result<Address, Error> {
+        let broker = self.kafka.insert(broker::TestBroker::start()?);
+        Ok(Address::Broker(parsed(&broker.new_topic(name)?)?))
+    }
+
     /// Returns a channel of the local Redis. Each subscriber of a channel gets all messages.
     async fn channel(&mut self, name: &str) -> Result<(Address, Vec<Address>), Error> {
         let Address::Broker(stream) = self.local_broker(BrokerKind::Redis, name).await? else {
@@ -199,6 +246,7 @@ impl Plan {
             title: target.to_string(),
             publish_to: address,
             audiences,
+            note: None,
         }));
         Ok(())
     }

@@ -27,7 +27,7 @@ const UNATTENDED: u64 = 10;
 const NOBODY: Duration = Duration::from_secs(2);
 /// How long messages that were sent while nobody listened are waited for.
 const LATE: Duration = Duration::from_secs(30);
-/// How long messages are waited for, beyond the visibility timeout.
+/// How long messages are waited for, beyond the time that redelivery may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long duplicates are waited for after everything has been completed.
 const LINGER: Duration = Duration::from_millis(1500);
@@ -169,7 +169,7 @@ async fn attended(contender: &Contender, load: &Load, run: &str) -> Result<Recor
         record.calls += calls;
     }
     record.sent.sort_unstable_by_key(|sending| sending.started);
-    let left = load.visibility + PATIENCE;
+    let left = contender.longest_redelivery(load.visibility) + PATIENCE;
     record.arrivals = await_arrivals(
         &mut incoming,
         &record.sent,

@@ -18,7 +18,8 @@ pub(super) const HEADS: [&str; 10] = [
     "calls",
 ];
 
-/// Returns the rows as aligned text. A queue that could not be measured has only dashes, and its reason follows.
+/// Returns the rows as aligned text. A queue that could not be measured has only dashes, and its reason follows, as do
+/// notes.
 pub(super) fn table(rows: &[&Row]) -> String {
     let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(|row| {
@@ -30,6 +31,9 @@ pub(super) fn table(rows: &[&Row]) -> String {
     for row in rows {
         if let Err(reason) = &row.result {
             let _ = write!(text, "\n{}: {reason}", row.queue);
+        }
+        if let Some(note) = row.note {
+            let _ = write!(text, "\n{}: {note}", row.queue);
         }
     }
     text
@@ -93,14 +97,15 @@ mod tests {
         let row = Row {
             event: "compared",
             queue: "redis".to_owned(),
+            note: Some("a note"),
             result: Err("unreachable".to_owned()),
         };
         let text = table(&[&row]);
         let lines: Vec<&str> = text.lines().collect();
-        let [_, dashes, reason] = lines[..] else {
+        let [_, dashes, reason, note] = lines[..] else {
             panic!("{text}");
         };
         assert_eq!(dashes.matches('-').count(), 9);
-        assert_eq!(reason, "redis: unreachable");
+        assert_eq!((reason, note), ("redis: unreachable", "redis: a note"));
     }
 }

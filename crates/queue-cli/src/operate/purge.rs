@@ -15,6 +15,9 @@ use crate::output::Output;
 use crate::queue::Queue;
 use crate::target::Target;
 
+/// What purging a queue of SQS does with its messages.
+const DELETE: &str = "permanently delete";
+
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     event: &'static str,
@@ -31,7 +34,7 @@ pub(crate) async fn purge(arguments: cli::Purge, stop: &CancellationToken) -> Re
         Target::Broker(url) => {
             let depth = broker::depth(url).await?;
             let messages = depth.visible + depth.in_flight.unwrap_or_default();
-            if !arguments.yes && !confirmed(url.name(), messages, stop).await? {
+            if !arguments.yes && !confirmed(url.purging(), url.name(), messages, stop).await? {
                 return Err(Error::Failed("nothing was purged".to_owned()));
             }
             broker::purge(url).await?;
@@ -64,7 +67,7 @@ async fn purge_sqs(
         .iter()
         .filter_map(|name| attributes.number(name))
         .sum();
-    if !yes && !confirmed(&queue.name, messages, stop).await? {
+    if !yes && !confirmed(DELETE, &queue.name, messages, stop).await? {
         return Err(Error::Failed("nothing was purged".to_owned()));
     }
     let (client, url) = queue.client_and_url();
@@ -84,13 +87,19 @@ async fn purge_sqs(
     output.result(text, &line)
 }
 
-async fn confirmed(queue: &str, messages: u64, stop: &CancellationToken) -> Result<bool, Error> {
+/// Asks whether to do that with the messages.
+async fn confirmed(
+    purging: &str,
+    queue: &str,
+    messages: u64,
+    stop: &CancellationToken,
+) -> Result<bool, Error> {
     if !io::stdin().is_terminal() {
         return Err(Error::Setup(format!(
-            "this would permanently delete about {messages} messages from {queue}: confirm with --yes"
+            "this would {purging} about {messages} messages from {queue}: confirm with --yes"
         )));
     }
-    anstream::eprint!("Permanently delete about {messages} messages from {queue}? [y/N] ");
+    anstream::eprint!("This will {purging} about {messages} messages from {queue}. Go on? [y/N] ");
     let (sender, answer) = oneshot::channel();
     // A thread, because reading stdin cannot be cancelled, and Ctrl-C has to work while the question is open.
     std::thread::spawn(move || {

@@ -108,6 +108,34 @@ fn activemq_loses_nothing() {
 }
 
 #[test]
+#[cfg(feature = "kafka")]
+fn kafka_loses_nothing_and_keeps_the_order_of_each_publisher() {
+    let arguments = ["compare", "--queues", "kafka", "--count", "40", "--json"];
+    let patient = ["--rate", "100", "--visibility", "1m"];
+    let ended = start_at(NO_ENDPOINT, &[&arguments[..], &patient].concat(), &[]).finish();
+    let row = ended.succeeded().json().remove(0);
+    let measures = &row["result"]["Ok"];
+    assert_nothing_lost("kafka", measures, 1);
+    assert_eq!(measures["out_of_order"], 0, "{row}");
+    let note = row["note"].as_str().unwrap();
+    assert!(note.contains("test broker"), "{note}");
+}
+
+#[test]
+#[cfg(not(feature = "kafka"))]
+fn a_program_without_kafka_says_how_to_build_it() {
+    for arguments in [
+        &["compare", "--queues", "kafka"][..],
+        &["--url", "kafka://127.0.0.1:1/demo"],
+    ] {
+        let ended = start_at(NO_ENDPOINT, arguments, &[]).finish();
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        let how = "built without Kafka: build it with --features kafka";
+        assert!(ended.stderr.contains(how), "{ended:#?}");
+    }
+}
+
+#[test]
 #[cfg_attr(not(has_redis), ignore = "needs redis-server")]
 fn the_page_has_a_picture_of_each_queue() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,9 @@ mod as_the_original;
 mod brokers;
 #[cfg(test)]
 mod comparing;
+#[cfg(feature = "kafka")]
+#[cfg(test)]
+mod kafka;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub(crate) mod brokers;
 pub(crate) mod failing_sqs;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
