@@ -5,41 +5,38 @@
 
 use std::time::Duration;
 
-/// How often a worker looks for what was released and is due.
-pub(super) const LOOK_AT_RELEASED: Duration = Duration::from_millis(200);
-
-/// How often a worker looks for what other workers hold and did not extend.
-pub(super) const LOOK_AT_WORKERS: Duration = Duration::from_secs(2);
+/// How often a worker looks at all deliveries in flight. What was released is looked for at each receive.
+pub(super) const LOOK_AT_ALL: Duration = Duration::from_secs(2);
 
 /// Gives due entries to `ARGV[2]`, at most `ARGV[3]`. An entry is due when its idle time has reached the visibility timeout
-/// of its holder in milliseconds, which is the end of the holder's name; `ARGV[4]` is that of other names. What was released
-/// belongs to `ARGV[5]`, and is due when it has the idle time `ARGV[6]`. Other holders are looked at only if `ARGV[7]` is 1:
-/// Redis looks at each entry of a holder, and thousands of messages may be released.
+/// of its holder in milliseconds, which is the end of the holder's name; `ARGV[4]` is that of other names, and the longest
+/// of all is `ARGV[5]`. Unless `ARGV[6]` is 1, only what has that idle time is looked for, as released entries have when
+/// they are due.
 ///
 /// Returns `[id, fields, deliveries]` for each entry. An entry that somebody deleted is no longer pending afterwards.
 pub(super) const TAKE_OVER: &str = r"
 local taken = {}
-local max = tonumber(ARGV[3])
-local function take_from(holder, idle)
-  if #taken == max then return end
-  for _, row in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', idle, '-', '+', max - #taken, holder)) do
-    local entry = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], idle, row[1])[1]
-    if entry then
-      taken[#taken + 1] = {entry[1], entry[2], row[4] + 1}
-    else
-      redis.call('XACK', KEYS[1], ARGV[1], row[1])
-    end
+local function take(row, idle)
+  local entry = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], idle, row[1])[1]
+  if entry then
+    taken[#taken + 1] = {entry[1], entry[2], row[4] + 1}
+  else
+    redis.call('XACK', KEYS[1], ARGV[1], row[1])
   end
 end
-take_from(ARGV[5], ARGV[6])
-if ARGV[7] == '1' then
-  for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
-    local of = {}
-    for index = 1, #consumer, 2 do of[consumer[index]] = consumer[index + 1] end
-    if of.name ~= ARGV[5] and of.pending > 0 then
-      take_from(of.name, string.match(of.name, '%-v(%d+)$') or ARGV[4])
-    end
+local max = tonumber(ARGV[3])
+for _, row in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], 'IDLE', ARGV[5], '-', '+', max)) do
+  take(row, ARGV[5])
+end
+local first = '-'
+while ARGV[6] == '1' and #taken < max do
+  local rows = redis.call('XPENDING', KEYS[1], ARGV[1], first, '+', 1000)
+  for _, row in ipairs(rows) do
+    local visibility = row[2] == 'later' and ARGV[5] or string.match(row[2], '%-v(%d+)$') or ARGV[4]
+    if #taken < max and row[3] >= tonumber(visibility) then take(row, visibility) end
   end
+  if #rows < 1000 then break end
+  first = '(' .. rows[1000][1]
 end
 return taken";
 

@@ -1,6 +1,7 @@
 //! Reading the stream, and settling what was read.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use crate::subscription::{
     SubscriptionOptions, WorkerNeeds,
 };
 
-/// How long the server waits in one call for messages. Between two calls, the worker may take over what is due.
+/// How long the server waits in one call for messages. Between two calls, the worker takes over what is due.
 const SLICE: Duration = Duration::from_secs(1);
 
 /// The receiving half of a stream.
@@ -33,14 +34,8 @@ pub(super) struct RedisSubscription {
     /// This worker's name in the group. It ends with `-v` and the visibility timeout in milliseconds.
     consumer: String,
     options: SubscriptionOptions,
-    looks: Mutex<Looks>,
-}
-
-/// When the worker looks next for what it can take over.
-#[derive(Debug)]
-struct Looks {
-    at_released: Instant,
-    at_workers: Instant,
+    /// When the worker looks next at all deliveries in flight.
+    looks_at: Mutex<Instant>,
 }
 
 impl RedisSubscription {
@@ -52,36 +47,34 @@ impl RedisSubscription {
             settling: Connection::new(address),
             consumer: format!("{}-v{visibility}", Uuid::now_v7()),
             options,
-            looks: Mutex::new(Looks {
-                at_released: Instant::now(),
-                at_workers: Instant::now(),
-            }),
+            looks_at: Mutex::new(Instant::now()),
         }
     }
 
-    /// Takes over at most `max` messages that other workers did not extend, or that were released and are due. Returns none
-    /// if it is not time to look for them.
+    /// Takes over at most `max` messages that other workers did not extend, or that were released and are due.
     async fn take_over(&self, max: usize) -> Result<Vec<Entry>, QueueError> {
-        let Some(at_workers) = self.looks().next() else {
-            return Ok(Vec::new());
-        };
         let mut script = self.script(scripts::TAKE_OVER);
         script
             .arg(&self.consumer)
             .arg(max)
             .arg(milliseconds(self.options.visibility))
-            .arg(LATER)
             .arg(milliseconds(MAX_VISIBILITY))
-            .arg(u8::from(at_workers));
-        let taken: Vec<Entry> = self.reading.call(&script).await?;
-        if taken.len() == max {
-            self.looks().again(at_workers);
-        }
-        Ok(taken)
+            .arg(u8::from(self.looks_at_all()));
+        self.reading.call(&script).await
     }
 
-    fn looks(&self) -> MutexGuard<'_, Looks> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether it is time to look at all deliveries in flight, and if so, sets when it is time again.
+    fn looks_at_all(&self) -> bool {
+        let now = Instant::now();
+        let Ok(mut looks_at) = self.looks_at.lock() else {
+            return true;
+        };
+        if now < *looks_at {
+            return false;
+        }
+        // Several workers that started together do not look together.
+        *looks_at = now + scripts::LOOK_AT_ALL.mul_f64(0.75 + fastrand::f64() / 2.0);
+        true
     }
 
     /// Waits for up to `wait` for at most `max` new messages.
@@ -137,31 +130,6 @@ impl RedisSubscription {
 
     fn stream(&self) -> &str {
         self.settling.address.stream()
-    }
-}
-
-impl Looks {
-    /// Returns whether it is time to look at what other workers hold too, or `None` if it is not time to look for anything.
-    fn next(&mut self) -> Option<bool> {
-        let now = Instant::now();
-        if now < self.at_released {
-            return None;
-        }
-        self.at_released = now + scripts::LOOK_AT_RELEASED;
-        let at_workers = now >= self.at_workers;
-        if at_workers {
-            // Several workers that started together do not look together.
-            self.at_workers = now + scripts::LOOK_AT_WORKERS.mul_f64(0.75 + fastrand::f64() / 2.0);
-        }
-        Some(at_workers)
-    }
-
-    /// Lets the next call look again, because there may be more.
-    fn again(&mut self, at_workers: bool) {
-        self.at_released = Instant::now();
-        if at_workers {
-            self.at_workers = self.at_released;
-        }
     }
 }
 
