@@ -37,15 +37,15 @@ enum Prepared {
 impl Handler {
     /// Runs one attempt at a claimed job, and records how it ended. If the job needs a process of its own and too many run,
     /// gives up the claim, so that the job comes again after `delay`: if the job waited with its claim, it would lose the
-    /// attempt when the worker dies.
+    /// attempt when the worker dies. But if the queue counts deliveries, the job waits.
     pub async fn attempt(&self, claim: Claim, guard: &InFlightGuard, delay: Duration) -> Outcome {
         let alone = if claim.is_suspect {
-            let Ok(slot) = Arc::clone(&self.processes).try_acquire_owned() else {
+            let slot = Arc::clone(&self.processes).try_acquire_owned().ok();
+            if slot.is_none() && !guard.is_counted() {
                 self.unclaim(claim.key, delay).await;
                 return Outcome::Leased(delay);
-            };
-            log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
-            Some(slot)
+            }
+            slot
         } else {
             None
         };
@@ -150,7 +150,7 @@ impl Handler {
     }
 
     /// Renders the calendar within `JOB_TIMEOUT`. Reading the todos of a small calendar may take as long again, and waiting
-    /// until a large one may begin does not count. With a slot in `alone`, a process of its own does it.
+    /// until a large or isolated one may begin does not count.
     async fn run_render(
         &self,
         claim: Claim,
@@ -189,13 +189,19 @@ impl Handler {
         }
     }
 
-    /// Reads the todos of a small calendar, or waits until a large one may begin, unless a process of its own does it.
+    /// Reads the todos of a small calendar, or waits until a large or isolated one may begin. `alone` is the slot of an
+    /// isolated one, if it has one already.
     async fn prepare(
         &self,
         claim: &Claim,
         alone: Option<OwnedSemaphorePermit>,
     ) -> Result<Prepared, Rendered> {
-        if let Some(slot) = alone {
+        if claim.is_suspect {
+            log::warn!("job.id":% = claim.key.id; "the job seems to crash its workers; running it in a process of its own");
+            let slot = match alone {
+                Some(slot) => slot,
+                None => acquire(&self.processes).await?,
+            };
             return Ok(Prepared::Alone(slot));
         }
         let reading = Stage::Read.time(self.database.todos(&claim.request.filter));

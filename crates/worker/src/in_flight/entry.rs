@@ -112,9 +112,14 @@ impl InFlightEntry {
     /// delivery. Otherwise, the claim keeps the other worker out.
     pub(crate) fn lose_delivery(&self) {
         self.is_delivery_lost.store(true, Ordering::Relaxed);
-        if lock(&self.hidden_until).is_some() {
+        if self.is_counted() {
             self.stop(StopReason::Lost);
         }
+    }
+
+    /// Returns whether the queue counts the message's deliveries, so that the attempt must not outlast this one.
+    pub(super) fn is_counted(&self) -> bool {
+        lock(&self.hidden_until).is_some()
     }
 
     pub(crate) fn set_claimed_until(&self, until: Instant) {

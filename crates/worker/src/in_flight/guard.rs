@@ -37,6 +37,12 @@ impl InFlightGuard {
         self.entry.set_claim(key, until);
     }
 
+    /// Returns whether the queue counts how often it delivers the message. See
+    /// [`Subscription::counts_deliveries`](job_queue::Subscription::counts_deliveries).
+    pub fn is_counted(&self) -> bool {
+        self.entry.is_counted()
+    }
+
     /// Returns a token that is cancelled when the handler has to stop.
     pub fn stop_token(&self) -> &CancellationToken {
         self.entry.stop_token()
