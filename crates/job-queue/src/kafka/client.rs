@@ -60,6 +60,8 @@ impl Place {
         settings
             .set("bootstrap.servers", self.servers())
             .set("client.id", "taskoverflow")
+            // Whoever creates a topic chooses its partitions and copies.
+            .set("allow.auto.create.topics", "false")
             // A connection that broke is tried again soon.
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
@@ -82,7 +84,6 @@ impl Place {
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "500")
             .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
             // What a worker does not lose or win by a change of the group stays with it.
             .set("partition.assignment.strategy", "cooperative-sticky")
             // The least that servers accept by default. After this time, others get the messages of a worker that died.
