@@ -102,6 +102,8 @@ impl ConsumerContext for Member {
             Rebalance::Assign(list) => self.inbox.assign(&partitions(list)),
             Rebalance::Revoke(list) => {
                 let positions = self.inbox.revoke(&partitions(list));
+                // Otherwise those that are paused would stay so if they came back.
+                hold(consumer.resume(list));
                 // What another worker already has is no longer this one's to store.
                 if !consumer.assignment_lost() {
                     self.store(consumer, &positions);
