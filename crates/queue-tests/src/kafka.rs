@@ -138,7 +138,7 @@ impl Kafka {
     /// Returns the first message of the first partition of a topic, for which it waits. Blocks the thread.
     ///
     /// # Errors
-    /// Returns an error if there is none.
+    /// Returns an error if no message arrives in time.
     pub fn first_message(&self, topic: &str) -> anyhow::Result<String> {
         let reader: BaseConsumer = self.settings().set("group.id", "reader").create()?;
         let mut list = TopicPartitionList::new();

@@ -89,7 +89,7 @@ impl InFlight {
         lock(&self.inner.entries).len()
     }
 
-    /// Returns how long the oldest of the current attempts has taken, or `None` if there is none.
+    /// Returns how long the oldest running attempt has taken so far, or `None` if no attempt is running.
     pub(crate) fn longest_attempt(&self) -> Option<Duration> {
         self.entries().iter().filter_map(|entry| entry.age()).max()
     }

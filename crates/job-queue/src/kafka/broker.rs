@@ -46,7 +46,7 @@ impl KafkaBroker {
         }
     }
 
-    /// Returns the inbox of the reader, which is started if there is none.
+    /// Returns the inbox of the reader, and starts a reader first if none is running.
     async fn inbox(&self) -> Result<Arc<Inbox>, QueueError> {
         let mut slot = self.reader.lock().await;
         let reader = match slot.take().filter(|reader| !reader.has_ended()) {

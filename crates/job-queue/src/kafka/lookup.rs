@@ -53,7 +53,7 @@ impl Lookup {
         }
     }
 
-    /// Returns what Kafka knows about a topic, or `None` if there is none.
+    /// Returns what Kafka knows about a topic, or `None` if the topic does not exist.
     ///
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.

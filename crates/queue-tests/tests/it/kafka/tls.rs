@@ -29,7 +29,7 @@ impl Certified {
     }
 }
 
-/// Returns why the queue at this port can't be used by who trusts the authorities in a file with this text.
+/// Returns why the queue at this port can't be used by a client that trusts only the authorities of this PEM text.
 async fn fault(port: u16, authorities: &str) -> String {
     setup(port, &CaFile::new(authorities)).only_fault().await
 }
