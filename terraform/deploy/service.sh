@@ -42,7 +42,7 @@ commit, and run ./deploy $environment again; or go back for good: docker/push TA
 
 # apply_watched: plans, asks, records the release, and applies
 apply_watched() {
-  local code=0 pid
+  local code=0 pid before
   say "the service"
   planned plan -out="$data/plan" -detailed-exitcode >"$data/plan.log" 2>&1 || code=$?
   case $code in
@@ -60,11 +60,13 @@ apply_watched() {
   confirm "This changes the service $name in the account $account, in $region"
   record_release
   echo "The first time, this takes about 15 minutes."
+  # The failed deployment of an earlier run stays listed until ECS begins the next.
+  before=$(services "[].deployments[?rolloutState=='FAILED'].id[]" | tr '\n' '\t')
   # In the background, so that what ECS does can be shown meanwhile. Not with `tf`, whose process would only be a shell.
   "$terraform" -chdir=terraform apply -input=false -no-color "$data/plan" >"$data/apply.log" 2>&1 &
   pid=$!
   trap 'kill -TERM $pid 2>/dev/null; wait $pid' INT TERM
-  watch_services "$pid"
+  watch_services "$pid" "$before"
   code=0
   wait "$pid" || code=$?
   trap - INT TERM
@@ -72,17 +74,22 @@ apply_watched() {
   grep '^Apply complete' "$data/apply.log"
 }
 
-# watch_services PID: prints new events of ECS while Terraform runs. If the first version of a service fails, ECS starts
-# nothing else, and Terraform would wait in vain, so it is stopped.
+# services QUERY: prints what ECS says about both services, one a line, or nothing
+services() {
+  aws ecs describe-services --cluster "$name" --services api worker --output text --query "services$1" 2>/dev/null || true
+}
+
+# watch_services PID KNOWN: prints new events of ECS while Terraform runs. If the first version of a service fails, ECS starts
+# nothing else, and Terraform would wait in vain, so it is stopped. KNOWN are the IDs of deployments that had failed before.
 watch_services() {
-  local pid=$1 seen='' service deployments state event
+  local pid=$1 known=$'\t'$2$'\t' seen='' service id state others event
   while kill -0 "$pid" 2>/dev/null; do
-    while IFS=$'\t' read -r service deployments state event; do
+    while IFS=$'\t' read -r service id state others event; do
       if [ -n "$event" ] && [ "$event" != None ] && [[ $seen != *"|$event|"* ]]; then
         echo "  $event"
         seen="$seen|$event|"
       fi
-      if [ "$deployments $state" = "1 FAILED" ]; then
+      if [ "$state $others" = "FAILED 0" ] && [[ $known != *$'\t'"$id"$'\t'* ]]; then
         # Terraform ends by itself, and releases the lock of the state.
         kill -TERM "$pid"
         wait "$pid" || true
@@ -90,8 +97,8 @@ watch_services() {
         fail "the first version of the $service did not become healthy. Its log is above: correct the cause, commit, and run
 ./deploy $environment again"
       fi
-    done < <(aws ecs describe-services --cluster "$name" --services api worker --output text --query \
-      'services[].[serviceName, length(deployments), deployments[0].rolloutState, events[0].message]' 2>/dev/null || true)
+    done < <(services "[].[serviceName, deployments[0].id, deployments[0].rolloutState,
+      length(deployments[?rolloutState!='FAILED']), events[0].message]")
     sleep "${DEPLOY_INTERVAL:-10}"
   done
 }
