@@ -116,13 +116,29 @@ choose_region() {
 # tf COMMAND [ARGUMENT...]
 tf() { "$terraform" -chdir=terraform "$@"; }
 
-# has TYPE: whether the state has a resource of this type. A state that can't be read is not an empty one.
-has() {
-  local resources
-  resources=$(tf state list 2>&1) || [[ $resources == *'No state file was found'* ]] ||
-    fail "the state of $environment could not be read: $resources
+# resources: prints the addresses of the resources in the state. A state that can't be read is not an empty one.
+resources() {
+  local list
+  list=$(tf state list 2>&1) || {
+    [[ $list == *'No state file was found'* ]] || fail "the state of $environment could not be read: $list
 Check the network and the credentials, and run ./deploy again."
-  [[ $'\n'$resources == *$'\n'"$1."* ]]
+    return 0
+  }
+  printf '%s' "$list"
+}
+
+# has TYPE: whether the state has a resource of this type
+has() {
+  local all
+  all=$(resources) || exit
+  [[ $'\n'$all == *$'\n'"$1."* ]]
+}
+
+# has_resources: whether the state has any resources. Data sources are none.
+has_resources() {
+  local all
+  all=$(resources) || exit
+  grep -qv '^data\.\|^$' <<<"$all"
 }
 
 # output NAME: prints an output of the state, or nothing. Without a state, Terraform prints a warning instead.

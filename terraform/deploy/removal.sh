@@ -3,6 +3,8 @@
 
 remove_everything() {
   local answer='' release
+  # What the state does not name can't be destroyed, and must not lose its release either.
+  has_resources || nothing_to_destroy
   if [ -z "$yes" ]; then
     [ -t 0 ] || fail "this deletes the service $name with its data: add --yes, because nobody can be asked here"
     read -r -p "This deletes the service $name in the account $account, in $region, with its data. Type its name: " answer
@@ -25,6 +27,15 @@ remove_everything() {
   rm -rf "$data"
   say "removed"
   show_leftovers
+}
+
+nothing_to_destroy() {
+  [ "$(release_now)" = none ] || fail "the state of $environment has no resources, but $name has a release in the account $account, \
+in $region. If the service is there, run this where its state is: in the clone that created it, or with \
+terraform/environments/$environment.s3.tfbackend. If it is not, delete the records: aws ssm get-parameters-by-path --path \
+/$name/release --recursive --query 'Parameters[].Name' --output text | xargs -n 10 aws ssm delete-parameters --names"
+  fail "the state of $environment has no resources, so nothing was deleted: if the service is in another region, add --region; \
+if another clone created it, run this there"
 }
 
 remove_records() {
