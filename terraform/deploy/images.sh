@@ -22,6 +22,14 @@ release_now() {
   echo "$answer" | sed -n 's/.*"tag": *"\([0-9a-f]*\)".*/\1/p'
 }
 
+# state_elsewhere: fails, because there is a release, and the state knows of no resource
+state_elsewhere() {
+  fail "$name has a release in the account $account, in $region, but the state of $environment has no resources. If the service \
+is there, run this where its state is: in the clone that created it, or with terraform/environments/$environment.s3.tfbackend \
+(terraform/README.md, \"Sharing the state\"). If it is not, delete the records of its releases: aws ssm get-parameters-by-path \
+--path /$name/release --recursive --query 'Parameters[].Name' --output text | xargs -n 10 aws ssm delete-parameters --names"
+}
+
 # not_allowed OUTPUT MESSAGE: fails, and says which permission is missing if that is the reason
 not_allowed() {
   local action

@@ -30,10 +30,7 @@ remove_everything() {
 }
 
 nothing_to_destroy() {
-  [ "$(release_now)" = none ] || fail "the state of $environment has no resources, but $name has a release in the account $account, \
-in $region. If the service is there, run this where its state is: in the clone that created it, or with \
-terraform/environments/$environment.s3.tfbackend. If it is not, delete the records: aws ssm get-parameters-by-path --path \
-/$name/release --recursive --query 'Parameters[].Name' --output text | xargs -n 10 aws ssm delete-parameters --names"
+  [ "$(release_now)" = none ] || state_elsewhere
   fail "the state of $environment has no resources, so nothing was deleted: if the service is in another region, add --region; \
 if another clone created it, run this there"
 }
