@@ -19,9 +19,12 @@ could not be found)"
   echo "Only this machine ($address) may call the API. To allow others, add --allow CIDR."
 }
 
+# again: prints the command that was given
+again() { echo "./deploy $([ "$command" = up ] || echo "$command ")$environment"; }
+
 # failed_apply LOG: says why Terraform failed, and what to do
 failed_apply() {
-  local id who when
+  local id who when back=TAG
   # Only what follows the plan. Without an error, the end.
   if grep -q '^Error: ' "$1"; then sed -n '/^Error: /,$p' "$1" >&2; else tail -n 40 "$1" >&2; fi
   if grep -q 'Error acquiring the state lock' "$1"; then
@@ -31,13 +34,17 @@ failed_apply() {
     fail "$environment is being changed by $who since $when: wait until that has ended, or, if it has died, run
 TF_DATA_DIR=$data $terraform -chdir=terraform force-unlock $id"
   fi
-  if grep -q 'was rolled back' "$1"; then
+  # The first is of a postcondition in ecs.tf, the second of newer providers.
+  if grep -q 'was rolled back\|circuit breaker' "$1"; then
     last_words api
     last_words worker
-    fail "the new version did not become healthy, and ECS restored the previous one. Its log is above: correct the cause, \
-commit, and run ./deploy $environment again; or go back for good: docker/push TAG"
+    # The version before, unless an earlier run has failed to deploy this one.
+    [ "$release" = none ] || [ -z "$tag" ] || [ "$release" = "$tag" ] || back=$release
+    fail "the new version did not become healthy, and ECS restored the previous one, if there was one. Its log is above: correct \
+the cause, commit, and run ./deploy $environment again; or go back for good: git checkout $back && ./deploy $environment\
+$([ "$back" != TAG ] || echo ' (TAG: the first 12 digits of an earlier commit)')"
   fi
-  not_allowed "$(cat "$1")" "terraform failed, as it says above: correct the cause, and run ./deploy $environment again"
+  not_allowed "$(cat "$1")" "terraform failed, as it says above: correct the cause, and run $(again) again"
 }
 
 # apply_watched: plans, asks, records the release, and applies
