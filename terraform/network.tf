@@ -10,6 +10,16 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
+  # The first has no origins of CloudFront in a VPC and no Fargate on ARM, the others have no Fargate at all. Names of zones
+  # differ between accounts, these IDs do not.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3"]
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) >= 2
+      error_message = "This account has only ${length(self.names)} zone in ${var.region} where Fargate can run the tasks, and the service needs two: choose another region."
+    }
+  }
 }
 
 locals {

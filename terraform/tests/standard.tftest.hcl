@@ -129,6 +129,11 @@ run "service" {
   }
 
   assert {
+    condition     = toset(data.aws_availability_zones.available[0].exclude_zone_ids) == toset(["use1-az3", "usw1-az2", "apne1-az3"])
+    error_message = "Neither tasks nor the load balancer may be in a zone without Fargate or without origins of CloudFront."
+  }
+
+  assert {
     condition     = keys(aws_ecs_service.task) == ["api", "worker"] && keys(aws_iam_role.task) == ["api", "execution", "worker"]
     error_message = "There must be two services, a role for each, and one for ECS."
   }
@@ -632,4 +637,15 @@ run "a_database_without_credits" {
     condition     = aws_cloudwatch_metric_alarm.failed_jobs[0].threshold == 0
     error_message = "failed_jobs = 0 must report every failed job."
   }
+}
+
+run "a_region_with_one_zone_is_rejected" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-west-1a"] }
+  }
+
+  expect_failures = [data.aws_availability_zones.available]
 }
