@@ -43,6 +43,11 @@ resource "aws_cloudfront_function" "allow" {
   runtime = "cloudfront-js-2.0"
   publish = true
   code    = templatefile("${path.module}/allow.js", { ranges = jsonencode([for cidr in local.allow : split("/", cidr)]) })
+
+  # So that it is deleted after the distribution has stopped using it. AWS refuses the other order.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_cloudfront_distribution" "api" {
