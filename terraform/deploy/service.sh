@@ -1,10 +1,14 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # variables of ./deploy and of the other parts
 # Parts of ./deploy: who may call the API, and `terraform apply` while ECS is watched.
 
-# Without --allow, it is what the settings say, then what was applied last, then the address of this machine.
+# Without --allow, it is what the settings say, then what was applied last, then the address of this machine. --allow replaces
+# all of these, because there is no other way to take an address away.
 choose_allowed() {
   local before address
-  [ -z "$allowed" ] || return 0
+  if [ -n "$allowed" ]; then
+    echo "Only these addresses may call the API: ${allowed//\"/}. Any others, also your own, need --allow as well."
+    return 0
+  fi
   [ -z "$(setting allowed_cidrs)" ] || return 0
   before=$(tf output -no-color -json allowed_cidrs 2>/dev/null | sed -n 's/^\[\(.*\)\]$/\1/p')
   if [ -n "$before" ]; then
