@@ -77,6 +77,11 @@ get_token() {
   echo "The token $label is in $data/token."
 }
 
+try_service() {
+  get_token
+  run_job
+}
+
 # field NAME: prints a field of the JSON object on the standard input
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
 
@@ -106,9 +111,9 @@ $environment again"
 
 show_result() {
   say "ready"
-  echo "Address: $url"
+  echo "Address: $(address)"
   [ -n "$(output load_balancer)" ] || echo "         (that of the task, which changes when ECS replaces it: ./deploy status $environment)"
-  echo "Token:   $data/token"
+  [ -z "$trial" ] || echo "Token:   $data/token"
   echo "Release: $(release_now)"
   echo "Remove:  ./deploy destroy $environment"
 }
