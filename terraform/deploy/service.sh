@@ -65,6 +65,12 @@ apply_watched() {
     2) grep '^Plan:' "$data/plan.log" || true ;;
     *) failed_apply "$data/plan.log" ;;
   esac
+  # An interrupted run leaves a database that it was creating tainted, although AWS has finished it.
+  if grep -q '^  # aws_db_instance.main.* is tainted' "$data/plan.log"; then
+    fail "an earlier run was interrupted while it created the database, so Terraform would replace it. If the console of RDS \
+shows it as available, which may take some minutes, keep it:
+TF_DATA_DIR=$data $terraform -chdir=terraform untaint 'aws_db_instance.main[0]' && ./deploy $environment"
+  fi
   if grep -q '^  # aws_db_instance.main.* must be replaced\|^  # aws_db_instance.main.* will be destroyed' "$data/plan.log"; then
     fail "this would delete the database: read $data/plan.log, and run terraform apply yourself if that is what you want"
   fi
