@@ -35,19 +35,27 @@ nothing_to_destroy() {
 if another clone created it, run this there"
 }
 
+# Called when all resources are destroyed.
+not_removed() { fail "$1: check the network and the permission, and run what is left of the last step yourself: \
+terraform/README.md, \"Removing everything\""; }
+
 remove_records() {
   local names
-  names=$(aws ssm get-parameters-by-path --path "/$name/release" --recursive --query 'Parameters[].Name' --output text)
-  [ -z "$names" ] || echo "$names" | tr '\t' '\n' | xargs -n 10 aws ssm delete-parameters --names >/dev/null
+  names=$(aws ssm get-parameters-by-path --path "/$name/release" --recursive --query 'Parameters[].Name' --output text) ||
+    not_removed "the records of releases could not be read (ssm:GetParametersByPath)"
+  [ -z "$names" ] || echo "$names" | tr '\t' '\n' | xargs -n 10 aws ssm delete-parameters --names >/dev/null ||
+    not_removed "the records of releases could not be deleted (ssm:DeleteParameters)"
 }
 
 # Terraform leaves them registered, for rollbacks.
 remove_task_definitions() {
-  local task definition
+  local task definition all
   for task in api worker; do
-    for definition in $(aws ecs list-task-definitions --family-prefix "$name-$task" \
-      --query 'taskDefinitionArns[]' --output text); do
-      [ "$definition" = None ] || aws ecs deregister-task-definition --task-definition "$definition" >/dev/null
+    all=$(aws ecs list-task-definitions --family-prefix "$name-$task" --query 'taskDefinitionArns[]' --output text) ||
+      not_removed "the versions of the $task could not be listed (ecs:ListTaskDefinitions)"
+    for definition in $all; do
+      [ "$definition" = None ] || aws ecs deregister-task-definition --task-definition "$definition" >/dev/null ||
+        not_removed "$definition could not be deregistered (ecs:DeregisterTaskDefinition)"
     done
   done
 }
@@ -56,7 +64,10 @@ remove_task_definitions() {
 show_leftovers() {
   local left
   left=$(aws resourcegroupstaggingapi get-resources --tag-filters "Key=Project,Values=$name" \
-    --query 'ResourceTagMappingList[].ResourceARN' --output text 2>/dev/null || true)
+    --query 'ResourceTagMappingList[].ResourceARN' --output text 2>&1) || {
+    echo "What is left could not be asked for (tag:GetResources): look in the console for resources with the tag Project = $name."
+    return 0
+  }
   case $left in
     '' | None) echo "AWS has nothing of $name any more." ;;
     *)

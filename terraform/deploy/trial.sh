@@ -59,7 +59,8 @@ get_token() {
   label=deploy-$(date +%Y%m%d%H%M%S)
   lifetime=${expires:+, \"--expires\", \"$expires\"}
   network=$(aws ecs describe-services --cluster "$name" --services api \
-    --query 'services[0].networkConfiguration' --output json)
+    --query 'services[0].networkConfiguration' --output json) ||
+    fail "the network of the service could not be read: check ecs:DescribeServices, and run ./deploy $environment again"
   task=$(aws ecs run-task --cluster "$name" --task-definition "$name-api" --launch-type FARGATE \
     --network-configuration "$network" --query 'tasks[0].taskArn' --output text --overrides '{"containerOverrides": [
       {"name": "migrate", "command": ["tokens", "create", "'"$label"'", "--sha256", "'"$hash"'"'"$lifetime"']},
@@ -68,7 +69,7 @@ get_token() {
 ./deploy $environment again"
   aws ecs wait tasks-stopped --cluster "$name" --tasks "$task" || true
   code=$(aws ecs describe-tasks --cluster "$name" --tasks "$task" \
-    --query "tasks[0].containers[?name=='migrate'].exitCode | [0]" --output text)
+    --query "tasks[0].containers[?name=='migrate'].exitCode | [0]" --output text) || code=unknown
   if [ "$code" != 0 ] || ! token_works; then
     last_words api
     rm -f "$data/token"
@@ -85,14 +86,19 @@ try_service() {
 # field NAME: prints a field of the JSON object on the standard input
 field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p"; }
 
-# Makes a calendar, which adds no todo.
+# Makes a calendar, which adds no todo. One request without an answer is no failure.
 run_job() {
-  local job status tries result
+  local job='' status='' tries result=''
   say "one job"
-  job=$(api POST /api/v1/todos/ical -H 'Content-Type: application/json' -d '{}' | field task_id)
-  [ -n "$job" ] || fail "the API accepted no job: read its log in CloudWatch, /$name/api"
+  for tries in $(seq 3); do
+    job=$(api POST /api/v1/todos/ical -H 'Content-Type: application/json' -d '{}' | field task_id) || true
+    [ -z "$job" ] || break
+    sleep "${DEPLOY_INTERVAL:-10}"
+  done
+  [ -n "$job" ] || fail "the API accepted no job, $tries times: read its log in CloudWatch, /$name/api, correct the cause, and run \
+./deploy $environment again"
   for tries in $(seq 90); do
-    status=$(api GET "/api/v1/todos/ical/$job/status")
+    status=$(api GET "/api/v1/todos/ical/$job/status") || true
     case $(echo "$status" | field task_status) in
       SUCCESS | FAILURE) break ;;
     esac
@@ -104,8 +110,13 @@ run_job() {
     fail "the job did not succeed (see its status above). The worker's log is above: correct the cause, and run ./deploy \
 $environment again"
   fi
-  result=$(api GET "/api/v1/todos/ical/$job/result")
-  [[ $result == BEGIN:VCALENDAR* ]] || fail "the job's result is no calendar: report this"
+  for tries in $(seq 3); do
+    result=$(api GET "/api/v1/todos/ical/$job/result") || true
+    [ -z "$result" ] || break
+    sleep "${DEPLOY_INTERVAL:-10}"
+  done
+  [[ $result == BEGIN:VCALENDAR* ]] || fail "the result of the job $job is no calendar: read the log of the API in CloudWatch, \
+/$name/api, and run ./deploy $environment again"
   echo "The job $job has made a calendar."
 }
 
