@@ -122,14 +122,16 @@ watch_services() {
 
 # last_words SERVICE: prints why its last task stopped, and the end of its log
 last_words() {
-  local task stream
-  task=$(aws ecs list-tasks --cluster "$name" --service-name "$1" --desired-status STOPPED \
-    --query 'taskArns[0]' --output text 2>/dev/null || true)
-  case $task in
+  local tasks stream
+  # In no particular order.
+  tasks=$(aws ecs list-tasks --cluster "$name" --service-name "$1" --desired-status STOPPED \
+    --query 'taskArns' --output text 2>/dev/null || true)
+  case $tasks in
     '' | None) ;;
     *)
-      aws ecs describe-tasks --cluster "$name" --tasks "$task" \
-        --query 'tasks[0].[stoppedReason, containers[].[name, exitCode, reason]]' --output text >&2 || true
+      # shellcheck disable=SC2086 # a list
+      aws ecs describe-tasks --cluster "$name" --tasks $tasks --output text --query \
+        'sort_by(tasks, &createdAt)[-1].[stoppedReason, containers[].[name, exitCode, reason]]' >&2 || true
       ;;
   esac
   stream=$(aws logs describe-log-streams --log-group-name "/$name/$1" --order-by LastEventTime --descending \

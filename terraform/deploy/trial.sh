@@ -3,16 +3,19 @@
 
 # address: prints the URL of the API. Without a load balancer it is that of the API's newest task, or nothing while none runs.
 address() {
-  local url task interface host
+  local url tasks interface host
   url=$(output api_url)
   if [ -n "$url" ] && [ "$url" != null ]; then
     echo "$url"
     return
   fi
-  task=$(aws ecs list-tasks --cluster "$name" --service-name api --desired-status RUNNING --query 'taskArns[0]' --output text)
-  [ "$task" != None ] || return 0
-  interface=$(aws ecs describe-tasks --cluster "$name" --tasks "$task" --output text \
-    --query "tasks[0].attachments[].details[?name=='networkInterfaceId'].value[] | [0]")
+  # In no particular order.
+  tasks=$(aws ecs list-tasks --cluster "$name" --service-name api --desired-status RUNNING --query 'taskArns' --output text)
+  [ -n "$tasks" ] && [ "$tasks" != None ] || return 0
+  # shellcheck disable=SC2086 # a list
+  interface=$(aws ecs describe-tasks --cluster "$name" --tasks $tasks --output text --query \
+    "sort_by(tasks[?lastStatus=='RUNNING'], &createdAt)[-1].attachments[].details[?name=='networkInterfaceId'].value[] | [0]")
+  [ "$interface" != None ] || return 0
   host=$(aws ec2 describe-network-interfaces --network-interface-ids "$interface" --output text \
     --query 'NetworkInterfaces[0].Association.PublicDnsName')
   [ "$host" = None ] || echo "http://$host:6400"
