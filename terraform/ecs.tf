@@ -150,6 +150,8 @@ locals {
 locals {
   # In seconds. A task that is never ready is stopped after start + interval * retries = 110 s. ECS gives up a version after
   # three of them. With 45 s each until the process starts, and 10 s until it has stopped, this takes eight to nine minutes.
+  # Behind a load balancer it takes almost twelve: ECS ignores failures for 120 s (the grace period), and a task stops only
+  # when its target has been deregistered for 60 s.
   check = { interval = 10, retries = 5, start = 60 }
 }
 

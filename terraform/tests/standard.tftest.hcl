@@ -331,17 +331,21 @@ run "service" {
   }
 
   assert {
-    # The breaker counts three tasks. Each takes 45 seconds until its container starts, and 10 to stop. The previous version
-    # has five minutes.
+    # The breaker counts three tasks. Each takes 45 seconds until its container starts, and 10 to stop. Behind the load balancer,
+    # ECS ignores failures during the grace period, and the target is deregistered before the task stops. The previous version has
+    # five minutes.
     condition = alltrue([
       for name, service in aws_ecs_service.task : alltrue([
         for check in [jsondecode(aws_ecs_task_definition.task[name].container_definitions)[0].healthCheck] :
-        3 * (45 + check.startPeriod + check.retries * check.interval + 10) <= 600
-        && 600 + 300 < 60 * tonumber(trimsuffix(service.timeouts.update, "m"))
+        3 * (
+          45 + max(check.startPeriod + check.retries * check.interval, coalesce(service.health_check_grace_period_seconds, 0)) + 10
+          + (length(service.load_balancer) > 0 ? tonumber(aws_lb_target_group.api[0].deregistration_delay) : 0)
+        ) <= (length(service.load_balancer) > 0 ? 720 : 600)
+        && 720 + 300 < 60 * tonumber(trimsuffix(service.timeouts.update, "m"))
         && service.timeouts.create == service.timeouts.update
       ])
     ])
-    error_message = "ECS must give up a version within ten minutes, and apply must watch until ECS has gone back to the previous one."
+    error_message = "ECS must give up a worker within ten minutes, an API within twelve, and apply must watch until ECS has gone back to the previous one."
   }
 
   assert {
