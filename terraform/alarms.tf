@@ -357,6 +357,17 @@ locals {
       ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.name],
     ]]
   } : {}
+
+  # The smaller sizes store only the metrics that alarms need (sizes.tf). A line of another one would stay empty.
+  lines = {
+    for title, chart in local.charts : title => [
+      for line in chart[1] : line if line[0] != local.metrics_namespace || length(local.metrics) == 0 || contains(local.metrics, line[1])
+    ]
+  }
+  titles = [
+    for title, lines in local.lines : title
+    if length(lines) > 0 && (local.has_load_balancer || try(lines[0][0], "") != "AWS/ApplicationELB")
+  ]
 }
 
 resource "aws_cloudwatch_dashboard" "main" {
@@ -365,7 +376,7 @@ resource "aws_cloudwatch_dashboard" "main" {
   dashboard_name = var.name
   dashboard_body = jsonencode({
     widgets = [
-      for index, title in [for title in keys(local.charts) : title if local.has_load_balancer || local.charts[title][1][0][0] != "AWS/ApplicationELB"] : {
+      for index, title in local.titles : {
         type   = "metric"
         x      = 12 * (index % 2)
         y      = 6 * floor(index / 2)
@@ -379,7 +390,7 @@ resource "aws_cloudwatch_dashboard" "main" {
           stat   = local.charts[title][0]
           # What is counted in "Running tasks" are reports, so these lines are named after the service, not after the metric.
           metrics = [
-            for line in local.charts[title][1] : concat(line, [for service in title == "Running tasks" ? [line[3]] : [] : { label = service }])
+            for line in local.lines[title] : concat(line, [for service in title == "Running tasks" ? [line[3]] : [] : { label = service }])
           ]
         }
       }

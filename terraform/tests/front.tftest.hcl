@@ -167,7 +167,7 @@ run "without_a_load_balancer_clients_reach_the_task" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.server_errors) == 0 && length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 12
+    condition     = length(aws_cloudwatch_metric_alarm.server_errors) == 0 && length(jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets) == 11
     error_message = "Without a load balancer, nothing counts responses."
   }
 }

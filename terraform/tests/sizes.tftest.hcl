@@ -44,6 +44,18 @@ run "lab" {
   }
 
   assert {
+    condition = toset(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : [
+        for line in widget.properties.metrics : line[1] if line[0] == "taskoverflow"
+      ]
+      ])) == toset([
+      "outbox_oldest_age_seconds", "jobs_pending", "jobs_started", "jobs_retry", "jobs_failed", "worker_slots_in_use",
+      "worker_deliveries_failed",
+    ])
+    error_message = "The dashboard must show only metrics that are stored."
+  }
+
+  assert {
     condition     = !contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment[*].name, "SHUTDOWN_DELAY")
     error_message = "Without a load balancer, nobody sends requests to a task that stops."
   }
