@@ -153,6 +153,9 @@ resource "aws_cloudwatch_metric_alarm" "no_worker" {
   period      = 60
   # Each worker reports once a minute.
   statistic = "SampleCount"
+
+  # Otherwise it would go off before the first worker runs.
+  depends_on = [aws_ecs_service.task]
 }
 
 # The API accepts jobs while SQS can't be written to, so nothing else shows that they are stuck.
