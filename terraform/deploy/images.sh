@@ -15,7 +15,8 @@ confirm() {
 release_now() {
   local answer
   answer=$(aws ssm get-parameter --name "/$name/release/current" --query Parameter.Value --output text 2>&1) || {
-    [[ $answer == *ParameterNotFound* ]] || not_allowed "$answer" "could not read the release: $answer"
+    [[ $answer == *ParameterNotFound* ]] || not_allowed "$answer" "could not read the release: $answer
+Check the network and the credentials, and run ./deploy again."
     echo none
     return
   }
@@ -28,6 +29,24 @@ state_elsewhere() {
 is there, run this where its state is: in the clone that created it, or with terraform/environments/$environment.s3.tfbackend \
 (terraform/README.md, \"Sharing the state\"). If it is not, delete the records of its releases: aws ssm get-parameters-by-path \
 --path /$name/release --recursive --query 'Parameters[].Name' --output text | xargs -n 10 aws ssm delete-parameters --names"
+}
+
+# check_owner: fails if the service, or the registry that is its beginning, belongs to another state. Terraform would take over
+# its queues, and replace their policies.
+check_owner() {
+  local answer
+  if [ "$release" != none ]; then
+    has_resources || state_elsewhere
+    return
+  fi
+  ! has aws_ecr_repository || return 0
+  if answer=$(aws ecr describe-repositories --repository-names "$name/api" 2>&1); then
+    fail "the registry $name/api is in the account $account, in $region, but the state of $environment does not name it: run this \
+in the clone that created it, or with terraform/environments/$environment.s3.tfbackend (terraform/README.md, \"Sharing the \
+state\"). If a run that was killed left it, delete it: aws ecr delete-repository --force --repository-name $name/api"
+  fi
+  [[ $answer == *RepositoryNotFoundException* ]] || not_allowed "$answer" "could not look for the registry: $answer
+Check the network and the credentials, and run ./deploy again."
 }
 
 # not_allowed OUTPUT MESSAGE: fails, and says which permission is missing if that is the reason
