@@ -93,7 +93,9 @@ create_registry() {
   say "the queues and the registry"
   planned plan -out="$data/plan" -var service_enabled=false >"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
   grep -q '^Plan: .* 0 to destroy' "$data/registry.log" ||
-    fail "the registry is missing, but other resources are there: look at $data/registry.log, and create it with terraform apply"
+    fail "the registry is missing, but other resources are there (see $data/registry.log). Create only the registry:
+TF_DATA_DIR=$data $terraform -chdir=terraform apply -target=aws_ecr_repository.image -var-file=environments/$environment.tfvars \
+-var region=$region && ./deploy $environment"
   tf apply -input=false -no-color "$data/plan" >>"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
   grep '^Apply complete' "$data/registry.log"
 }

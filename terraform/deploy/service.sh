@@ -72,7 +72,8 @@ shows it as available, which may take some minutes, keep it:
 TF_DATA_DIR=$data $terraform -chdir=terraform untaint 'aws_db_instance.main[0]' && ./deploy $environment"
   fi
   if grep -q '^  # aws_db_instance.main.* must be replaced\|^  # aws_db_instance.main.* will be destroyed' "$data/plan.log"; then
-    fail "this would delete the database: read $data/plan.log, and run terraform apply yourself if that is what you want"
+    fail "this would delete the database with its data: read $data/plan.log. If that is what you want, run
+TF_DATA_DIR=$data $terraform -chdir=terraform apply $data/plan && ./deploy $environment"
   fi
   confirm "This changes the service $name in the account $account, in $region"
   record_release
