@@ -106,10 +106,8 @@ impl Connection {
                     Answer::Effect | Answer::NoEffect => {}
                 }
             }
-            if !self
-                .forward(&mut answers, &mut to, &self.answers_from)
-                .await
-            {
+            let mut ready = self.shared.take_answers(&mut answers);
+            if !self.forward(&mut ready, &mut to, &self.answers_from).await {
                 return;
             }
         }

@@ -4,6 +4,7 @@
 //! # Layout
 //! - [`mod@protocol`]: how the requests of a connection are told apart
 //! - `connection`: one connection of a client
+//! - `advertised`: what servers of Kafka say about their ports
 //! - [`mod@traffic`]: the counts
 
 use std::marker::PhantomData;
@@ -15,9 +16,11 @@ use anyhow::Context;
 use local_services::testing::TIMEOUT;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_util::bytes::BytesMut;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+mod advertised;
 mod connection;
 pub mod protocol;
 pub mod traffic;
@@ -25,6 +28,7 @@ pub mod traffic;
 pub use protocol::{Answer, Opaque, Protocol, Raw, Request};
 pub use traffic::Traffic;
 
+use advertised::Advertised;
 use connection::Connection;
 use traffic::Counter;
 
@@ -43,6 +47,8 @@ pub type BrokerProxy = TcpProxy<Raw>;
 #[derive(Debug)]
 struct Shared {
     upstream: SocketAddr,
+    /// What is replaced in answers.
+    advertised: Option<Advertised>,
     state: watch::Sender<State>,
     holds: Mutex<Vec<Hold>>,
     /// How many connections have been held.
@@ -82,10 +88,27 @@ impl<P: Protocol> TcpProxy<P> {
     /// # Errors
     /// Returns an error if no port can be opened.
     pub async fn start(upstream: u16) -> anyhow::Result<Self> {
+        Self::start_with(upstream, |_port| None).await
+    }
+
+    /// Starts a proxy in front of a server of Kafka on a port of 127.0.0.1. Its clients also connect through the proxy to the
+    /// servers that it tells them.
+    ///
+    /// # Errors
+    /// Returns an error if no port can be opened.
+    pub async fn start_for_kafka(upstream: u16) -> anyhow::Result<Self> {
+        Self::start_with(upstream, |port| Some(Advertised::new(upstream, port))).await
+    }
+
+    async fn start_with(
+        upstream: u16,
+        advertised: impl FnOnce(u16) -> Option<Advertised>,
+    ) -> anyhow::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             upstream: (Ipv4Addr::LOCALHOST, upstream).into(),
+            advertised: advertised(port),
             state: watch::Sender::default(),
             holds: Mutex::default(),
             held: watch::Sender::new(0),
@@ -211,6 +234,14 @@ impl Shared {
             holds.remove(index);
         }
         Some(hold)
+    }
+
+    /// Removes what may be forwarded from what a server has sent.
+    fn take_answers(&self, unread: &mut BytesMut) -> BytesMut {
+        match &self.advertised {
+            Some(advertised) => advertised.take(unread),
+            None => unread.split(),
+        }
     }
 
     /// Removes a hold for an answer. Returns false if another answer has taken it, or the proxy was healed.
