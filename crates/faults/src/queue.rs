@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use local_services::brokers::BrokerKind;
-use queue_tests::BrokerQueue;
+#[cfg(feature = "kafka")]
+use queue_tests::kafka::Kafka;
+use queue_tests::{BrokerQueue, Server};
 
 mod sqs;
 
@@ -31,6 +33,10 @@ pub enum QueueKind {
     /// A quorum queue of RabbitMQ.
     #[value(name = "rabbitmq")]
     RabbitMq,
+    /// A topic of Kafka. Not for soaks: the server for tests ends if a connection breaks while its worker joins the group.
+    #[cfg(feature = "kafka")]
+    #[value(skip)]
+    Kafka,
 }
 
 /// A queue that no other run uses.
@@ -67,6 +73,8 @@ impl Queue {
             QueueKind::Redis => broker(BrokerKind::Redis),
             QueueKind::ActiveMq => broker(BrokerKind::ActiveMq),
             QueueKind::RabbitMq => broker(BrokerKind::RabbitMq),
+            #[cfg(feature = "kafka")]
+            QueueKind::Kafka => Ok(Self::Broker(BrokerQueue::create_in(Kafka::shared())?)),
         }
     }
 
@@ -149,7 +157,7 @@ impl Queue {
     /// Returns whether [`depth`](Self::depth) includes what workers hold. RabbitMQ's does not, so a queue that seems empty
     /// gets back from a worker that stops what was pushed to it and it has not begun.
     pub fn counts_what_is_held(&self) -> bool {
-        !matches!(self, Self::Broker(queue) if queue.kind() == BrokerKind::RabbitMq)
+        !matches!(self, Self::Broker(queue) if queue.server() == Server::Local(BrokerKind::RabbitMq))
     }
 
     /// Receives every message from the dead-letter queue and returns the bodies.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use local_services::sqs::LocalSqs;
 use local_services::testing::{TIMEOUT, within};
+use queue_tests::{BrokerQueue, Server};
 use tcp_proxy::BrokerProxy;
 
 use crate::client::{self, Client};
@@ -91,7 +92,7 @@ impl System {
     ) -> anyhow::Result<Process> {
         let database = PostgresProxy::start(self.database.port()?).await?;
         let broker = match &self.queue {
-            Queue::Broker(queue) => Some(BrokerProxy::start(queue.port()).await?),
+            Queue::Broker(queue) => Some(proxy(queue).await?),
             Queue::Postgres | Queue::Sqs(_) => None,
         };
         let queue_url = self
@@ -204,5 +205,12 @@ impl System {
             anyhow::Ok((depth.all() == 0).then_some(()))
         })
         .await
+    }
+}
+
+async fn proxy(queue: &BrokerQueue) -> anyhow::Result<BrokerProxy> {
+    match queue.server() {
+        Server::Local(_) => BrokerProxy::start(queue.port()).await,
+        Server::Kafka => BrokerProxy::start_for_kafka(queue.port()).await,
     }
 }

@@ -1,6 +1,6 @@
 //! A queue of a local broker, and what a test does with it behind the back of the services.
 //!
-//! - `redis`, `activemq`, `rabbitmq`: the commands of each broker
+//! - `redis`, `activemq`, `rabbitmq`, `kafka`: the commands of each broker
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use local_services::brokers::{BrokerKind, LocalBroker};
 
+#[cfg(feature = "kafka")]
+use crate::kafka::Kafka;
+
 mod activemq;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod rabbitmq;
 mod redis;
 
 /// The number of messages in a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Messages that no worker has received, or that workers have returned. ActiveMQ counts all messages here.
+    /// Messages that no worker has received, or that workers have returned. ActiveMQ and Kafka count all messages here.
     pub waiting: u32,
     /// Messages that a worker has received and not settled. Only Redis tells; for the others it is 0.
     pub in_flight: u32,
@@ -26,6 +31,15 @@ impl Depth {
     pub fn all(self) -> u32 {
         self.waiting + self.in_flight
     }
+}
+
+/// The server that a queue is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// A program of this machine.
+    Local(BrokerKind),
+    /// The Kafka for tests.
+    Kafka,
 }
 
 /// What the broker does on behalf of a test.
@@ -41,7 +55,7 @@ trait Commands: fmt::Debug + Send + Sync {
 /// A queue that no other test uses.
 #[derive(Debug, Clone)]
 pub struct BrokerQueue {
-    kind: BrokerKind,
+    server: Server,
     url: String,
     port: u16,
     commands: Arc<dyn Commands>,
@@ -90,16 +104,31 @@ impl BrokerQueue {
             BrokerKind::RabbitMq => Arc::new(rabbitmq::Queue::new(place)),
         };
         Self {
-            kind,
+            server: Server::Local(kind),
             url,
             port: broker.port(),
             commands,
         }
     }
 
-    /// Returns the kind of broker.
-    pub fn kind(&self) -> BrokerKind {
-        self.kind
+    /// Creates a topic of Kafka.
+    ///
+    /// # Errors
+    /// Returns an error if the topic can't be created.
+    #[cfg(feature = "kafka")]
+    pub fn create_in(kafka: &Kafka) -> anyhow::Result<Self> {
+        let topic = kafka::Topic::create(kafka)?;
+        Ok(Self {
+            server: Server::Kafka,
+            url: kafka.url(topic.name()),
+            port: kafka.port()?,
+            commands: Arc::new(topic),
+        })
+    }
+
+    /// Returns the server that the queue is in.
+    pub fn server(&self) -> Server {
+        self.server
     }
 
     /// Returns the value of `QUEUE_URL` for this queue.
@@ -126,7 +155,7 @@ impl BrokerQueue {
         self.commands.send(body).await
     }
 
-    /// Deletes a message without doing its job.
+    /// Deletes a message without doing its job. In Kafka, no worker may have received from the topic yet.
     ///
     /// # Errors
     /// Returns an error if the broker refuses, or if there is no message.
@@ -134,7 +163,7 @@ impl BrokerQueue {
         self.commands.delete_one().await
     }
 
-    /// Deletes every message.
+    /// Deletes every message. In Kafka, no worker may have received from the topic yet.
     ///
     /// # Errors
     /// Returns an error if the broker refuses.

@@ -74,11 +74,22 @@ impl Kafka {
     /// Panics if that fails.
     #[expect(clippy::expect_used, reason = "only tests call it")]
     pub fn new_topic(&self, partitions: i32) -> String {
+        let name = self.create_topics(partitions);
+        self.url(&name.expect("Kafka creates topics"))
+    }
+
+    /// Creates a topic that no other test uses, with one for its dead letters, and returns its name.
+    pub(crate) fn create_topics(&self, partitions: i32) -> anyhow::Result<String> {
         let name = format!("test-{}", Uuid::now_v7());
-        self.create_topic(&name, partitions, 1)
-            .and_then(|()| self.create_topic(&format!("{name}.dead"), 1, 1))
-            .expect("Kafka creates topics");
-        self.url(&name)
+        self.create_topic(&name, partitions, 1)?;
+        self.create_topic(&format!("{name}.dead"), 1, 1)?;
+        Ok(name)
+    }
+
+    /// Returns the port of the last server.
+    pub(crate) fn port(&self) -> anyhow::Result<u16> {
+        let (_host, port) = self.addresses.rsplit_once(':').context("no address")?;
+        Ok(port.parse()?)
     }
 
     /// Returns the value of `QUEUE_URL` for a topic. Its group is named like it.
@@ -149,7 +160,7 @@ impl Kafka {
         Ok(String::from_utf8_lossy(body).into_owned())
     }
 
-    fn settings(&self) -> ClientConfig {
+    pub(crate) fn settings(&self) -> ClientConfig {
         let mut settings = ClientConfig::new();
         settings.set("bootstrap.servers", &self.addresses);
         settings

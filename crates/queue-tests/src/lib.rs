@@ -11,4 +11,4 @@ pub mod broker;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 
-pub use broker::{BrokerQueue, Depth};
+pub use broker::{BrokerQueue, Depth, Server};

@@ -11,7 +11,7 @@ use shared_model::message::{JobMessage, MESSAGE_VERSION};
 use crate::support::{NO_RELAY, VISIBILITY_60S, finish, system, with_each};
 
 with_each! {
-    sqs, redis, activemq, rabbitmq: (
+    sqs, redis, activemq, rabbitmq, kafka: (
         f31_a_backlog_older_than_the_republishing_time_drains_without_a_stale_message,
     );
 }

@@ -9,11 +9,13 @@ use local_services::brokers::{BrokerKind, LocalBroker};
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
 use queue_tests::BrokerQueue;
+#[cfg(feature = "kafka")]
+use queue_tests::kafka::Kafka;
 use shared_model::job::JobStatus;
 
 use crate::support::{
-    RENDER_DELAY_4S, VISIBILITY_12S, VISIBILITY_60S, assert_succeeded, finish, system, system_with,
-    with_each,
+    RENDER_DELAY_4S, TestSystem, VISIBILITY_12S, VISIBILITY_60S, assert_succeeded, finish, system,
+    system_with, with_each,
 };
 
 with_each! {
@@ -30,6 +32,13 @@ with_each! {
         f18_a_worker_without_its_broker_stores_its_result,
         f39_a_broker_that_restarts_only_delays_jobs,
         f39_connections_that_break_all_the_time_lose_no_job,
+        f39_a_broker_that_stalls_only_delays_jobs,
+    );
+    kafka: (
+        f06_an_api_without_its_broker_accepts_jobs_and_sends_them_later,
+        f18_a_worker_without_its_broker_stores_its_result,
+        f18_an_attempt_outlasts_its_delivery_when_its_worker_can_not_reach_the_broker,
+        f39_a_broker_that_restarts_only_delays_jobs,
         f39_a_broker_that_stalls_only_delays_jobs,
     );
 }
@@ -97,38 +106,67 @@ async fn f18_an_attempt_outlasts_its_delivery_when_its_worker_can_not_reach_the_
     finish(&system, [api, cut, other]).await;
 }
 
-/// Runs a broker of its own for a system, and returns both.
-async fn system_of_its_own_broker(
-    kind: QueueKind,
-) -> (crate::support::TestSystem, Arc<Mutex<LocalBroker>>) {
-    let broker = match kind {
-        QueueKind::Redis => BrokerKind::Redis,
-        QueueKind::ActiveMq => BrokerKind::ActiveMq,
-        QueueKind::RabbitMq => BrokerKind::RabbitMq,
-        QueueKind::Postgres | QueueKind::Sqs | QueueKind::SqsFifo => panic!("not a broker"),
-    };
-    let own = Arc::new(Mutex::new(
-        tokio::task::spawn_blocking(move || LocalBroker::private(broker, &[]).unwrap())
-            .await
-            .unwrap(),
-    ));
-    let shared = Arc::clone(&own);
-    let queue = move || {
-        let own = shared.lock().unwrap();
-        Queue::Broker(BrokerQueue::create_on(broker, &own).unwrap())
-    };
-    (system_with(queue).await, own)
+/// A broker that no other test uses.
+#[derive(Clone)]
+enum OwnBroker {
+    Local(BrokerKind, Arc<Mutex<LocalBroker>>),
+    #[cfg(feature = "kafka")]
+    Kafka(Arc<Kafka>),
 }
 
-/// Stops the broker and starts it again.
-async fn restart(broker: &Arc<Mutex<LocalBroker>>, signal: Signal) {
-    let broker = Arc::clone(broker);
-    let restarting = tokio::task::spawn_blocking(move || {
-        let mut broker = broker.lock().unwrap();
-        broker.stop(signal).unwrap();
-        broker.start_again().unwrap();
-    });
-    restarting.await.unwrap();
+impl OwnBroker {
+    /// Blocks the thread.
+    fn start(kind: QueueKind) -> Self {
+        let kind = match kind {
+            QueueKind::Redis => BrokerKind::Redis,
+            QueueKind::ActiveMq => BrokerKind::ActiveMq,
+            QueueKind::RabbitMq => BrokerKind::RabbitMq,
+            #[cfg(feature = "kafka")]
+            QueueKind::Kafka => return Self::Kafka(Arc::new(Kafka::start(1).unwrap())),
+            QueueKind::Postgres | QueueKind::Sqs | QueueKind::SqsFifo => panic!("not a broker"),
+        };
+        let broker = LocalBroker::private(kind, &[]).unwrap();
+        Self::Local(kind, Arc::new(Mutex::new(broker)))
+    }
+
+    /// Blocks the thread.
+    fn create_queue(&self) -> Queue {
+        let queue = match self {
+            Self::Local(kind, broker) => BrokerQueue::create_on(*kind, &broker.lock().unwrap()),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => BrokerQueue::create_in(kafka),
+        };
+        Queue::Broker(queue.unwrap())
+    }
+
+    /// Stops the broker and starts it again. Kafka runs in this process, and only closes its ports for a second.
+    async fn restart(&self, signal: Signal) {
+        match self {
+            Self::Local(_, broker) => {
+                let broker = Arc::clone(broker);
+                let restarting = tokio::task::spawn_blocking(move || {
+                    let mut broker = broker.lock().unwrap();
+                    broker.stop(signal).unwrap();
+                    broker.start_again().unwrap();
+                });
+                restarting.await.unwrap();
+            }
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => {
+                kafka.go_down().unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                kafka.come_up().unwrap();
+            }
+        }
+    }
+}
+
+/// Runs a broker of its own for a system, and returns both.
+async fn system_of_its_own_broker(kind: QueueKind) -> (TestSystem, OwnBroker) {
+    let starting = tokio::task::spawn_blocking(move || OwnBroker::start(kind));
+    let own = starting.await.unwrap();
+    let shared = own.clone();
+    (system_with(move || shared.create_queue()).await, own)
 }
 
 async fn f39_a_broker_that_restarts_only_delays_jobs(kind: QueueKind) {
@@ -141,7 +179,7 @@ async fn f39_a_broker_that_restarts_only_delays_jobs(kind: QueueKind) {
     first.await.unwrap();
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         // Some jobs run, some wait in the queue, and some are accepted while there is no broker.
-        let (more, ()) = tokio::join!(client.submit_many(10), restart(&broker, signal));
+        let (more, ()) = tokio::join!(client.submit_many(10), broker.restart(signal));
         ids.extend(more.unwrap());
     }
     for id in ids {

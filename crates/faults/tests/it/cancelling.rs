@@ -12,7 +12,7 @@ use shared_model::job::{JobId, JobStatus};
 use crate::support::{VISIBILITY_60S, finish, system, with_each};
 
 with_each! {
-    sqs, redis, activemq, rabbitmq: (
+    sqs, redis, activemq, rabbitmq, kafka: (
         f21_a_pending_job_is_cancelled_immediately_and_never_starts,
         f21_a_job_cancelled_between_receive_and_claim_never_starts,
         f21_a_job_between_two_attempts_is_cancelled_immediately,

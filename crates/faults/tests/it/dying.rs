@@ -10,6 +10,7 @@ use faults::system::System;
 use local_services::brokers::BrokerKind;
 use local_services::testing::eventually;
 use nix::sys::signal::Signal;
+use queue_tests::Server;
 use shared_model::job::{JobId, JobStatus};
 
 use crate::support::{
@@ -31,7 +32,7 @@ with_each! {
         f01_a_worker_killed_before_its_delete_costs_one_delivery,
         f01_a_worker_killed_during_its_delete_costs_nothing,
     );
-    sqs, redis, activemq, rabbitmq: (
+    sqs, redis, activemq, rabbitmq, kafka: (
         f01_a_worker_killed_after_a_receive_costs_no_attempt,
         f01_a_worker_killed_after_a_claim_costs_one_attempt,
         f01_a_worker_killed_during_a_render_costs_one_attempt,
@@ -64,11 +65,13 @@ fn settle(system: &System) -> &'static [u8] {
     let Queue::Broker(queue) = &system.queue else {
         panic!("not a broker")
     };
-    match queue.kind() {
-        BrokerKind::Redis => b"XACK",
-        BrokerKind::ActiveMq => b"ACK\n",
+    match queue.server() {
+        Server::Local(BrokerKind::Redis) => b"XACK",
+        Server::Local(BrokerKind::ActiveMq) => b"ACK\n",
         // the class `basic`, and its method `ack`
-        BrokerKind::RabbitMq => b"\x00\x3c\x00\x50",
+        Server::Local(BrokerKind::RabbitMq) => b"\x00\x3c\x00\x50",
+        // the request `OffsetCommit`, and its version
+        Server::Kafka => b"\x00\x08\x00\x09",
     }
 }
 

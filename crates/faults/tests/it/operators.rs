@@ -16,7 +16,7 @@ use crate::support::{
 };
 
 with_each! {
-    postgres, sqs, redis, activemq, rabbitmq: (
+    postgres, sqs, redis, activemq, rabbitmq, kafka: (
         f37_nothing_begins_during_a_pause_and_every_job_ends_after_it,
         f38_a_drained_worker_finishes_its_job,
     );

@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 with_each! {
-    sqs, redis, activemq, rabbitmq: (
+    sqs, redis, activemq, rabbitmq, kafka: (
         f16_a_render_that_panics_fails_at_the_last_attempt,
     );
 }

@@ -21,7 +21,7 @@ with_each! {
         f25_a_job_that_no_worker_takes_in_time_fails,
         f28_a_deleted_message_is_published_again,
     );
-    redis, activemq, rabbitmq: (
+    redis, activemq, rabbitmq, kafka: (
         f22_a_message_sent_twenty_times_has_one_effect,
         f15_a_message_that_cannot_be_read_goes_to_the_dead_letter_queue_alone,
         f24_a_redriven_job_starts_again_and_its_old_message_is_stale,

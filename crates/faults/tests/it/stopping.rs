@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 with_each! {
-    sqs, redis, activemq, rabbitmq: (
+    sqs, redis, activemq, rabbitmq, kafka: (
         f12_a_stopping_worker_finishes_its_running_jobs_and_keeps_no_message,
         f12_a_second_signal_releases_everything_within_two_seconds,
         f13_jobs_longer_than_the_visibility_timeout_are_claimed_once,

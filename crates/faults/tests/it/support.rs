@@ -57,6 +57,9 @@ macro_rules! with_queue {
             $tests
         );
     };
+    (kafka $tests:tt) => {
+        $crate::support::tests_with!(kafka, Kafka, cfg(feature = "kafka"), $tests);
+    };
 }
 pub(crate) use with_queue;
 
