@@ -4,9 +4,12 @@
 //! # Layout
 //! - [`address`]: the URL, the kinds of brokers, and the parts of a URL
 //! - [`access`]: the files with the password and the authorities to trust
+//! - [`kafka`]: the same for the client of Kafka
 
 pub mod access;
 pub mod address;
+pub mod kafka;
 
 pub use access::{AccessError, BrokerAccess};
 pub use address::{BrokerAddress, BrokerKind, InvalidBrokerAddress};
+pub use kafka::kafka_settings;

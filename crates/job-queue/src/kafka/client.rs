@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use broker_address::kafka_settings;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use shared_model::database::Secret;
 
 use super::error;
 use crate::broker_access::BrokerAccess;
@@ -16,9 +16,6 @@ use crate::error::QueueError;
 
 /// The consumer group of the workers, unless the URL names another.
 const GROUP: &str = "taskoverflow";
-
-/// How users prove who they are, unless the URL says otherwise.
-const MECHANISM: &str = "PLAIN";
 
 /// Where a topic is.
 #[derive(Debug, Clone)]
@@ -58,15 +55,12 @@ impl Place {
         }
         let mut settings = ClientConfig::new();
         settings
-            .set("bootstrap.servers", self.servers())
             .set("client.id", "taskoverflow")
-            // Whoever creates a topic chooses its partitions and copies.
-            .set("allow.auto.create.topics", "false")
             // A connection that broke is tried again soon.
             .set("reconnect.backoff.ms", "100")
             .set("reconnect.backoff.max.ms", "2000")
             .set_log_level(RDKafkaLogLevel::Warning);
-        self.secure(&mut settings)?;
+        settings.extend(kafka_settings(&self.address, &self.access)?);
         Ok(settings)
     }
 
@@ -92,50 +86,6 @@ impl Place {
             // What librdkafka fetches ahead: several thousand messages. The default is 64 MiB.
             .set("queued.max.messages.kbytes", "1024");
         Ok(settings)
-    }
-
-    fn servers(&self) -> String {
-        let hosts = self.address.hosts.iter().map(|(host, port)| {
-            if host.contains(':') {
-                format!("[{host}]:{port}")
-            } else {
-                format!("{host}:{port}")
-            }
-        });
-        hosts.collect::<Vec<_>>().join(",")
-    }
-
-    /// Adds TLS and the user.
-    fn secure(&self, settings: &mut ClientConfig) -> Result<(), QueueError> {
-        let address = &self.address;
-        let protocol = match (address.is_tls, &address.user) {
-            (false, None) => "plaintext",
-            (false, Some(_)) => "sasl_plaintext",
-            (true, None) => "ssl",
-            (true, Some(_)) => "sasl_ssl",
-        };
-        settings.set("security.protocol", protocol);
-        if address.is_tls {
-            let authorities = self.access.ca_file.as_ref();
-            // Without a file, librdkafka looks for the system's authorities in the usual places.
-            let location =
-                authorities.map_or_else(|| "probe".into(), |file| file.to_string_lossy());
-            settings.set("ssl.ca.location", location);
-        }
-        if let Some(user) = &address.user {
-            let password = self.access.password(address)?;
-            settings
-                .set(
-                    "sasl.mechanism",
-                    address.option("sasl").unwrap_or(MECHANISM),
-                )
-                .set("sasl.username", user)
-                .set(
-                    "sasl.password",
-                    password.as_ref().map_or("", Secret::expose),
-                );
-        }
-        Ok(())
     }
 }
 
@@ -222,20 +172,5 @@ mod tests {
         assert!(
             matches!(&error, QueueError::Refused(text) if text.contains("--features kafka-tls"))
         );
-    }
-
-    #[test]
-    fn a_file_of_authorities_replaces_those_of_the_system() {
-        let access = BrokerAccess {
-            password_file: None,
-            ca_file: Some("/ca.pem".into()),
-        };
-        for (access, location) in [(access, "/ca.pem"), (BrokerAccess::default(), "probe")] {
-            let place = Place::new(&"kafka+ssl://me@a/ical".parse().unwrap(), &access);
-            let mut settings = ClientConfig::new();
-            place.secure(&mut settings).unwrap();
-            assert_eq!(settings.get("ssl.ca.location"), Some(location));
-            assert_eq!(settings.get("security.protocol"), Some("sasl_ssl"));
-        }
     }
 }

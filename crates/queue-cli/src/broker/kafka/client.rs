@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use broker_address::kafka_settings;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Statistics, TopicPartitionList};
-use secret::Secret;
 use tokio::sync::oneshot;
 
 use super::positions::Positions;
@@ -18,8 +18,6 @@ use crate::error::Error;
 
 /// The consumer group of this program, unless the URL names another. Other groups have their own positions.
 const GROUP: &str = "queue";
-/// How users prove who they are, unless the URL says otherwise.
-const MECHANISM: &str = "PLAIN";
 
 /// Returns the settings of a publisher.
 pub(super) fn publisher_settings(url: &BrokerUrl) -> Result<ClientConfig, Error> {
@@ -63,47 +61,9 @@ pub(super) fn settings(url: &BrokerUrl) -> Result<ClientConfig, Error> {
                 .to_owned(),
         ));
     }
-    let hosts = address.hosts.iter().map(|(host, port)| {
-        if host.contains(':') {
-            format!("[{host}]:{port}")
-        } else {
-            format!("{host}:{port}")
-        }
-    });
-    let protocol = match (address.is_tls, &address.user) {
-        (false, None) => "plaintext",
-        (false, Some(_)) => "sasl_plaintext",
-        (true, None) => "ssl",
-        (true, Some(_)) => "sasl_ssl",
-    };
     let mut settings = ClientConfig::new();
-    settings
-        .set(
-            "bootstrap.servers",
-            hosts.collect::<Vec<String>>().join(","),
-        )
-        .set("client.id", "queue")
-        .set("security.protocol", protocol)
-        .set("allow.auto.create.topics", "false");
-    if address.is_tls {
-        // without a file, librdkafka looks for the system's authorities in the usual places
-        let authorities = url.access.ca_file.as_ref();
-        let location = authorities.map_or_else(|| "probe".into(), |file| file.to_string_lossy());
-        settings.set("ssl.ca.location", location);
-    }
-    if let Some(user) = &address.user {
-        let password = url.password()?;
-        settings
-            .set(
-                "sasl.mechanism",
-                address.option("sasl").unwrap_or(MECHANISM),
-            )
-            .set("sasl.username", user)
-            .set(
-                "sasl.password",
-                password.as_ref().map_or("", Secret::expose),
-            );
-    }
+    settings.set("client.id", "queue");
+    settings.extend(kafka_settings(address, &url.access)?);
     Ok(settings)
 }
 
