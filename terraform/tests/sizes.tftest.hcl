@@ -59,6 +59,18 @@ run "lab" {
     condition     = !contains(jsondecode(aws_ecs_task_definition.task["api"].container_definitions)[0].environment[*].name, "SHUTDOWN_DELAY")
     error_message = "Without a load balancer, nobody sends requests to a task that stops."
   }
+
+  # README.md says what they cost.
+  assert {
+    condition = sum([
+      for alarm in concat(
+        [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message],
+        aws_cloudwatch_metric_alarm.server_errors, aws_cloudwatch_metric_alarm.no_worker, aws_cloudwatch_metric_alarm.outbox,
+        aws_cloudwatch_metric_alarm.failed_jobs, values(aws_cloudwatch_metric_alarm.database), aws_cloudwatch_metric_alarm.database_credit,
+      ) : max(1, length(flatten(alarm.metric_query[*].metric)))
+    ]) == 12
+    error_message = "The alarms of the size lab must look at 12 metrics."
+  }
 }
 
 run "small" {
@@ -116,6 +128,18 @@ run "small" {
       ) : contains(local.metrics, metric)
     ])
     error_message = "Each alarm must have the metric that it watches."
+  }
+
+  # README.md says what they cost.
+  assert {
+    condition = sum([
+      for alarm in concat(
+        [aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.oldest_message],
+        aws_cloudwatch_metric_alarm.server_errors, aws_cloudwatch_metric_alarm.no_worker, aws_cloudwatch_metric_alarm.outbox,
+        aws_cloudwatch_metric_alarm.failed_jobs, values(aws_cloudwatch_metric_alarm.database), aws_cloudwatch_metric_alarm.database_credit,
+      ) : max(1, length(flatten(alarm.metric_query[*].metric)))
+    ]) == 14
+    error_message = "The alarms of the size small must look at 14 metrics."
   }
 }
 
