@@ -80,9 +80,9 @@ pub(crate) trait Broker: std::fmt::Debug + Send + Sync + 'static {
         true
     }
 
-    /// See [`Subscription::is_drained`].
-    async fn is_drained(&self) -> Result<bool, QueueError> {
-        Ok(true)
+    /// See [`Subscription::drained_until`].
+    async fn drained_until(&self) -> Result<Option<Instant>, QueueError> {
+        Ok(None)
     }
 
     /// Closes the connection. The broker then delivers to others what was taken and not settled.
@@ -207,8 +207,8 @@ impl<B: Broker> Subscription for HeldSubscription<B> {
         self.holder.broker.keeps_order()
     }
 
-    async fn is_drained(&self) -> Result<bool, QueueError> {
-        self.holder.broker.is_drained().await
+    async fn drained_until(&self) -> Result<Option<Instant>, QueueError> {
+        self.holder.broker.drained_until().await
     }
 
     async fn close(&self) {

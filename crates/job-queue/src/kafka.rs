@@ -8,6 +8,7 @@
 //! - `client`: the settings of librdkafka, the client of Kafka
 //! - `error`: why a call failed
 //! - `lookup`: questions about a topic: its partitions, its length, and what the group has settled
+//! - `progress`: until when everything is settled
 //! - `inspect`: what does not suit in a topic
 //! - `sender`: sends messages and waits for the confirmations
 //! - `publisher`: the sending half of the queue
@@ -35,6 +36,7 @@ mod inbox;
 mod inspect;
 mod lookup;
 mod offsets;
+mod progress;
 mod publisher;
 mod reader;
 mod sender;

@@ -119,18 +119,18 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     }
 
     /// Returns whether an empty receive shows that the queue is empty, and messages arrive in about the order in which
-    /// they were sent. If not, a message counts as lost only when [`is_drained`](Self::is_drained) says so.
+    /// they were sent. If not, a message counts as lost only if [`drained_until`](Self::drained_until) shows that.
     fn keeps_order(&self) -> bool {
         true
     }
 
-    /// Returns whether everything that was sent before this call has been received and settled. Called only if
-    /// [`keeps_order`](Self::keeps_order) is false.
+    /// Returns a time such that everything that was sent before it has been received and settled, or `None` if the queue can't
+    /// tell. Called every few seconds, and only if [`keeps_order`](Self::keeps_order) is false.
     ///
     /// # Errors
     /// Returns an error if the queue did not answer or refused the call.
-    async fn is_drained(&self) -> Result<bool, QueueError> {
-        Ok(true)
+    async fn drained_until(&self) -> Result<Option<Instant>, QueueError> {
+        Ok(None)
     }
 
     /// Returns to the queue what was received and not settled, and leaves the queue. Called once, after the last

@@ -69,6 +69,8 @@ pub struct Consumer {
     in_flight: InFlight,
     settler: Settler,
     heartbeat: AbortOnDropHandle<()>,
+    /// Asks a queue that keeps no order what has been settled.
+    _asking: Option<AbortOnDropHandle<()>>,
     tasks: TaskTracker,
     shutdown: Shutdown,
     pause: Pause,
@@ -106,9 +108,11 @@ impl Consumer {
         let slots = u32::try_from(options.concurrency).unwrap_or(u32::MAX);
         metrics::gauge!(telemetry::SLOTS).set(f64::from(slots));
         metrics::gauge!(telemetry::SLOTS_IN_USE).increment(0.0);
-        if !subscription.keeps_order() {
+        let asking = (!subscription.keeps_order()).then(|| {
             handler.evidence.expect_no_order();
-        }
+            let asking = handler.evidence.clone().ask(Arc::clone(&subscription));
+            AbortOnDropHandle::new(tokio::spawn(asking))
+        });
         let in_flight = InFlight::default();
         let settler = Settler::start(
             Arc::clone(&subscription),
@@ -129,6 +133,7 @@ impl Consumer {
             in_flight,
             settler,
             heartbeat: AbortOnDropHandle::new(tokio::spawn(heartbeat)),
+            _asking: asking,
             tasks: TaskTracker::new(),
             shutdown,
             pause,
@@ -186,7 +191,7 @@ impl Consumer {
             }
         };
         self.health.poll_ended();
-        self.note_poll(began, received.is_empty()).await;
+        self.note_poll(began, received.is_empty());
         let result = if received.is_empty() {
             "empty"
         } else {
@@ -210,23 +215,13 @@ impl Consumer {
     }
 
     /// Records what a poll that began at `began` shows about the queue.
-    async fn note_poll(&self, began: Instant, is_empty: bool) {
+    fn note_poll(&self, began: Instant, is_empty: bool) {
         let evidence = &self.handler.evidence;
         if is_empty && self.pause.is_paused() {
             evidence.interrupted();
             return;
         }
         evidence.polled(began, is_empty);
-        if !is_empty || !evidence.should_ask_if_drained() {
-            return;
-        }
-        let asked = Instant::now();
-        let answer = self.subscription.is_drained();
-        match self.shutdown.drain.run_until_cancelled(answer).await {
-            Some(Ok(true)) => evidence.drained(asked),
-            Some(Ok(false)) | None => {}
-            Some(Err(error)) => log::debug!(error:%; "the queue did not say whether it is drained"),
-        }
     }
 
     /// Returns the deliveries in flight.

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use job_queue::Subscription;
 use shared_model::database::Pool;
 use shared_model::job_store::evidence::{self, Observation};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// The time between two reports.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long polls have to stay empty before a queue counts as empty.
 const SILENCE: Duration = Duration::from_secs(1);
-/// The time between two questions to a queue whether it is drained.
+/// The time between two questions to a queue until when it is drained.
 const DRAINED_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What this worker observes. Clones share it.
@@ -31,8 +32,6 @@ struct Observed {
     /// Whether the queue does not keep the order of messages: then neither a later message nor an empty poll shows that one
     /// is lost, but only the queue's word that it is drained.
     is_unordered: bool,
-    /// When the queue was last asked whether it is drained.
-    asked_at: Option<Instant>,
 }
 
 impl Evidence {
@@ -44,7 +43,8 @@ impl Evidence {
     /// Records a poll that began at `began`, and whether it returned nothing.
     pub fn polled(&self, began: Instant, is_empty: bool) {
         let mut observed = self.lock();
-        if is_empty && observed.is_unordered {
+        if observed.is_unordered {
+            observed.has_received |= !is_empty;
             return;
         }
         if is_empty {
@@ -57,24 +57,29 @@ impl Evidence {
         }
     }
 
-    /// Returns whether the queue should be asked now if it is drained: if it keeps no order, and was not asked within the
-    /// last 5 s.
-    pub fn should_ask_if_drained(&self) -> bool {
-        let mut observed = self.lock();
-        let asked_lately = |asked: Instant| asked.elapsed() < DRAINED_INTERVAL;
-        if !observed.is_unordered || observed.asked_at.is_some_and(asked_lately) {
-            return false;
+    /// Asks a queue that keeps no order until when it is drained, every 5 s, forever. It is also asked while messages arrive:
+    /// under steady load, messages always do.
+    pub(crate) async fn ask(self, queue: Arc<dyn Subscription>) {
+        let mut ticks = interval(DRAINED_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            match queue.drained_until().await {
+                Ok(Some(until)) => self.drained(until),
+                Ok(None) => {}
+                Err(error) => {
+                    log::debug!(error:%; "the queue did not say until when it is drained");
+                }
+            }
         }
-        observed.asked_at = Some(Instant::now());
-        true
     }
 
-    /// Records that everything has been received and settled that was sent before `asked`.
-    pub fn drained(&self, asked: Instant) {
+    /// Records that everything has been received and settled that was sent before `until`.
+    pub fn drained(&self, until: Instant) {
         let mut observed = self.lock();
         // as after a poll that was empty for long enough
-        observed.quiet_since = asked.checked_sub(SILENCE);
-        observed.quiet_until = Some(asked);
+        observed.quiet_since = until.checked_sub(SILENCE);
+        observed.quiet_until = Some(until);
     }
 
     /// Records that the queue is not polled for a while: what follows is another silence.
@@ -184,22 +189,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_order_only_a_drained_queue_is_evidence() {
         let evidence = Evidence::default();
-        assert!(!evidence.should_ask_if_drained());
         evidence.expect_no_order();
         evidence.delivered(DateTime::UNIX_EPOCH);
         poll_in_vain(&evidence, 20).await;
         assert_eq!(evidence.take(None), None);
 
-        assert!(evidence.should_ask_if_drained());
-        let asked = Instant::now();
+        evidence.drained(Instant::now());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(!evidence.should_ask_if_drained());
-        evidence.drained(asked);
+        // What arrives meanwhile was sent later.
+        evidence.polled(Instant::now(), false);
         let observation = evidence.take(None).unwrap();
         assert_eq!(observation.empty_since, Some(Duration::from_secs(3)));
         assert_eq!(observation.newest_delivered, None);
-        tokio::time::advance(DRAINED_INTERVAL).await;
-        assert!(evidence.should_ask_if_drained());
+        assert!(observation.has_received);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Place;
@@ -12,6 +13,7 @@ use super::dead_letters;
 use super::inbox::Inbox;
 use super::inspect;
 use super::lookup::Lookup;
+use super::progress::Progress;
 use super::reader::Reader;
 use super::sender::{Record, Sender};
 use crate::broker_access::BrokerAccess;
@@ -30,6 +32,7 @@ pub(super) struct KafkaBroker {
     place: Place,
     lookup: Lookup,
     sender: Sender,
+    progress: Progress,
     /// Started by the first call that takes messages.
     reader: Mutex<Option<Reader>>,
 }
@@ -41,6 +44,7 @@ impl KafkaBroker {
         Self {
             lookup: Lookup::new(place.clone()),
             sender: Sender::new(place.clone()),
+            progress: Progress::default(),
             reader: Mutex::default(),
             place,
         }
@@ -128,9 +132,10 @@ impl Broker for KafkaBroker {
         false
     }
 
-    async fn is_drained(&self) -> Result<bool, QueueError> {
-        let unsettled = self.lookup.unsettled(self.place.topic()).await?;
-        Ok(unsettled == Some(0))
+    async fn drained_until(&self) -> Result<Option<Instant>, QueueError> {
+        let asked = Instant::now();
+        let parts = self.lookup.parts(self.place.topic()).await?;
+        Ok(parts.and_then(|parts| self.progress.settled_until(asked, &parts)))
     }
 
     async fn close(&self) {

@@ -10,6 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::client::{Place, Watch};
 use super::error;
+use super::progress::{Part, distance};
 use crate::error::QueueError;
 
 /// How long Kafka may take to answer.
@@ -67,8 +68,17 @@ impl Lookup {
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.
     pub(super) async fn unsettled(&self, name: &str) -> Result<Option<u64>, QueueError> {
+        let parts = self.parts(name).await?;
+        Ok(parts.map(|parts| parts.iter().map(Part::unsettled).sum()))
+    }
+
+    /// Returns what the workers have settled of each partition of a topic, or `None` if there is no such topic.
+    ///
+    /// # Errors
+    /// Returns an error if Kafka does not answer or refuses to.
+    pub(super) async fn parts(&self, name: &str) -> Result<Option<Vec<Part>>, QueueError> {
         let name = name.to_owned();
-        self.ask(move |consumer| unsettled(consumer, &name)).await
+        self.ask(move |consumer| parts(consumer, &name)).await
     }
 
     /// Counts the messages of a topic, or `None` if there is no such topic.
@@ -188,7 +198,7 @@ fn description(topic: &MetadataTopic) -> Topic {
 }
 
 /// The ends of the partitions are asked for first: what is settled then was sent before.
-fn unsettled(consumer: &BaseConsumer<Watch>, name: &str) -> KafkaResult<Option<u64>> {
+fn parts(consumer: &BaseConsumer<Watch>, name: &str) -> KafkaResult<Option<Vec<Part>>> {
     let Some(topic) = topic(consumer, name)? else {
         return Ok(None);
     };
@@ -202,17 +212,18 @@ fn unsettled(consumer: &BaseConsumer<Watch>, name: &str) -> KafkaResult<Option<u
         list.add_partition(name, partition);
     }
     let committed = consumer.committed_offsets(list, LIMIT)?;
-    let left = ends.into_iter().map(|(partition, (low, high))| {
+    let parts = ends.into_iter().map(|(partition, (low, high))| {
         let position = committed.find_partition(name, partition);
-        match position.map(|position| position.offset()) {
+        let settled = match position.map(|position| position.offset()) {
             // What is older than the topic keeps messages is gone.
-            Some(Offset::Offset(position)) => distance(position.max(low), high),
-            _ => distance(low, high),
+            Some(Offset::Offset(position)) => position.max(low),
+            _ => low,
+        };
+        Part {
+            partition,
+            settled,
+            end: high,
         }
     });
-    Ok(Some(left.sum()))
-}
-
-fn distance(from: i64, to: i64) -> u64 {
-    u64::try_from(to.saturating_sub(from)).unwrap_or_default()
+    Ok(Some(parts.collect()))
 }

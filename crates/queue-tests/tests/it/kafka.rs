@@ -8,6 +8,7 @@ use job_queue::{BatchOutcome, Delivery, Findings, QueueError, Subscription, Work
 use local_services::testing::eventually;
 use queue_tests::kafka::Kafka;
 use shared_model::job::JobId;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::{NEEDS, SLOTS, Setup, id, messages, receive, take_all};
@@ -50,16 +51,37 @@ async fn jobs_may_end_in_any_order_with_kafka() {
     assert_eq!(done, vec![BatchOutcome::Done; SLOTS - 1]);
     // Another member of the group would receive all of them again.
     assert_eq!(setup.depth().await, 10);
-    assert!(!worker.is_drained().await.unwrap());
+    assert_eq!(worker.drained_until().await.unwrap(), None);
     assert_eq!(
         delete(worker.as_ref(), vec![first]).await,
         [BatchOutcome::Done]
     );
-    eventually("everything is settled", async || {
-        worker.is_drained().await.unwrap()
+    eventually("everything is settled", async || setup.depth().await == 0).await;
+    let asked = Instant::now();
+    let until = worker.drained_until().await.unwrap();
+    assert!(until.is_some_and(|until| until >= asked));
+}
+
+/// A message that is lost is found by this.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kafka_had_before_is_known_to_be_settled_while_more_arrives() {
+    let setup = new_setup(1);
+    let worker = setup.subscription();
+    setup.publish(SLOTS).await;
+    let earlier = receive_count(worker.as_ref(), SLOTS).await;
+    assert_eq!(worker.drained_until().await.unwrap(), None);
+    let remembered = Instant::now();
+    setup.publish(1).await;
+    assert_eq!(worker.drained_until().await.unwrap(), None);
+    delete(worker.as_ref(), earlier).await;
+    let mut until = None;
+    eventually("the earlier messages are settled", async || {
+        until = worker.drained_until().await.unwrap();
+        until.is_some()
     })
     .await;
-    assert_eq!(setup.depth().await, 0);
+    assert!(until.is_some_and(|until| until <= remembered));
+    assert_eq!(setup.depth().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
