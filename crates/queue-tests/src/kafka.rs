@@ -127,11 +127,33 @@ impl Kafka {
     /// # Errors
     /// Returns an error if there are no servers.
     pub fn refuse_offsets(&self, count: usize) -> anyhow::Result<()> {
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+        self.refuse(RDKafkaApiKey::OffsetCommit, vec![refusal; count])
+    }
+
+    /// Refuses the next message that is sent, as a server does if it is longer than the topic allows.
+    ///
+    /// # Errors
+    /// Returns an error if there are no servers.
+    pub fn refuse_length(&self) -> anyhow::Result<()> {
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        self.refuse(RDKafkaApiKey::Produce, vec![refusal])
+    }
+
+    fn refuse(&self, call: RDKafkaApiKey, refusals: Vec<RDKafkaRespErr>) -> anyhow::Result<()> {
         self.command(move |servers| {
-            let refusals = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; count];
-            servers.request_errors(RDKafkaApiKey::OffsetCommit, &refusals);
+            servers.request_errors(call, &refusals);
             Ok(())
         })
+    }
+
+    /// Says this about a topic to all who ask from now on.
+    ///
+    /// # Errors
+    /// Returns an error if there are no servers.
+    pub fn describe_as(&self, topic: &str, state: TopicState) -> anyhow::Result<()> {
+        let topic = topic.to_owned();
+        self.command(move |servers| servers.topic_error(&topic, state.code()))
     }
 
     /// Sends a body unchanged.
@@ -177,6 +199,30 @@ impl Kafka {
         let sent = self.commands.send(command);
         sent.map_err(|_unsent| anyhow!("the servers have stopped"))?;
         Ok(answered.recv()??)
+    }
+}
+
+/// What servers say about a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicState {
+    /// It can be used.
+    Usable,
+    /// There is none with this name.
+    Missing,
+    /// The user may not see it.
+    Forbidden,
+    /// No server leads its partitions at the moment.
+    WithoutLeader,
+}
+
+impl TopicState {
+    fn code(self) -> RDKafkaRespErr {
+        match self {
+            Self::Usable => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR,
+            Self::Missing => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+            Self::Forbidden => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+            Self::WithoutLeader => RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        }
     }
 }
 

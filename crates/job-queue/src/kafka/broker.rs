@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::Place;
 use super::dead_letters;
+use super::error;
 use super::inbox::Inbox;
 use super::inspect;
 use super::lookup::Lookup;
@@ -62,25 +63,28 @@ impl KafkaBroker {
 
     async fn copy_to_dead_letters(&self, body: &[u8]) -> Result<(), Undelivered> {
         let topic = dead_letters(self.place.topic());
-        let found = self.lookup.topic(&topic).await;
-        if found
-            .map_err(|error| Undelivered::ForNow(error.to_string()))?
-            .is_none()
-        {
-            return Err(Undelivered::NoTopic(topic));
+        let for_now = |error: QueueError| Undelivered::ForNow(error.to_string());
+        let obstacle = self.lookup.obstacle(&topic).await.map_err(for_now)?;
+        if let Some(reason) = obstacle {
+            return Err(Undelivered::Forever(reason));
         }
         let record = Record { key: "", body };
         let sent = self.sender.send(&topic, &[record]).await;
-        let mut outcomes = sent.map_err(|error| Undelivered::ForNow(error.to_string()))?;
-        let outcome = outcomes.pop().unwrap_or(Ok(()));
-        outcome.map_err(Undelivered::ForNow)
+        let outcome = sent.map_err(for_now)?.pop().unwrap_or(Ok(()));
+        outcome.map_err(|error| {
+            if error::is_permanent(&error) {
+                Undelivered::Forever(format!("the topic {topic} does not take it ({error})"))
+            } else {
+                Undelivered::ForNow(error.to_string())
+            }
+        })
     }
 }
 
 /// Why a message is not in the topic for dead letters.
 enum Undelivered {
-    /// There is no topic with this name.
-    NoTopic(String),
+    /// Another attempt would fail, too, unless somebody changes the topic or the rights of the user.
+    Forever(String),
     /// Another attempt may succeed.
     ForNow(String),
 }
@@ -114,9 +118,10 @@ impl Broker for KafkaBroker {
         match self.copy_to_dead_letters(body).await {
             Ok(()) => {}
             Err(Undelivered::ForNow(reason)) => return BatchOutcome::Failed(reason),
-            Err(Undelivered::NoTopic(topic)) => {
+            // As long as it is kept, nothing behind it in its partition is settled for good.
+            Err(Undelivered::Forever(reason)) => {
                 let start = String::from_utf8_lossy(body.get(..LOGGED).unwrap_or(body));
-                log::error!(body:% = start; "a message that can't be read is dropped, because there is no topic {topic}");
+                log::error!(body:% = start; "a message that can't be read is dropped: {reason}");
             }
         }
         let outcomes = self.settle(std::slice::from_ref(receipt)).await;

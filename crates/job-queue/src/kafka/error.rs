@@ -4,6 +4,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::error::QueueError;
 
+/// Returns why a user can't see a topic.
+pub(super) fn forbidden(topic: &str) -> String {
+    format!("Kafka does not let this user use the topic {topic}")
+}
+
 /// Returns why a call failed as a whole.
 pub(super) fn explain(error: &KafkaError) -> QueueError {
     if let KafkaError::ClientConfig(_, reason, _, _) | KafkaError::ClientCreation(reason) = error {
@@ -42,6 +47,21 @@ pub(super) fn refusal(error: &KafkaError, reason: &str) -> Option<QueueError> {
         _ => return None,
     };
     Some(QueueError::Refused(words))
+}
+
+/// Returns whether a message that could not be sent could not be sent again either, unless somebody changes its topic or the
+/// rights of the user.
+pub(super) fn is_permanent(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidRecord
+                | Code::PolicyViolation
+                | Code::TopicAuthorizationFailed
+        )
+    )
 }
 
 /// Returns why librdkafka refuses its settings. Without OpenSSL, it lacks the mechanisms of SCRAM, also without TLS.

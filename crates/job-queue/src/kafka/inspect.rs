@@ -18,10 +18,10 @@ pub(super) async fn topic(
 ) -> Result<Findings, QueueError> {
     let looking = async {
         let found = lookup.topic(place.topic()).await?;
-        let dead = lookup.topic(&dead_letters(place.topic())).await?;
-        Ok((found, dead.is_some()))
+        let obstacle = lookup.obstacle(&dead_letters(place.topic())).await?;
+        Ok((found, obstacle))
     };
-    let (found, has_dead_letters) = match looking.await {
+    let (found, obstacle) = match looking.await {
         Ok(looked) => looked,
         Err(QueueError::Refused(reason)) => return Ok(unusable(reason)),
         Err(error) => return Err(error),
@@ -34,7 +34,7 @@ pub(super) async fn topic(
         )),
         Some(topic) => Findings {
             unusable: Vec::new(),
-            warnings: warnings(name, &topic, has_dead_letters, worker),
+            warnings: warnings(name, &topic, obstacle, worker),
         },
     })
 }
@@ -46,10 +46,11 @@ fn unusable(reason: String) -> Findings {
     }
 }
 
+/// `obstacle` is why messages that can't be read can't be moved to the topic for them.
 fn warnings(
     name: &str,
     topic: &Topic,
-    has_dead_letters: bool,
+    obstacle: Option<String>,
     worker: Option<WorkerNeeds>,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -59,10 +60,9 @@ fn warnings(
              to 3"
         ));
     }
-    if !has_dead_letters {
+    if let Some(obstacle) = obstacle {
         warnings.push(format!(
-            "there is no topic {}: a message that can't be read is logged and dropped",
-            dead_letters(name)
+            "{obstacle}: a message that can't be read is logged and dropped"
         ));
     }
     let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
@@ -104,7 +104,8 @@ mod tests {
             slots: 8,
             workers,
         };
-        warnings("ical", &topic, dead, Some(worker))
+        let obstacle = (!dead).then(|| "Kafka has no topic ical.dead".to_owned());
+        warnings("ical", &topic, obstacle, Some(worker))
     }
 
     #[test]

@@ -63,6 +63,23 @@ impl Lookup {
         self.ask(move |consumer| topic(consumer, &name)).await
     }
 
+    /// Returns why nothing can be sent to a topic, or `None` if the topic exists and the user may see it.
+    ///
+    /// # Errors
+    /// Returns an error if Kafka does not answer or refuses to.
+    pub(super) async fn obstacle(&self, name: &str) -> Result<Option<String>, QueueError> {
+        let name = name.to_owned();
+        self.ask(move |consumer| match topic(consumer, &name) {
+            Ok(Some(_)) => Ok(None),
+            Ok(None) => Ok(Some(format!("Kafka has no topic {name}"))),
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                Ok(Some(error::forbidden(&name)))
+            }
+            Err(failure) => Err(failure),
+        })
+        .await
+    }
+
     /// Counts the messages of a topic that the workers have not settled, or `None` if there is no such topic.
     ///
     /// # Errors

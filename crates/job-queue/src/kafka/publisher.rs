@@ -53,7 +53,7 @@ impl Publisher for KafkaPublisher {
         for (outbound, outcome) in messages.iter().zip(outcomes) {
             match outcome {
                 Ok(()) => published.sent.push(outbound.into()),
-                Err(why) => published.failed.push((outbound.into(), why)),
+                Err(why) => published.failed.push((outbound.into(), why.to_string())),
             }
         }
         Ok(published)

@@ -52,7 +52,7 @@ impl Sender {
         &self,
         topic: &str,
         records: &[Record<'_>],
-    ) -> Result<Vec<Result<(), String>>, QueueError> {
+    ) -> Result<Vec<Result<(), KafkaError>>, QueueError> {
         let Client { producer, watch } = self.client()?;
         let sending = records.iter().map(async |record| {
             let record = FutureRecord::to(topic).key(record.key).payload(record.body);
@@ -77,9 +77,7 @@ impl Sender {
         {
             return Err(error::explain(first));
         }
-        let outcomes = outcomes.into_iter();
-        let reasons = outcomes.map(|outcome| outcome.map_err(|error| error.to_string()));
-        Ok(reasons.collect())
+        Ok(outcomes)
     }
 
     fn client(&self) -> Result<Client, QueueError> {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::setup::{NEEDS, SLOTS, Setup, id, messages, receive, take_all};
 use crate::support::{Kind, Queue, ids, receive as receive_jobs};
 
+mod dead_letters;
 mod killed;
 mod refusing;
 #[cfg(feature = "kafka-tls")]
@@ -287,31 +288,6 @@ async fn a_user_that_kafka_refuses_is_named() {
 
 fn is_refusal(error: &QueueError) -> bool {
     matches!(error, QueueError::Refused(reason) if reason.contains("user or password of QUEUE_URL"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_cannot_be_read_is_moved_to_the_dead_letters_of_kafka() {
-    let kafka = Kafka::shared();
-    let with = new_setup(1);
-    let without = format!("plain-{}", JobId::new());
-    kafka.create_topic(&without, 1, 1).unwrap();
-    let without = Setup::of(kafka.url(&without));
-    for setup in [&with, &without] {
-        kafka.send(setup.name(), "garbage").await.unwrap();
-        let subscription = setup.subscription();
-        let delivery = receive_count(subscription.as_ref(), 1).await.pop().unwrap();
-        assert!(delivery.message.is_err());
-        let outcome = subscription.reject(&[delivery.reject()]).await;
-        assert_eq!(outcome, [BatchOutcome::Done]);
-        eventually("it has left the topic", async || setup.depth().await == 0).await;
-    }
-    let depth = with.publisher().depth().await.unwrap();
-    assert_eq!(depth.dead_letters, Ok(Some(1)));
-    let dead = format!("{}.dead", with.name());
-    let found = tokio::task::spawn_blocking(move || kafka.first_message(&dead));
-    assert_eq!(found.await.unwrap().unwrap(), "garbage");
-    let depth = without.publisher().depth().await.unwrap();
-    assert_eq!(depth.dead_letters, Ok(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
