@@ -83,6 +83,8 @@ impl Place {
             // The least that servers accept by default. After this time, others get the messages of a worker that died.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "2000")
+            // How soon a topic that is created is found, and a partition that is added. The default is five minutes.
+            .set("topic.metadata.refresh.interval.ms", "10000")
             // What librdkafka fetches ahead: several thousand messages. The default is 64 MiB.
             .set("queued.max.messages.kbytes", "1024");
         Ok(settings)

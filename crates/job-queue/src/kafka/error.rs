@@ -4,29 +4,44 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::error::QueueError;
 
-/// Returns why a user can't see a topic.
+/// Returns that a topic does not exist.
+pub(super) fn missing(topic: &str) -> String {
+    format!("Kafka has no topic {topic}")
+}
+
+/// Returns that a user can't use a topic.
 pub(super) fn forbidden(topic: &str) -> String {
     format!("Kafka does not let this user use the topic {topic}")
 }
 
-/// Returns why a call failed as a whole.
-pub(super) fn explain(error: &KafkaError) -> QueueError {
+/// Returns why there is no client.
+pub(super) fn explain_creation(error: &KafkaError) -> QueueError {
     if let KafkaError::ClientConfig(_, reason, _, _) | KafkaError::ClientCreation(reason) = error {
         return QueueError::Refused(explain_settings(reason));
     }
-    match error.rdkafka_error_code() {
+    QueueError::Unavailable(error.to_string())
+}
+
+/// Returns why a call that concerns a topic failed as a whole.
+pub(super) fn explain(error: &KafkaError, topic: &str) -> QueueError {
+    let reason = match error.rdkafka_error_code() {
+        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => missing(topic),
+        Some(Code::TopicAuthorizationFailed) => forbidden(topic),
+        Some(Code::GroupAuthorizationFailed) => {
+            format!("Kafka does not let this user use the group that reads the topic {topic}")
+        }
         Some(
-            code @ (Code::UnknownTopic
-            | Code::UnknownTopicOrPartition
-            | Code::InvalidTopic
-            | Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
+            code @ (Code::InvalidTopic
             | Code::ClusterAuthorizationFailed
             | Code::InvalidSessionTimeout
             | Code::InconsistentGroupProtocol),
-        ) => QueueError::Refused(format!("Kafka refuses the call ({code})")),
-        _ => refusal(error, "").unwrap_or_else(|| QueueError::Unavailable(error.to_string())),
-    }
+        ) => format!("Kafka refuses a call for the topic {topic} ({code})"),
+        _ => {
+            let unavailable = || QueueError::Unavailable(error.to_string());
+            return refusal(error, "").unwrap_or_else(unavailable);
+        }
+    };
+    QueueError::Refused(reason)
 }
 
 /// Returns why no server lets the client in, if this is what an error says.
@@ -87,7 +102,7 @@ mod tests {
             ("SASL SCRAM support not available", "--features kafka-tls"),
             ("Invalid value", "refuses its settings (Invalid value)"),
         ] {
-            let error = explain(&KafkaError::ClientCreation(format!("{reason}\0")));
+            let error = explain_creation(&KafkaError::ClientCreation(format!("{reason}\0")));
             assert!(
                 matches!(&error, QueueError::Refused(text) if text.contains(part)),
                 "{error}"

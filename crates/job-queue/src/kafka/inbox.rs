@@ -35,7 +35,8 @@ struct State {
     offsets: Offsets,
     /// Each with its partition.
     waiting: VecDeque<(i32, Taken)>,
-    /// Why nothing arrives, unless the worker has been told.
+    /// Why nothing arrives. librdkafka reports a refusal once, so it counts until something is assigned or arrives. Anything
+    /// else counts until the worker has been told.
     failure: Option<QueueError>,
 }
 
@@ -58,7 +59,11 @@ impl Inbox {
                     let taken = state.waiting.drain(..count);
                     return Ok(taken.map(|(_, taken)| taken).collect());
                 }
-                if let Some(failure) = state.failure.take() {
+                let failure = match &state.failure {
+                    Some(QueueError::Refused(_)) => state.failure.clone(),
+                    _ => state.failure.take(),
+                };
+                if let Some(failure) = failure {
                     return Err(failure);
                 }
             }
@@ -108,9 +113,11 @@ impl Inbox {
         self.changed.notify_one();
     }
 
-    /// Begins to keep account of partitions.
+    /// Begins to keep account of partitions. There may be none, if all belong to other workers.
     pub(super) fn assign(&self, partitions: &[i32]) {
         let mut state = self.state();
+        // The group is only joined if the topic is there: a failure is over.
+        state.failure = None;
         for partition in partitions {
             state.offsets.assign(*partition);
         }

@@ -2,6 +2,7 @@
 
 use super::client::Place;
 use super::dead_letters;
+use super::error;
 use super::lookup::{Lookup, Topic};
 use crate::error::QueueError;
 use crate::findings::Findings;
@@ -29,7 +30,8 @@ pub(super) async fn topic(
     let name = place.topic();
     Ok(match found {
         None => unusable(format!(
-            "Kafka has no topic {name}: create it: {}",
+            "{}: create it: {}",
+            error::missing(name),
             create_command(&place.server(), name)
         )),
         Some(topic) => Findings {
@@ -104,7 +106,7 @@ mod tests {
             slots: 8,
             workers,
         };
-        let obstacle = (!dead).then(|| "Kafka has no topic ical.dead".to_owned());
+        let obstacle = (!dead).then(|| error::missing("ical.dead"));
         warnings("ical", &topic, obstacle, Some(worker))
     }
 

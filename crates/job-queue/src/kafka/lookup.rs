@@ -59,8 +59,7 @@ impl Lookup {
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.
     pub(super) async fn topic(&self, name: &str) -> Result<Option<Topic>, QueueError> {
-        let name = name.to_owned();
-        self.ask(move |consumer| topic(consumer, &name)).await
+        self.ask(name, topic).await
     }
 
     /// Returns why nothing can be sent to a topic, or `None` if the topic exists and the user may see it.
@@ -68,12 +67,11 @@ impl Lookup {
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.
     pub(super) async fn obstacle(&self, name: &str) -> Result<Option<String>, QueueError> {
-        let name = name.to_owned();
-        self.ask(move |consumer| match topic(consumer, &name) {
+        self.ask(name, |consumer, name| match topic(consumer, name) {
             Ok(Some(_)) => Ok(None),
-            Ok(None) => Ok(Some(format!("Kafka has no topic {name}"))),
+            Ok(None) => Ok(Some(error::missing(name))),
             Err(KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
-                Ok(Some(error::forbidden(&name)))
+                Ok(Some(error::forbidden(name)))
             }
             Err(failure) => Err(failure),
         })
@@ -94,8 +92,7 @@ impl Lookup {
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.
     pub(super) async fn parts(&self, name: &str) -> Result<Option<Vec<Part>>, QueueError> {
-        let name = name.to_owned();
-        self.ask(move |consumer| parts(consumer, &name)).await
+        self.ask(name, parts).await
     }
 
     /// Counts the messages of a topic, or `None` if there is no such topic.
@@ -103,14 +100,13 @@ impl Lookup {
     /// # Errors
     /// Returns an error if Kafka does not answer or refuses to.
     pub(super) async fn length(&self, name: &str) -> Result<Option<u64>, QueueError> {
-        let name = name.to_owned();
-        self.ask(move |consumer| {
-            let Some(topic) = topic(consumer, &name)? else {
+        self.ask(name, |consumer, name| {
+            let Some(topic) = topic(consumer, name)? else {
                 return Ok(None);
             };
             let mut length = 0;
             for partition in topic.partitions {
-                let (low, high) = consumer.fetch_watermarks(&name, partition, LIMIT)?;
+                let (low, high) = consumer.fetch_watermarks(name, partition, LIMIT)?;
                 length += distance(low, high);
             }
             Ok(Some(length))
@@ -118,18 +114,21 @@ impl Lookup {
         .await
     }
 
+    /// Asks about a topic.
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&BaseConsumer<Watch>) -> KafkaResult<T> + Send + 'static,
+        topic: &str,
+        question: impl FnOnce(&BaseConsumer<Watch>, &str) -> KafkaResult<T> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (place, slot) = (self.place.clone(), Arc::clone(&self.client));
+        let topic = topic.to_owned();
         let asking = tokio::task::spawn_blocking(move || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let client = match slot.take() {
                 Some(client) => client,
                 None => Client::new(&place)?,
             };
-            match question(&client.consumer) {
+            match question(&client.consumer, &topic) {
                 Ok(answer) => {
                     client.listen(Duration::ZERO);
                     // What broke meanwhile does not explain a later failure.
@@ -140,7 +139,7 @@ impl Lookup {
                 Err(failure) => {
                     // The call itself only says that the connection broke, or that it took too long.
                     client.listen(LISTENING);
-                    Err(client.explain(&failure))
+                    Err(client.explain(&failure, &topic))
                 }
             }
         });
@@ -155,15 +154,15 @@ impl Client {
         let consumer = place
             .group_settings()?
             .create_with_context(watch.clone())
-            .map_err(|failure| error::explain(&failure))?;
+            .map_err(|failure| error::explain_creation(&failure))?;
         Ok(Self { consumer, watch })
     }
 
-    fn explain(&self, failure: &KafkaError) -> QueueError {
+    fn explain(&self, failure: &KafkaError, topic: &str) -> QueueError {
         if let Some(refusal) = self.watch.refusal() {
             return refusal;
         }
-        match (error::explain(failure), self.watch.take_last()) {
+        match (error::explain(failure, topic), self.watch.take_last()) {
             (QueueError::Unavailable(words), Some(reason)) => {
                 QueueError::Unavailable(format!("{words}: {reason}"))
             }

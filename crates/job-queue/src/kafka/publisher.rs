@@ -5,6 +5,7 @@ use shared_model::message::OutboundMessage;
 
 use super::client::Place;
 use super::dead_letters;
+use super::error;
 use super::inspect;
 use super::lookup::Lookup;
 use super::sender::{Record, Sender};
@@ -69,7 +70,7 @@ impl Publisher for KafkaPublisher {
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
         let topic = self.place.topic();
-        let missing = || QueueError::Refused(format!("Kafka has no topic {topic}"));
+        let missing = || QueueError::Refused(error::missing(topic));
         let visible = self.lookup.unsettled(topic).await?.ok_or_else(missing)?;
         Ok(QueueDepth {
             visible,

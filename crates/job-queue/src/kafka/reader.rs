@@ -44,9 +44,9 @@ impl Reader {
         let consumer: BaseConsumer<Member> = place
             .group_settings()?
             .create_with_context(member)
-            .map_err(|failure| error::explain(&failure))?;
+            .map_err(|failure| error::explain_creation(&failure))?;
         let subscribed = consumer.subscribe(&[place.topic()]);
-        subscribed.map_err(|failure| error::explain(&failure))?;
+        subscribed.map_err(|failure| error::explain(&failure, place.topic()))?;
         let reading = Arc::clone(&inbox);
         let thread = std::thread::Builder::new()
             .name("kafka".to_owned())
@@ -157,7 +157,7 @@ fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
                     inbox.fail(refusal);
                     break;
                 }
-                report(&failure, inbox);
+                report(&failure, &member);
             }
             None => {}
         }
@@ -179,11 +179,11 @@ fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
 }
 
 /// Tells the worker that nothing can arrive. What concerns one of several servers is no reason.
-fn report(failure: &KafkaError, inbox: &Inbox) {
+fn report(failure: &KafkaError, member: &Member) {
     use RDKafkaErrorCode::{BrokerTransportFailure, Resolve};
     match failure.rdkafka_error_code() {
         Some(BrokerTransportFailure | Resolve) => {}
-        _ => inbox.fail(error::explain(failure)),
+        _ => member.inbox.fail(error::explain(failure, &member.topic)),
     }
 }
 

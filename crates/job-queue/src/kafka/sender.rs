@@ -75,7 +75,7 @@ impl Sender {
                 .iter()
                 .all(|outcome| outcome.as_ref().is_err_and(is_silence))
         {
-            return Err(error::explain(first));
+            return Err(error::explain(first, topic));
         }
         Ok(outcomes)
     }
@@ -94,7 +94,7 @@ impl Sender {
             .set("linger.ms", "2")
             .set("partitioner", "murmur2_random")
             .create_with_context(watch.clone())
-            .map_err(|failure| error::explain(&failure))?;
+            .map_err(|failure| error::explain_creation(&failure))?;
         let client = Client { producer, watch };
         *slot = Some(client.clone());
         Ok(client)

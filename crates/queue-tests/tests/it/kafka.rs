@@ -19,6 +19,7 @@ mod killed;
 mod refusing;
 #[cfg(feature = "kafka-tls")]
 mod tls;
+mod unusable;
 
 fn new_setup(partitions: i32) -> Setup {
     Setup::of(Kafka::shared().new_topic(partitions))
