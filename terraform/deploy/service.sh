@@ -6,7 +6,10 @@
 choose_allowed() {
   local before address
   if [ -n "$allowed" ]; then
-    echo "Only these addresses may call the API: ${allowed//\"/}. Any others, also your own, need --allow as well."
+    case $allowed in
+      *'"0.0.0.0/0"'*) echo "Everyone may call the API, with a token." ;;
+      *) echo "Only these addresses may call the API: ${allowed//\"/}. Any others, also your own, need --allow as well." ;;
+    esac
     return 0
   fi
   [ -z "$(setting allowed_cidrs)" ] || return 0
