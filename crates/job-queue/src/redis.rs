@@ -7,6 +7,7 @@
 //! - A delivery is hidden for as long as its idle time is below the visibility timeout of the consumer that holds it, which
 //!   is part of the consumer's name. Any worker takes over what is due ([`scripts::TAKE_OVER`]).
 //! - Extending a delivery sets its idle time to zero.
+//! - A worker tells the server which deliveries it knows of. It gets the others that it holds again ([`in_flight`]).
 //! - Releasing it gives it to the consumer [`LATER`], whose visibility timeout is [`MAX_VISIBILITY`](crate::MAX_VISIBILITY),
 //!   with so much idle time that it is due after the delay.
 //! - A message that can't be read moves to the stream `{STREAM}:dead`. The braces put both into one slot of a cluster.
@@ -18,6 +19,7 @@
 //! - [`publisher`], [`subscription`]: the two halves of the queue
 //! - [`scripts`]: what has to happen at once in the server
 //! - [`entries`]: entries as they are read
+//! - [`in_flight`]: the deliveries that this worker knows of
 //! - [`inspect`]: what does not suit
 
 use std::sync::Arc;
@@ -37,6 +39,7 @@ mod connecting;
 mod connection;
 mod entries;
 mod error;
+mod in_flight;
 mod inspect;
 mod publisher;
 mod scripts;

@@ -59,8 +59,8 @@ pub trait Subscription: std::fmt::Debug + Send + Sync {
     /// Waits for jobs and receives at most `max` of them. Returns nothing if none arrived in time. After `stop` is
     /// cancelled, returns as soon as possible without losing a message.
     ///
-    /// Do not drop the future before it completes: a message that it received would stay hidden until its visibility
-    /// timeout ends.
+    /// Only one task may receive at a time. Do not drop the future before it completes: a message that it received would
+    /// stay hidden until its visibility timeout ends.
     ///
     /// # Errors
     /// Returns an error if the queue did not answer or refused the call.

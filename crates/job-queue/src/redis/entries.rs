@@ -40,6 +40,11 @@ impl FromRedisValue for Entry {
 }
 
 impl Entry {
+    /// Returns what identifies the delivery to the worker.
+    pub(super) fn receipt(&self) -> Receipt {
+        Receipt::new(self.id.as_str())
+    }
+
     /// Returns the entry as a worker receives it. An entry without a body has an empty one, which can't be read.
     pub(super) fn received(self) -> Received {
         let mut pairs = self.fields.chunks_exact(2);
@@ -49,7 +54,7 @@ impl Entry {
         });
         Received::Message(Delivery {
             message: JobMessage::decode(&body.unwrap_or_default()),
-            receipt: Receipt::new(self.id.as_str()),
+            receipt: self.receipt(),
             message_id: self.id,
             receive_count: self.deliveries,
             group: None,

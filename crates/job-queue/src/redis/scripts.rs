@@ -13,10 +13,15 @@ pub(super) const LOOK_AT_ALL: Duration = Duration::from_secs(2);
 /// of all is `ARGV[5]`. Unless `ARGV[6]` is 1, only what has that idle time is looked for, as released entries have when
 /// they are due.
 ///
+/// What `ARGV[2]` holds itself is also due if it is not among `ARGV[7]…`, the entries that it knows of: the server read the
+/// call that delivered or extended it from a connection that had ended.
+///
 /// Returns `[id, fields, deliveries]` for each entry. An entry that somebody deleted is no longer pending afterwards.
 pub(super) const TAKE_OVER: &str = r"
-local taken = {}
+local taken, known = {}, {}
+for index = 7, #ARGV do known[ARGV[index]] = true end
 local function take(row, idle)
+  known[row[1]] = true
   local entry = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], idle, row[1])[1]
   if entry then
     taken[#taken + 1] = {entry[1], entry[2], row[4] + 1}
@@ -33,6 +38,7 @@ while ARGV[6] == '1' and #taken < max do
   local rows = redis.call('XPENDING', KEYS[1], ARGV[1], first, '+', 1000)
   for _, row in ipairs(rows) do
     local visibility = row[2] == 'later' and ARGV[5] or string.match(row[2], '%-v(%d+)$') or ARGV[4]
+    if row[2] == ARGV[2] and not known[row[1]] then visibility = 0 end
     if #taken < max and row[3] >= tonumber(visibility) then take(row, visibility) end
   end
   if #rows < 1000 then break end

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::address::Address;
 use super::connection::Connection;
 use super::entries::{Arrived, Entry};
+use super::in_flight::InFlight;
 use super::{GROUP, LATER, inspect, scripts};
 use crate::error::QueueError;
 use crate::findings::Findings;
@@ -34,6 +35,7 @@ pub(super) struct RedisSubscription {
     /// This worker's name in the group. It ends with `-v` and the visibility timeout in milliseconds.
     consumer: String,
     options: SubscriptionOptions,
+    in_flight: InFlight,
     /// When the worker looks next at all deliveries in flight.
     looks_at: Mutex<Instant>,
 }
@@ -47,19 +49,27 @@ impl RedisSubscription {
             settling: Connection::new(address),
             consumer: format!("{}-v{visibility}", Uuid::now_v7()),
             options,
+            in_flight: InFlight::default(),
             looks_at: Mutex::new(Instant::now()),
         }
     }
 
-    /// Takes over at most `max` messages that other workers did not extend, or that were released and are due.
+    /// Takes over at most `max` messages that other workers did not extend, that were released and are due, or that this
+    /// worker holds without knowing.
     async fn take_over(&self, max: usize) -> Result<Vec<Entry>, QueueError> {
+        let looks_at_all = self.looks_at_all();
         let mut script = self.script(scripts::TAKE_OVER);
         script
             .arg(&self.consumer)
             .arg(max)
             .arg(milliseconds(self.options.visibility))
             .arg(milliseconds(MAX_VISIBILITY))
-            .arg(u8::from(self.looks_at_all()));
+            .arg(u8::from(looks_at_all));
+        if looks_at_all {
+            for receipt in self.in_flight.held(Instant::now()) {
+                script.arg(receipt.as_str());
+            }
+        }
         self.reading.call(&script).await
     }
 
@@ -121,6 +131,19 @@ impl RedisSubscription {
         }
     }
 
+    /// Notes that this worker holds deliveries that a call which began at `began` gave to it or extended.
+    fn hold(&self, receipts: impl IntoIterator<Item = Receipt>, began: Instant) {
+        let until = began + self.options.visibility;
+        self.in_flight.hold(receipts, until);
+    }
+
+    /// Forgets the deliveries that were settled or lost.
+    fn end<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>, outcomes: &[BatchOutcome]) {
+        for (receipt, outcome) in receipts.zip(outcomes) {
+            self.in_flight.end(receipt, outcome);
+        }
+    }
+
     /// Returns the call of a script for the stream.
     fn script(&self, text: &str) -> Cmd {
         let mut script = cmd("EVAL");
@@ -142,12 +165,15 @@ impl Subscription for RedisSubscription {
     ) -> Result<Vec<Received>, QueueError> {
         let until = Instant::now() + self.options.wait;
         while !stop.is_cancelled() {
+            let mut began = Instant::now();
             let mut entries = self.take_over(max).await?;
             if entries.is_empty() {
-                let left = until.saturating_duration_since(Instant::now());
+                began = Instant::now();
+                let left = until.saturating_duration_since(began);
                 entries = self.read(max, left.min(SLICE)).await?;
             }
             if !entries.is_empty() {
+                self.hold(entries.iter().map(Entry::receipt), began);
                 return Ok(entries.into_iter().map(Entry::received).collect());
             }
             if Instant::now() >= until {
@@ -158,8 +184,16 @@ impl Subscription for RedisSubscription {
     }
 
     async fn extend(&self, receipts: &[Receipt]) -> Vec<BatchOutcome> {
+        let began = Instant::now();
         let deliveries = receipts.iter().map(|receipt| (receipt, Duration::ZERO));
-        self.hand_over(&self.consumer, deliveries).await
+        let outcomes = self.hand_over(&self.consumer, deliveries).await;
+        for (receipt, outcome) in receipts.iter().zip(&outcomes) {
+            match outcome {
+                BatchOutcome::Done => self.hold([receipt.clone()], began),
+                lost_or_failed => self.in_flight.end(receipt, lost_or_failed),
+            }
+        }
+        outcomes
     }
 
     async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
@@ -167,7 +201,9 @@ impl Subscription for RedisSubscription {
         for Deletion { receipt } in deletions {
             script.arg(receipt.as_str());
         }
-        self.settle(deletions.len(), &script).await
+        let outcomes = self.settle(deletions.len(), &script).await;
+        self.end(deletions.iter().map(|one| &one.receipt), &outcomes);
+        outcomes
     }
 
     async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
@@ -175,7 +211,9 @@ impl Subscription for RedisSubscription {
             let idle = MAX_VISIBILITY.saturating_sub(release.delay);
             (&release.receipt, idle)
         });
-        self.hand_over(LATER, deliveries).await
+        let outcomes = self.hand_over(LATER, deliveries).await;
+        self.end(releases.iter().map(|one| &one.receipt), &outcomes);
+        outcomes
     }
 
     async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
@@ -186,7 +224,9 @@ impl Subscription for RedisSubscription {
         for Rejection { receipt } in rejections {
             script.arg(receipt.as_str());
         }
-        self.settle(rejections.len(), &script).await
+        let outcomes = self.settle(rejections.len(), &script).await;
+        self.end(rejections.iter().map(|one| &one.receipt), &outcomes);
+        outcomes
     }
 
     /// Nothing, because only messages that can't be read are moved, and they have no job.

@@ -4,7 +4,7 @@
 //! # Layout
 //! - `servers`: which server suits
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,6 +127,63 @@ async fn a_delivery_that_was_lost_can_be_deleted_but_not_kept() {
     assert_eq!(brief.delete(&delete).await, [BatchOutcome::Done]);
     assert_eq!(brief.delete(&delete).await, [BatchOutcome::Lost]);
     assert_eq!(depth(&queue.url).await.in_flight, Some(1));
+}
+
+/// Returns the name of the only consumer of a stream.
+fn only_consumer(stream: &QueueUrl) -> String {
+    let mut consumers: Vec<HashMap<String, Value>> = ask(
+        stream,
+        &["XINFO", "CONSUMERS", stream.name(), "taskoverflow"],
+    );
+    let consumer = consumers.pop().unwrap();
+    assert_eq!(consumers, []);
+    redis::from_redis_value(consumer["name"].clone()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_redis), ignore = "needs redis-server")]
+async fn a_delivery_whose_answer_was_lost_is_received_again() {
+    let queue = Queue::new(Kind::Redis);
+    let published = queue.publish(2).await;
+    let known = queue.receive(1).await;
+    // as when the server reads a call from a connection that the worker has given up
+    let consumer = only_consumer(&queue.url);
+    let stream = queue.url.name();
+    let group = ["XREADGROUP", "GROUP", "taskoverflow", &consumer];
+    let read = [&group[..], &["STREAMS", stream, ">"]].concat();
+    let _: Value = ask(&queue.url, &read);
+    let began = Instant::now();
+    let again = queue.receive_all(1).await;
+    assert_eq!(ids(&known), published[..1]);
+    assert_eq!(ids(&again), published[1..]);
+    assert!(began.elapsed() < LONG.visibility / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_redis), ignore = "needs redis-server")]
+async fn a_delivery_that_only_the_server_takes_as_extended_is_received_again() {
+    let queue = Queue::new(Kind::Redis);
+    let published = queue.publish(1).await;
+    let brief = queue.brief_subscription();
+    assert_eq!(receive_all(brief.as_ref(), 1).await.len(), 1);
+    let consumer = only_consumer(&queue.url);
+    let url = queue.url.clone();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let extending = std::thread::spawn(move || {
+        let stream = url.name();
+        let entries: Vec<(String, Value)> = ask(&url, &["XRANGE", stream, "-", "+"]);
+        let id = entries[0].0.as_str();
+        while !stopped.is_cancelled() {
+            let claim = ["XCLAIM", stream, "taskoverflow", &consumer, "0", id];
+            let _: Vec<Value> = ask(&url, &claim);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let again = receive_all(brief.as_ref(), 1).await;
+    stop.cancel();
+    extending.join().unwrap();
+    assert_eq!(ids(&again), published);
 }
 
 #[tokio::test(flavor = "multi_thread")]
