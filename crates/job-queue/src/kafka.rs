@@ -15,6 +15,7 @@
 //! - `broker`: takes and settles messages
 //! - `reader`: the thread that receives messages and reports what is settled
 //! - `inbox`: what the reader has received
+//! - `waiting`: the messages that the worker has not asked for yet
 //! - `offsets`: which messages of a partition are settled
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ mod progress;
 mod publisher;
 mod reader;
 mod sender;
+mod waiting;
 
 /// Returns the sending half of the queue. Makes no call yet.
 pub(crate) fn publisher(address: &BrokerAddress, access: &BrokerAccess) -> Arc<dyn Publisher> {

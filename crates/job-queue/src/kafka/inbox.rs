@@ -1,6 +1,5 @@
 //! What the reader has received and the worker has not asked for yet, and which messages are settled.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,15 +9,11 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::offsets::Offsets;
+use super::waiting::Waiting;
 use crate::error::QueueError;
 use crate::held::Taken;
 use crate::subscription::{BatchOutcome, Receipt};
 
-/// How many messages may wait for the worker, of which each has less than 300 bytes. They are of partitions that belong
-/// to this worker, so no other one could have them.
-const MAX_WAITING: usize = 1_000;
-/// At how many the reader goes on.
-const FEW_WAITING: usize = 100;
 /// How many messages may be accounted for: as many are received again after a crash if one job takes very long.
 const MAX_COUNTED: usize = 10_000;
 
@@ -33,8 +28,7 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     offsets: Offsets,
-    /// Each with its partition.
-    waiting: VecDeque<(i32, Taken)>,
+    waiting: Waiting,
     /// Why nothing arrives. librdkafka reports a refusal once, so it counts until something is assigned or arrives. Anything
     /// else counts until the worker has been told.
     failure: Option<QueueError>,
@@ -55,9 +49,7 @@ impl Inbox {
             {
                 let mut state = self.state();
                 if !state.waiting.is_empty() {
-                    let count = max.min(state.waiting.len());
-                    let taken = state.waiting.drain(..count);
-                    return Ok(taken.map(|(_, taken)| taken).collect());
+                    return Ok(state.waiting.take(max));
                 }
                 let failure = match &state.failure {
                     Some(QueueError::Refused(_)) => state.failure.clone(),
@@ -100,7 +92,7 @@ impl Inbox {
             receive_count: 1,
             body: body.to_vec(),
         };
-        state.waiting.push_back((partition, taken));
+        state.waiting.add(partition, taken);
         // Messages arrive: a failure is over.
         state.failure = None;
         drop(state);
@@ -126,7 +118,7 @@ impl Inbox {
     /// Forgets partitions and their messages. Returns what Kafka should store for them.
     pub(super) fn revoke(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
         let mut state = self.state();
-        state.waiting.retain(|(of, _)| !partitions.contains(of));
+        state.waiting.forget(partitions);
         let positions = partitions
             .iter()
             .map(|partition| Some((*partition, state.offsets.revoke(*partition)?)));
@@ -147,13 +139,13 @@ impl Inbox {
     /// Returns whether the reader should receive no more for now.
     pub(super) fn is_full(&self) -> bool {
         let state = self.state();
-        state.waiting.len() >= MAX_WAITING || state.offsets.count() >= MAX_COUNTED
+        state.waiting.is_full() || state.offsets.count() >= MAX_COUNTED
     }
 
     /// Returns whether a reader that has paused should go on.
     pub(super) fn has_room(&self) -> bool {
         let state = self.state();
-        state.waiting.len() <= FEW_WAITING && state.offsets.count() < MAX_COUNTED
+        state.waiting.has_room() && state.offsets.count() < MAX_COUNTED
     }
 
     /// Tells the reader to leave.
