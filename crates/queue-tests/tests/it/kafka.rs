@@ -148,6 +148,37 @@ async fn two_workers_share_the_partitions_of_kafka() {
     assert_eq!(arrived.into_iter().collect::<BTreeSet<_>>(), sent);
 }
 
+/// A worker that has enough messages ready reads no more for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_of_kafka_that_was_given_up_while_it_was_not_read_is_read_when_it_comes_back() {
+    let setup = new_setup(2);
+    // More than a worker keeps ready.
+    let sent = publish_many(&setup, 1500).await;
+    let (stays, leaves) = (setup.subscription(), setup.subscription());
+    let mut arrived: BTreeSet<JobId> = BTreeSet::new();
+    let first = receive_count(stays.as_ref(), 1).await;
+    arrived.extend(first.iter().map(id));
+    // The other worker gets one of the partitions.
+    let mut theirs: BTreeSet<JobId> = BTreeSet::new();
+    let first = receive_count(leaves.as_ref(), 1).await;
+    theirs.extend(first.iter().map(id));
+    let workers = [Arc::clone(&stays), Arc::clone(&leaves)];
+    eventually("all messages arrive", async || {
+        let [ours, others] = receive_both(&workers).await;
+        arrived.extend(ours.iter().map(id));
+        theirs.extend(others.iter().map(id));
+        arrived.union(&theirs).count() == sent.len()
+    })
+    .await;
+    leaves.close().await;
+    eventually("those of the other worker arrive", async || {
+        let ours = receive(stays.as_ref(), 100).await;
+        arrived.extend(ours.iter().map(id));
+        arrived == sent
+    })
+    .await;
+}
+
 /// Lets both workers receive at the same time.
 async fn receive_both(workers: &[Arc<dyn Subscription>; 2]) -> [Vec<Delivery>; 2] {
     let [one, two] = workers;
@@ -184,14 +215,20 @@ async fn a_worker_that_closes_its_subscription_leaves_its_messages_in_kafka_to_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_of_kafka_receives_more_messages_than_it_keeps_ready() {
     let setup = new_setup(2);
+    let sent = publish_many(&setup, 2500).await;
+    take_all(setup.subscription().as_ref(), &sent).await;
+}
+
+/// Publishes this many messages, a multiple of 100.
+async fn publish_many(setup: &Setup, count: usize) -> BTreeSet<JobId> {
     let publisher = setup.publisher();
     let mut sent = BTreeSet::new();
-    for _ in 0..25 {
+    for _ in 0..count / 100 {
         let batch = publisher.publish(&messages(100)).await.unwrap();
         sent.extend(batch.sent.iter().map(|key| key.id));
     }
-    assert_eq!(sent.len(), 2500);
-    take_all(setup.subscription().as_ref(), &sent).await;
+    assert_eq!(sent.len(), count);
+    sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,6 +278,15 @@ async fn a_topic_that_is_missing_in_kafka_is_named_with_the_command_that_creates
     // To look at it has not created it.
     assert_eq!(setup.only_fault().await, fault);
     assert!(setup.publisher().depth().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_missing_in_kafka_is_not_created_by_sending_to_it() {
+    let setup = Setup::of(Kafka::shared().url("never-created"));
+    let published = setup.publisher().publish(&messages(1)).await;
+    assert_eq!(published.map_or(0, |batch| batch.sent.len()), 0);
+    let fault = setup.only_fault().await;
+    assert!(fault.contains("no topic never-created"), "{fault}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
