@@ -48,8 +48,12 @@ pub(super) fn explain(error: &KafkaError, topic: &str) -> QueueError {
 pub(super) fn refusal(error: &KafkaError, reason: &str) -> Option<QueueError> {
     // Not how long it took, which differs each time.
     let reason = reason.split(" (after ").next().unwrap_or(reason);
+    // A connection that breaks while the user logs in is reported as if the user was refused.
+    let is_broken = ["Local: ", "Disconnected"]
+        .iter()
+        .any(|words| reason.contains(words));
     let words = match error.rdkafka_error_code()? {
-        Code::Authentication | Code::SaslAuthenticationFailed => {
+        Code::Authentication | Code::SaslAuthenticationFailed if !is_broken => {
             format!("Kafka refuses the user or password of QUEUE_URL ({reason})")
         }
         Code::UnsupportedSASLMechanism => {

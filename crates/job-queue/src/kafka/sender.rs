@@ -66,15 +66,16 @@ impl Sender {
             }
         });
         let outcomes = join_all(sending).await;
+        let Some(first) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) else {
+            // If a server has refused the user, another one has not.
+            return Ok(outcomes);
+        };
         if let Some(refusal) = watch.refusal() {
             self.discard();
             return Err(refusal);
         }
-        if let Some(first) = outcomes.iter().find_map(|outcome| outcome.as_ref().err())
-            && outcomes
-                .iter()
-                .all(|outcome| outcome.as_ref().is_err_and(is_silence))
-        {
+        let is_silent = |outcome: &Result<(), KafkaError>| outcome.as_ref().is_err_and(is_silence);
+        if outcomes.iter().all(is_silent) {
             return Err(error::explain(first, topic));
         }
         Ok(outcomes)

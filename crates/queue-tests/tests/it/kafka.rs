@@ -333,6 +333,17 @@ async fn a_user_that_kafka_refuses_is_named() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_to_kafka_that_breaks_while_the_user_logs_in_is_no_refusal() {
+    let server = refusing::Server::start_that_hangs_up().await;
+    let url = format!("kafka://me:secret@127.0.0.1:{}/ical", server.port());
+    let found = Setup::of(url).publisher().inspect().await;
+    assert!(
+        matches!(&found, Err(QueueError::Unavailable(_))),
+        "{found:?}"
+    );
+}
+
 fn is_refusal(error: &QueueError) -> bool {
     matches!(error, QueueError::Refused(reason) if reason.contains("user or password of QUEUE_URL"))
 }

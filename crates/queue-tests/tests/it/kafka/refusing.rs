@@ -1,4 +1,4 @@
-//! A server that speaks as much of Kafka's protocol as it needs to refuse every user:
+//! A server that speaks as much of Kafka's protocol as it needs to refuse every user, or to leave them while they log in:
 //! <https://kafka.apache.org/protocol>.
 
 use std::net::Ipv4Addr;
@@ -24,11 +24,20 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start() -> Self {
+        Self::start_with(true).await
+    }
+
+    /// Starts one that closes each connection when the client wants to log in.
+    pub(super) async fn start_that_hangs_up() -> Self {
+        Self::start_with(false).await
+    }
+
+    async fn start_with(lets_log_in: bool) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let accepting = async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client));
+                tokio::spawn(serve(client, lets_log_in));
             }
         };
         Self {
@@ -43,7 +52,7 @@ impl Server {
 }
 
 /// Answers until the client leaves.
-async fn serve(mut client: TcpStream) {
+async fn serve(mut client: TcpStream, lets_log_in: bool) {
     while let Ok(length) = client.read_i32().await {
         // The first bytes of TLS would be a very long request.
         if !(0..MAX_REQUEST).contains(&length) {
@@ -54,6 +63,9 @@ async fn serve(mut client: TcpStream) {
             return;
         }
         let number = |at: usize| i16::from_be_bytes(request[at..at + 2].try_into().unwrap());
+        if number(0) == SASL_HANDSHAKE && !lets_log_in {
+            return;
+        }
         let mut answer = request[4..8].to_vec();
         answer.extend(answer_to(number(0), number(2)));
         let length = i32::try_from(answer.len()).unwrap().to_be_bytes();
