@@ -85,6 +85,9 @@ impl Place {
             .set("heartbeat.interval.ms", "2000")
             // How soon a topic that is created is found, and a partition that is added. The default is five minutes.
             .set("topic.metadata.refresh.interval.ms", "10000")
+            // How long what is known of the topic counts while no server answers: 15 minutes, the default if the interval is
+            // not set. Otherwise it would be three times the interval.
+            .set("metadata.max.age.ms", "900000")
             // What librdkafka fetches ahead: several thousand messages. The default is 64 MiB.
             .set("queued.max.messages.kbytes", "1024");
         Ok(settings)
