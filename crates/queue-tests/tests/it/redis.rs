@@ -161,6 +161,7 @@ async fn a_delivery_whose_answer_was_lost_is_received_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_redis), ignore = "needs redis-server")]
+#[expect(clippy::disallowed_methods, reason = "in a thread of its own")]
 async fn a_delivery_that_only_the_server_takes_as_extended_is_received_again() {
     let queue = Queue::new(Kind::Redis);
     let published = queue.publish(1).await;
