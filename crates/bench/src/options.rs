@@ -28,6 +28,9 @@ pub enum QueueKind {
     /// A queue of ActiveMQ
     #[value(name = "activemq")]
     ActiveMq,
+    /// A topic of a Kafka for tests, which keeps messages only in memory
+    #[cfg(feature = "kafka")]
+    Kafka,
 }
 
 impl QueueKind {
@@ -40,7 +43,14 @@ impl QueueKind {
             Self::Redis => "redis",
             Self::RabbitMq => "rabbitmq",
             Self::ActiveMq => "activemq",
+            #[cfg(feature = "kafka")]
+            Self::Kafka => "kafka",
         }
+    }
+
+    /// Returns whether a broker has it, which the benchmark reaches through a proxy.
+    pub fn has_broker(self) -> bool {
+        !self.is_sqs() && self != Self::Postgres
     }
 
     /// Returns whether it is an SQS queue.
@@ -48,10 +58,12 @@ impl QueueKind {
         matches!(self, Self::Sqs | Self::SqsFifo)
     }
 
-    /// Returns the kind of the broker that has it, which the benchmark starts.
+    /// Returns the kind of the broker that has it, if that is a program of its own, which the benchmark starts.
     pub fn broker(self) -> Option<BrokerKind> {
         match self {
             Self::Postgres | Self::Sqs | Self::SqsFifo => None,
+            #[cfg(feature = "kafka")]
+            Self::Kafka => None,
             Self::Redis => Some(BrokerKind::Redis),
             Self::RabbitMq => Some(BrokerKind::RabbitMq),
             Self::ActiveMq => Some(BrokerKind::ActiveMq),

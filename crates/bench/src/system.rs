@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 mod broker;
 mod database;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod process;
 mod queue;
 
@@ -138,7 +140,7 @@ impl System {
                 // Nothing is sent.
                 None => return Ok(()),
                 Some(Queue::Sqs(queue)) => queue.messages().await?,
-                Some(Queue::Broker(_)) => sum(&self.apis, "outbox_published_total ").await?,
+                Some(_) => sum(&self.apis, "outbox_published_total ").await?,
             };
             if sent >= jobs {
                 return Ok(());

@@ -63,7 +63,7 @@ fn any(_queue: QueueKind) -> bool {
 }
 
 fn has_broker(queue: QueueKind) -> bool {
-    queue.broker().is_some()
+    queue.has_broker()
 }
 
 /// Returns the lines for a queue.

@@ -10,6 +10,10 @@ mod sqs;
 pub use sqs::SqsQueue;
 
 use super::broker::Broker;
+#[cfg(feature = "kafka")]
+use super::kafka::Kafka;
+#[cfg(feature = "kafka")]
+use crate::options::QueueKind;
 use crate::options::SystemOptions;
 
 /// The name of the queue.
@@ -22,6 +26,9 @@ pub enum Queue {
     Sqs(SqsQueue),
     /// Of a broker.
     Broker(Broker),
+    /// Of Kafka.
+    #[cfg(feature = "kafka")]
+    Kafka(Kafka),
 }
 
 impl Queue {
@@ -32,6 +39,10 @@ impl Queue {
     pub async fn start(executable: &Path, options: &SystemOptions) -> anyhow::Result<Option<Self>> {
         if let Some(kind) = options.queue.broker() {
             return Ok(Some(Self::Broker(Broker::start(kind, &[NAME]).await?)));
+        }
+        #[cfg(feature = "kafka")]
+        if options.queue == QueueKind::Kafka {
+            return Ok(Some(Self::Kafka(Kafka::start().await?)));
         }
         if options.queue.is_sqs() {
             let queue = SqsQueue::start(executable, options).await?;
@@ -45,6 +56,8 @@ impl Queue {
         match self {
             Self::Sqs(queue) => queue.settings(),
             Self::Broker(broker) => vec![("QUEUE_URL".to_owned(), broker.url(NAME))],
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => vec![("QUEUE_URL".to_owned(), kafka.url())],
         }
     }
 
@@ -55,7 +68,7 @@ impl Queue {
     pub async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
         match self {
             Self::Sqs(queue) => queue.calls().await,
-            Self::Broker(_) => Ok(BTreeMap::new()),
+            _ => Ok(BTreeMap::new()),
         }
     }
 
@@ -64,6 +77,8 @@ impl Queue {
         match self {
             Self::Sqs(_) => Traffic::default(),
             Self::Broker(broker) => broker.traffic(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.traffic(),
         }
     }
 
@@ -71,15 +86,15 @@ impl Queue {
     pub fn stub_pid(&self) -> Option<u32> {
         match self {
             Self::Sqs(queue) => queue.stub_pid(),
-            Self::Broker(_) => None,
+            _ => None,
         }
     }
 
-    /// Returns the process id of the broker.
+    /// Returns the process id of the broker, if it is a program of its own.
     pub fn broker_pid(&self) -> Option<u32> {
         match self {
-            Self::Sqs(_) => None,
             Self::Broker(broker) => broker.pid(),
+            _ => None,
         }
     }
 }
