@@ -66,10 +66,10 @@ impl Queue {
     /// # Errors
     /// Returns an error if the stub does not answer.
     pub async fn calls(&self) -> anyhow::Result<BTreeMap<String, u64>> {
-        match self {
-            Self::Sqs(queue) => queue.calls().await,
-            _ => Ok(BTreeMap::new()),
-        }
+        let Self::Sqs(queue) = self else {
+            return Ok(BTreeMap::new());
+        };
+        queue.calls().await
     }
 
     /// Returns what has passed between the processes and the broker. Zero for SQS.
@@ -84,17 +84,17 @@ impl Queue {
 
     /// Returns the process id of the stub of SQS.
     pub fn stub_pid(&self) -> Option<u32> {
-        match self {
-            Self::Sqs(queue) => queue.stub_pid(),
-            _ => None,
-        }
+        let Self::Sqs(queue) = self else {
+            return None;
+        };
+        queue.stub_pid()
     }
 
     /// Returns the process id of the broker, if it is a program of its own.
     pub fn broker_pid(&self) -> Option<u32> {
-        match self {
-            Self::Broker(broker) => broker.pid(),
-            _ => None,
-        }
+        let Self::Broker(broker) = self else {
+            return None;
+        };
+        broker.pid()
     }
 }
