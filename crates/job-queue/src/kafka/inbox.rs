@@ -29,8 +29,8 @@ pub(super) struct Inbox {
 struct State {
     offsets: Offsets,
     waiting: Waiting,
-    /// Why nothing arrives. librdkafka reports a refusal once, so it counts until something is assigned or arrives. Anything
-    /// else counts until the worker has been told.
+    /// Why nothing arrives. librdkafka reports a refusal once, so it counts until something is assigned or arrives, whatever
+    /// else is reported. Anything else counts until the worker has been told.
     failure: Option<QueueError>,
 }
 
@@ -101,7 +101,12 @@ impl Inbox {
 
     /// Tells the worker why nothing arrives.
     pub(super) fn fail(&self, failure: QueueError) {
-        self.state().failure = Some(failure);
+        let mut state = self.state();
+        let is_refused = matches!(state.failure, Some(QueueError::Refused(_)));
+        if !is_refused || matches!(failure, QueueError::Refused(_)) {
+            state.failure = Some(failure);
+        }
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -160,5 +165,41 @@ impl Inbox {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn take(inbox: &Inbox) -> Result<usize, QueueError> {
+        let stop = CancellationToken::new();
+        let taken = inbox.take(1, Duration::ZERO, &stop).await?;
+        Ok(taken.len())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_counts_until_something_is_assigned_or_arrives() {
+        let inbox = Inbox::default();
+        inbox.assign(&[0]);
+        let refusal = QueueError::Refused("no topic".to_owned());
+        let break_down = QueueError::Unavailable("away".to_owned());
+        for ends in [true, false] {
+            inbox.fail(break_down.clone());
+            assert_eq!(take(&inbox).await, Err(break_down.clone()));
+            assert_eq!(take(&inbox).await, Ok(0), "it was told once");
+            inbox.fail(refusal.clone());
+            inbox.fail(break_down.clone());
+            for _ in 0..2 {
+                assert_eq!(take(&inbox).await, Err(refusal.clone()));
+            }
+            if ends {
+                inbox.assign(&[]);
+            } else {
+                inbox.add(0, 7, b"a message");
+                assert_eq!(take(&inbox).await, Ok(1));
+            }
+            assert_eq!(take(&inbox).await, Ok(0));
+        }
     }
 }
