@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use crate::held::Taken;
 
 /// How many messages may wait. They are of partitions that belong to this worker, so no other one could have them.
-const MAX_MESSAGES: usize = 1_000;
-/// At how many the reader goes on.
-const FEW_MESSAGES: usize = 100;
+const MAX_MESSAGES: usize = 5_000;
+/// At how many the reader goes on. Its next messages may arrive half a second later: a call that librdkafka sent before the
+/// reader paused waits as long at the ends of the partitions (`fetch.wait.max.ms`).
+const FEW_MESSAGES: usize = MAX_MESSAGES / 2;
 /// How many bytes their bodies may have, and one body more. Those of jobs have less than 300 each; what others send to the
 /// topic may be longer.
 const MAX_BYTES: usize = 4 << 20;
