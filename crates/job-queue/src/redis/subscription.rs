@@ -66,7 +66,7 @@ impl RedisSubscription {
             .arg(milliseconds(MAX_VISIBILITY))
             .arg(u8::from(looks_at_all));
         if looks_at_all {
-            for receipt in self.in_flight.held(Instant::now()) {
+            for receipt in self.in_flight.held(self.options.visibility) {
                 script.arg(receipt.as_str());
             }
         }
@@ -131,16 +131,15 @@ impl RedisSubscription {
         }
     }
 
-    /// Notes that this worker holds deliveries that a call which began at `began` gave to it or extended.
-    fn hold(&self, receipts: impl IntoIterator<Item = Receipt>, began: Instant) {
-        let until = began + self.options.visibility;
-        self.in_flight.hold(receipts, until);
-    }
-
-    /// Forgets the deliveries that were settled or lost.
-    fn end<'a>(&self, receipts: impl Iterator<Item = &'a Receipt>, outcomes: &[BatchOutcome]) {
+    /// Forgets the deliveries that a call which began at `began` has settled or found lost.
+    fn end<'a>(
+        &self,
+        receipts: impl Iterator<Item = &'a Receipt>,
+        outcomes: &[BatchOutcome],
+        began: Instant,
+    ) {
         for (receipt, outcome) in receipts.zip(outcomes) {
-            self.in_flight.end(receipt, outcome);
+            self.in_flight.end(receipt, outcome, began);
         }
     }
 
@@ -173,7 +172,8 @@ impl Subscription for RedisSubscription {
                 entries = self.read(max, left.min(SLICE)).await?;
             }
             if !entries.is_empty() {
-                self.hold(entries.iter().map(Entry::receipt), began);
+                let receipts = entries.iter().map(Entry::receipt);
+                self.in_flight.hold(receipts, began);
                 return Ok(entries.into_iter().map(Entry::received).collect());
             }
             if Instant::now() >= until {
@@ -189,34 +189,37 @@ impl Subscription for RedisSubscription {
         let outcomes = self.hand_over(&self.consumer, deliveries).await;
         for (receipt, outcome) in receipts.iter().zip(&outcomes) {
             match outcome {
-                BatchOutcome::Done => self.hold([receipt.clone()], began),
-                lost_or_failed => self.in_flight.end(receipt, lost_or_failed),
+                BatchOutcome::Done => self.in_flight.hold([receipt.clone()], began),
+                lost_or_failed => self.in_flight.end(receipt, lost_or_failed, began),
             }
         }
         outcomes
     }
 
     async fn delete(&self, deletions: &[Deletion]) -> Vec<BatchOutcome> {
+        let began = Instant::now();
         let mut script = self.script(scripts::REMOVE);
         for Deletion { receipt } in deletions {
             script.arg(receipt.as_str());
         }
         let outcomes = self.settle(deletions.len(), &script).await;
-        self.end(deletions.iter().map(|one| &one.receipt), &outcomes);
+        self.end(deletions.iter().map(|one| &one.receipt), &outcomes, began);
         outcomes
     }
 
     async fn release(&self, releases: &[Release]) -> Vec<BatchOutcome> {
+        let began = Instant::now();
         let deliveries = releases.iter().map(|release| {
             let idle = MAX_VISIBILITY.saturating_sub(release.delay);
             (&release.receipt, idle)
         });
         let outcomes = self.hand_over(LATER, deliveries).await;
-        self.end(releases.iter().map(|one| &one.receipt), &outcomes);
+        self.end(releases.iter().map(|one| &one.receipt), &outcomes, began);
         outcomes
     }
 
     async fn reject(&self, rejections: &[Rejection]) -> Vec<BatchOutcome> {
+        let began = Instant::now();
         let mut script = cmd("EVAL");
         script.arg(scripts::BURY).arg(2).arg(self.stream());
         script.arg(self.settling.address.dead_letters());
@@ -225,7 +228,7 @@ impl Subscription for RedisSubscription {
             script.arg(receipt.as_str());
         }
         let outcomes = self.settle(rejections.len(), &script).await;
-        self.end(rejections.iter().map(|one| &one.receipt), &outcomes);
+        self.end(rejections.iter().map(|one| &one.receipt), &outcomes, began);
         outcomes
     }
 
