@@ -111,6 +111,11 @@ impl Watch {
         self.reports().refusal.clone()
     }
 
+    /// Returns why a server does not let the client in, and forgets it.
+    pub(super) fn take_refusal(&self) -> Option<QueueError> {
+        self.reports().refusal.take()
+    }
+
     /// Returns the last report, and forgets it.
     pub(super) fn take_last(&self) -> Option<String> {
         self.reports().last.take()

@@ -1,5 +1,6 @@
 //! What the reader has received and the worker has not asked for yet, and which messages are settled.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,8 +15,16 @@ use crate::error::QueueError;
 use crate::held::Taken;
 use crate::subscription::{BatchOutcome, Receipt};
 
-/// How many messages may be accounted for: as many are received again after a crash if one job takes very long.
+/// How many messages of a partition may be accounted for: as many are received again after a crash if one job takes very
+/// long.
 const MAX_COUNTED: usize = 10_000;
+
+/// What the reader should change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flow {
+    pub(super) pause: Vec<i32>,
+    pub(super) resume: Vec<i32>,
+}
 
 /// Between the thread of the reader and the worker.
 #[derive(Debug, Default)]
@@ -29,6 +38,10 @@ pub(super) struct Inbox {
 struct State {
     offsets: Offsets,
     waiting: Waiting,
+    /// Whether too much is waiting, or was when there was last a change.
+    is_full: bool,
+    /// What the reader has paused.
+    paused: BTreeSet<i32>,
     /// Why nothing arrives. librdkafka reports a refusal once, so it counts until something is assigned or arrives, whatever
     /// else is reported. Anything else counts until the worker has been told.
     failure: Option<QueueError>,
@@ -124,6 +137,9 @@ impl Inbox {
     pub(super) fn revoke(&self, partitions: &[i32]) -> Vec<(i32, i64)> {
         let mut state = self.state();
         state.waiting.forget(partitions);
+        state
+            .paused
+            .retain(|partition| !partitions.contains(partition));
         let positions = partitions
             .iter()
             .map(|partition| Some((*partition, state.offsets.revoke(*partition)?)));
@@ -141,16 +157,39 @@ impl Inbox {
         self.state().offsets.take_unstored()
     }
 
-    /// Returns whether the reader should receive no more for now.
-    pub(super) fn is_full(&self) -> bool {
-        let state = self.state();
-        state.waiting.is_full() || state.offsets.count() >= MAX_COUNTED
+    /// Returns whether partitions belong to the reader.
+    pub(super) fn is_assigned(&self) -> bool {
+        !self.state().offsets.assigned().is_empty()
     }
 
-    /// Returns whether a reader that has paused should go on.
-    pub(super) fn has_room(&self) -> bool {
-        let state = self.state();
-        state.waiting.has_room() && state.offsets.count() < MAX_COUNTED
+    /// Returns what the reader should pause and resume now: all partitions if too much is waiting, or else those of which too
+    /// much is accounted for. It is expected to do so. A partition that is revoked is no longer paused.
+    pub(super) fn flow(&self) -> Flow {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        if state.waiting.is_full() {
+            state.is_full = true;
+        } else if state.waiting.has_room() {
+            state.is_full = false;
+        }
+        let long = state.offsets.at_least(MAX_COUNTED);
+        let target: BTreeSet<i32> = if state.is_full {
+            state.offsets.assigned().into_iter().collect()
+        } else {
+            long.iter().copied().collect()
+        };
+        let flow = Flow {
+            pause: target.difference(&state.paused).copied().collect(),
+            resume: state.paused.difference(&target).copied().collect(),
+        };
+        for partition in flow.pause.iter().filter(|one| long.contains(one)) {
+            log::warn!(
+                "one message of partition {partition} of Kafka is not settled, and {MAX_COUNTED} after it were received: no \
+                 others are until it is"
+            );
+        }
+        state.paused = target;
+        flow
     }
 
     /// Tells the reader to leave.
@@ -176,6 +215,58 @@ mod tests {
         let stop = CancellationToken::new();
         let taken = inbox.take(1, Duration::ZERO, &stop).await?;
         Ok(taken.len())
+    }
+
+    #[tokio::test]
+    async fn a_job_that_takes_long_stops_only_its_partition() {
+        let inbox = Inbox::default();
+        inbox.assign(&[0, 1]);
+        let flow = |pause: &[i32], resume: &[i32]| Flow {
+            pause: pause.to_vec(),
+            resume: resume.to_vec(),
+        };
+        let stop = CancellationToken::new();
+        let mut first = Vec::new();
+        for offset in 0..MAX_COUNTED {
+            assert_eq!(inbox.flow(), flow(&[], &[]));
+            inbox.add(0, i64::try_from(offset).unwrap(), b"");
+            let taken = inbox.take(1, Duration::ZERO, &stop).await.unwrap();
+            let receipt = taken.into_iter().map(|taken| taken.receipt);
+            if offset == 0 {
+                first.extend(receipt);
+            } else {
+                inbox.settle(&receipt.collect::<Vec<_>>());
+            }
+        }
+        assert_eq!(inbox.flow(), flow(&[0], &[]));
+        assert_eq!(inbox.flow(), flow(&[], &[]));
+        inbox.settle(&first);
+        assert_eq!(inbox.flow(), flow(&[], &[0]));
+    }
+
+    #[tokio::test]
+    async fn what_waits_stops_all_partitions_until_half_of_it_is_taken() {
+        let inbox = Inbox::default();
+        inbox.assign(&[0, 1]);
+        let mut offset = 0;
+        let paused = loop {
+            inbox.add(0, offset, b"");
+            offset += 1;
+            let Flow { pause, resume } = inbox.flow();
+            assert_eq!(resume, [0; 0]);
+            if !pause.is_empty() {
+                break pause;
+            }
+        };
+        assert_eq!(paused, [0, 1]);
+        // Another one is paused when it comes, and one that goes is forgotten.
+        inbox.assign(&[2]);
+        assert_eq!(inbox.flow().pause, [2]);
+        inbox.revoke(&[1]);
+        let stop = CancellationToken::new();
+        let half = usize::try_from(offset).unwrap() / 2;
+        inbox.take(half, Duration::ZERO, &stop).await.unwrap();
+        assert_eq!(inbox.flow().resume, [0, 2]);
     }
 
     #[tokio::test]

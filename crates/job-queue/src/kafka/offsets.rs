@@ -4,15 +4,18 @@
 //! end in any order, so this is the lowest offset of a message that was received and is not settled.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::subscription::Receipt;
+
+/// How many times a partition has been assigned. All readers of a process count together, so that no receipt of one is a
+/// receipt of another.
+static EPOCHS: AtomicU64 = AtomicU64::new(0);
 
 /// The partitions of a worker.
 #[derive(Debug, Default)]
 pub(super) struct Offsets {
     partitions: HashMap<i32, Partition>,
-    /// How many times a partition has been assigned.
-    epochs: u64,
 }
 
 /// A partition, since it was assigned to this worker.
@@ -61,9 +64,8 @@ impl Partition {
 impl Offsets {
     /// Begins to keep account of a partition.
     pub(super) fn assign(&mut self, partition: i32) {
-        self.epochs += 1;
         let assigned = Partition {
-            epoch: self.epochs,
+            epoch: EPOCHS.fetch_add(1, Ordering::Relaxed),
             received: BTreeMap::new(),
             settled_to: None,
             stored: None,
@@ -119,10 +121,12 @@ impl Offsets {
         unstored.flatten().collect()
     }
 
-    /// Returns how many messages are accounted for: those that are not settled, and all above the lowest of each partition.
-    pub(super) fn count(&self) -> usize {
-        let partitions = self.partitions.values();
-        partitions.map(|partition| partition.received.len()).sum()
+    /// Returns the partitions of which at least `count` messages are accounted for: those that are not settled, and all above
+    /// the lowest of them.
+    pub(super) fn at_least(&self, count: usize) -> Vec<i32> {
+        let partitions = self.partitions.iter();
+        let long = partitions.filter(|(_, partition)| partition.received.len() >= count);
+        long.map(|(partition, _)| *partition).collect()
     }
 }
 
@@ -162,7 +166,7 @@ mod tests {
         assert_eq!(position(&offsets, 3), Some(12));
         assert!(offsets.settle(&receipts[2]));
         assert_eq!(position(&offsets, 3), Some(13));
-        assert_eq!(offsets.count(), 0);
+        assert!(offsets.at_least(1).is_empty());
         assert!(!offsets.settle(&receipts[2]), "it was settled before");
     }
 

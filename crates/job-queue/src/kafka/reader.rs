@@ -14,7 +14,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::client::{Place, Watch};
 use super::error;
-use super::inbox::Inbox;
+use super::inbox::{Flow, Inbox};
 use crate::error::QueueError;
 
 /// How long one call waits for messages, and how late the reader notices that it should leave.
@@ -117,6 +117,14 @@ impl ConsumerContext for Member {
 }
 
 impl Member {
+    fn list(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        list
+    }
+
     /// Lets librdkafka tell Kafka what is settled: soon, and before it gives up a partition.
     fn store(&self, consumer: &BaseConsumer<Self>, positions: &[(i32, i64)]) {
         if positions.is_empty() {
@@ -143,7 +151,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<i32> {
 
 fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
     let member = Arc::clone(consumer.context());
-    let (mut is_paused, mut stored_at) = (false, Instant::now());
+    let mut stored_at = Instant::now();
     while !inbox.is_closed() {
         match consumer.poll(POLL) {
             Some(Ok(message)) => inbox.add(
@@ -152,21 +160,27 @@ fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
                 message.payload().unwrap_or_default(),
             ),
             Some(Err(failure)) => {
-                if let Some(refusal) = member.watch.refusal() {
-                    // A new reader reads the password again.
-                    inbox.fail(refusal);
-                    break;
+                match member.watch.take_refusal() {
+                    None => report(&failure, &member),
+                    // Other servers have let it in.
+                    Some(refusal) if inbox.is_assigned() => {
+                        log::warn!(error:% = refusal; "a server of Kafka refuses the worker");
+                    }
+                    Some(refusal) => {
+                        // A new reader reads the password again.
+                        inbox.fail(refusal);
+                        break;
+                    }
                 }
-                report(&failure, &member);
             }
             None => {}
         }
-        if inbox.is_full() {
-            is_paused = true;
-            hold(consumer.assignment().and_then(|all| consumer.pause(&all)));
-        } else if is_paused && inbox.has_room() {
-            is_paused = false;
-            hold(consumer.assignment().and_then(|all| consumer.resume(&all)));
+        let Flow { pause, resume } = inbox.flow();
+        if !pause.is_empty() {
+            hold(consumer.pause(&member.list(&pause)));
+        }
+        if !resume.is_empty() {
+            hold(consumer.resume(&member.list(&resume)));
         }
         if stored_at.elapsed() >= STORE_INTERVAL {
             member.store(&consumer, &inbox.take_unstored());
@@ -178,11 +192,16 @@ fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
     drop(consumer);
 }
 
-/// Tells the worker that nothing can arrive. What concerns one of several servers is no reason.
+/// Tells the worker that nothing can arrive. What concerns one of several servers is no reason, and that one has refused the
+/// user would have been reported as such: a connection that breaks while the user logs in has the same codes.
 fn report(failure: &KafkaError, member: &Member) {
-    use RDKafkaErrorCode::{BrokerTransportFailure, Resolve};
+    use RDKafkaErrorCode::{
+        Authentication, BrokerTransportFailure, Resolve, SSL, SaslAuthenticationFailed,
+    };
     match failure.rdkafka_error_code() {
-        Some(BrokerTransportFailure | Resolve) => {}
+        Some(
+            BrokerTransportFailure | Resolve | Authentication | SaslAuthenticationFailed | SSL,
+        ) => {}
         _ => member.inbox.fail(error::explain(failure, &member.topic)),
     }
 }

@@ -67,7 +67,8 @@ impl Sender {
         });
         let outcomes = join_all(sending).await;
         let Some(first) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) else {
-            // If a server has refused the user, another one has not.
+            // If a server has refused the user, another one has not. That explains no later failure.
+            watch.take_refusal();
             return Ok(outcomes);
         };
         if let Some(refusal) = watch.refusal() {

@@ -153,7 +153,7 @@ async fn two_workers_share_the_partitions_of_kafka() {
 async fn a_partition_of_kafka_that_was_given_up_while_it_was_not_read_is_read_when_it_comes_back() {
     let setup = new_setup(2);
     // More than a worker keeps ready.
-    let sent = publish_many(&setup, 1500).await;
+    let sent = publish_many(&setup, 7000).await;
     let (stays, leaves) = (setup.subscription(), setup.subscription());
     let mut arrived: BTreeSet<JobId> = BTreeSet::new();
     let first = receive_count(stays.as_ref(), 1).await;
@@ -215,7 +215,7 @@ async fn a_worker_that_closes_its_subscription_leaves_its_messages_in_kafka_to_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_of_kafka_receives_more_messages_than_it_keeps_ready() {
     let setup = new_setup(2);
-    let sent = publish_many(&setup, 2500).await;
+    let sent = publish_many(&setup, 7000).await;
     take_all(setup.subscription().as_ref(), &sent).await;
 }
 
@@ -337,11 +337,22 @@ async fn a_user_that_kafka_refuses_is_named() {
 async fn a_connection_to_kafka_that_breaks_while_the_user_logs_in_is_no_refusal() {
     let server = refusing::Server::start_that_hangs_up().await;
     let url = format!("kafka://me:secret@127.0.0.1:{}/ical", server.port());
-    let found = Setup::of(url).publisher().inspect().await;
+    let setup = Setup::of(url);
+    let found = setup.publisher().inspect().await;
     assert!(
         matches!(&found, Err(QueueError::Unavailable(_))),
         "{found:?}"
     );
+    let worker = setup.subscription();
+    eventually("the worker learns that there is no Kafka", async || {
+        let received = worker.receive(1, &CancellationToken::new()).await;
+        assert!(
+            !matches!(&received, Err(QueueError::Refused(_))),
+            "{received:?}"
+        );
+        received.is_err()
+    })
+    .await;
 }
 
 fn is_refusal(error: &QueueError) -> bool {
