@@ -114,11 +114,17 @@ impl FromStr for QueueChoice {
         match text {
             "sqs" => Ok(Self::LocalStandard),
             "sqs.fifo" => Ok(Self::LocalFifo),
-            "kafka" => Err(
-                "Kafka is not started: name a topic of one that is running, for example Apache Kafka or Redpanda: \
-                 --queue kafka://HOST:9092/TOPIC"
-                    .to_owned(),
-            ),
+            "kafka" => {
+                // Refused first if the processes were not built for it.
+                "kafka://localhost/ical"
+                    .parse::<QueueUrl>()
+                    .map_err(|error| error.to_string())?;
+                Err(
+                    "Kafka is not started: name a topic of one that is running, for example Apache Kafka or Redpanda: \
+                     --queue kafka://HOST:9092/TOPIC"
+                        .to_owned(),
+                )
+            }
             text => {
                 let mut brokers = BrokerKind::ALL.into_iter();
                 if let Some(kind) = brokers.find(|kind| kind.name() == text) {
@@ -181,6 +187,11 @@ mod tests {
         let error = "redis:".parse::<QueueChoice>().unwrap_err();
         assert!(error.contains("sqs.fifo"), "{error}");
         let error = "kafka".parse::<QueueChoice>().unwrap_err();
-        assert!(error.contains("--queue kafka://"), "{error}");
+        let advice = if cfg!(feature = "kafka") {
+            "--queue kafka://"
+        } else {
+            "--features kafka"
+        };
+        assert!(error.contains(advice), "{error}");
     }
 }
