@@ -16,7 +16,7 @@ pub(crate) struct Compare {
     /// only listed]
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     queues: Vec<Contestant>,
-    /// Also compare this queue, which should be empty. It is created if it does not exist, except in SQS. May be repeated
+    /// Also compare this queue, which should be empty: its messages are deleted. It is created if it does not exist, except in SQS. May be repeated
     #[arg(long, value_name = "URL")]
     pub(super) url: Vec<Target>,
     /// The number of publishers
