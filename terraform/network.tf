@@ -10,9 +10,9 @@ data "aws_availability_zones" "available" {
     name   = "opt-in-status"
     values = ["opt-in-not-required"]
   }
-  # The first has no origins of CloudFront in a VPC and no Fargate on ARM, the others have no Fargate at all. Names of zones
-  # differ between accounts, these IDs do not.
-  exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3"]
+  # None of these has origins of CloudFront in a VPC. The first has no Fargate on ARM either, the next two have no Fargate at
+  # all. Names of zones differ between accounts, these IDs do not.
+  exclude_zone_ids = ["use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"]
 
   lifecycle {
     postcondition {

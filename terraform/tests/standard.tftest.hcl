@@ -129,7 +129,7 @@ run "service" {
   }
 
   assert {
-    condition     = toset(data.aws_availability_zones.available[0].exclude_zone_ids) == toset(["use1-az3", "usw1-az2", "apne1-az3"])
+    condition     = toset(data.aws_availability_zones.available[0].exclude_zone_ids) == toset(["use1-az3", "usw1-az2", "apne1-az3", "apne2-az1", "cac1-az3"])
     error_message = "Neither tasks nor the load balancer may be in a zone without Fargate or without origins of CloudFront."
   }
 
