@@ -55,6 +55,9 @@ resource "aws_subnet" "public" {
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.vpc_cidr, 3, count.index)
   tags              = { Name = "${var.name}-public-${local.zones[count.index]}" }
+
+  # If the list of zones changes, for example because AWS adds one, a subnet in use must not be replaced.
+  lifecycle { ignore_changes = [availability_zone, tags["Name"]] }
 }
 
 resource "aws_subnet" "database" {
@@ -64,6 +67,9 @@ resource "aws_subnet" "database" {
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.vpc_cidr, 3, 4 + count.index)
   tags              = { Name = "${var.name}-database-${local.zones[count.index]}" }
+
+  # As above.
+  lifecycle { ignore_changes = [availability_zone, tags["Name"]] }
 }
 
 resource "aws_route_table" "public" {

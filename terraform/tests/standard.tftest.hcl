@@ -536,6 +536,23 @@ run "service" {
   }
 }
 
+run "existing_subnets_stay_in_their_zones" {
+  command = plan
+
+  override_data {
+    target = data.aws_availability_zones.available
+    values = { names = ["us-east-1b", "us-east-1c"] }
+  }
+
+  assert {
+    condition = alltrue([for subnets in [aws_subnet.public, aws_subnet.database] :
+      [for subnet in subnets : subnet.availability_zone] == ["us-east-1a", "us-east-1b"]
+      && alltrue([for subnet in subnets : endswith(subnet.tags["Name"], subnet.availability_zone)])
+    ])
+    error_message = "A change of the list of zones must not replace subnets."
+  }
+}
+
 run "https" {
   command = apply
 
