@@ -134,11 +134,12 @@ has() {
   [[ $'\n'$all == *$'\n'"$1."* ]]
 }
 
-# has_resources: whether the state has any resources. Data sources are none.
+# has_resources: whether the state has any resources. Data sources are none, nor are the lines of a warning. Only the type of a
+# resource has an underscore.
 has_resources() {
   local all
   all=$(resources) || exit
-  grep -qv '^data\.\|^$' <<<"$all"
+  grep -qE '^[a-z0-9]+_[a-z0-9_]+\.[A-Za-z_]' <<<"$all"
 }
 
 # output NAME: prints an output of the state, or nothing. Without a state, Terraform prints a warning instead.
