@@ -47,6 +47,17 @@ state\"). If a run that was killed left it, delete it: aws ecr delete-repository
   fi
   [[ $answer == *RepositoryNotFoundException* ]] || not_allowed "$answer" "could not look for the registry: $answer
 Check the network and the credentials, and run ./deploy again."
+  check_other_regions
+}
+
+# Releases and registries belong to a region, roles to the account. Where there are no roles of the service's own, as in a Learner
+# Lab, nothing is noticed, and somebody who may not look for them may still deploy.
+check_other_regions() {
+  if has_resources || ! aws iam get-role --role-name "$name-api" >/dev/null 2>&1; then return 0; fi
+  fail "the role $name-api is in the account $account, but the state of $environment has no resources, and $region has no \
+release: if the service is in another region, run this in the clone that created it, or with \
+terraform/environments/$environment.s3.tfbackend (terraform/README.md, \"Sharing the state\"). For a second service, add a file to \
+terraform/environments that sets another name. If there is no service, delete its roles in the console of IAM"
 }
 
 # not_allowed OUTPUT MESSAGE: fails, and says which permission is missing if that is the reason
