@@ -23,12 +23,22 @@ Check the network and the credentials, and run ./deploy again."
   echo "$answer" | sed -n 's/.*"tag": *"\([0-9a-f]*\)".*/\1/p'
 }
 
+# aws_here: prints how to call the AWS CLI with the region and the credentials of this run, for commands to copy
+aws_here() { echo "$(credentials_here)aws --region $region"; }
+# terraform_here: the same for Terraform with the state of this environment
+terraform_here() { echo "$(credentials_here)TF_DATA_DIR=$data $terraform -chdir=terraform"; }
+# `env` also works after `xargs`.
+credentials_here() {
+  [ -z "${AWS_SHARED_CREDENTIALS_FILE:-}" ] || printf 'env AWS_SHARED_CREDENTIALS_FILE=%q ' "$AWS_SHARED_CREDENTIALS_FILE"
+}
+
 # state_elsewhere: fails, because there is a release, and the state knows of no resource
 state_elsewhere() {
   fail "$name has a release in the account $account, in $region, but the state of $environment has no resources. If the service \
 is there, run this where its state is: in the clone that created it, or with terraform/environments/$environment.s3.tfbackend \
-(terraform/README.md, \"Sharing the state\"). If it is not, delete the records of its releases: aws ssm get-parameters-by-path \
---path /$name/release --recursive --query 'Parameters[].Name' --output text | xargs -n 10 aws ssm delete-parameters --names"
+(terraform/README.md, \"Sharing the state\"). If it is not, delete the records of its releases:
+$(aws_here) ssm get-parameters-by-path --path /$name/release --recursive --query 'Parameters[].Name' --output text |
+  xargs -n 10 $(aws_here) ssm delete-parameters --names"
 }
 
 # check_owner: fails if the service, or the registry that is its beginning, belongs to another state. Terraform would take over
@@ -43,7 +53,9 @@ check_owner() {
   if answer=$(aws ecr describe-repositories --repository-names "$name/api" 2>&1); then
     fail "the registry $name/api is in the account $account, in $region, but the state of $environment does not name it: run this \
 in the clone that created it, or with terraform/environments/$environment.s3.tfbackend (terraform/README.md, \"Sharing the \
-state\"). If a run that was killed left it, delete it: aws ecr delete-repository --force --repository-name $name/api"
+state\"). If a run that was killed left it, delete it and that of the worker, if it is there:
+$(aws_here) ecr delete-repository --force --repository-name $name/api
+$(aws_here) ecr delete-repository --force --repository-name $name/worker"
   fi
   [[ $answer == *RepositoryNotFoundException* ]] || not_allowed "$answer" "could not look for the registry: $answer
 Check the network and the credentials, and run ./deploy again."
@@ -105,7 +117,7 @@ create_registry() {
   planned plan -out="$data/plan" -var service_enabled=false >"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
   grep -q '^Plan: .* 0 to destroy' "$data/registry.log" ||
     fail "the registry is missing, but other resources are there (see $data/registry.log). Create only the registry:
-TF_DATA_DIR=$data $terraform -chdir=terraform apply -target=aws_ecr_repository.image -var-file=environments/$environment.tfvars \
+$(terraform_here) apply -target=aws_ecr_repository.image -var-file=environments/$environment.tfvars \
 -var region=$region && ./deploy $environment"
   tf apply -input=false -no-color "$data/plan" >>"$data/registry.log" 2>&1 || failed_apply "$data/registry.log"
   grep '^Apply complete' "$data/registry.log"

@@ -39,7 +39,7 @@ failed_apply() {
     who=$(sed -n 's/.* Who: *//p' "$1" | head -n 1)
     when=$(sed -n 's/.* Created: *//p' "$1" | head -n 1)
     fail "$environment is being changed by $who since $when: wait until that has ended, or, if it has died, run
-TF_DATA_DIR=$data $terraform -chdir=terraform force-unlock $id"
+$(terraform_here) force-unlock $id"
   fi
   # The first is of a postcondition in ecs.tf, the second of newer providers.
   if grep -q 'was rolled back\|circuit breaker' "$1"; then
@@ -72,11 +72,11 @@ apply_watched() {
   if grep -q '^  # aws_db_instance.main.* is tainted' "$data/plan.log"; then
     fail "an earlier run was interrupted while it created the database, so Terraform would replace it. If the console of RDS \
 shows it as available, which may take some minutes, keep it:
-TF_DATA_DIR=$data $terraform -chdir=terraform untaint 'aws_db_instance.main[0]' && ./deploy $environment"
+$(terraform_here) untaint 'aws_db_instance.main[0]' && ./deploy $environment"
   fi
   if grep -q '^  # aws_db_instance.main.* must be replaced\|^  # aws_db_instance.main.* will be destroyed' "$data/plan.log"; then
     fail "this would delete the database with its data: read $data/plan.log. If that is what you want, run
-TF_DATA_DIR=$data $terraform -chdir=terraform apply $data/plan && ./deploy $environment"
+$(terraform_here) apply $data/plan && ./deploy $environment"
   fi
   confirm "This changes the service $name in the account $account, in $region"
   record_release
