@@ -16,6 +16,10 @@ use crate::waiting::wait_until;
 /// How long a server may take to stop after its owner was killed.
 const LEFTOVER: Duration = Duration::from_secs(20);
 
+/// How long a lock may outlast its owner: a child process that any thread is starting has the file open until it runs its
+/// program.
+const INHERITED: Duration = Duration::from_secs(5);
+
 /// Locks the folder until the returned file is dropped, or until this process ends, however it ends.
 pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
     let path = data_dir.join("lock");
@@ -27,18 +31,19 @@ pub(super) fn acquire(data_dir: &Path) -> Result<File, Error> {
         .truncate(false)
         .open(&path)
         .map_err(io_error(named("open")))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut owner = String::new();
-            file.read_to_string(&mut owner)
-                .map_err(io_error(named("read")))?;
-            return Err(Error::InUse {
-                folder: data_dir.to_owned(),
-                pid: owner.trim().parse().unwrap_or_default(),
-            });
-        }
-        Err(TryLockError::Error(error)) => return Err(io_error(named("lock"))(error)),
+    let locked = wait_until(INHERITED, || match file.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(io_error(named("lock"))(error)),
+    })?;
+    if locked.is_none() {
+        let mut owner = String::new();
+        file.read_to_string(&mut owner)
+            .map_err(io_error(named("read")))?;
+        return Err(Error::InUse {
+            folder: data_dir.to_owned(),
+            pid: owner.trim().parse().unwrap_or_default(),
+        });
     }
     file.set_len(0)
         .and_then(|()| file.rewind())
@@ -95,4 +100,28 @@ fn is_postgres(pid: i32) -> bool {
         Some(String::from_utf8_lossy(&output.stdout).into_owned())
     });
     name.is_none_or(|name| name.trim().is_empty() || name.contains("postgres"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_when_no_child_process_has_the_lock_open_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = acquire(folder.path()).unwrap();
+        // as a process that is about to run another program has it
+        let inherited = lock.try_clone().unwrap();
+        drop(lock);
+        let (_open, closed) = mpsc::channel::<()>();
+        let child = thread::spawn(move || {
+            let _ = closed.recv_timeout(Duration::from_millis(300));
+            drop(inherited);
+        });
+        acquire(folder.path()).unwrap();
+        child.join().unwrap();
+    }
 }
