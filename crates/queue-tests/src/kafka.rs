@@ -207,7 +207,7 @@ impl Kafka {
 pub enum TopicState {
     /// It can be used.
     Usable,
-    /// There is none with this name.
+    /// No topic has this name.
     Missing,
     /// The user may not see it.
     Forbidden,

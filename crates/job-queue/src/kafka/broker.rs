@@ -118,7 +118,7 @@ impl Broker for KafkaBroker {
         match self.copy_to_dead_letters(body).await {
             Ok(()) => {}
             Err(Undelivered::ForNow(reason)) => return BatchOutcome::Failed(reason),
-            // As long as it is kept, nothing behind it in its partition is settled for good.
+            // If it were kept, Kafka would deliver again, after a restart, every later message of its partition.
             Err(Undelivered::Forever(reason)) => {
                 let start = String::from_utf8_lossy(body.get(..LOGGED).unwrap_or(body));
                 log::error!(body:% = start; "a message that can't be read is dropped: {reason}");

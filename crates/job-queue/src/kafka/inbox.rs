@@ -163,7 +163,7 @@ impl Inbox {
     }
 
     /// Returns what the reader should pause and resume now: all partitions if too much is waiting, or else those of which too
-    /// much is accounted for. It is expected to do so. A partition that is revoked is no longer paused.
+    /// much is accounted for. The caller has to do so. A partition that is revoked is no longer paused.
     pub(super) fn flow(&self) -> Flow {
         let mut guard = self.state();
         let state = &mut *guard;
@@ -184,8 +184,8 @@ impl Inbox {
         };
         for partition in flow.pause.iter().filter(|one| long.contains(one)) {
             log::warn!(
-                "one message of partition {partition} of Kafka is not settled, and {MAX_COUNTED} after it were received: no \
-                 others are until it is"
+                "a message of partition {partition} of Kafka is not settled, and {MAX_COUNTED} after it were received: no \
+                 others are received until it is settled"
             );
         }
         state.paused = target;

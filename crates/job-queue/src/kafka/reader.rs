@@ -192,8 +192,8 @@ fn read(consumer: BaseConsumer<Member>, inbox: &Inbox) {
     drop(consumer);
 }
 
-/// Tells the worker that nothing can arrive. What concerns one of several servers is no reason, and that one has refused the
-/// user would have been reported as such: a connection that breaks while the user logs in has the same codes.
+/// Tells the worker that nothing can arrive, unless the failure concerns only one of several servers. A connection that breaks
+/// while the user logs in has the same codes as a refusal of the user, which is handled before.
 fn report(failure: &KafkaError, member: &Member) {
     use RDKafkaErrorCode::{
         Authentication, BrokerTransportFailure, Resolve, SSL, SaslAuthenticationFailed,
